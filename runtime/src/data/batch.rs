@@ -1,0 +1,59 @@
+//! A batch: raw inputs of some rows, grouped by domain once per tower.
+
+use std::ops::Range;
+
+/// Rows that are trained or scored together. Row `r` of the batch is the same impression in both
+/// towers, in `labels` and in `actions`; the towers hold it at a place of their own.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Batch {
+    /// Number of rows.
+    pub rows: usize,
+    /// Surface of each row (index into `Schema::surfaces`).
+    pub surface: Vec<u16>,
+    /// Product of each row.
+    pub product: Vec<u16>,
+    /// Inputs of the query tower, grouped by surface.
+    pub query: TowerBatch,
+    /// Inputs of the item tower, grouped by product.
+    pub item: TowerBatch,
+    /// Training labels, `[task][row]`; NaN where the label is absent or the cell does not exist.
+    pub labels: Vec<Vec<f32>>,
+    /// Actions (0 or 1), `[task][row]`; NaN where absent, where the cell does not exist, or where
+    /// the task declares none.
+    pub actions: Vec<Vec<f32>>,
+}
+
+/// One tower's inputs, with the rows of a domain side by side.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TowerBatch {
+    /// Places `range` hold the rows of each domain, ascending by domain; empty if it has none.
+    pub domains: Vec<Range<usize>>,
+    /// Batch row at each place. The rows of a domain keep the order of the batch.
+    pub order: Vec<u32>,
+    /// One column for each feature of the tower, in the schema's order, over all places; what
+    /// stands at places of a domain without the feature is never read.
+    pub columns: Vec<Column>,
+}
+
+/// One feature's values, by place.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Column {
+    /// Table row of each place.
+    Ids(Vec<u32>),
+    /// Table rows of list features: those of place `p` are `ids[offsets[p]..offsets[p + 1]]`.
+    Lists {
+        /// `places + 1` offsets, the first 0.
+        offsets: Vec<u32>,
+        /// Table rows.
+        ids: Vec<u32>,
+    },
+    /// Row-major `[places, width]`.
+    Vectors {
+        /// Width.
+        width: usize,
+        /// Values.
+        values: Vec<f32>,
+    },
+    /// Transformed numbers, before BatchNorm.
+    Numbers(Vec<f32>),
+}

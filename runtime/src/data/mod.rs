@@ -1,0 +1,2 @@
+//! From files to batches.
+pub mod batch;

@@ -1,0 +1,3 @@
+//! Runtime of `mtmdc`.
+pub mod schema;
+pub mod data;

@@ -1,0 +1,325 @@
+//! What a spec makes concrete, as plain static data: the only thing that generated code hands to
+//! the data reader, the tables, the training loop and the evaluation.
+//!
+//! Positions are ids: a surface, product, task, table or feature is named by its index in the
+//! slice that declares it. Slices are in canonical order (the compiler sorts them), so an index
+//! means the same on every machine.
+
+/// A compiled spec.
+#[derive(Debug)]
+pub struct Schema {
+    /// Name of the model, as in the spec.
+    pub name: &'static str,
+    /// Hash of the spec's meaning: equal for two specs that differ only in order and comments.
+    pub spec_hash: &'static str,
+    /// Hash of `graph`.
+    pub graph_hash: &'static str,
+    /// The Domain Expert graph, `graph.yaml` whole.
+    pub graph: &'static str,
+    /// Domains of the query tower.
+    pub surfaces: Axis,
+    /// Domains of the item tower.
+    pub products: Axis,
+    /// Prediction tasks, every parent before its children.
+    pub tasks: &'static [Task],
+    /// Embedding tables.
+    pub tables: &'static [Table],
+    /// Features of the query tower: embedded ones first, then vectors, then numbers.
+    pub query: &'static [Feature],
+    /// Features of the item tower, in the same order of kinds.
+    pub item: &'static [Feature],
+    /// Widths of the layers.
+    pub architecture: Architecture,
+    /// Which rows train, validate and test.
+    pub split: Split,
+    /// What happens to a row that cannot be used.
+    pub bad_rows: BadRows,
+    /// Hyperparameters of training.
+    pub training: Training,
+}
+
+/// A domain key: a column whose values say which domain a row belongs to.
+#[derive(Debug)]
+pub struct Axis {
+    /// Column of the data.
+    pub column: &'static str,
+    /// The domains, each with the raw values that mean it.
+    pub domains: &'static [Domain],
+    /// What happens to a row whose value is no domain's.
+    pub others: Others,
+    /// Line of the spec that declares the axis, from 1.
+    pub line: u32,
+}
+
+/// One surface or product.
+#[derive(Debug)]
+pub struct Domain {
+    /// Name, as in the spec.
+    pub name: &'static str,
+    /// Raw values of the column that mean this domain.
+    pub values: &'static [Value],
+}
+
+/// A raw value of a key column, an inline vocabulary or a split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Value {
+    /// A whole number.
+    Int(i64),
+    /// A string.
+    Text(&'static str),
+}
+
+/// Fate of rows of no declared domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// Left out and counted.
+    Skip,
+    /// The run stops and names the first such row.
+    Error,
+}
+
+/// Fate of rows that cannot be used (a NaN or a label outside [0, 1]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadRows {
+    /// The run stops and names the first such row.
+    Stop,
+    /// Left out and counted.
+    Skip,
+}
+
+/// A prediction task.
+#[derive(Debug)]
+pub struct Task {
+    /// Name, as in the spec.
+    pub name: &'static str,
+    /// What the task is trained on.
+    pub label: Label,
+    /// 0/1 columns whose conjunction is the action behind the label, for AUC and calibration;
+    /// empty if none is declared.
+    pub action: &'static [&'static str],
+    /// Index of the parent: P(task) = sigmoid(z) * P(parent).
+    pub given: Option<usize>,
+    /// Weight of the task's loss.
+    pub weight: f64,
+    /// Size of emb_deep; the served vector is this plus the architecture's `shallow_width`.
+    pub embedding: usize,
+    /// Indices of the surfaces on which the task exists.
+    pub surfaces: &'static [usize],
+    /// Indices of the products for which the task exists. Cells are surfaces × products.
+    pub products: &'static [usize],
+    /// Line of the spec, from 1.
+    pub line: u32,
+}
+
+/// Training label of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Label {
+    /// A column of the heavyweight ranker's scores, in [0, 1].
+    Score(&'static str),
+    /// The task's action itself, 0 or 1.
+    Action,
+}
+
+/// An embedding table.
+#[derive(Debug)]
+pub struct Table {
+    /// Name: the feature's, or that of a `table` declaration.
+    pub name: &'static str,
+    /// Rows, with row 0, which is zero and stays zero.
+    pub rows: usize,
+    /// Width of a row.
+    pub dim: usize,
+    /// How a raw value finds its row.
+    pub index: Index,
+}
+
+/// How a raw value finds its row in a table. A missing value is row 0 in each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Index {
+    /// `1 + hash(value) % (rows - 1)`.
+    Hash,
+    /// The values seen at least `min_count` times in training, the most frequent ones first, at
+    /// most `rows - 1` of them; others are row 0. Stored with the checkpoint.
+    Vocabulary {
+        /// Times that a value must be seen.
+        min_count: u32,
+    },
+    /// Row `1 + i` is the value at place `i`; others are row 0.
+    Values(&'static [Value]),
+}
+
+/// One input feature of a tower.
+#[derive(Debug)]
+pub struct Feature {
+    /// Name, as in the spec.
+    pub name: &'static str,
+    /// Column of the data.
+    pub column: &'static str,
+    /// How the column becomes a field.
+    pub kind: Kind,
+    /// Indices of the tower's domains that have the feature, ascending.
+    pub domains: &'static [usize],
+    /// Line of the spec, from 1.
+    pub line: u32,
+}
+
+/// How a column becomes a field of x_d.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// A row of a table, or the pooled rows of a list column.
+    Embedded {
+        /// Index of the table.
+        table: usize,
+        /// `None` for a single value.
+        pool: Option<Pool>,
+        /// Whether the shallow experts read it.
+        shallow: bool,
+    },
+    /// A list column of this many floats.
+    Vector {
+        /// Width.
+        width: usize,
+    },
+    /// A number, a field of width 1.
+    Number(Transform),
+}
+
+/// How the rows of a list become one vector. Entries that map to row 0 count for nothing; a list
+/// without entries gives the zero vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pool {
+    /// Mean over the entries that are not row 0.
+    Mean,
+    /// Sum over the entries.
+    Sum,
+}
+
+/// What is done to a number before BatchNorm, in this order: missing, clip, log.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Transform {
+    /// Value of a missing number.
+    pub default: f64,
+    /// Lower and upper bound.
+    pub clip: Option<(f64, f64)>,
+    /// sign(x) ln(1 + |x|).
+    pub log: bool,
+}
+
+/// Widths of the layers (paper §2.1 unless the spec says otherwise).
+#[derive(Debug)]
+pub struct Architecture {
+    /// Deep, task-shared and domain-shared experts: 512, 256, 128, 128.
+    pub deep: &'static [usize],
+    /// Hidden layers of the routing: 128, 64.
+    pub routing: &'static [usize],
+    /// Hidden layers of the shallow expert: 128.
+    pub shallow: &'static [usize],
+    /// Width of emb_shallow: 64.
+    pub shallow_width: usize,
+    /// Rank of the low-rank DCN V2: 64.
+    pub cross_rank: usize,
+    /// Cross layers: 1; 0 leaves crossing out (the LayerNorm before it stays).
+    pub cross_depth: usize,
+    /// Squeeze-and-Excitation: hidden size is max(1, fields / reduction): 2.
+    pub se_reduction: usize,
+}
+
+/// Which rows train, validate and test.
+#[derive(Debug)]
+pub enum Split {
+    /// By the value of a column; rows in no range are left out.
+    Column {
+        /// Column of the data.
+        column: &'static str,
+        /// Inclusive ranges.
+        train: &'static [(Value, Value)],
+        /// Inclusive ranges; may be empty.
+        validate: &'static [(Value, Value)],
+        /// Inclusive ranges; may be empty.
+        test: &'static [(Value, Value)],
+        /// Line of the spec, from 1.
+        line: u32,
+    },
+    /// By a hash of the row's place in the data: 80 % train, 10 % validate, 10 % test.
+    Hash,
+}
+
+/// Hyperparameters of training.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Training {
+    /// Rows a step.
+    pub batch: usize,
+    /// Passes over the training rows.
+    pub epochs: usize,
+    /// Seed of weights and order.
+    pub seed: u64,
+    /// Rows of the shuffle buffer.
+    pub shuffle: usize,
+    /// AdamW on the dense parts.
+    pub dense: AdamW,
+    /// AdamW on the tables.
+    pub embeddings: AdamW,
+    /// Standard deviation of the tables' first values.
+    pub embedding_std: f64,
+    /// Fraction of all steps in which the learning rate rises linearly from 0.
+    pub warmup: f64,
+    /// What the learning rate does after the warm-up.
+    pub decay: Decay,
+    /// Bound of the gradient's global norm over the dense parameters.
+    pub clip: Option<f64>,
+}
+
+/// AdamW, with betas 0.9 and 0.999 and epsilon 1e-8.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamW {
+    /// Peak learning rate.
+    pub lr: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+}
+
+/// Course of the learning rate after the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decay {
+    /// It stays.
+    Constant,
+    /// It falls linearly to 0 at the last step.
+    Linear,
+}
+
+/// The two towers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tower {
+    /// One Domain Expert per surface.
+    Query,
+    /// One Domain Expert per product.
+    Item,
+}
+
+impl Schema {
+    /// The axis whose domains are the tower's Domain Experts.
+    pub fn axis(&self, tower: Tower) -> &Axis {
+        match tower {
+            Tower::Query => &self.surfaces,
+            Tower::Item => &self.products,
+        }
+    }
+
+    /// The tower's features, in canonical order.
+    pub fn features(&self, tower: Tower) -> &'static [Feature] {
+        match tower {
+            Tower::Query => self.query,
+            Tower::Item => self.item,
+        }
+    }
+}
+
+impl Task {
+    /// Whether the task exists on any cell of this domain.
+    pub fn is_on(&self, tower: Tower, domain: usize) -> bool {
+        match tower {
+            Tower::Query => self.surfaces.contains(&domain),
+            Tower::Item => self.products.contains(&domain),
+        }
+    }
+}

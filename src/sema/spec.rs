@@ -1,0 +1,314 @@
+//! The checked spec: every name resolved, every default filled in, everything in canonical order.
+//! What stands here is valid; the floors above never check again.
+//!
+//! Canonical order makes the order of declarations meaningless: domains, tables and features are
+//! sorted by name (features by kind first: embedded, vector, number), tasks by name with every
+//! parent before its children.
+
+/// A checked spec.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spec {
+    /// Name of the model.
+    pub name: String,
+    /// Doc comment of the model.
+    pub doc: String,
+    /// Folder or file of the data, relative to the spec's own folder.
+    pub data: Option<String>,
+    /// Domains of the query tower.
+    pub surfaces: Axis,
+    /// Domains of the item tower.
+    pub products: Axis,
+    /// Prediction tasks.
+    pub tasks: Vec<Task>,
+    /// Embedding tables, one for each embedded feature without a shared one.
+    pub tables: Vec<Table>,
+    /// Features of the query tower.
+    pub query: Vec<Feature>,
+    /// Features of the item tower.
+    pub item: Vec<Feature>,
+    /// Widths of the layers.
+    pub architecture: Architecture,
+    /// Which rows train, validate and test; `None`: by a hash of the row's place.
+    pub split: Option<Split>,
+    /// Fate of rows that cannot be used.
+    pub bad_rows: BadRows,
+    /// Hyperparameters of training.
+    pub training: Training,
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident),*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub usize);
+    )*};
+}
+ids! {
+    /// Index into an axis's `domains`: a surface in the query tower, a product in the item tower.
+    DomainId,
+    /// Index into `Spec::tasks`.
+    TaskId,
+    /// Index into `Spec::tables`.
+    TableId
+}
+
+/// The two towers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tower {
+    /// One Domain Expert per surface.
+    Query,
+    /// One Domain Expert per product.
+    Item,
+}
+
+/// A domain key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Axis {
+    /// Column of the data.
+    pub column: String,
+    /// Domains, sorted by name.
+    pub domains: Vec<Domain>,
+    /// Fate of rows whose value is no domain's.
+    pub others: Others,
+    /// Line of the declaration, from 1.
+    pub line: u32,
+}
+
+/// One surface or product.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Domain {
+    /// Name.
+    pub name: String,
+    /// Doc comment.
+    pub doc: String,
+    /// Raw values that mean it, sorted.
+    pub values: Vec<RawValue>,
+}
+
+/// A value as it stands in the data.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RawValue {
+    /// A whole number.
+    Int(i64),
+    /// A string.
+    Text(String),
+}
+
+/// Fate of rows of no declared domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// Left out and counted.
+    Skip,
+    /// The run stops (the default).
+    Error,
+}
+
+/// Fate of rows that cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadRows {
+    /// The run stops (the default).
+    Stop,
+    /// Left out and counted.
+    Skip,
+}
+
+/// A prediction task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    /// Name.
+    pub name: String,
+    /// Doc comment.
+    pub doc: String,
+    /// Training label.
+    pub label: Label,
+    /// Columns whose conjunction is the action; empty if none is declared.
+    pub action: Vec<String>,
+    /// Parent.
+    pub given: Option<TaskId>,
+    /// Weight of the loss.
+    pub weight: f64,
+    /// Size of emb_deep.
+    pub embedding: usize,
+    /// Surfaces of its cells, ascending.
+    pub surfaces: Vec<DomainId>,
+    /// Products of its cells, ascending. Cells are surfaces × products.
+    pub products: Vec<DomainId>,
+    /// Line of the declaration, from 1.
+    pub line: u32,
+}
+
+/// Training label of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Label {
+    /// A column of scores in [0, 1].
+    Score(String),
+    /// The action itself.
+    Action,
+}
+
+/// An embedding table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// Name.
+    pub name: String,
+    /// Doc comment; empty for a feature's own table.
+    pub doc: String,
+    /// Whether a `table` declaration made it.
+    pub shared: bool,
+    /// Rows, with row 0.
+    pub rows: usize,
+    /// Width.
+    pub dim: usize,
+    /// How a raw value finds its row.
+    pub index: Index,
+}
+
+/// How a raw value finds its row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Index {
+    /// Hashed into `rows - 1` rows.
+    Hash,
+    /// A vocabulary learned from the training rows.
+    Vocabulary {
+        /// Times that a value must be seen.
+        min_count: u32,
+    },
+    /// An inline vocabulary, in the order of the spec (which decides the rows).
+    Values(Vec<RawValue>),
+}
+
+/// One input feature.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Feature {
+    /// Name.
+    pub name: String,
+    /// Doc comment.
+    pub doc: String,
+    /// Column of the data.
+    pub column: String,
+    /// How the column becomes a field.
+    pub kind: FeatureKind,
+    /// Domains that have it, ascending; all of the tower's unless the spec says `on`.
+    pub domains: Vec<DomainId>,
+    /// Line of the declaration, from 1.
+    pub line: u32,
+}
+
+/// How a column becomes a field.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FeatureKind {
+    /// `id`, `ids`, `category`: a row of a table, or pooled rows.
+    Embedded {
+        /// Its table.
+        table: TableId,
+        /// `None` for a single value.
+        pool: Option<Pool>,
+        /// Whether the shallow experts read it.
+        shallow: bool,
+    },
+    /// `vector`: a list column of floats.
+    Vector {
+        /// Width.
+        width: usize,
+    },
+    /// `number`.
+    Number {
+        /// Value of a missing number.
+        default: f64,
+        /// Lower and upper bound.
+        clip: Option<(f64, f64)>,
+        /// sign(x) ln(1 + |x|).
+        log: bool,
+    },
+}
+
+/// Pooling of a list feature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pool {
+    /// Mean over the entries (the default).
+    Mean,
+    /// Sum over the entries.
+    Sum,
+}
+
+/// Widths of the layers; the defaults are the paper's (§2.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Architecture {
+    /// Deep, task-shared and domain-shared experts: 512, 256, 128, 128.
+    pub deep: Vec<usize>,
+    /// Hidden layers of the routing: 128, 64.
+    pub routing: Vec<usize>,
+    /// Hidden layers of the shallow expert: 128.
+    pub shallow: Vec<usize>,
+    /// Width of emb_shallow: 64.
+    pub shallow_width: usize,
+    /// Rank of the low-rank DCN V2: 64.
+    pub cross_rank: usize,
+    /// Cross layers: 1; 0 leaves crossing out.
+    pub cross_depth: usize,
+    /// Hidden size of the Squeeze-and-Excitation is max(1, fields / reduction): 2.
+    pub se_reduction: usize,
+}
+
+/// A split by the value of a column. Ranges are inclusive and do not overlap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// Column of the data.
+    pub column: String,
+    /// Rows that train.
+    pub train: Vec<(RawValue, RawValue)>,
+    /// Rows that validate.
+    pub validate: Vec<(RawValue, RawValue)>,
+    /// Rows that test.
+    pub test: Vec<(RawValue, RawValue)>,
+    /// Line of the declaration, from 1.
+    pub line: u32,
+}
+
+/// Hyperparameters of training. Defaults: batch 512, epochs 2, seed 1, shuffle 262,144,
+/// dense AdamW 1e-3 with decay 0.01, embeddings AdamW 3e-2 with decay 0.1 and deviation 0.05,
+/// warm-up 0.05, linear decay, clip 5.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Training {
+    /// Rows a step.
+    pub batch: usize,
+    /// Passes over the training rows.
+    pub epochs: usize,
+    /// Seed.
+    pub seed: u64,
+    /// Rows of the shuffle buffer.
+    pub shuffle: usize,
+    /// AdamW on the dense parts.
+    pub dense: AdamW,
+    /// AdamW on the tables.
+    pub embeddings: AdamW,
+    /// Standard deviation of the tables' first values.
+    pub embedding_std: f64,
+    /// Fraction of the steps in which the learning rate rises.
+    pub warmup: f64,
+    /// Course of the learning rate after that.
+    pub decay: Decay,
+    /// Bound of the global norm of the dense gradients.
+    pub clip: Option<f64>,
+}
+
+/// AdamW.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamW {
+    /// Peak learning rate.
+    pub lr: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+}
+
+/// Course of the learning rate after the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decay {
+    /// It stays.
+    Constant,
+    /// It falls linearly to 0.
+    Linear,
+}
+
+/// Whole numbers in a spec must not exceed this, so that sizes and products of sizes fit in u64.
+pub const MAX_SIZE: u64 = 1_000_000_000;
