@@ -1,3 +1,4 @@
 //! Runtime of `mtmdc`.
 pub mod schema;
 pub mod data;
+pub mod evaluation;
