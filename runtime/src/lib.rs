@@ -1,3 +1,6 @@
 //! Runtime of `mtmdc`.
-pub mod schema;
 pub mod data;
+pub mod error;
+pub mod hash;
+pub mod schema;
+pub mod tables;
