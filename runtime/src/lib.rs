@@ -1,4 +1,8 @@
 //! Runtime of `mtmdc`.
-pub mod schema;
 pub mod data;
+pub mod error;
 pub mod evaluation;
+pub mod hash;
+pub mod schema;
+pub mod tables;
+pub mod training;
