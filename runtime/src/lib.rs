@@ -1,3 +1,6 @@
 //! Runtime of `mtmdc`.
-pub mod schema;
 pub mod data;
+pub mod layers;
+pub mod model;
+pub mod schema;
+pub mod weights;
