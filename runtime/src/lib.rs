@@ -2,5 +2,8 @@
 pub mod data;
 pub mod error;
 pub mod hash;
+pub mod layers;
+pub mod model;
 pub mod schema;
 pub mod tables;
+pub mod weights;
