@@ -1,9 +1,12 @@
 //! A compiler from a declarative spec to a multi-task multi-domain (MTMD) ranking model.
+//!
+//! Floors, each importing only from those before it: [`source`], [`diagnostics`], [`syntax`],
+//! [`sema`], [`graph`], [`plan`], [`emit`], [`driver`], [`cli`].
 
+pub mod diagnostics;
 pub mod emit;
 pub mod graph;
 pub mod plan;
-pub mod sema {
-    //! Meaning.
-    pub mod spec;
-}
+pub mod sema;
+pub mod source;
+pub mod syntax;
