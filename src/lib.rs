@@ -3,7 +3,9 @@
 //! Floors, each importing only from those before it: [`source`], [`diagnostics`], [`syntax`],
 //! [`sema`], [`graph`], [`plan`], [`emit`], [`driver`], [`cli`].
 
+pub mod cli;
 pub mod diagnostics;
+pub mod driver;
 pub mod emit;
 pub mod graph;
 pub mod plan;

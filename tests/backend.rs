@@ -18,4 +18,4 @@ pub fn small()->Spec{
  split:None,bad_rows:BadRows::Stop,
  training:Training{batch:512,epochs:2,seed:1,shuffle:262144,dense:AdamW{lr:1e-3,weight_decay:0.01},embeddings:AdamW{lr:3e-2,weight_decay:0.1},embedding_std:0.05,warmup:0.05,decay:Decay::Linear,clip:Some(5.0)},
  }}
-#[test] fn print(){ let g=mtmdc::graph::build(&small()); std::fs::write("/tmp/small.yaml",g.to_yaml()).unwrap(); let p=mtmdc::plan::plan(&g); for f in mtmdc::emit::emit(&g,&p,"small.mtmd").unwrap(){ let p=std::path::Path::new("/tmp/small").join(f.path); std::fs::create_dir_all(p.parent().unwrap()).unwrap(); std::fs::write(p,f.text).unwrap(); } }
+#[test] fn print(){ let g=mtmdc::graph::build(&small()); std::fs::write("/tmp/small.yaml",g.to_yaml()).unwrap(); std::fs::write("/tmp/small.svg",g.to_svg()).unwrap(); let p=mtmdc::plan::plan(&g); for f in mtmdc::emit::emit(&g,&p,"small.mtmd").unwrap(){ let p=std::path::Path::new("/tmp/small").join(f.path); std::fs::create_dir_all(p.parent().unwrap()).unwrap(); std::fs::write(p,f.text).unwrap(); } }

@@ -8,6 +8,7 @@
 mod build;
 mod hash;
 mod node;
+mod svg;
 mod yaml;
 
 pub use build::build;
@@ -137,6 +138,11 @@ impl Graph {
     /// `graph.yaml`.
     pub fn to_yaml(&self) -> String {
         yaml::write(self)
+    }
+
+    /// A drawing of the graph.
+    pub fn to_svg(&self) -> String {
+        svg::draw(self)
     }
 
     /// First 16 hex digits of the SHA-256 of [`Self::to_yaml`].

@@ -3,7 +3,7 @@
 use super::{TaskView, docs, or};
 use crate::graph::{Graph, Group, TowerGraph};
 use crate::plan::{ExpertPlan, Plan};
-use crate::sema::spec::{Axis, Tower};
+use crate::sema::spec::Axis;
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
