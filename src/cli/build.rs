@@ -34,7 +34,9 @@ fn build_one(
     reporter: &mut Reporter,
 ) -> Result<Exit, Failure> {
     let source = files::read_spec(path)?;
-    let Some(artefacts) = compile(&source, reporter)? else { return Ok(Exit::Wrong) };
+    let Some(artefacts) = compile(&source, reporter)? else {
+        return Ok(Exit::Wrong);
+    };
     let out = match out {
         Some(out) => out.to_owned(),
         None => workspace::shorten(&workspace::find(path)?.join("generated")),
@@ -87,7 +89,10 @@ pub(super) fn changes(folder: &Path, artefacts: &Artefacts) -> Result<Vec<Change
         changes.push(Change { path, kind });
     }
     for path in left_behind(folder, artefacts)? {
-        changes.push(Change { path, kind: ChangeKind::Left });
+        changes.push(Change {
+            path,
+            kind: ChangeKind::Left,
+        });
     }
     Ok(changes)
 }
@@ -120,7 +125,9 @@ fn report_stale(changes: &[Change], spec: &Path, reporter: &mut Reporter) -> Exi
 }
 
 fn is_generated(contents: &[u8]) -> bool {
-    contents.windows(MARK.len()).any(|window| window == MARK.as_bytes())
+    contents
+        .windows(MARK.len())
+        .any(|window| window == MARK.as_bytes())
 }
 
 fn not_ours(path: &Path) -> Failure {
@@ -131,9 +138,14 @@ fn not_ours(path: &Path) -> Failure {
 
 /// Generated source files of the folder that are not among the crate's.
 fn left_behind(folder: &Path, artefacts: &Artefacts) -> Result<Vec<PathBuf>, Failure> {
-    let expected: BTreeSet<PathBuf> =
-        artefacts.files.iter().map(|file| folder.join(file.path)).collect();
-    let Ok(entries) = fs::read_dir(folder.join("src")) else { return Ok(vec![]) };
+    let expected: BTreeSet<PathBuf> = artefacts
+        .files
+        .iter()
+        .map(|file| folder.join(file.path))
+        .collect();
+    let Ok(entries) = fs::read_dir(folder.join("src")) else {
+        return Ok(vec![]);
+    };
     let paths: BTreeSet<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     let mut left = vec![];
     for path in paths.difference(&expected) {

@@ -21,7 +21,8 @@ pub(super) fn read_spec(path: &Path) -> Result<Source, Failure> {
         let at = error.utf8_error().valid_up_to();
         let before = error.as_bytes().iter().take(at);
         let line = before.filter(|byte| **byte == b'\n').count() + 1;
-        let message = format!("`{name}` is not UTF-8: byte {at}, in line {line}, begins no character");
+        let message =
+            format!("`{name}` is not UTF-8: byte {at}, in line {line}, begins no character");
         Failure::new(Exit::Wrong, message).with_help("save the file in UTF-8")
     })?;
     Ok(Source::new(name.to_string(), text))

@@ -15,7 +15,9 @@ pub(super) fn launch(
     reporter: &mut Reporter,
 ) -> Result<Exit, Failure> {
     let source = files::read_spec(path)?;
-    let Some(artefacts) = compile(&source, reporter)? else { return Ok(Exit::Wrong) };
+    let Some(artefacts) = compile(&source, reporter)? else {
+        return Ok(Exit::Wrong);
+    };
     let workspace = workspace::find(path)?;
     let spec = artefacts.spec();
     let folder = workspace::shorten(&workspace.join("generated").join(&spec.name));
@@ -29,7 +31,8 @@ pub(super) fn launch(
         && command != "synth"
         && !gives(arguments, "--data")
     {
-        run.arg("--data").arg(path.parent().unwrap_or(Path::new("")).join(data));
+        run.arg("--data")
+            .arg(path.parent().unwrap_or(Path::new("")).join(data));
     }
     let status = run.args(arguments).status().map_err(|error| {
         let message = format!("cannot run `{}`: {error}", program.display());
@@ -87,9 +90,15 @@ fn executable(cargo: &mut Child, name: &str) -> Option<PathBuf> {
     let lines = BufReader::new(cargo.stdout.take()?).lines();
     let mut program = None;
     for line in lines.map_while(Result::ok) {
-        let Ok(message) = serde_json::from_str::<serde_json::Value>(&line) else { continue };
-        let is_it = message.pointer("/target/name").is_some_and(|target| target == name);
-        let path = message.get("executable").and_then(serde_json::Value::as_str);
+        let Ok(message) = serde_json::from_str::<serde_json::Value>(&line) else {
+            continue;
+        };
+        let is_it = message
+            .pointer("/target/name")
+            .is_some_and(|target| target == name);
+        let path = message
+            .get("executable")
+            .and_then(serde_json::Value::as_str);
         if let (true, Some(path)) = (is_it, path) {
             program = Some(PathBuf::from(path));
         }

@@ -17,11 +17,20 @@ use std::process::ExitCode;
 
 /// Compiles a declarative spec to a multi-task multi-domain ranking model.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "Exit codes: 0 fine; 1 something is wrong with the spec, the data \
-    or the weights, or is stale; 2 misuse of the command line; 3 the environment or the run failed.")]
+#[command(
+    version,
+    after_help = "Exit codes: 0 fine; 1 something is wrong with the spec, the data \
+    or the weights, or is stale; 2 misuse of the command line; 3 the environment or the run failed."
+)]
 struct Cli {
     /// How diagnostics are printed: `text` on stderr, `json` as JSON lines on stdout
-    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value = "text")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
     message_format: MessageFormat,
     #[command(subcommand)]
     command: Command,
@@ -89,7 +98,11 @@ struct RunArguments {
     /// Spec
     spec: PathBuf,
     /// What the model's own program takes; `-- --help` lists it
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGS"
+    )]
     arguments: Vec<OsString>,
 }
 
@@ -102,9 +115,11 @@ pub fn run() -> ExitCode {
         Command::Build { specs, out, check } => {
             build::build(specs, out.as_deref(), *check, &mut reporter)
         }
-        Command::Graph { spec, format, output } => {
-            graph(spec, *format, output.as_deref(), &mut reporter)
-        }
+        Command::Graph {
+            spec,
+            format,
+            output,
+        } => graph(spec, *format, output.as_deref(), &mut reporter),
         Command::Explain { code } => explain(code),
         Command::Train(run) => launch::launch("train", &run.spec, &run.arguments, &mut reporter),
         Command::Eval(run) => launch::launch("eval", &run.spec, &run.arguments, &mut reporter),
@@ -121,7 +136,11 @@ fn check(specs: &[PathBuf], reporter: &mut Reporter) -> Result<Exit, Failure> {
             Ok(source) => {
                 let diagnostics = driver::check(&source).diagnostics;
                 reporter.diagnostics(&source, &diagnostics);
-                if diagnostics::has_errors(&diagnostics) { Exit::Wrong } else { Exit::Fine }
+                if diagnostics::has_errors(&diagnostics) {
+                    Exit::Wrong
+                } else {
+                    Exit::Fine
+                }
             }
             Err(failure) => reporter.failure(&failure),
         };
@@ -140,7 +159,9 @@ fn graph(
         reporter.keep_stdout_free();
     }
     let source = files::read_spec(path)?;
-    let Some(artefacts) = compile(&source, reporter)? else { return Ok(Exit::Wrong) };
+    let Some(artefacts) = compile(&source, reporter)? else {
+        return Ok(Exit::Wrong);
+    };
     let text = match format {
         GraphFormat::Yaml => artefacts.graph.to_yaml(),
         GraphFormat::Svg => artefacts.graph.to_svg(),
@@ -153,10 +174,7 @@ fn graph(
 }
 
 /// Compiles and reports; `None` if the spec has errors.
-fn compile(
-    source: &Source,
-    reporter: &mut Reporter,
-) -> Result<Option<driver::Artefacts>, Failure> {
+fn compile(source: &Source, reporter: &mut Reporter) -> Result<Option<driver::Artefacts>, Failure> {
     let outcome = driver::compile(source).map_err(|error| {
         let message = format!("internal error: {error}");
         let help = "this is a mistake of mtmdc, not of the spec: please report it with the spec";

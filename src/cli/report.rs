@@ -40,11 +40,18 @@ pub(super) struct Failure {
 
 impl Failure {
     pub(super) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), help: None }
+        Self {
+            exit,
+            message: message.into(),
+            help: None,
+        }
     }
 
     pub(super) fn with_help(self, help: impl Into<String>) -> Self {
-        Self { help: Some(help.into()), ..self }
+        Self {
+            help: Some(help.into()),
+            ..self
+        }
     }
 }
 
@@ -60,7 +67,11 @@ impl Reporter {
     pub(super) fn new(json: bool) -> Self {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let color = !no_color && io::stderr().is_terminal();
-        Self { json, color, stdout_is_taken: false }
+        Self {
+            json,
+            color,
+            stdout_is_taken: false,
+        }
     }
 
     /// Sends JSON to stderr, because the command's result goes to stdout.
@@ -87,9 +98,15 @@ impl Reporter {
             });
             self.emit(&format!("{line}\n"));
         } else {
-            let [bold_red, bold, plain] =
-                if self.color { ["\u{1b}[1;31m", "\u{1b}[1m", "\u{1b}[0m"] } else { [""; 3] };
-            let help = failure.help.iter().map(|help| format!("  = {bold}help{plain}: {help}\n"));
+            let [bold_red, bold, plain] = if self.color {
+                ["\u{1b}[1;31m", "\u{1b}[1m", "\u{1b}[0m"]
+            } else {
+                [""; 3]
+            };
+            let help = failure
+                .help
+                .iter()
+                .map(|help| format!("  = {bold}help{plain}: {help}\n"));
             let help: String = help.collect();
             self.emit(&format!(
                 "{bold_red}error{plain}{bold}: {}{plain}\n{help}",
@@ -119,10 +136,14 @@ impl Reporter {
 /// Prints a command's result. A reader that has enough of it is no error.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Environment, format!("cannot write to stdout: {error}")))
-        }
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(
+            Exit::Environment,
+            format!("cannot write to stdout: {error}"),
+        )),
         _ => Ok(()),
     }
 }

@@ -48,5 +48,8 @@ pub fn compile(source: &Source) -> Result<Outcome, EmitError> {
         let files = emit::emit(&graph, &plan, file_name)?;
         Ok(Artefacts { graph, files })
     });
-    Ok(Outcome { diagnostics: checked.diagnostics, artefacts: artefacts.transpose()? })
+    Ok(Outcome {
+        diagnostics: checked.diagnostics,
+        artefacts: artefacts.transpose()?,
+    })
 }

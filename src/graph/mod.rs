@@ -181,7 +181,12 @@ impl Field {
             FeatureKind::Vector { width } => (Group::Vectors, width, false),
             FeatureKind::Number { .. } => (Group::Numbers, 1, false),
         };
-        Self { name: feature.name.clone(), group, width, shallow }
+        Self {
+            name: feature.name.clone(),
+            group,
+            width,
+            shallow,
+        }
     }
 }
 

@@ -20,7 +20,12 @@ pub(super) struct Area {
 
 impl Area {
     pub(super) fn new(x: f64, y: f64, width: f64, height: f64) -> Self {
-        Self { x, y, width, height }
+        Self {
+            x,
+            y,
+            width,
+            height,
+        }
     }
 
     pub(super) fn right(self) -> f64 {
@@ -50,7 +55,10 @@ pub(super) enum Anchor {
 
 impl Canvas {
     pub(super) fn new() -> Self {
-        Self { body: String::new(), mirror: None }
+        Self {
+            body: String::new(),
+            mirror: None,
+        }
     }
 
     /// Draws what follows at `x`, or in a mirror at `mirror - x`.
@@ -71,7 +79,15 @@ impl Canvas {
     }
 
     /// A text that is cut to `room`.
-    pub(super) fn text(&mut self, x: f64, y: f64, room: f64, anchor: Anchor, style: Style, text: &str) {
+    pub(super) fn text(
+        &mut self,
+        x: f64,
+        y: f64,
+        room: f64,
+        anchor: Anchor,
+        style: Style,
+        text: &str,
+    ) {
         let anchor = match (anchor, self.mirror) {
             (Anchor::Middle, _) => "middle",
             (Anchor::Start, None) | (Anchor::End, Some(_)) => "start",

@@ -34,10 +34,22 @@ impl Tree {
         let mut nodes: Vec<TreeNode> = vec![];
         for task in &spec.tasks {
             let parent = task.given.map(|parent| parent.0);
-            let depth = parent.and_then(|id| nodes.get(id)).map_or(0, |parent| parent.depth + 1);
+            let depth = parent
+                .and_then(|id| nodes.get(id))
+                .map_or(0, |parent| parent.depth + 1);
             let formula = formula(spec, task);
-            let own = Style::Name.width(&task.name).max(Style::Small.width(&formula)) + 24.0;
-            nodes.push(TreeNode { parent, formula, depth, own, left: 0.0, width: 0.0 });
+            let own = Style::Name
+                .width(&task.name)
+                .max(Style::Small.width(&formula))
+                + 24.0;
+            nodes.push(TreeNode {
+                parent,
+                formula,
+                depth,
+                own,
+                left: 0.0,
+                width: 0.0,
+            });
         }
         let width = place(&mut nodes);
         Self { nodes, width }
@@ -49,18 +61,35 @@ impl Tree {
 
     /// Height that the tree needs above the dot products.
     pub(super) fn height(&self) -> f64 {
-        let levels = self.nodes.iter().map(|node| node.depth + 1).max().unwrap_or(0);
-        TOP + LEVEL * levels as f64 + 60.0
+        let levels = self
+            .nodes
+            .iter()
+            .map(|node| node.depth + 1)
+            .max()
+            .unwrap_or(0);
+        TOP + LEVEL * levels as f64 + 70.0
     }
 
     fn area(&self, node: &TreeNode, between: Area) -> Area {
         let x = between.middle() - self.width / 2.0 + node.left + (node.width - node.own) / 2.0;
-        Area::new(x, between.y + TOP + LEVEL * node.depth as f64, node.own, NODE)
+        Area::new(
+            x,
+            between.y + TOP + LEVEL * node.depth as f64,
+            node.own,
+            NODE,
+        )
     }
 
     pub(super) fn draw(&self, canvas: &mut Canvas, graph: &Graph, between: Area) {
         let room = between.width - 20.0;
-        canvas.text(between.middle(), between.y + 30.0, room, Anchor::Middle, Style::Heading, "Tasks");
+        canvas.text(
+            between.middle(),
+            between.y + 30.0,
+            room,
+            Anchor::Middle,
+            Style::Heading,
+            "Tasks",
+        );
         for (node, task) in self.nodes.iter().zip(&graph.spec.tasks) {
             let area = self.area(node, between);
             if let Some(parent) = node.parent.and_then(|id| self.nodes.get(id)) {
@@ -76,9 +105,39 @@ impl Tree {
             }
             canvas.rectangle(area, 8.0, "task");
             let room = area.width - 8.0;
-            canvas.text(area.middle(), area.y + 20.0, room, Anchor::Middle, Style::Name, &task.name);
-            canvas.text(area.middle(), area.y + 35.0, room, Anchor::Middle, Style::Small, &node.formula);
+            canvas.text(
+                area.middle(),
+                area.y + 20.0,
+                room,
+                Anchor::Middle,
+                Style::Name,
+                &task.name,
+            );
+            canvas.text(
+                area.middle(),
+                area.y + 35.0,
+                room,
+                Anchor::Middle,
+                Style::Small,
+                &node.formula,
+            );
         }
+    }
+
+    /// An arrow from the dot products, the first at `top`, to the tree.
+    pub(super) fn feed(&self, canvas: &mut Canvas, between: Area, top: f64) {
+        let x = between.middle();
+        let bottom = between.y + self.height() - 90.0;
+        canvas.line(&[(x, top - 24.0), (x, bottom)], "edge");
+        let y = f64::midpoint(top, bottom);
+        canvas.text(
+            x + 8.0,
+            y,
+            between.width / 2.0,
+            Anchor::Start,
+            Style::Sum,
+            "one z a task",
+        );
     }
 }
 
@@ -96,7 +155,9 @@ fn place(nodes: &mut [TreeNode]) -> f64 {
     // Children come after their parents, so that going backwards all below a node is known.
     let mut below = vec![0.0; count];
     for (index, node) in nodes.iter_mut().enumerate().rev() {
-        node.width = below.get(index).map_or(node.own, |below: &f64| below.max(node.own));
+        node.width = below
+            .get(index)
+            .map_or(node.own, |below: &f64| below.max(node.own));
         if let Some(sum) = node.parent.and_then(|parent| below.get_mut(parent)) {
             *sum += node.width + if *sum > 0.0 { BESIDE } else { 0.0 };
         }
@@ -104,7 +165,9 @@ fn place(nodes: &mut [TreeNode]) -> f64 {
     let mut next: Vec<f64> = vec![0.0; count];
     let mut end = 0.0;
     for index in 0..count {
-        let Some(node) = nodes.get_mut(index) else { continue };
+        let Some(node) = nodes.get_mut(index) else {
+            continue;
+        };
         let slot = match node.parent {
             Some(parent) => next.get_mut(parent),
             None => Some(&mut end),
@@ -113,7 +176,10 @@ fn place(nodes: &mut [TreeNode]) -> f64 {
             node.left = *slot;
             *slot += node.width + BESIDE;
         }
-        let (left, slack) = (node.left, node.width - below.get(index).copied().unwrap_or_default());
+        let (left, slack) = (
+            node.left,
+            node.width - below.get(index).copied().unwrap_or_default(),
+        );
         if let Some(first) = next.get_mut(index) {
             *first = left + slack / 2.0;
         }
@@ -130,10 +196,21 @@ pub(super) fn logits(canvas: &mut Canvas, graph: &Graph, between: Area, top: f64
         canvas.rectangle(area, 18.0, "task");
         let text = format!("q · i / √{} + b", head.width);
         let half = area.width / 2.0 - 14.0;
-        canvas.text(area.x + 14.0, y + 4.0, half, Anchor::Start, Style::Name, &task.name);
-        canvas.text(area.right() - 14.0, y + 4.0, half, Anchor::End, Style::Small, &text);
+        canvas.text(
+            area.x + 14.0,
+            y + 4.0,
+            half,
+            Anchor::Start,
+            Style::Name,
+            &task.name,
+        );
+        canvas.text(
+            area.right() - 14.0,
+            y + 4.0,
+            half,
+            Anchor::End,
+            Style::Small,
+            &text,
+        );
     }
-    let note = "z: the scaled dot product of the towers' embeddings";
-    let room = between.width - 8.0;
-    canvas.text(between.middle(), top - 34.0, room, Anchor::Middle, Style::Small, note);
 }
