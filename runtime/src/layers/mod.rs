@@ -1,0 +1,31 @@
+//! The layers of a Domain Expert (paper §2.1).
+//!
+//! Parameters have PyTorch's names and layouts: a linear map's `weight` is `[out, in]`. A layer is
+//! made with zero weights (norms: ones and zeros, as PyTorch's); [`crate::model::initialise`]
+//! draws the values, [`crate::weights`] loads them.
+
+mod adaptation;
+mod cross;
+mod expert;
+mod ffn;
+mod head;
+mod io;
+mod layout;
+mod linear;
+mod norm;
+mod routing;
+mod shallow;
+mod shared;
+
+pub use adaptation::{Adaptation, Adapted};
+pub use cross::{Cross, CrossLayer};
+pub use expert::TaskExpert;
+pub use ffn::{Ffn, FfnLayer};
+pub use head::Head;
+pub use io::{DomainInput, TaskEmbeddings, TowerInput, TowerOutput};
+pub use layout::{Field, FieldKind, Layout};
+pub use linear::Linear;
+pub use norm::{BatchNorm, LayerNorm};
+pub use routing::Routing;
+pub use shallow::Shallow;
+pub use shared::{DomainShared, SharedExperts};

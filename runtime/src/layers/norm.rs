@@ -1,0 +1,96 @@
+//! Normalisations, with PyTorch's semantics and an epsilon of 1e-5.
+
+use burn::module::{Module, Param, RunningState};
+use burn::tensor::{Device, Tensor};
+
+/// Added to the variance.
+pub const EPSILON: f64 = 1e-5;
+
+/// Weight of a batch in BatchNorm's running statistics.
+pub const MOMENTUM: f64 = 0.1;
+
+/// LayerNorm over the columns of each row.
+#[derive(Module, Debug)]
+pub struct LayerNorm {
+    /// `[width]`, initially one.
+    pub weight: Param<Tensor<1>>,
+    /// `[width]`, initially zero.
+    pub bias: Param<Tensor<1>>,
+}
+
+impl LayerNorm {
+    /// A norm over `width` columns.
+    pub fn new(width: usize, device: &Device) -> Self {
+        Self {
+            weight: Param::from_tensor(Tensor::ones([width], device)),
+            bias: Param::from_tensor(Tensor::zeros([width], device)),
+        }
+    }
+
+    /// `[rows, width]` → `[rows, width]`.
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let centred = x.clone() - x.mean_dim(1);
+        let variance = centred.clone().square().mean_dim(1);
+        let normal = centred / (variance + EPSILON).sqrt();
+        normal * self.weight.val().unsqueeze() + self.bias.val().unsqueeze()
+    }
+}
+
+/// BatchNorm over the rows of each column.
+///
+/// In training it normalises by the rows' mean and biased variance, and moves the running
+/// statistics by [`MOMENTUM`] towards the mean and the unbiased variance. A single row has no
+/// variance: then, as in evaluation, the running statistics normalise and stay as they are.
+#[derive(Module, Debug)]
+pub struct BatchNorm {
+    /// `[width]`, initially one.
+    pub weight: Param<Tensor<1>>,
+    /// `[width]`, initially zero.
+    pub bias: Param<Tensor<1>>,
+    /// `[width]`, initially zero; not trained.
+    pub running_mean: RunningState<Tensor<1>>,
+    /// `[width]`, initially one; not trained.
+    pub running_var: RunningState<Tensor<1>>,
+}
+
+impl BatchNorm {
+    /// A norm over the rows of `width` columns.
+    pub fn new(width: usize, device: &Device) -> Self {
+        Self {
+            weight: Param::from_tensor(Tensor::ones([width], device)),
+            bias: Param::from_tensor(Tensor::zeros([width], device)),
+            running_mean: RunningState::new(Tensor::zeros([width], device)),
+            running_var: RunningState::new(Tensor::ones([width], device)),
+        }
+    }
+
+    /// `[rows, width]` → `[rows, width]`. `training` as in [`super::DomainInput`].
+    pub fn forward(&self, x: Tensor<2>, training: bool) -> Tensor<2> {
+        let [rows, _] = x.dims();
+        let (centred, variance) = if training && rows > 1 {
+            let mean = x.clone().mean_dim(0);
+            let centred = x - mean.clone();
+            let variance = centred.clone().square().mean_dim(0);
+            let unbiased = rows as f64 / (rows - 1) as f64;
+            advance(&self.running_mean, mean.squeeze_dim(0));
+            advance(
+                &self.running_var,
+                variance.clone().squeeze_dim(0) * unbiased,
+            );
+            (centred, variance)
+        } else {
+            let mean: Tensor<2> = self.running_mean.value().unsqueeze();
+            (x - mean, self.running_var.value().unsqueeze())
+        };
+        let normal = centred / (variance + EPSILON).sqrt();
+        normal * self.weight.val().unsqueeze() + self.bias.val().unsqueeze()
+    }
+}
+
+/// Moves a running statistic towards that of a batch.
+fn advance(statistic: &RunningState<Tensor<1>>, batch: Tensor<1>) {
+    let moved = statistic.value() * (1.0 - MOMENTUM) + batch.detach() * MOMENTUM;
+    statistic.update(moved);
+    // An update is pending until the next one of this thread; a reader of the weights sees it now.
+    statistic.value_sync();
+}

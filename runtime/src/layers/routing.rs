@@ -1,0 +1,33 @@
+//! Expert routing (paper §2.1.5).
+
+use burn::module::Module;
+use burn::tensor::activation::softmax;
+use burn::tensor::{Device, Tensor};
+
+use super::{Ffn, FfnLayer, Linear};
+
+/// Weights of a task's experts: an FFN, a Linear, softmax.
+#[derive(Module, Debug)]
+pub struct Routing {
+    /// Hidden layers.
+    pub layers: Vec<FfnLayer>,
+    /// `[experts, hidden]`.
+    pub output: Linear,
+}
+
+impl Routing {
+    /// Routing over `experts` experts by an input of `input` columns.
+    pub fn new(input: usize, hidden: &[usize], experts: usize, device: &Device) -> Self {
+        let last = hidden.last().copied().unwrap_or(input);
+        Self {
+            layers: Ffn::new(input, hidden, device).layers,
+            output: Linear::new(last, experts, device),
+        }
+    }
+
+    /// `[rows, in]` → `[rows, experts]`, rows that sum to one.
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let hidden = self.layers.iter().fold(x, |x, layer| layer.forward(x));
+        softmax(self.output.forward(hidden), 1)
+    }
+}

@@ -1,0 +1,97 @@
+//! First values of the weights.
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Tensor, TensorData};
+
+use crate::weights::Path;
+
+/// Draws the weights of a module: those of every linear map, weight and bias, from
+/// U(±1/√in), as PyTorch does, and the vector in place of a shallow expert from U(±1/√width).
+/// Other parameters keep their values.
+///
+/// A value depends on the seed, the parameter's key and its place in the parameter alone: a domain
+/// more or less leaves the others' weights as they are.
+pub fn initialise<M: Module>(module: M, seed: u64) -> M {
+    module.map(&mut Initialiser {
+        seed,
+        path: Path::default(),
+        containers: Vec::new(),
+        fan_in: 1,
+    })
+}
+
+struct Initialiser {
+    seed: u64,
+    path: Path,
+    containers: Vec<String>,
+    /// Columns of the weight visited last: a bias follows the weight of its map.
+    fan_in: usize,
+}
+
+impl ModuleMapper for Initialiser {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name);
+        self.containers.push(container.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+        self.containers.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let container = self.containers.last().map_or("", String::as_str);
+        let key = self.path.key();
+        let shape = param.lazy_shape();
+        let fan_in = match container.trim_start_matches("Struct:") {
+            "Linear" if D == 2 => {
+                self.fan_in = shape.as_slice().last().copied().unwrap_or(1);
+                self.fan_in
+            }
+            "Linear" => self.fan_in,
+            "Shallow" => shape.num_elements(),
+            _ => return param,
+        };
+        let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
+        let mut stream = Stream::new(self.seed, &key);
+        let values: Vec<f32> = (0..shape.num_elements())
+            .map(|_| (bound * (2.0 * stream.next_unit() - 1.0)) as f32)
+            .collect();
+        let data = TensorData::new(values, shape);
+        param.map(|old| {
+            Tensor::from_data(data, (&old.device(), old.dtype()))
+                .set_require_grad(old.is_require_grad())
+        })
+    }
+}
+
+/// SplitMix64, started by the seed and a parameter's key.
+struct Stream {
+    state: u64,
+}
+
+const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+
+impl Stream {
+    fn new(seed: u64, key: &str) -> Self {
+        // FNV-1a of the key, so that a parameter's stream is its own.
+        let hash = key.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
+        });
+        Self {
+            state: mix(seed.wrapping_add(GOLDEN)) ^ mix(hash),
+        }
+    }
+
+    /// A draw from U[0, 1) with 53 bits.
+    fn next_unit(&mut self) -> f64 {
+        self.state = self.state.wrapping_add(GOLDEN);
+        (mix(self.state) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
