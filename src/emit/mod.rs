@@ -47,8 +47,14 @@ pub fn emit(graph: &Graph, plan: &Plan, file_name: &str) -> Result<Vec<File>, Em
     let render = render::Renderer::new()?;
     let view = view::View::new(graph, plan, file_name);
     let mut files = vec![
-        File { path: "Cargo.toml", text: render.text("Cargo.toml", &view)? },
-        File { path: "graph.yaml", text: graph.to_yaml() },
+        File {
+            path: "Cargo.toml",
+            text: render.text("Cargo.toml", &view)?,
+        },
+        File {
+            path: "graph.yaml",
+            text: graph.to_yaml(),
+        },
     ];
     for (path, template) in [
         ("src/lib.rs", "lib.rs"),
@@ -56,7 +62,10 @@ pub fn emit(graph: &Graph, plan: &Plan, file_name: &str) -> Result<Vec<File>, Em
         ("src/model.rs", "model.rs"),
         ("src/schema.rs", "schema.rs"),
     ] {
-        files.push(File { path, text: render.rust(template, &view)? });
+        files.push(File {
+            path,
+            text: render.rust(template, &view)?,
+        });
     }
     Ok(files)
 }

@@ -25,20 +25,28 @@ impl Renderer {
         let mut templates = Environment::new();
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
         templates.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+        let syntax = SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build();
         templates.set_syntax(syntax.map_err(|error| failure("syntax", &error))?);
         // Rust's own literals of a string and of a float.
         templates.add_filter("string", |text: String| format!("{text:?}"));
         templates.add_filter("float", |value: f64| format!("{value:?}"));
         for (name, source) in TEMPLATES {
-            templates.add_template(name, source).map_err(|error| failure(name, &error))?;
+            templates
+                .add_template(name, source)
+                .map_err(|error| failure(name, &error))?;
         }
         Ok(Self { templates })
     }
 
     /// What a template prints.
     pub(super) fn text(&self, name: &'static str, view: &View) -> Result<String, EmitError> {
-        let template = self.templates.get_template(name).map_err(|error| failure(name, &error))?;
+        let template = self
+            .templates
+            .get_template(name)
+            .map_err(|error| failure(name, &error))?;
         let mut text = template
             .render(Serde(view))
             .map_err(|error| failure(name, &error))?;
@@ -51,19 +59,29 @@ impl Renderer {
     /// What a template prints, as formatted Rust.
     pub(super) fn rust(&self, name: &'static str, view: &View) -> Result<String, EmitError> {
         let text = self.text(name, view)?;
-        let file = syn::parse_file(&text)
-            .map_err(|error| EmitError { template: name, cause: error.to_string() })?;
+        let file = syn::parse_file(&text).map_err(|error| EmitError {
+            template: name,
+            cause: error.to_string(),
+        })?;
         Ok(layout(file))
     }
 }
 
 fn failure(template: &'static str, error: &Error) -> EmitError {
-    EmitError { template, cause: format!("{error:#}") }
+    EmitError {
+        template,
+        cause: format!("{error:#}"),
+    }
 }
 
 /// The file with a blank line between items and between members, which the printer leaves out.
 fn layout(file: syn::File) -> String {
-    let head = syn::File { shebang: None, frontmatter: None, attrs: file.attrs, items: vec![] };
+    let head = syn::File {
+        shebang: None,
+        frontmatter: None,
+        attrs: file.attrs,
+        items: vec![],
+    };
     let mut text = prettyplease::unparse(&head);
     let mut after_module = false;
     for item in file.items {
@@ -72,7 +90,12 @@ fn layout(file: syn::File) -> String {
             text.push('\n');
         }
         after_module = is_module;
-        let item = syn::File { shebang: None, frontmatter: None, attrs: vec![], items: vec![item] };
+        let item = syn::File {
+            shebang: None,
+            frontmatter: None,
+            attrs: vec![],
+            items: vec![item],
+        };
         text += &space_members(&prettyplease::unparse(&item));
     }
     text
@@ -87,9 +110,9 @@ fn space_members(item: &str) -> String {
         text += line;
         text.push('\n');
         let is_end = line == "    }"
-            || line.strip_prefix("    ").is_some_and(|rest| {
-                !rest.starts_with([' ', '/']) && rest.ends_with(';')
-            });
+            || line
+                .strip_prefix("    ")
+                .is_some_and(|rest| !rest.starts_with([' ', '/']) && rest.ends_with(';'));
         if is_end && lines.peek().is_some_and(|next| *next != "}") {
             text.push('\n');
         }

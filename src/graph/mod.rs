@@ -8,6 +8,7 @@
 mod build;
 mod hash;
 mod node;
+mod svg;
 mod yaml;
 
 pub use build::build;
@@ -139,6 +140,11 @@ impl Graph {
         yaml::write(self)
     }
 
+    /// A drawing of the graph.
+    pub fn to_svg(&self) -> String {
+        svg::draw(self)
+    }
+
     /// First 16 hex digits of the SHA-256 of [`Self::to_yaml`].
     pub fn hash(&self) -> String {
         hash::short(&self.to_yaml())
@@ -175,7 +181,12 @@ impl Field {
             FeatureKind::Vector { width } => (Group::Vectors, width, false),
             FeatureKind::Number { .. } => (Group::Numbers, 1, false),
         };
-        Self { name: feature.name.clone(), group, width, shallow }
+        Self {
+            name: feature.name.clone(),
+            group,
+            width,
+            shallow,
+        }
     }
 }
 

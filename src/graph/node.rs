@@ -116,19 +116,27 @@ impl Cost {
     /// Linear with a bias.
     fn linear(input: usize, output: usize) -> Self {
         let (input, output) = (input as u128, output as u128);
-        Self { parameters: input * output + output, flops: 2 * input * output }
+        Self {
+            parameters: input * output + output,
+            flops: 2 * input * output,
+        }
     }
 
     /// LayerNorm or BatchNorm.
     fn norm(width: usize) -> Self {
-        Self { parameters: 2 * width as u128, flops: 0 }
+        Self {
+            parameters: 2 * width as u128,
+            flops: 0,
+        }
     }
 
     fn ffn(input: usize, widths: &[usize]) -> Self {
         let inputs = [input].into_iter().chain(widths.iter().copied());
-        Self::sum(inputs.zip(widths).map(|(input, &output)| {
-            Self::sum([Self::linear(input, output), Self::norm(output)])
-        }))
+        Self::sum(
+            inputs.zip(widths).map(|(input, &output)| {
+                Self::sum([Self::linear(input, output), Self::norm(output)])
+            }),
+        )
     }
 }
 
@@ -154,18 +162,31 @@ impl NodeKind {
     pub fn cost(&self) -> Cost {
         match self {
             Self::BatchNorm { width } => Cost::norm(*width),
-            Self::SqueezeExcitation { fields, hidden, .. } => {
-                Cost::sum([Cost::linear(*fields, *hidden), Cost::linear(*hidden, *fields)])
-            }
+            Self::SqueezeExcitation { fields, hidden, .. } => Cost::sum([
+                Cost::linear(*fields, *hidden),
+                Cost::linear(*hidden, *fields),
+            ]),
             Self::Ffn { input, widths } => Cost::ffn(*input, widths),
-            Self::DomainShared { input, widths } => {
-                Cost { parameters: 0, ..Cost::ffn(*input, widths) }
+            Self::DomainShared { input, widths } => Cost {
+                parameters: 0,
+                ..Cost::ffn(*input, widths)
+            },
+            Self::Routing {
+                input,
+                hidden,
+                experts: output,
             }
-            Self::Routing { input, hidden, experts: output }
-            | Self::Shallow { input, hidden, output } => {
-                Cost::sum([Cost::ffn(*input, hidden), Cost::linear(last(*input, hidden), *output)])
-            }
-            Self::Cross { width, rank, depth, .. } => {
+            | Self::Shallow {
+                input,
+                hidden,
+                output,
+            } => Cost::sum([
+                Cost::ffn(*input, hidden),
+                Cost::linear(last(*input, hidden), *output),
+            ]),
+            Self::Cross {
+                width, rank, depth, ..
+            } => {
                 let (width, rank, depth) = (*width as u128, *rank as u128, *depth as u128);
                 Cost {
                     parameters: 2 * width + depth * (2 * width * rank + width),
@@ -173,7 +194,10 @@ impl NodeKind {
                 }
             }
             Self::Linear { input, output } => Cost::linear(*input, *output),
-            Self::Vector { width } => Cost { parameters: *width as u128, flops: 0 },
+            Self::Vector { width } => Cost {
+                parameters: *width as u128,
+                flops: 0,
+            },
             Self::Concat { .. } => Cost::default(),
         }
     }

@@ -46,8 +46,18 @@ pub fn plan(graph: &Graph) -> Plan {
         query: experts(spec, &graph.query, &mut types),
         item: experts(spec, &graph.item, &mut types),
         model: types.claim(pascal(&spec.name), "Model"),
-        surfaces: variants(spec.surfaces.domains.iter().map(|domain| domain.name.as_str())),
-        products: variants(spec.products.domains.iter().map(|domain| domain.name.as_str())),
+        surfaces: variants(
+            spec.surfaces
+                .domains
+                .iter()
+                .map(|domain| domain.name.as_str()),
+        ),
+        products: variants(
+            spec.products
+                .domains
+                .iter()
+                .map(|domain| domain.name.as_str()),
+        ),
         tasks: variants(spec.tasks.iter().map(|task| task.name.as_str())),
     }
 }
@@ -68,7 +78,10 @@ fn experts(spec: &Spec, tower: &TowerGraph, types: &mut Names) -> Vec<ExpertPlan
 
 /// `SurfaceExpert` if it serves the whole tower, else named after its first domain.
 fn expert_name(axis: &Axis, all: &str, expert: &DomainExpert) -> String {
-    let first = expert.domains.first().and_then(|first| axis.domains.get(first.0));
+    let first = expert
+        .domains
+        .first()
+        .and_then(|first| axis.domains.get(first.0));
     match first {
         Some(first) if expert.domains.len() < axis.domains.len() => {
             format!("{}Expert", pascal(&first.name))

@@ -5,10 +5,37 @@
 
 /// Types that generated code names, beside those that the plan claims.
 const TYPES: [&str; 31] = [
-    "Adaptation", "Clone", "Copy", "Debug", "Default", "Device", "DomainInput", "DomainShared",
-    "Err", "Ffn", "Head", "Heads", "ItemTower", "Layout", "Model", "Module", "None", "Ok",
-    "Option", "Product", "QueryTower", "Schema", "SharedExperts", "Some", "Surface", "Task",
-    "TaskEmbeddings", "TaskExpert", "Tower", "TowerInput", "TowerOutput",
+    "Adaptation",
+    "Clone",
+    "Copy",
+    "Debug",
+    "Default",
+    "Device",
+    "DomainInput",
+    "DomainShared",
+    "Err",
+    "Ffn",
+    "Head",
+    "Heads",
+    "ItemTower",
+    "Layout",
+    "Model",
+    "Module",
+    "None",
+    "Ok",
+    "Option",
+    "Product",
+    "QueryTower",
+    "Schema",
+    "SharedExperts",
+    "Some",
+    "Surface",
+    "Task",
+    "TaskEmbeddings",
+    "TaskExpert",
+    "Tower",
+    "TowerInput",
+    "TowerOutput",
 ];
 
 /// Identifiers of one namespace.
@@ -20,7 +47,9 @@ pub(super) struct Names {
 impl Names {
     /// The namespace of the generated model's types.
     pub(super) fn of_types() -> Self {
-        Self { taken: TYPES.map(str::to_owned).into() }
+        Self {
+            taken: TYPES.map(str::to_owned).into(),
+        }
     }
 
     /// The name itself if it is free, else with `suffix`, else with the first number that is free.
@@ -58,9 +87,13 @@ mod tests {
 
     #[test]
     fn words_are_capitalised() {
-        for (name, expected) in
-            [("home_feed", "HomeFeed"), ("tab0", "Tab0"), ("_x", "X"), ("_1", "N1"), ("a_1b", "A1b")]
-        {
+        for (name, expected) in [
+            ("home_feed", "HomeFeed"),
+            ("tab0", "Tab0"),
+            ("_x", "X"),
+            ("_1", "N1"),
+            ("a_1b", "A1b"),
+        ] {
             assert_eq!(pascal(name), expected);
         }
     }
@@ -71,7 +104,10 @@ mod tests {
         let claimed = ["a_1", "a1", "a__1"].map(|name| names.claim(pascal(name), ""));
         assert_eq!(claimed, ["A1", "A12", "A13"]);
         let mut types = Names::of_types();
-        assert_eq!(types.claim("TaskExpert".to_owned(), "DomainExpert"), "TaskExpertDomainExpert");
+        assert_eq!(
+            types.claim("TaskExpert".to_owned(), "DomainExpert"),
+            "TaskExpertDomainExpert"
+        );
         assert_eq!(types.claim("Heads".to_owned(), "Model"), "HeadsModel");
     }
 }

@@ -56,8 +56,12 @@ impl View {
         let spec = &graph.spec;
         let file_name = file_name.replace(|c: char| c.is_control() || c == '`', "?");
         let version = env!("CARGO_PKG_VERSION");
-        let tasks: Vec<TaskView> =
-            spec.tasks.iter().zip(&plan.tasks).map(|(task, variant)| TaskView::new(task, variant)).collect();
+        let tasks: Vec<TaskView> = spec
+            .tasks
+            .iter()
+            .zip(&plan.tasks)
+            .map(|(task, variant)| TaskView::new(task, variant))
+            .collect();
         Self {
             name: spec.name.clone(),
             model: plan.model.clone(),
@@ -114,7 +118,10 @@ fn enums(graph: &Graph, plan: &Plan, tasks: &[TaskView]) -> Vec<EnumView> {
             doc: "Prediction tasks, every parent before its children.",
             variants: tasks
                 .iter()
-                .map(|task| VariantView { name: task.variant.clone(), doc: task.doc.clone() })
+                .map(|task| VariantView {
+                    name: task.variant.clone(),
+                    doc: task.doc.clone(),
+                })
                 .collect(),
             has_all: false,
         },
@@ -124,5 +131,9 @@ fn enums(graph: &Graph, plan: &Plan, tasks: &[TaskView]) -> Vec<EnumView> {
 /// The lines of a doc comment, or of another text where there is none.
 fn or(doc: &str, otherwise: impl Fn() -> String) -> Vec<String> {
     let lines = docs::lines(doc);
-    if lines.is_empty() { docs::lines(&otherwise()) } else { lines }
+    if lines.is_empty() {
+        docs::lines(&otherwise())
+    } else {
+        lines
+    }
 }

@@ -3,7 +3,7 @@
 use super::{TaskView, docs, or};
 use crate::graph::{Graph, Group, TowerGraph};
 use crate::plan::{ExpertPlan, Plan};
-use crate::sema::spec::{Axis, Tower};
+use crate::sema::spec::Axis;
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
@@ -65,7 +65,10 @@ impl ModelView {
             domains: domains(&spec.products, &plan.products, &plan.item),
             experts: experts(&graph.item, &spec.products, &plan.item, tasks),
         };
-        Self { summary, towers: vec![query, item] }
+        Self {
+            summary,
+            towers: vec![query, item],
+        }
     }
 }
 
@@ -76,8 +79,14 @@ fn domains(axis: &Axis, variants: &[String], experts: &[ExpertPlan]) -> Vec<Doma
         DomainView {
             name: domain.name.clone(),
             variant: variant.clone(),
-            expert: experts.iter().find(serves).map(|expert| expert.name.clone()).unwrap_or_default(),
-            doc: or(&domain.doc, || format!("Domain Expert of `{}`.", domain.name)),
+            expert: experts
+                .iter()
+                .find(serves)
+                .map(|expert| expert.name.clone())
+                .unwrap_or_default(),
+            doc: or(&domain.doc, || {
+                format!("Domain Expert of `{}`.", domain.name)
+            }),
         }
     });
     views.collect()
@@ -92,13 +101,24 @@ fn experts(
     let views = tower.experts.iter().zip(plans).map(|(expert, plan)| {
         let names = plan.domains.iter().filter_map(|id| axis.domains.get(id.0));
         let domains = list(names.map(|domain| format!("`{}`", domain.name)).collect());
-        let tasks: Vec<TaskView> =
-            plan.tasks.iter().filter_map(|id| tasks.get(id.0)).cloned().collect();
-        let names = list(tasks.iter().map(|task| format!("`{}`", task.name)).collect());
+        let tasks: Vec<TaskView> = plan
+            .tasks
+            .iter()
+            .filter_map(|id| tasks.get(id.0))
+            .cloned()
+            .collect();
+        let names = list(
+            tasks
+                .iter()
+                .map(|task| format!("`{}`", task.name))
+                .collect(),
+        );
         let noun = if tasks.len() == 1 { "task" } else { "tasks" };
         let features = count(expert.fields.len(), "feature");
         let doc = format!("Domain Expert of {domains}: {features}, {noun} {names}.");
-        let numbers = tower.select(&expert.fields).any(|field| field.group == Group::Numbers);
+        let numbers = tower
+            .select(&expert.fields)
+            .any(|field| field.group == Group::Numbers);
         ExpertView {
             name: plan.name.clone(),
             doc: docs::lines(&doc),
@@ -128,7 +148,9 @@ fn count(count: usize, noun: &str) -> String {
         "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
         "eleven", "twelve",
     ];
-    let number = WORDS.get(count).map_or_else(|| count.to_string(), ToString::to_string);
+    let number = WORDS
+        .get(count)
+        .map_or_else(|| count.to_string(), ToString::to_string);
     let plural = if count == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
 }

@@ -111,14 +111,23 @@ struct Variants<'a> {
 impl SchemaView {
     pub(super) fn new(graph: &Graph, plan: &Plan) -> Self {
         let spec = &graph.spec;
-        let surfaces = Variants { name: "Surface", names: &plan.surfaces };
-        let products = Variants { name: "Product", names: &plan.products };
+        let surfaces = Variants {
+            name: "Surface",
+            names: &plan.surfaces,
+        };
+        let products = Variants {
+            name: "Product",
+            names: &plan.products,
+        };
         let task = |task| task_view(task, plan, surfaces, products);
         Self {
             imports: imports(spec),
             spec_hash: graph.spec_hash.clone(),
             graph_hash: graph.hash(),
-            axes: [axis("surfaces", &spec.surfaces), axis("products", &spec.products)],
+            axes: [
+                axis("surfaces", &spec.surfaces),
+                axis("products", &spec.products),
+            ],
             tasks: spec.tasks.iter().map(task).collect(),
             tables: spec.tables.iter().map(table).collect(),
             towers: [
@@ -139,9 +148,13 @@ impl SchemaView {
 /// What the schema names of `mtmd::schema`. `Task` is named by its module, since the crate has an
 /// enum of that name.
 fn imports(spec: &Spec) -> String {
-    let features = || spec.query.iter().chain(&spec.item).map(|feature| &feature.kind);
-    let pooled =
-        features().any(|kind| matches!(kind, FeatureKind::Embedded { pool: Some(_), .. }));
+    let features = || {
+        spec.query
+            .iter()
+            .chain(&spec.item)
+            .map(|feature| &feature.kind)
+    };
+    let pooled = features().any(|kind| matches!(kind, FeatureKind::Embedded { pool: Some(_), .. }));
     let numbers = features().any(|kind| matches!(kind, FeatureKind::Number { .. }));
     let tables = !spec.tables.is_empty();
     let names = [
@@ -165,7 +178,11 @@ fn imports(spec: &Spec) -> String {
         ("Transform", numbers),
         ("Value", true),
     ];
-    let used: Vec<&str> = names.iter().filter(|(_, used)| *used).map(|(name, _)| *name).collect();
+    let used: Vec<&str> = names
+        .iter()
+        .filter(|(_, used)| *used)
+        .map(|(name, _)| *name)
+        .collect();
     used.join(", ")
 }
 
@@ -195,7 +212,9 @@ fn task_view(task: &Task, plan: &Plan, surfaces: Variants, products: Variants) -
             Label::Action => "Label::Action".to_owned(),
         },
         action: task.action.clone(),
-        given: parent.map_or("None".to_owned(), |parent| format!("Some(Task::{parent}.index())")),
+        given: parent.map_or("None".to_owned(), |parent| {
+            format!("Some(Task::{parent}.index())")
+        }),
         weight: task.weight,
         embedding: task.embedding,
         surfaces: domains(&task.surfaces, surfaces),
@@ -229,12 +248,19 @@ fn tower(name: &'static str, features: &[Feature], variants: Variants) -> TowerV
         domains: domains(&feature.domains, variants),
         line: feature.line,
     });
-    TowerView { name, features: features.collect() }
+    TowerView {
+        name,
+        features: features.collect(),
+    }
 }
 
 fn kind(kind: &FeatureKind) -> String {
     match kind {
-        FeatureKind::Embedded { table, pool, shallow } => {
+        FeatureKind::Embedded {
+            table,
+            pool,
+            shallow,
+        } => {
             let pool = match pool {
                 None => "None",
                 Some(Pool::Mean) => "Some(Pool::Mean)",
@@ -278,7 +304,11 @@ fn architecture(spec: &Spec) -> ArchitectureView {
 
 fn split(split: &Split) -> String {
     let ranges = |ranges: &[(RawValue, RawValue)]| {
-        slice(ranges.iter().map(|(from, to)| format!("({}, {})", value(from), value(to))))
+        slice(
+            ranges
+                .iter()
+                .map(|(from, to)| format!("({}, {})", value(from), value(to))),
+        )
     };
     format!(
         "Split::Column {{ column: {:?}, train: {}, validate: {}, test: {}, line: {} }}",

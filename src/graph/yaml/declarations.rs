@@ -12,7 +12,10 @@ use crate::sema::spec::{
 pub(super) fn write(out: &mut Writer, spec: &Spec) {
     write_axis(out, "surfaces", &spec.surfaces);
     write_axis(out, "products", &spec.products);
-    out.block("tasks", "parents first; on all surfaces and products unless said");
+    out.block(
+        "tasks",
+        "parents first; on all surfaces and products unless said",
+    );
     for task in &spec.tasks {
         write_task(out, spec, task);
     }
@@ -28,10 +31,14 @@ pub(super) fn write(out: &mut Writer, spec: &Spec) {
 fn write_axis(out: &mut Writer, key: &str, axis: &Axis) {
     out.block(key, "");
     out.entry(2, "column", string(&axis.column));
-    out.entry(2, "others", match axis.others {
-        Others::Skip => "skip",
-        Others::Error => "error",
-    });
+    out.entry(
+        2,
+        "others",
+        match axis.others {
+            Others::Skip => "skip",
+            Others::Error => "error",
+        },
+    );
     out.line(2, "domains:");
     for domain in &axis.domains {
         let map = Flow::map()
@@ -92,10 +99,14 @@ fn write_architecture(out: &mut Writer, spec: &Spec) {
 
 fn write_rows(out: &mut Writer, spec: &Spec) {
     out.block("rows", "");
-    out.entry(2, "bad", match spec.bad_rows {
-        BadRows::Stop => "stop",
-        BadRows::Skip => "skip",
-    });
+    out.entry(
+        2,
+        "bad",
+        match spec.bad_rows {
+            BadRows::Stop => "stop",
+            BadRows::Skip => "skip",
+        },
+    );
     match &spec.split {
         Some(split) => write_split(out, split),
         None => out.entry(2, "split", "hash"),
@@ -105,9 +116,11 @@ fn write_rows(out: &mut Writer, spec: &Spec) {
 fn write_split(out: &mut Writer, split: &Split) {
     out.line(2, "split:");
     out.entry(4, "column", string(&split.column));
-    for (key, ranges) in
-        [("train", &split.train), ("validate", &split.validate), ("test", &split.test)]
-    {
+    for (key, ranges) in [
+        ("train", &split.train),
+        ("validate", &split.validate),
+        ("test", &split.test),
+    ] {
         let range = |(from, to): &(RawValue, RawValue)| Flow::list([value(from), value(to)]);
         out.flow(4, key, &Flow::list(ranges.iter().map(range)));
     }
@@ -120,16 +133,22 @@ fn write_training(out: &mut Writer, training: &Training) {
     out.entry(2, "seed", training.seed);
     out.entry(2, "shuffle", training.shuffle);
     let adamw = |adamw: &AdamW| {
-        Flow::map().with("lr", float(adamw.lr)).with("weight_decay", float(adamw.weight_decay))
+        Flow::map()
+            .with("lr", float(adamw.lr))
+            .with("weight_decay", float(adamw.weight_decay))
     };
     out.flow(2, "dense", &adamw(&training.dense));
     let embeddings = adamw(&training.embeddings).with("std", float(training.embedding_std));
     out.flow(2, "embeddings", &embeddings);
     out.entry(2, "warmup", float(training.warmup));
-    out.entry(2, "decay", match training.decay {
-        Decay::Constant => "constant",
-        Decay::Linear => "linear",
-    });
+    out.entry(
+        2,
+        "decay",
+        match training.decay {
+            Decay::Constant => "constant",
+            Decay::Linear => "linear",
+        },
+    );
     out.entry(2, "clip", training.clip.map_or("null".to_owned(), float));
 }
 
@@ -140,7 +159,10 @@ pub(super) fn features(out: &mut Writer, spec: &Spec, tower: Tower) {
         Tower::Item => &spec.item,
     };
     out.block(tower_name(tower), "");
-    out.line(2, "features:  # in the order of the fields; on all domains unless said");
+    out.line(
+        2,
+        "features:  # in the order of the fields; on all domains unless said",
+    );
     for feature in features {
         write_feature(out, spec, tower, feature);
     }
@@ -149,20 +171,28 @@ pub(super) fn features(out: &mut Writer, spec: &Spec, tower: Tower) {
 fn write_feature(out: &mut Writer, spec: &Spec, tower: Tower, feature: &Feature) {
     let map = Flow::map().text("name", &feature.name);
     let map = match &feature.kind {
-        FeatureKind::Embedded { table, pool, shallow } => {
+        FeatureKind::Embedded {
+            table,
+            pool,
+            shallow,
+        } => {
             let pool = pool.map(|pool| match pool {
                 Pool::Mean => "mean",
                 Pool::Sum => "sum",
             });
             map.text("kind", "embedded")
                 .text("column", &feature.column)
-                .maybe("table", spec.tables.get(table.0).map(|table| string(&table.name)))
+                .maybe(
+                    "table",
+                    spec.tables.get(table.0).map(|table| string(&table.name)),
+                )
                 .maybe("pool", pool)
                 .maybe("shallow", shallow.then_some(true))
         }
-        FeatureKind::Vector { width } => {
-            map.text("kind", "vector").text("column", &feature.column).with("width", width)
-        }
+        FeatureKind::Vector { width } => map
+            .text("kind", "vector")
+            .text("column", &feature.column)
+            .with("width", width),
         FeatureKind::Number { default, clip, log } => {
             let bounds = |(low, high)| Flow::list([float(low), float(high)]);
             map.text("kind", "number")

@@ -17,7 +17,10 @@ pub(super) struct Flow {
 impl Flow {
     /// An empty mapping.
     pub(super) fn map() -> Self {
-        Self { brackets: ["{ ", " }"], entries: vec![] }
+        Self {
+            brackets: ["{ ", " }"],
+            entries: vec![],
+        }
     }
 
     /// A list of strings.
@@ -28,7 +31,10 @@ impl Flow {
     /// A list of what is already YAML.
     pub(super) fn list<T: Display>(entries: impl IntoIterator<Item = T>) -> Self {
         let entries = entries.into_iter().map(|entry| entry.to_string()).collect();
-        Self { brackets: ["[", "]"], entries }
+        Self {
+            brackets: ["[", "]"],
+            entries,
+        }
     }
 
     /// Adds an entry whose value is already YAML.
@@ -60,7 +66,11 @@ impl Flow {
         let mut first = true;
         let hang = if prefix.starts_with("- ") { 4 } else { 2 };
         while let Some(entry) = entries.next() {
-            let end = if entries.peek().is_none() { close.len() } else { 1 };
+            let end = if entries.peek().is_none() {
+                close.len()
+            } else {
+                1
+            };
             let width = line.chars().count() + usize::from(!first) + entry.chars().count() + end;
             if width > WIDTH && !first {
                 text += &line;
@@ -90,7 +100,9 @@ impl Display for Flow {
 pub(super) fn string(text: &str) -> String {
     const TAKEN: [&str; 9] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
     let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.".contains(c))
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_.".contains(c))
         && !TAKEN.contains(&text.to_ascii_lowercase().as_str());
     if plain { text.to_owned() } else { quoted(text) }
 }
@@ -112,14 +124,17 @@ fn quoted(text: &str) -> String {
 
 /// Characters that stand in a YAML stream as they are and do not hide from a reader.
 fn is_printable(c: char) -> bool {
-    !c.is_control() && !matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    !c.is_control()
+        && !matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
         && !matches!(c, '\u{fffe}' | '\u{ffff}')
 }
 
 /// A float, with a point and a signed exponent: some parsers take `1e-5` for a string.
 pub(super) fn float(value: f64) -> String {
     let text = format!("{value:?}");
-    let Some((mantissa, exponent)) = text.split_once('e') else { return text };
+    let Some((mantissa, exponent)) = text.split_once('e') else {
+        return text;
+    };
     let point = if mantissa.contains('.') { "" } else { ".0" };
     let sign = if exponent.starts_with('-') { "" } else { "+" };
     format!("{mantissa}{point}e{sign}{exponent}")
@@ -150,9 +165,13 @@ mod tests {
 
     #[test]
     fn floats_have_a_point() {
-        for (value, yaml) in
-            [(5.0, "5.0"), (1e-5, "1.0e-5"), (1.5e-7, "1.5e-7"), (1e16, "1.0e+16"), (-0.2, "-0.2")]
-        {
+        for (value, yaml) in [
+            (5.0, "5.0"),
+            (1e-5, "1.0e-5"),
+            (1.5e-7, "1.5e-7"),
+            (1e16, "1.0e+16"),
+            (-0.2, "-0.2"),
+        ] {
             assert_eq!(float(value), yaml);
             let read: serde_yaml::Value = serde_yaml::from_str(yaml).unwrap();
             assert_eq!(read.as_f64(), Some(value));
@@ -164,7 +183,11 @@ mod tests {
         let names: Vec<String> = (0..20).map(|i| format!("feature_{i}")).collect();
         let text = Flow::names(&names).wrap(4, "embedded: ");
         assert!(text.lines().count() == 3 && text.lines().all(|line| line.len() <= WIDTH));
-        assert!(text.lines().skip(1).all(|line| line.starts_with("      feature")));
+        assert!(
+            text.lines()
+                .skip(1)
+                .all(|line| line.starts_with("      feature"))
+        );
         let read: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
         assert_eq!(read["embedded"].as_sequence().map(Vec::len), Some(20));
     }
