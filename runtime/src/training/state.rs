@@ -23,6 +23,10 @@ pub struct State {
     pub epoch_step: u64,
     /// Whether the validation rows train too.
     pub refit: bool,
+    /// Rows of an epoch at most, rounded up to whole batches.
+    pub max_rows: Option<u64>,
+    /// Steps between two checkpoints, beside those after every epoch.
+    pub checkpoint_every: Option<u64>,
     /// Rows of all files, usable or not: other data is not gone on with.
     pub data_rows: u64,
     /// Hyperparameters in force: the spec's, with what the command line changed.
@@ -32,27 +36,6 @@ pub struct State {
 }
 
 impl State {
-    /// The state before the first step.
-    pub fn new(
-        model: &str,
-        training: Training,
-        refit: bool,
-        data_rows: u64,
-        statistics: Statistics,
-    ) -> Self {
-        Self {
-            format: FORMAT,
-            model: model.to_owned(),
-            step: 0,
-            epoch: 0,
-            epoch_step: 0,
-            refit,
-            data_rows,
-            training,
-            statistics,
-        }
-    }
-
     /// Parts of the data that train.
     pub fn parts(&self) -> Parts {
         if self.refit { Parts::TRAIN | Parts::VALIDATE } else { Parts::TRAIN }
@@ -60,7 +43,9 @@ impl State {
 
     /// Steps of an epoch. The last one may have fewer rows.
     pub fn epoch_steps(&self) -> u64 {
-        self.statistics.rows().div_ceil(self.training.batch.max(1) as u64)
+        let rows = self.statistics.rows();
+        let rows = self.max_rows.map_or(rows, |max| rows.min(max));
+        rows.div_ceil(self.training.batch.max(1) as u64)
     }
 
     /// Steps of the whole run.
