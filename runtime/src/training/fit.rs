@@ -1,6 +1,6 @@
 //! The training loop.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -238,14 +238,4 @@ impl Window {
 /// The figures over all cells, by task.
 fn overall(report: &Report) -> Map<String, Value> {
     report.tasks.iter().map(|task| (task.task.clone(), json!(task.all))).collect()
-}
-
-/// The checkpoint that a run goes on from.
-///
-/// # Errors
-/// No checkpoint, and what the system refuses.
-pub fn latest(folder: &RunFolder) -> Result<PathBuf> {
-    folder.latest()?.ok_or_else(|| {
-        Error::usage(shown(folder.root()), "no checkpoint to go on from", "leave out `--resume`")
-    })
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Parts, Statistics};
-use crate::schema::Training;
+use crate::schema::{Schema, Training};
 
 /// Version of the checkpoint's layout.
 pub const FORMAT: u32 = 1;
@@ -36,6 +36,29 @@ pub struct State {
 }
 
 impl State {
+    /// The state before the first step, without limits and with checkpoints after epochs only.
+    pub fn new(
+        schema: &Schema,
+        training: Training,
+        refit: bool,
+        data_rows: u64,
+        statistics: Statistics,
+    ) -> Self {
+        Self {
+            format: FORMAT,
+            model: schema.name.to_owned(),
+            step: 0,
+            epoch: 0,
+            epoch_step: 0,
+            refit,
+            max_rows: None,
+            checkpoint_every: None,
+            data_rows,
+            training,
+            statistics,
+        }
+    }
+
     /// Parts of the data that train.
     pub fn parts(&self) -> Parts {
         if self.refit { Parts::TRAIN | Parts::VALIDATE } else { Parts::TRAIN }
