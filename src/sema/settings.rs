@@ -1,0 +1,207 @@
+//! Settings: the statements of a block, read by a table of what the block may hold. Whatever the
+//! table does not know, knows twice or knows in another form is reported, so nothing that a user
+//! writes is without effect.
+
+use super::context::Context;
+use super::names::{closest, suggest};
+use super::value::{self, Form, Value};
+use crate::diagnostics::{Code, Diagnostic};
+use crate::source::Span;
+use crate::syntax::ast::{Block, Statement};
+
+/// One setting that a block may hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Setting {
+    pub name: &'static str,
+    pub form: Form,
+}
+
+/// The settings that a kind of statement takes.
+#[derive(Debug)]
+pub(super) struct Table {
+    /// Who takes them, with an article: "a task".
+    pub owner: &'static str,
+    pub settings: &'static [Setting],
+}
+
+/// A setting of some name and form.
+pub(super) const fn setting(name: &'static str, form: Form) -> Setting {
+    Setting { name, form }
+}
+
+/// A setting that stands in a block.
+#[derive(Debug)]
+pub(super) struct Given<'s> {
+    name: &'static str,
+    /// The whole statement.
+    pub span: Span,
+    /// `None` if it has been complained about.
+    pub value: Option<Value<'s>>,
+}
+
+/// The settings of one block.
+#[derive(Debug)]
+pub(super) struct Settings<'s> {
+    given: Vec<Given<'s>>,
+    /// Whether some setting may be missing only because it could not be read.
+    damaged: bool,
+}
+
+impl<'s> Settings<'s> {
+    /// Reads a block; without one, there are no settings.
+    pub fn read(context: &mut Context<'_>, block: Option<&'s Block>, table: &Table) -> Self {
+        let mut settings = Self {
+            given: Vec::new(),
+            damaged: block.is_some_and(|block| block.damaged),
+        };
+        for statement in block.map(|block| &block.statements).into_iter().flatten() {
+            context.refuse_doc(statement);
+            match find(context, statement, table) {
+                Some(setting) => settings.add(context, statement, setting),
+                None => settings.damaged = true,
+            }
+        }
+        settings
+    }
+
+    fn add(&mut self, context: &mut Context<'_>, statement: &'s Statement, setting: &Setting) {
+        let span = statement.word.span;
+        if let Some(first) = self.get(setting.name) {
+            context.report(
+                Diagnostic::new(
+                    Code::E0205,
+                    format!("`{}` is given twice", setting.name),
+                    span,
+                    "given again here",
+                )
+                .label(first.span, "first given here")
+                .help("keep one of them"),
+            );
+            return;
+        }
+        let value = value::read(context, statement, setting);
+        self.given.push(Given {
+            name: setting.name,
+            span: statement.span(),
+            value,
+        });
+    }
+
+    /// A setting, if it is given.
+    pub fn get(&self, name: &str) -> Option<&Given<'s>> {
+        self.given.iter().find(|given| given.name == name)
+    }
+
+    /// The value of a setting that is given and sound.
+    pub fn value(&self, name: &str) -> Option<&Value<'s>> {
+        self.get(name).and_then(|given| given.value.as_ref())
+    }
+
+    /// A whole number.
+    pub fn size(&self, name: &str) -> Option<usize> {
+        match self.value(name) {
+            Some(Value::Whole(size)) => usize::try_from(*size).ok(),
+            _ => None,
+        }
+    }
+
+    /// A number.
+    pub fn real(&self, name: &str) -> Option<f64> {
+        match self.value(name) {
+            Some(Value::Real(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// A word out of some.
+    pub fn choice(&self, name: &str) -> Option<&'static str> {
+        match self.value(name) {
+            Some(Value::Choice(choice)) => Some(choice),
+            _ => None,
+        }
+    }
+
+    /// A list of sizes.
+    pub fn sizes(&self, name: &str) -> Option<Vec<usize>> {
+        match self.value(name) {
+            Some(Value::Sizes(sizes)) => Some(sizes.clone()),
+            _ => None,
+        }
+    }
+
+    /// A block.
+    pub fn block(&self, name: &str) -> Option<&'s Block> {
+        match self.value(name) {
+            Some(Value::Block(block)) => Some(block),
+            _ => None,
+        }
+    }
+
+    /// Whether a flag is set.
+    pub fn flag(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Whether the setting is not given and nothing that was given may have been it.
+    pub fn lacks(&self, name: &str) -> bool {
+        !self.damaged && self.get(name).is_none()
+    }
+
+    /// Reports two settings of which only one may be given; the second is the one to remove.
+    pub fn exclude(&self, context: &mut Context<'_>, first: &str, second: &str, reason: &str) {
+        if let (Some(one), Some(other)) = (self.get(first), self.get(second)) {
+            context.report(
+                Diagnostic::new(
+                    Code::E0306,
+                    format!("`{second}` contradicts `{first}`"),
+                    other.span,
+                    "one setting",
+                )
+                .label(one.span, "the other setting")
+                .note(reason)
+                .help(format!("keep either `{first}` or `{second}`")),
+            );
+        }
+    }
+}
+
+/// The setting that a statement gives. A misspelt one counts as what it was meant to be.
+fn find<'t>(
+    context: &mut Context<'_>,
+    statement: &Statement,
+    table: &'t Table,
+) -> Option<&'t Setting> {
+    let word = &statement.word;
+    let named = |name: &str| table.settings.iter().find(|setting| setting.name == name);
+    if let Some(setting) = named(&word.text) {
+        return Some(setting);
+    }
+    let names = table.settings.iter().map(|setting| setting.name);
+    let message = format!("{} has no setting `{}`", table.owner, word.text);
+    let owners = super::tables_of_settings().filter(|other| {
+        other
+            .settings
+            .iter()
+            .any(|setting| setting.name == word.text)
+    });
+    let owners: Vec<&str> = owners.map(|other| other.owner).collect();
+    if !owners.is_empty() {
+        context.report(
+            Diagnostic::new(Code::E0307, message, word.span, "does not belong here")
+                .note(format!(
+                    "`{}` is a setting of {}",
+                    word.text,
+                    owners.join(", ")
+                ))
+                .help(format!(
+                    "remove it; {} takes {}",
+                    table.owner,
+                    super::context::enumerate(names, 12)
+                )),
+        );
+        return None;
+    }
+    let diagnostic = Diagnostic::new(Code::E0202, message, word.span, "unknown setting");
+    context.report(suggest(diagnostic, word, names.clone(), "the settings are"));
+    closest(&word.text, names).and_then(named)
+}
