@@ -21,10 +21,6 @@ pub enum Command {
     Train(TrainArgs),
     /// Evaluate a trained model per cell
     Eval(EvalArgs),
-    /// Write synthetic data with a signal to learn
-    Synth(SynthArgs),
-    /// Measure the training throughput
-    Bench(BenchArgs),
 }
 
 #[derive(Debug, Args)]
@@ -160,7 +156,7 @@ impl Part {
     }
 }
 
-fn positive(text: &str) -> std::result::Result<usize, String> {
+fn positive(text: &str) -> Result<usize, String> {
     match text.replace('_', "").parse() {
         Ok(0) => Err("it must be at least 1".to_owned()),
         Ok(number) => Ok(number),

@@ -4,11 +4,9 @@
 //! [`Learner`].
 
 mod args;
-mod bench;
 mod device;
 mod eval;
 mod panics;
-mod synth;
 mod train;
 
 use std::ffi::OsString;
@@ -76,8 +74,6 @@ fn dispatch(
     match command {
         Command::Train(args) => train::train(schema, args, new_learner),
         Command::Eval(args) => eval::eval(schema, args, new_learner),
-        Command::Synth(args) => synth::synth(schema, args),
-        Command::Bench(args) => bench::bench(schema, args, new_learner),
     }
 }
 

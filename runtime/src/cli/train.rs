@@ -17,9 +17,9 @@ use crate::training::{
 pub fn train(schema: &'static Schema, args: &TrainArgs, new_learner: &NewLearner<'_>) -> Result<()> {
     let started = Instant::now();
     set_threads(args.threads)?;
-    let folder = open_folder(schema, args)?;
     let device = args.device.open()?;
     let dataset = Dataset::open(schema, &args.data)?;
+    let folder = open_folder(schema, args)?;
     let (mut state, vocabularies, saved) = if args.resume {
         resume(&folder, &dataset)?
     } else {

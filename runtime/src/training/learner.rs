@@ -98,6 +98,29 @@ pub struct Times {
     pub tables: Duration,
 }
 
+impl Times {
+    /// Adds those of another step.
+    pub fn add(&mut self, other: &Self) {
+        self.gather += other.gather;
+        self.forward += other.forward;
+        self.backward += other.backward;
+        self.optimiser += other.optimiser;
+        self.tables += other.tables;
+    }
+
+    /// The mean of `count` steps whose sum this is.
+    pub fn over(&self, count: u32) -> Self {
+        let count = count.max(1);
+        Self {
+            gather: self.gather / count,
+            forward: self.forward / count,
+            backward: self.backward / count,
+            optimiser: self.optimiser / count,
+            tables: self.tables / count,
+        }
+    }
+}
+
 /// Why a step was not made.
 #[derive(Debug)]
 pub enum StepError {
@@ -143,7 +166,7 @@ impl<M: Model> ModelLearner<M> {
             optimiser: Optimiser::new(&training.dense, training.clip),
             common: Common {
                 schema,
-                tables: Tables::new(schema, training.seed),
+                tables: Tables::new(schema, training),
                 training: training.clone(),
                 device,
             },
