@@ -227,7 +227,8 @@ impl<'a> Scanner<'a> {
         let string = string(self.bytes, self.position);
         if !string.closed {
             let span = Span::new(self.position, string.end);
-            self.repairs.push(Repair::Insert(string.end, "\""));
+            let end = if string.escapes { "\\\"" } else { "\"" };
+            self.repairs.push(Repair::Insert(string.end, end));
             let diagnostic = Diagnostic::new(
                 Code::E0104,
                 "this string is never closed",
@@ -383,6 +384,8 @@ struct StringEnd {
     /// One past the closing quote, or where it should stand.
     end: usize,
     closed: bool,
+    /// Whether a closing quote put at the end would be escaped.
+    escapes: bool,
 }
 
 /// The string that starts at `start`. An unclosed one is taken to end before the first bracket,
@@ -396,6 +399,7 @@ fn string(bytes: &[u8], start: usize) -> StringEnd {
                 return StringEnd {
                     end: position + 1,
                     closed: true,
+                    escapes: false,
                 };
             }
             Some(b'\\') if bytes.get(position + 1).is_some_and(|next| *next != b'\n') => {
@@ -411,7 +415,17 @@ fn string(bytes: &[u8], start: usize) -> StringEnd {
     while end > start + 1 && matches!(bytes.get(end - 1), Some(b' ' | b'\t' | b'\r')) {
         end -= 1;
     }
-    StringEnd { end, closed: false }
+    let inner = bytes.get(start + 1..end).unwrap_or(&[]);
+    let backslashes = inner
+        .iter()
+        .rev()
+        .take_while(|byte| **byte == b'\\')
+        .count();
+    StringEnd {
+        end,
+        closed: false,
+        escapes: backslashes % 2 == 1,
+    }
 }
 
 enum ListEnd {
