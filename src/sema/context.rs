@@ -121,7 +121,12 @@ pub(super) fn enumerate<'n>(names: impl IntoIterator<Item = &'n str>, most: usiz
         shown.truncate(most);
         shown.push(format!("{more} more"));
     }
-    match shown.split_last() {
+    join(shown)
+}
+
+/// a, b and c.
+pub(super) fn join(words: Vec<String>) -> String {
+    match words.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
         Some((last, _)) => last.clone(),
         None => String::new(),

@@ -2,7 +2,7 @@
 //! table does not know, knows twice or knows in another form is reported, so nothing that a user
 //! writes is without effect.
 
-use super::context::Context;
+use super::context::{Context, enumerate, join};
 use super::names::{closest, suggest};
 use super::value::{self, Form, Value};
 use crate::diagnostics::{Code, Diagnostic};
@@ -147,21 +147,40 @@ impl<'s> Settings<'s> {
         !self.damaged && self.get(name).is_none()
     }
 
-    /// Reports two settings of which only one may be given; the second is the one to remove.
-    pub fn exclude(&self, context: &mut Context<'_>, first: &str, second: &str, reason: &str) {
-        if let (Some(one), Some(other)) = (self.get(first), self.get(second)) {
-            context.report(
-                Diagnostic::new(
-                    Code::E0306,
-                    format!("`{second}` contradicts `{first}`"),
-                    other.span,
-                    "one setting",
-                )
-                .label(one.span, "the other setting")
-                .note(reason)
-                .help(format!("keep either `{first}` or `{second}`")),
-            );
+    /// Reports settings that may not stand beside another one, once for all of them.
+    pub fn exclude(
+        &self,
+        context: &mut Context<'_>,
+        name: &str,
+        excluded: &[&'static str],
+        reason: &str,
+    ) {
+        let Some(given) = self.get(name) else { return };
+        let mut others: Vec<&Given<'_>> = excluded
+            .iter()
+            .filter_map(|other| self.get(other))
+            .collect();
+        others.sort_by_key(|other| other.span);
+        let Some((first, rest)) = others.split_first() else {
+            return;
+        };
+        let names = enumerate(others.iter().map(|other| other.name), excluded.len());
+        let verb = if rest.is_empty() {
+            "contradicts"
+        } else {
+            "contradict"
+        };
+        let message = format!("{names} {verb} `{name}`");
+        let mut diagnostic = Diagnostic::new(Code::E0306, message, first.span, "either this");
+        for other in rest {
+            diagnostic = diagnostic.label(other.span, "and this");
         }
+        context.report(
+            diagnostic
+                .label(given.span, "or this")
+                .note(reason)
+                .help(format!("remove {names}, or remove `{name}`")),
+        );
     }
 }
 
@@ -184,19 +203,15 @@ fn find<'t>(
             .iter()
             .any(|setting| setting.name == word.text)
     });
-    let owners: Vec<&str> = owners.map(|other| other.owner).collect();
+    let owners: Vec<String> = owners.map(|other| other.owner.to_owned()).collect();
     if !owners.is_empty() {
         context.report(
             Diagnostic::new(Code::E0307, message, word.span, "does not belong here")
-                .note(format!(
-                    "`{}` is a setting of {}",
-                    word.text,
-                    owners.join(", ")
-                ))
+                .note(format!("`{}` is a setting of {}", word.text, join(owners)))
                 .help(format!(
                     "remove it; {} takes {}",
                     table.owner,
-                    super::context::enumerate(names, 12)
+                    enumerate(names, 12)
                 )),
         );
         return None;

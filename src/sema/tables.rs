@@ -214,11 +214,11 @@ pub(super) fn read_shape(
     defaults: &Defaults,
 ) -> Shape {
     let reason = "an inline vocabulary has one row for each of its values, and row 0";
-    settings.exclude(context, "values", "rows", reason);
-    let reason = "a table has one way to find the row of a value";
-    settings.exclude(context, "values", "vocabulary", reason);
-    settings.exclude(context, "values", "hash", reason);
-    settings.exclude(context, "vocabulary", "hash", reason);
+    settings.exclude(context, "values", &["rows", "vocabulary", "hash"], reason);
+    if !settings.flag("values") {
+        let reason = "a table has one way to find the row of a value";
+        settings.exclude(context, "vocabulary", &["hash"], reason);
+    }
     let index = match (settings.value("values"), settings.value("vocabulary")) {
         (Some(Value::Values(values)), _) => {
             Index::Values(values.iter().map(|raw| raw.value.clone()).collect())

@@ -7,6 +7,7 @@
 pub mod ast;
 mod balance;
 mod docs;
+mod ends;
 mod messages;
 mod parse;
 mod repair;
