@@ -338,6 +338,28 @@ fn no_bytes_panic() {
     }
 }
 
+/// One mistake is one message: hardly any single token that is left out of a sound spec leads to
+/// two. (A line end left out after a doc comment does: the comment then holds a statement.)
+#[test]
+fn a_missing_token_does_not_cascade() {
+    let (mut mutants, mut cascades) = (0_usize, Vec::new());
+    for (name, text) in SPECS {
+        let tokens = tokens(text);
+        for place in (0..tokens.len()).step_by(4) {
+            let mutant = [&tokens[..place], &tokens[place + 1..]].concat().concat();
+            let messages = check(&Source::new(name, mutant)).diagnostics.len();
+            mutants += 1;
+            if messages > 1 {
+                cascades.push((name, place, tokens[place], messages));
+            }
+        }
+    }
+    assert!(
+        mutants > 500 && cascades.len() * 50 < mutants,
+        "{mutants}: {cascades:?}"
+    );
+}
+
 /// A machine-applicable fix is right: applying it never leaves the same error at the same place.
 #[test]
 fn sure_fixes_mend() {

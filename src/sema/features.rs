@@ -106,11 +106,11 @@ impl Features {
         tables: &mut Tables,
         names: &mut Namespace,
     ) {
-        let Some(kind) = find_kind(context, statement) else {
+        let Some((kind, spelling)) = find_kind(context, statement) else {
             self.complete = false;
             return;
         };
-        let mut head = Head::new(statement, kind.form());
+        let mut head = Head::new(statement, kind.form()).spelt(spelling);
         let name = head.name(context, "the feature's name");
         let width = if kind == Kind::Vector && !head.failed() {
             value::whole(context, &mut head, "width", 1)

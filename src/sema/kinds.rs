@@ -1,7 +1,7 @@
 //! Kinds of features, and the settings of each.
 
 use super::context::{Context, enumerate};
-use super::names::{closest, suggest};
+use super::names::{Spelling, closest, suggest};
 use super::settings::{Setting, Table as SettingsTable, setting};
 use super::value::{Bound, Form};
 use crate::diagnostics::{Code, Diagnostic};
@@ -99,7 +99,10 @@ impl Kind {
 }
 
 /// The kind that a statement starts with. A misspelt one counts as what it was meant to be.
-pub(super) fn find_kind(context: &mut Context<'_>, statement: &Statement) -> Option<Kind> {
+pub(super) fn find_kind(
+    context: &mut Context<'_>,
+    statement: &Statement,
+) -> Option<(Kind, Spelling)> {
     let word = &statement.word;
     let named = |text: &str| {
         KINDS
@@ -108,7 +111,7 @@ pub(super) fn find_kind(context: &mut Context<'_>, statement: &Statement) -> Opt
             .map(|(_, kind)| *kind)
     };
     if let Some(kind) = named(&word.text) {
-        return Some(kind);
+        return Some((kind, Spelling::Right));
     }
     let words = KINDS.iter().map(|(name, _)| *name);
     // A name where the kind belongs is the likelier mistake when no name follows it.
@@ -125,5 +128,6 @@ pub(super) fn find_kind(context: &mut Context<'_>, statement: &Statement) -> Opt
         return None;
     }
     context.report(suggest(diagnostic, word, words.clone(), "the kinds are"));
-    closest(&word.text, words).and_then(named)
+    let meant = closest(&word.text, words).and_then(named)?;
+    Some((meant, Spelling::Wrong))
 }

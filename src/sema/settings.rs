@@ -3,11 +3,11 @@
 //! writes is without effect.
 
 use super::context::{Context, enumerate, join};
-use super::names::{closest, suggest};
+use super::names::{Spelling, closest, suggest};
 use super::value::{self, Form, Value};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
-use crate::syntax::ast::{Block, Statement};
+use crate::syntax::ast::{Atom, AtomKind, Block, Statement};
 
 /// One setting that a block may hold.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +57,10 @@ impl<'s> Settings<'s> {
         for statement in block.map(|block| &block.statements).into_iter().flatten() {
             context.refuse_doc(statement);
             match find(context, statement, table) {
-                Some(setting) => settings.add(context, statement, setting),
+                Some((setting, Spelling::Right)) => settings.add(context, statement, setting),
+                Some((setting, Spelling::Wrong)) => {
+                    context.silently(|context| settings.add(context, statement, setting));
+                }
                 None => settings.damaged = true,
             }
         }
@@ -80,6 +83,10 @@ impl<'s> Settings<'s> {
             return;
         }
         let value = value::read(context, statement, setting);
+        // Without the comma between them, the next setting is taken for this one's value.
+        let holds_word = |atom: &Atom| matches!(atom.kind, AtomKind::Word(_));
+        let swallows = statement.atoms.len() > 1 && statement.atoms.iter().any(holds_word);
+        self.damaged |= value.is_none() && swallows;
         self.given.push(Given {
             name: setting.name,
             span: statement.span(),
@@ -189,11 +196,11 @@ fn find<'t>(
     context: &mut Context<'_>,
     statement: &Statement,
     table: &'t Table,
-) -> Option<&'t Setting> {
+) -> Option<(&'t Setting, Spelling)> {
     let word = &statement.word;
     let named = |name: &str| table.settings.iter().find(|setting| setting.name == name);
     if let Some(setting) = named(&word.text) {
-        return Some(setting);
+        return Some((setting, Spelling::Right));
     }
     let names = table.settings.iter().map(|setting| setting.name);
     let message = format!("{} has no setting `{}`", table.owner, word.text);
@@ -218,5 +225,6 @@ fn find<'t>(
     }
     let diagnostic = Diagnostic::new(Code::E0202, message, word.span, "unknown setting");
     context.report(suggest(diagnostic, word, names.clone(), "the settings are"));
-    closest(&word.text, names).and_then(named)
+    let meant = closest(&word.text, names).and_then(named)?;
+    Some((meant, Spelling::Wrong))
 }

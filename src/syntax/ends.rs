@@ -9,6 +9,63 @@ pub(super) fn line_end(bytes: &[u8], from: usize) -> usize {
         .unwrap_or(rest.len())
 }
 
+/// The end of the one or two words that a statement starts with; `start` if it starts otherwise.
+pub(super) fn head_end(bytes: &[u8], start: usize) -> usize {
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | 0x80..);
+    let skip = |from: usize, accept: &dyn Fn(&u8) -> bool| {
+        let rest = bytes.get(from..).unwrap_or(&[]);
+        from + rest.iter().take_while(|byte| accept(byte)).count()
+    };
+    let first = skip(start, &is_word);
+    let gap = skip(first, &|byte| matches!(byte, b' ' | b'\t'));
+    let second = skip(gap, &is_word);
+    if first == start || second == gap {
+        first
+    } else {
+        second
+    }
+}
+
+/// The quote of a line that has no partner, if the line has others before it.
+pub(super) fn unpaired_quote(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut position = start;
+    let mut paired = false;
+    loop {
+        match bytes.get(position)? {
+            b'\n' => return None,
+            b'/' if bytes.get(position + 1) == Some(&b'/') => return None,
+            b'"' => match string(bytes, position) {
+                StringEnd {
+                    closed: true, end, ..
+                } => {
+                    paired = true;
+                    position = end;
+                }
+                StringEnd { closed: false, .. } => return paired.then_some(position),
+            },
+            _ => position += 1,
+        }
+    }
+}
+
+/// The braces between two offsets that have no partner between them, ascending.
+pub(super) fn unpaired_braces(bytes: &[u8], start: usize, end: usize) -> Vec<usize> {
+    let mut unpaired: Vec<usize> = Vec::new();
+    for position in start..end {
+        match bytes.get(position) {
+            Some(b'{') => unpaired.push(position),
+            Some(b'}') => {
+                let opened = unpaired.pop_if(|open| bytes.get(*open) == Some(&b'{'));
+                if opened.is_none() {
+                    unpaired.push(position);
+                }
+            }
+            _ => {}
+        }
+    }
+    unpaired
+}
+
 /// Where a string ends.
 pub(super) struct StringEnd {
     /// One past the closing quote, or where it should stand.
@@ -77,13 +134,15 @@ pub(super) fn list(bytes: &[u8], start: usize) -> ListEnd {
         depth: 1,
         deepest: 1,
         after_value: false,
+        before_word: None,
+        statement: None,
     };
     while let Some(byte) = bytes.get(scan.position).copied() {
         if let Some(end) = scan.step(bytes, byte) {
             return end;
         }
     }
-    ListEnd::Unclosed { insert: scan.end }
+    scan.unclosed()
 }
 
 struct ListScan {
@@ -96,6 +155,10 @@ struct ListScan {
     deepest: usize,
     /// Whether the last token was a value: a word may then not follow.
     after_value: bool,
+    /// If the last token was a word, the end of what stands before it.
+    before_word: Option<usize>,
+    /// The same for the first word that a value follows: such a word starts a statement.
+    statement: Option<usize>,
 }
 
 impl ListScan {
@@ -117,7 +180,7 @@ impl ListScan {
                 return None;
             }
             b'{' | b'=' | b'&' | b'[' if later_line => return Some(self.statement_follows()),
-            b'{' | b'}' => return Some(ListEnd::Unclosed { insert: self.end }),
+            b'{' | b'}' => return Some(self.unclosed()),
             b']' => {
                 self.depth -= 1;
                 if self.depth == 0 {
@@ -136,7 +199,7 @@ impl ListScan {
             b',' => self.after_value = false,
             b'"' => {
                 next = string(bytes, self.position).end;
-                self.after_value = true;
+                self.value(false);
             }
             _ => {
                 let is_word = byte.is_ascii_alphabetic() || byte == b'_';
@@ -148,7 +211,7 @@ impl ListScan {
                 }) {
                     next += 1;
                 }
-                self.after_value = true;
+                self.value(is_word);
             }
         }
         self.position = next;
@@ -156,6 +219,22 @@ impl ListScan {
             self.end = next;
         }
         None
+    }
+
+    /// Notes a value, before its end is known.
+    fn value(&mut self, is_word: bool) {
+        if self.after_value {
+            self.statement = self.statement.or(self.before_word);
+        }
+        self.before_word = is_word.then_some(self.end);
+        self.after_value = true;
+    }
+
+    /// The list ends nowhere.
+    fn unclosed(&self) -> ListEnd {
+        ListEnd::Unclosed {
+            insert: self.statement.unwrap_or(self.end),
+        }
     }
 
     /// The list should have ended before this line, or before this token if that starts the line.
