@@ -1,6 +1,14 @@
 //! Every kind of diagnostic, on a spec that provokes it: `tests/diagnostics/CODE….mtmd`. A snapshot
 //! shows the spec and what is said of it, together.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test says what is wrong by failing"
+)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;

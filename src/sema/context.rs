@@ -22,6 +22,14 @@ impl<'a> Context<'a> {
         self.diagnostics.push(diagnostic);
     }
 
+    /// Reads something that has been complained about: what else is wrong with it is no news.
+    pub fn silently<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        let reported = self.diagnostics.len();
+        let result = read(self);
+        self.diagnostics.truncate(reported);
+        result
+    }
+
     /// Line of a place, from 1.
     pub fn line(&self, span: Span) -> u32 {
         self.source.line(span.start)
@@ -121,7 +129,12 @@ pub(super) fn enumerate<'n>(names: impl IntoIterator<Item = &'n str>, most: usiz
         shown.truncate(most);
         shown.push(format!("{more} more"));
     }
-    match shown.split_last() {
+    join(shown)
+}
+
+/// a, b and c.
+pub(super) fn join(words: Vec<String>) -> String {
+    match words.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
         Some((last, _)) => last.clone(),
         None => String::new(),

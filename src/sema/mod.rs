@@ -10,9 +10,11 @@ mod context;
 mod domains;
 mod features;
 mod head;
+mod kinds;
 mod leaks;
 mod names;
 mod outline;
+mod raw;
 mod settings;
 pub mod spec;
 mod split;
@@ -154,11 +156,11 @@ fn tables_of_settings() -> impl Iterator<Item = &'static settings::Table> {
     [
         &tasks::TASK,
         &tables::TABLE,
-        &features::ID,
-        &features::IDS,
-        &features::CATEGORY,
-        &features::NUMBER,
-        &features::VECTOR,
+        &kinds::ID,
+        &kinds::IDS,
+        &kinds::CATEGORY,
+        &kinds::NUMBER,
+        &kinds::VECTOR,
         &architecture::ARCHITECTURE,
         &architecture::CROSS,
         &split::SPLIT,

@@ -274,6 +274,14 @@ pub(super) fn duplicate(name: &Word, noun: &str, first: Span) -> Diagnostic {
     .help("rename or remove one of them")
 }
 
+/// Whether a word is what it was meant to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spelling {
+    Right,
+    /// It has been complained about.
+    Wrong,
+}
+
 /// The candidate that a misspelt word most likely means. Ties go to the first candidate.
 pub(super) fn closest<'n>(
     word: &str,

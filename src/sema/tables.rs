@@ -1,8 +1,10 @@
 //! Tables: those that features share, and how a raw value finds its row.
 
+use std::borrow::Cow;
+
 use super::context::{Context, doc};
 use super::head::Head;
-use super::names::{Kind, Namespace};
+use super::names::{Kind, Namespace, suggest};
 use super::settings::{Settings, Table as SettingsTable, setting};
 use super::spec::{Index, Table};
 use super::value::{Form, Value};
@@ -36,7 +38,7 @@ pub(super) struct Tables {
 impl Tables {
     pub fn read(
         context: &mut Context<'_>,
-        statements: &[&Statement],
+        statements: &[Cow<'_, Statement>],
         outline_is_damaged: bool,
     ) -> Self {
         let mut tables = Self {
@@ -107,12 +109,13 @@ impl Tables {
         if self.names.complete {
             let message = format!("there is no table `{}`", name.text);
             let diagnostic = Diagnostic::new(Code::E0203, message, name.span, "unknown table");
-            context.report(super::names::suggest(
-                diagnostic,
-                name,
-                self.names.names().collect::<Vec<_>>(),
-                "the tables are",
-            ));
+            let names: Vec<&str> = self.names.names().collect();
+            context.report(match names.is_empty() {
+                true => {
+                    diagnostic.help(format!("declare `table {} {{ rows N, dim D }}`", name.text))
+                }
+                false => suggest(diagnostic, name, names, "the tables are"),
+            });
         }
         // A misspelt name must not leave the table that was meant without a use.
         for declared in &mut self.declared {
@@ -214,11 +217,11 @@ pub(super) fn read_shape(
     defaults: &Defaults,
 ) -> Shape {
     let reason = "an inline vocabulary has one row for each of its values, and row 0";
-    settings.exclude(context, "values", "rows", reason);
-    let reason = "a table has one way to find the row of a value";
-    settings.exclude(context, "values", "vocabulary", reason);
-    settings.exclude(context, "values", "hash", reason);
-    settings.exclude(context, "vocabulary", "hash", reason);
+    settings.exclude(context, "values", &["rows", "vocabulary", "hash"], reason);
+    if !settings.flag("values") {
+        let reason = "a table has one way to find the row of a value";
+        settings.exclude(context, "vocabulary", &["hash"], reason);
+    }
     let index = match (settings.value("values"), settings.value("vocabulary")) {
         (Some(Value::Values(values)), _) => {
             Index::Values(values.iter().map(|raw| raw.value.clone()).collect())

@@ -23,6 +23,9 @@ pub(super) static TASK: SettingsTable = SettingsTable {
     ],
 };
 
+/// How a task is written, for help.
+const FORM: &str = "NAME from \"COLUMN\" { … }` or `NAME from action \"COLUMN\" { … }";
+
 /// Size of emb_deep unless a task says otherwise.
 const EMBEDDING: usize = 64;
 
@@ -74,6 +77,11 @@ impl Tasks {
         tasks.complete = !block.damaged;
         let mut names = Namespace::new();
         for inner in &block.statements {
+            if inner.word.text == "from" {
+                report_nameless(context, &inner.word);
+                tasks.complete = false;
+                continue;
+            }
             let task = read_task(context, inner, domains);
             if names.declare(context, &task.name, Kind::Task) {
                 names.declare_type(context, &task.name);
@@ -332,13 +340,25 @@ impl TaskDeclaration {
     }
 }
 
+fn report_nameless(context: &mut Context<'_>, from: &Word) {
+    let message = "this task has no name";
+    context.report(
+        Diagnostic::new(
+            Code::E0303,
+            message,
+            from.span,
+            "expected a name before this",
+        )
+        .help(format!("write it as `{FORM}`")),
+    );
+}
+
 fn read_task(
     context: &mut Context<'_>,
     statement: &Statement,
     domains: &Domains,
 ) -> TaskDeclaration {
-    let form = "NAME from \"COLUMN\" { … }` or `NAME from action \"COLUMN\" { … }";
-    let mut head = Head::new(statement, form);
+    let mut head = Head::new(statement, FORM);
     let source = read_label(context, &mut head);
     let settings = Settings::read(context, statement.block.as_ref(), &TASK);
     let (label, score, mut action) = match source {

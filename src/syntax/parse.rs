@@ -113,11 +113,13 @@ impl Builder<'_> {
             match pair.as_rule() {
                 Rule::separator => gap = gap.widened(pair.as_str()),
                 Rule::statement => {
-                    let start = self.span(&pair).start;
+                    let Some(statement) = self.statement(pair) else {
+                        continue;
+                    };
                     if let (Gap::Nothing, Some(last)) = (gap, members.statements.last()) {
-                        self.missing_separator(last.span().end, start);
+                        self.missing_separator(last.span().end, statement.word.span);
                     }
-                    members.statements.extend(self.statement(pair));
+                    members.statements.push(statement);
                     gap = Gap::Nothing;
                 }
                 Rule::misplaced => {
@@ -138,13 +140,13 @@ impl Builder<'_> {
         members
     }
 
-    fn missing_separator(&mut self, end: usize, start: usize) {
-        let span = Span::new(start, start + 1);
+    /// `end` is where the first statement ends, `word` starts the second one.
+    fn missing_separator(&mut self, end: usize, word: Span) {
         self.diagnostics.push(
             Diagnostic::new(
                 Code::E0107,
                 "two statements stand side by side",
-                span,
+                word,
                 "expected a new line or `,` before this",
             )
             .fix("separate them", Span::at(end), ","),
