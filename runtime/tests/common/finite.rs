@@ -10,7 +10,6 @@ use super::Draws;
 
 const STEP: f64 = 1e-5;
 
-
 /// Checks the gradient of `loss` in every parameter of the module and in the inputs: along a random
 /// direction in each, which moves all its elements at once, against central differences.
 pub fn check<M: Module>(
