@@ -2,9 +2,10 @@
 
 use burn::module::Module;
 use burn::tensor::activation::{relu, sigmoid};
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 use super::{BatchNorm, DomainInput, Layout, Linear};
+use crate::kernels::{self, Fields};
 use crate::schema::Architecture;
 
 /// Adapts the fields of one domain.
@@ -17,7 +18,9 @@ pub struct Adaptation {
     /// W2 `[fields, hidden]`.
     pub excite: Linear,
     #[module(skip)]
-    layout: Layout,
+    fields: Fields,
+    #[module(skip)]
+    domain: usize,
 }
 
 /// The adapted fields of one domain's rows.
@@ -54,7 +57,8 @@ impl Adaptation {
             norm: (layout.numbers() > 0).then(|| BatchNorm::new(layout.numbers(), device)),
             squeeze: Linear::new(fields, hidden, device),
             excite: Linear::new(hidden, fields, device),
-            layout: layout.clone(),
+            fields: layout.fields().iter().map(|f| f.columns.clone()).collect(),
+            domain: layout.domain(),
         }
     }
 
@@ -71,41 +75,15 @@ impl Adaptation {
         Adapted {
             x: self.scale(Tensor::cat(parts, 1)),
             embedded: input.embedded,
-            domain: self.layout.domain(),
+            domain: self.domain,
         }
     }
 
     /// Squeeze-and-Excitation: scales every field by sigmoid(W2 relu(W1 z)), z the fields' means.
     fn scale(&self, x: Tensor<2>) -> Tensor<2> {
-        let (means, spread) = self.field_matrices(&x.device(), x.dtype());
-        let squeezed = x.clone().matmul(means);
-        let hidden = relu(self.squeeze.forward(squeezed));
+        let means = kernels::squeeze(x.clone(), &self.fields);
+        let hidden = relu(self.squeeze.forward(means));
         let weights = sigmoid(self.excite.forward(hidden));
-        x * weights.matmul(spread)
-    }
-
-    /// `[width, fields]` that takes each field's mean, and `[fields, width]` that repeats a field's
-    /// weight over its columns.
-    fn field_matrices(&self, device: &Device, dtype: DType) -> (Tensor<2>, Tensor<2>) {
-        let fields = self.layout.fields();
-        let width = self.layout.width();
-        let mut means = vec![0.0; width * fields.len()];
-        let mut spread = vec![0.0; width * fields.len()];
-        for (at, field) in fields.iter().enumerate() {
-            for column in field.columns.clone() {
-                if let Some(mean) = means.get_mut(column * fields.len() + at) {
-                    *mean = 1.0 / field.columns.len() as f64;
-                }
-                if let Some(one) = spread.get_mut(at * width + column) {
-                    *one = 1.0;
-                }
-            }
-        }
-        let means = TensorData::new(means, [width, fields.len()]);
-        let spread = TensorData::new(spread, [fields.len(), width]);
-        (
-            Tensor::from_data(means, (device, dtype)),
-            Tensor::from_data(spread, (device, dtype)),
-        )
+        kernels::excite(x, weights, &self.fields)
     }
 }

@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::{LayerNorm, Linear};
+use crate::kernels;
 use crate::schema::Architecture;
 
 /// One cross: `x' = x0 ∘ (U (V x) + b) + x`.
@@ -13,6 +14,20 @@ pub struct CrossLayer {
     pub down: Linear,
     /// U, `[width, rank]`, and b.
     pub up: Linear,
+}
+
+impl CrossLayer {
+    fn forward(&self, first: Tensor<2>, x: Tensor<2>) -> Tensor<2> {
+        let down = self.down.forward(x.clone());
+        match &self.up.bias {
+            // The cross adds the bias on its way.
+            Some(bias) => {
+                let up = kernels::linear_without_bias(down, self.up.weight.val());
+                kernels::cross(first, up, bias.val(), x)
+            }
+            None => first * self.up.forward(down) + x,
+        }
+    }
 }
 
 /// LayerNorm, then the crosses. With a depth of 0 the norm stands alone.
@@ -41,8 +56,8 @@ impl Cross {
     /// `[rows, width]` → `[rows, width]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let first = self.norm.forward(x);
-        self.layers.iter().fold(first.clone(), |x, layer| {
-            first.clone() * layer.up.forward(layer.down.forward(x.clone())) + x
-        })
+        self.layers
+            .iter()
+            .fold(first.clone(), |x, layer| layer.forward(first.clone(), x))
     }
 }

@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::{Adapted, Cross, Ffn, Layout, Linear, Routing, Shallow, SharedExperts};
+use crate::kernels;
 use crate::schema::Schema;
 
 /// Deep expert, task-shared expert, domain-shared expert.
@@ -49,14 +50,9 @@ impl TaskExpert {
             shared.task.clone(),
             shared.domain.clone(),
         ];
-        let weighted = experts
-            .into_iter()
-            .enumerate()
-            .map(|(at, expert)| expert * weights.clone().narrow(1, at, 1))
-            .collect();
         let deep = self
             .embedding
-            .forward(self.cross.forward(Tensor::cat(weighted, 1)));
+            .forward(self.cross.forward(kernels::route(weights, experts)));
         match self.shallow.forward(adapted) {
             Some(shallow) => Tensor::cat(vec![deep, shallow], 1),
             None => deep,

@@ -5,6 +5,7 @@ use burn::tensor::activation::leaky_relu;
 use burn::tensor::{Device, Tensor};
 
 use super::{LayerNorm, Linear};
+use crate::kernels;
 
 /// Slope of LeakyReLU below zero.
 pub const NEGATIVE_SLOPE: f64 = 0.2;
@@ -29,7 +30,14 @@ impl FfnLayer {
 
     /// `[rows, in]` → `[rows, out]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        leaky_relu(self.norm.forward(self.linear.forward(x)), NEGATIVE_SLOPE)
+        match &self.linear.bias {
+            // The norm adds the bias on its way.
+            Some(bias) => {
+                let product = kernels::linear_without_bias(x, self.linear.weight.val());
+                self.norm.activate(product, bias.val(), NEGATIVE_SLOPE)
+            }
+            None => leaky_relu(self.norm.forward(self.linear.forward(x)), NEGATIVE_SLOPE),
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
+use crate::kernels;
+
 /// `y = x Wᵀ + b`, with W as `[out, in]`, PyTorch's layout.
 #[derive(Module, Debug)]
 pub struct Linear {
@@ -31,10 +33,9 @@ impl Linear {
 
     /// `[rows, in]` → `[rows, out]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let y = x.matmul(self.weight.val().transpose());
         match &self.bias {
-            Some(bias) => y + bias.val().unsqueeze(),
-            None => y,
+            Some(bias) => kernels::linear(x, self.weight.val(), bias.val()),
+            None => kernels::linear_without_bias(x, self.weight.val()),
         }
     }
 }

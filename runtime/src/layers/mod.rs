@@ -25,7 +25,7 @@ pub use head::Head;
 pub use io::{DomainInput, TaskEmbeddings, TowerInput, TowerOutput};
 pub use layout::{Field, FieldKind, Layout};
 pub use linear::Linear;
-pub use norm::{BatchNorm, LayerNorm};
+pub use norm::{BatchNorm, EPSILON, LayerNorm};
 pub use routing::Routing;
 pub use shallow::Shallow;
 pub use shared::{DomainShared, SharedExperts};

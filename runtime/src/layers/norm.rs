@@ -3,6 +3,8 @@
 use burn::module::{Module, Param, RunningState};
 use burn::tensor::{Device, Tensor};
 
+use crate::kernels;
+
 /// Added to the variance.
 pub const EPSILON: f64 = 1e-5;
 
@@ -29,10 +31,13 @@ impl LayerNorm {
 
     /// `[rows, width]` → `[rows, width]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let centred = x.clone() - x.mean_dim(1);
-        let variance = centred.clone().square().mean_dim(1);
-        let normal = centred / (variance + EPSILON).sqrt();
-        normal * self.weight.val().unsqueeze() + self.bias.val().unsqueeze()
+        let zero = Tensor::zeros([x.dims()[1]], (&x.device(), x.dtype()));
+        self.activate(x, zero, 1.0)
+    }
+
+    /// LeakyReLU of this slope after the norm of `x + shift`, with `shift` `[width]`.
+    pub(super) fn activate(&self, x: Tensor<2>, shift: Tensor<1>, slope: f64) -> Tensor<2> {
+        kernels::norm_activate(x, shift, self.weight.val(), self.bias.val(), slope)
     }
 }
 

@@ -1,10 +1,11 @@
 //! From the towers' embeddings to each task's probability, in log space.
 
+use burn::tensor::Tensor;
 use burn::tensor::activation::log_sigmoid;
-use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::Model;
 use crate::data::batch::{Batch, TowerBatch};
+use crate::kernels::{composed::rows as index, pair_dot};
 use crate::layers::{Head, TowerInput, TowerOutput};
 use crate::schema::Task;
 
@@ -95,12 +96,11 @@ impl Aligned {
         Self { embeddings, index }
     }
 
-    /// The embeddings of these batch rows, in their order.
-    fn select(self, rows: &[u32]) -> Option<Tensor<2>> {
-        let index = rows
-            .iter()
-            .map(|&row| self.index.get(row as usize).copied().unwrap_or(ABSENT));
-        self.embeddings.map(|all| pick_rows(all, index.collect()))
+    /// Rows of `embeddings` for these batch rows.
+    fn rows(&self, rows: &[u32]) -> Vec<u32> {
+        rows.iter()
+            .filter_map(|&row| self.index.get(row as usize).copied())
+            .collect()
     }
 }
 
@@ -119,9 +119,10 @@ fn score(
     if rows.is_empty() {
         return None;
     }
-    let product = query.select(&rows)? * item.select(&rows)?;
-    let [_, width] = product.dims();
-    let z = product.sum_dim(1).squeeze_dim(1) / (width as f64).sqrt() + head.bias.val();
+    let (query_rows, item_rows) = (query.rows(&rows), item.rows(&rows));
+    let (query, item) = (query.embeddings?, item.embeddings?);
+    let scale = 1.0 / (query.dims()[1] as f64).sqrt();
+    let z = pair_dot(query, item, &query_rows, &item_rows, scale) + head.bias.val();
     let (up, down) = (log_sigmoid(z.clone()), log_sigmoid(-z));
     let Some(parent) = parent else {
         return Some(TaskScores {
@@ -166,24 +167,9 @@ fn log_add_exp(a: Tensor<1>, b: Tensor<1>) -> Tensor<1> {
     ((a - top.clone()).exp() + (b - top.clone()).exp()).log() + top
 }
 
-fn indices(at: &[u32], device: &Device) -> Tensor<1, Int> {
-    let at: Vec<i32> = at.iter().map(|&at| at as i32).collect();
-    let length = at.len();
-    Tensor::from_data(TensorData::new(at, [length]), device)
-}
-
 /// Whether `at` is 0, 1, 2, … over all `rows` rows.
 fn is_identity(at: &[u32], rows: usize) -> bool {
     at.len() == rows && at.iter().zip(0_u32..).all(|(&at, place)| at == place)
-}
-
-/// The rows at `at`, in that order.
-fn pick_rows(x: Tensor<2>, at: Vec<u32>) -> Tensor<2> {
-    if is_identity(&at, x.dims()[0]) {
-        return x;
-    }
-    let at = indices(&at, &x.device());
-    x.select(0, at)
 }
 
 /// The elements at `at`, in that order.
@@ -191,6 +177,6 @@ pub(super) fn pick(x: Tensor<1>, at: &[u32]) -> Tensor<1> {
     if is_identity(at, x.dims()[0]) {
         return x;
     }
-    let at = indices(at, &x.device());
+    let at = index(at, &x.device());
     x.select(0, at)
 }

@@ -3,7 +3,7 @@
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorData};
 
-use crate::weights::Path;
+use crate::weights::{Path, replace};
 
 /// Draws the weights of a module: those of every linear map, weight and bias, from
 /// U(±1/√in), as PyTorch does, and the vector in place of a shallow expert from U(±1/√width).
@@ -58,10 +58,7 @@ impl ModuleMapper for Initialiser {
             .map(|_| (bound * (2.0 * stream.next_unit() - 1.0)) as f32)
             .collect();
         let data = TensorData::new(values, shape);
-        param.map(|old| {
-            Tensor::from_data(data, (&old.device(), old.dtype()))
-                .set_require_grad(old.is_require_grad())
-        })
+        param.map(|old| replace(&old, data))
     }
 }
 

@@ -1,0 +1,415 @@
+//! Time of a training step by its parts, without data and tables:
+//! `cargo bench -p mtmd --bench step [-- BATCH…]`.
+//!
+//! The model has the form and the widths of `kuairand.mtmd`: five surfaces, three products, three
+//! tasks in a tree. Rows spread over the domains as they do there: most are of one surface.
+
+use std::time::{Duration, Instant};
+
+use burn::module::Module;
+use burn::tensor::{Device, Distribution, Tensor};
+use mtmd::data::batch::{Batch, TowerBatch};
+use mtmd::layers::{
+    Adaptation, DomainInput, DomainShared, Ffn, Head, Layout, SharedExperts, TaskEmbeddings,
+    TaskExpert, TowerInput, TowerOutput,
+};
+use mtmd::model::{Model, loss, scores};
+use mtmd::optimiser::Optimiser;
+use mtmd::schema::{
+    AdamW, Architecture, Axis, BadRows, Decay, Domain, Feature, Index, Kind, Label, Others, Schema,
+    Split, Table, Task, Tower, Training, Transform,
+};
+
+/// Share of the rows, by domain.
+const SURFACES: [f64; 5] = [0.05, 0.78, 0.08, 0.06, 0.03];
+const PRODUCTS: [f64; 3] = [0.6, 0.3, 0.1];
+
+const STEPS: usize = 20;
+
+fn main() {
+    let batches: Vec<usize> = std::env::args()
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    let batches = if batches.is_empty() {
+        vec![512, 3072]
+    } else {
+        batches
+    };
+    for rows in batches {
+        measure(rows);
+    }
+    product_peak();
+}
+
+fn measure(rows: usize) {
+    let device = Device::flex().autodiff();
+    let mut model = Wide::seeded(&device, 1);
+    let mut optimiser = Optimiser::new(&SCHEMA.training.dense, SCHEMA.training.clip);
+    let batch = batch(rows);
+    let mut times: Vec<[Duration; 4]> = Vec::new();
+    for step in 0..STEPS {
+        let query = inputs(Tower::Query, &batch.query, &device);
+        let item = inputs(Tower::Item, &batch.item, &device);
+        let start = Instant::now();
+        let outputs = (model.query(query), model.item(item));
+        let towers = start.elapsed();
+        let scored = scores(&model, &outputs.0, &outputs.1, &batch);
+        let total = loss(&SCHEMA, &scored, &batch).total.expect("labels");
+        drop((outputs, scored));
+        let forward = start.elapsed();
+        let mut gradients = total.backward();
+        let backward = start.elapsed();
+        (model, _) = optimiser.step(model, &mut gradients, 1e-3);
+        let all = start.elapsed();
+        if step > 2 {
+            times.push([towers, forward - towers, backward - forward, all - backward]);
+        }
+    }
+    let median = |of: &dyn Fn(&[Duration; 4]) -> Duration| {
+        let mut values: Vec<Duration> = times.iter().map(of).collect();
+        values.sort();
+        values[values.len() / 2].as_secs_f64() * 1e3
+    };
+    let best = times
+        .iter()
+        .map(|t| t.iter().sum::<Duration>())
+        .min()
+        .expect("steps");
+    let whole = median(&|t| t.iter().sum());
+    println!(
+        "batch {rows}: {whole:.1} ms a step (best {:.1}): towers {:.1}, heads and loss {:.1}, \
+         backward {:.1}, optimiser {:.1}; {:.0} rows/s, {:.1} M parameters",
+        best.as_secs_f64() * 1e3,
+        median(&|t| t[0]),
+        median(&|t| t[1]),
+        median(&|t| t[2]),
+        median(&|t| t[3]),
+        rows as f64 / whole * 1e3,
+        model.num_params() as f64 / 1e6,
+    );
+}
+
+/// What the machine's matrix products can do.
+fn product_peak() {
+    let size = 1024;
+    let random = || Tensor::<2>::random([size, size], Distribution::Default, &Device::flex());
+    let (a, b) = (random(), random());
+    let times = (0..20).map(|_| {
+        let start = Instant::now();
+        drop(a.clone().matmul(b.clone()));
+        start.elapsed()
+    });
+    let best = times.min().expect("times").as_secs_f64();
+    println!(
+        "matrix products: {:.0} GFLOP/s",
+        2.0 * (size as f64).powi(3) / best / 1e9
+    );
+}
+
+fn batch(rows: usize) -> Batch {
+    let domain_of = |shares: &[f64], salt: usize| -> Vec<u16> {
+        let draw = |row: usize| ((row * 7919 + salt) % 9973) as f64 / 9973.0;
+        let domain = |row: usize| {
+            let mut left = draw(row);
+            let found = shares.iter().position(|share| {
+                left -= share;
+                left < 0.0
+            });
+            found.unwrap_or(0) as u16
+        };
+        (0..rows).map(domain).collect()
+    };
+    let (surface, product) = (domain_of(&SURFACES, 1), domain_of(&PRODUCTS, 5000));
+    Batch {
+        rows,
+        query: grouped(&surface, SURFACES.len()),
+        item: grouped(&product, PRODUCTS.len()),
+        labels: vec![vec![0.3; rows]; SCHEMA.tasks.len()],
+        actions: Vec::new(),
+        surface,
+        product,
+    }
+}
+
+fn grouped(domain_of: &[u16], domains: usize) -> TowerBatch {
+    let mut batch = TowerBatch::default();
+    for domain in 0..domains {
+        let start = batch.order.len();
+        let rows = (0_u32..).zip(domain_of);
+        let rows = rows.filter(|(_, of)| usize::from(**of) == domain);
+        batch.order.extend(rows.map(|(row, _)| row));
+        batch.domains.push(start..batch.order.len());
+    }
+    batch
+}
+
+fn inputs(tower: Tower, batch: &TowerBatch, device: &Device) -> TowerInput {
+    let domains = batch.domains.iter().enumerate().map(|(domain, places)| {
+        let layout = Layout::new(&SCHEMA, tower, domain);
+        let part = |width: usize| {
+            let shape = [places.len(), width];
+            (width > 0).then(|| Tensor::random(shape, Distribution::Normal(0.0, 1.0), device))
+        };
+        Some(DomainInput {
+            embedded: part(layout.embedded_width()).map(Tensor::require_grad),
+            vectors: part(layout.vector_width()),
+            numbers: part(layout.numbers()),
+            training: true,
+        })
+    });
+    TowerInput::new(domains.collect())
+}
+
+#[derive(Module, Debug)]
+struct Wide {
+    query: WideTower,
+    item: WideTower,
+    heads: Vec<Head>,
+}
+
+#[derive(Module, Debug)]
+struct WideTower {
+    shared: DomainShared,
+    experts: Vec<Expert>,
+}
+
+#[derive(Module, Debug)]
+struct Expert {
+    adapt: Adaptation,
+    task_shared: Ffn,
+    tasks: Vec<TaskExpert>,
+}
+
+impl Model for Wide {
+    fn schema() -> &'static Schema {
+        &SCHEMA
+    }
+
+    fn new(device: &Device) -> Self {
+        Self {
+            query: WideTower::new(Tower::Query, device),
+            item: WideTower::new(Tower::Item, device),
+            heads: SCHEMA.tasks.iter().map(|_| Head::new(device)).collect(),
+        }
+    }
+
+    fn query(&self, input: TowerInput) -> TowerOutput {
+        self.query.forward(input)
+    }
+
+    fn item(&self, input: TowerInput) -> TowerOutput {
+        self.item.forward(input)
+    }
+
+    fn heads(&self) -> Vec<&Head> {
+        self.heads.iter().collect()
+    }
+}
+
+impl WideTower {
+    fn new(tower: Tower, device: &Device) -> Self {
+        let domains = SCHEMA.axis(tower).domains.len();
+        Self {
+            shared: DomainShared::new(&SCHEMA, tower, device),
+            experts: (0..domains)
+                .map(|domain| Expert::new(tower, domain, device))
+                .collect(),
+        }
+    }
+
+    fn forward(&self, mut input: TowerInput) -> TowerOutput {
+        let mut output = TowerOutput::new(self.experts.len());
+        for (domain, expert) in self.experts.iter().enumerate() {
+            if let Some(rows) = input.take(domain) {
+                output.set(domain, expert.forward(rows, &self.shared));
+            }
+        }
+        output
+    }
+}
+
+impl Expert {
+    fn new(tower: Tower, domain: usize, device: &Device) -> Self {
+        let layout = Layout::new(&SCHEMA, tower, domain);
+        let tasks = 0..SCHEMA.tasks.len();
+        Self {
+            adapt: Adaptation::new(&layout, &SCHEMA.architecture, device),
+            task_shared: Ffn::new(layout.width(), SCHEMA.architecture.deep, device),
+            tasks: tasks
+                .map(|task| TaskExpert::new(&SCHEMA, &layout, task, device))
+                .collect(),
+        }
+    }
+
+    fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
+        let x = self.adapt.forward(rows);
+        let common = SharedExperts {
+            task: self.task_shared.forward(x.x()),
+            domain: shared.forward(&x),
+        };
+        let mut output = TaskEmbeddings::new(self.tasks.len());
+        for (task, expert) in self.tasks.iter().enumerate() {
+            output.set(task, expert.forward(&x, &common));
+        }
+        output
+    }
+}
+
+const fn embedded(name: &'static str, dim: usize, domains: &'static [usize]) -> Feature {
+    let table = match dim {
+        4 => 0,
+        8 => 1,
+        _ => 2,
+    };
+    let shallow = dim == 4 && domains.len() < 4;
+    feature(
+        name,
+        Kind::Embedded {
+            table,
+            pool: None,
+            shallow,
+        },
+        domains,
+    )
+}
+
+const fn number(name: &'static str, domains: &'static [usize]) -> Feature {
+    let transform = Transform {
+        default: 0.0,
+        clip: None,
+        log: false,
+    };
+    feature(name, Kind::Number(transform), domains)
+}
+
+const fn feature(name: &'static str, kind: Kind, domains: &'static [usize]) -> Feature {
+    Feature {
+        name,
+        column: name,
+        kind,
+        domains,
+        line: 1,
+    }
+}
+
+const fn task(name: &'static str, embedding: usize, given: Option<usize>) -> Task {
+    Task {
+        name,
+        label: Label::Score(name),
+        action: &[],
+        given,
+        weight: 1.0,
+        embedding,
+        surfaces: &[0, 1, 2, 3, 4],
+        products: &[0, 1, 2],
+        line: 1,
+    }
+}
+
+const fn table(name: &'static str, dim: usize) -> Table {
+    Table {
+        name,
+        rows: 1000,
+        dim,
+        index: Index::Hash,
+    }
+}
+
+const fn domain(name: &'static str) -> Domain {
+    Domain { name, values: &[] }
+}
+
+const ALL_SURFACES: &[usize] = &[0, 1, 2, 3, 4];
+const ALL_PRODUCTS: &[usize] = &[0, 1, 2];
+
+static SCHEMA: Schema = Schema {
+    name: "wide",
+    spec_hash: "",
+    graph_hash: "",
+    graph: "",
+    surfaces: Axis {
+        column: "surface",
+        domains: &[
+            domain("a"),
+            domain("b"),
+            domain("c"),
+            domain("d"),
+            domain("e"),
+        ],
+        others: Others::Error,
+        line: 1,
+    },
+    products: Axis {
+        column: "product",
+        domains: &[domain("x"), domain("y"), domain("z")],
+        others: Others::Error,
+        line: 1,
+    },
+    tasks: &[
+        task("click", 128, None),
+        task("long", 32, Some(0)),
+        task("enter", 32, Some(0)),
+    ],
+    tables: &[table("small", 4), table("middle", 8), table("large", 16)],
+    query: &[
+        embedded("user", 16, ALL_SURFACES),
+        embedded("watched", 16, ALL_SURFACES),
+        embedded("liked", 16, ALL_SURFACES),
+        embedded("active", 4, ALL_SURFACES),
+        embedded("hour", 4, ALL_SURFACES),
+        embedded("follows", 4, ALL_SURFACES),
+        embedded("fans", 4, ALL_SURFACES),
+        embedded("friends", 4, ALL_SURFACES),
+        embedded("registered", 4, ALL_SURFACES),
+        embedded("one", 4, ALL_SURFACES),
+        embedded("two", 4, ALL_SURFACES),
+        embedded("three", 8, ALL_SURFACES),
+        embedded("seven", 4, ALL_SURFACES),
+        embedded("eight", 4, ALL_SURFACES),
+        number("days", ALL_SURFACES),
+        number("followed", ALL_SURFACES),
+        number("fan", ALL_SURFACES),
+    ],
+    item: &[
+        embedded("video", 16, ALL_PRODUCTS),
+        embedded("author", 16, ALL_PRODUCTS),
+        embedded("music", 8, ALL_PRODUCTS),
+        embedded("tag", 8, ALL_PRODUCTS),
+        embedded("upload", 4, ALL_PRODUCTS),
+        embedded("kind", 4, ALL_PRODUCTS),
+        embedded("tune", 4, ALL_PRODUCTS),
+        number("duration", ALL_PRODUCTS),
+        number("fresh", ALL_PRODUCTS),
+        number("width", ALL_PRODUCTS),
+        number("height", ALL_PRODUCTS),
+    ],
+    architecture: Architecture {
+        deep: &[512, 256, 128, 128],
+        routing: &[128, 64],
+        shallow: &[128],
+        shallow_width: 64,
+        cross_rank: 64,
+        cross_depth: 1,
+        se_reduction: 2,
+    },
+    split: Split::Hash,
+    bad_rows: BadRows::Stop,
+    training: Training {
+        batch: 512,
+        epochs: 1,
+        seed: 1,
+        shuffle: 1,
+        dense: AdamW {
+            lr: 1e-3,
+            weight_decay: 0.01,
+        },
+        embeddings: AdamW {
+            lr: 3e-2,
+            weight_decay: 0.1,
+        },
+        embedding_std: 0.05,
+        warmup: 0.0,
+        decay: Decay::Constant,
+        clip: Some(5.0),
+    },
+};

@@ -1,0 +1,105 @@
+//! What each kernel computes, as tensor operations: for backends other than the CPU's, and for
+//! tests.
+
+use burn::tensor::activation::leaky_relu;
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+
+use super::excite::Fields;
+use crate::layers::EPSILON;
+
+/// `x Wᵀ`.
+pub fn linear_without_bias(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+    x.matmul(weight.transpose())
+}
+
+/// `x Wᵀ + b`.
+pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
+    linear_without_bias(x, weight) + bias.unsqueeze()
+}
+
+/// `leaky(LayerNorm(x + shift) ∘ weight + bias)`.
+pub fn norm_activate(
+    x: Tensor<2>,
+    shift: Tensor<1>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    slope: f64,
+) -> Tensor<2> {
+    let x = x + shift.unsqueeze();
+    let centred = x.clone() - x.mean_dim(1);
+    let variance = centred.clone().square().mean_dim(1);
+    let normal = centred / (variance + EPSILON).sqrt();
+    leaky_relu(normal * weight.unsqueeze() + bias.unsqueeze(), slope)
+}
+
+/// The experts' outputs side by side, each times its column of `weights`.
+pub fn route(weights: Tensor<2>, experts: [Tensor<2>; 3]) -> Tensor<2> {
+    let weighted = experts
+        .into_iter()
+        .enumerate()
+        .map(|(at, expert)| expert * weights.clone().narrow(1, at, 1));
+    Tensor::cat(weighted.collect(), 1)
+}
+
+/// `first ∘ (up + bias) + x`.
+pub fn cross(first: Tensor<2>, up: Tensor<2>, bias: Tensor<1>, x: Tensor<2>) -> Tensor<2> {
+    first * (up + bias.unsqueeze()) + x
+}
+
+/// Mean of each field.
+pub fn squeeze(x: Tensor<2>, fields: &Fields) -> Tensor<2> {
+    let mean = |width: usize| 1.0 / width as f64;
+    let (device, dtype) = (x.device(), x.dtype());
+    x.matmul(field_matrix(fields, mean, &device, dtype))
+}
+
+/// Every field times its weight.
+pub fn excite(x: Tensor<2>, weights: Tensor<2>, fields: &Fields) -> Tensor<2> {
+    let spread = field_matrix(fields, |_| 1.0, &x.device(), x.dtype());
+    x * weights.matmul(spread.transpose())
+}
+
+/// `scale · left[left_rows[k]] · right[right_rows[k]]` for each k.
+pub fn pair_dot(
+    left: Tensor<2>,
+    right: Tensor<2>,
+    left_rows: &[u32],
+    right_rows: &[u32],
+    scale: f64,
+) -> Tensor<1> {
+    let left_rows = rows(left_rows, &left.device());
+    let right_rows = rows(right_rows, &right.device());
+    let product = left.select(0, left_rows) * right.select(0, right_rows);
+    product.sum_dim(1).squeeze_dim(1) * scale
+}
+
+/// `[columns, fields]`: `value(width)` where the field holds the column, else 0.
+fn field_matrix(
+    fields: &Fields,
+    value: impl Fn(usize) -> f64,
+    device: &Device,
+    dtype: DType,
+) -> Tensor<2> {
+    let columns = fields.iter().map(|field| field.len()).sum();
+    let values: Vec<f64> = (0..columns)
+        .flat_map(|column| fields.iter().map(move |field| (field, column)))
+        .map(|(field, column)| {
+            if field.contains(&column) {
+                value(field.len())
+            } else {
+                0.0
+            }
+        })
+        .collect();
+    Tensor::from_data(
+        TensorData::new(values, [columns, fields.len()]),
+        (device, dtype),
+    )
+}
+
+/// Rows as a tensor of indices.
+pub fn rows(at: &[u32], device: &Device) -> Tensor<1, Int> {
+    let at: Vec<i32> = at.iter().map(|&at| at as i32).collect();
+    let length = at.len();
+    Tensor::from_data(TensorData::new(at, [length]), device)
+}

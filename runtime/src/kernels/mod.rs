@@ -1,0 +1,28 @@
+//! Elementwise work in one pass over host memory.
+//!
+//! On the CPU backend (flex) each of these is one operation with a backward pass of its own, in
+//! parallel over rows; matrix products stay the backend's. On any other backend it is the
+//! composition of tensor operations in [`composed`], which says what it computes.
+//!
+//! A sum over rows is made of pieces whose size does not depend on the number of threads, so that
+//! results do not either.
+
+pub mod composed;
+mod cross;
+mod excite;
+mod linear;
+mod norm;
+mod op;
+mod pair;
+mod real;
+mod route;
+#[cfg(test)]
+mod tests;
+
+pub use cross::cross;
+pub use excite::{Fields, excite, squeeze};
+pub use linear::{linear, linear_without_bias};
+pub use norm::norm_activate;
+pub(crate) use op::host;
+pub use pair::pair_dot;
+pub use route::route;

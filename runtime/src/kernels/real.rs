@@ -1,0 +1,160 @@
+//! float32 and float64 alike, and slices of tensors.
+
+use std::ops::{Add, AddAssign, Div, Mul, Sub};
+
+use burn::backend::flex::FlexTensor;
+use burn::tensor::{DType, Element, TensorData};
+use rayon::prelude::*;
+
+/// Elements that one thread takes at a time.
+pub const PIECE: usize = 16 * 1024;
+
+/// float32 or float64.
+pub trait Real:
+    Element
+    + Copy
+    + Default
+    + PartialOrd
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + AddAssign
+{
+    /// The nearest value.
+    fn real(value: f64) -> Self;
+    /// Square root.
+    fn root(self) -> Self;
+    /// Elements of a contiguous tensor of this type.
+    fn slice(tensor: &FlexTensor) -> &[Self];
+    /// The same, to be written; copied first if the memory has another owner.
+    fn slice_mut(tensor: &mut FlexTensor) -> &mut [Self];
+}
+
+macro_rules! real {
+    ($type:ty) => {
+        impl Real for $type {
+            fn real(value: f64) -> Self {
+                value as $type
+            }
+            fn root(self) -> Self {
+                self.sqrt()
+            }
+            fn slice(tensor: &FlexTensor) -> &[Self] {
+                tensor.as_slice().unwrap_or_default()
+            }
+            fn slice_mut(tensor: &mut FlexTensor) -> &mut [Self] {
+                tensor.storage_mut()
+            }
+        }
+    };
+}
+real!(f32);
+real!(f64);
+
+/// Runs the same generic code for a tensor's type.
+macro_rules! for_type {
+    ($tensor:expr, $real:ident => $body:expr) => {
+        if $tensor.dtype() == burn::tensor::DType::F64 {
+            type $real = f64;
+            $body
+        } else {
+            type $real = f32;
+            $body
+        }
+    };
+}
+pub(super) use for_type;
+
+/// Rows and columns of a matrix.
+pub fn dims(tensor: &FlexTensor) -> (usize, usize) {
+    match *tensor.layout().shape().as_slice() {
+        [rows, columns] => (rows, columns),
+        _ => (1, tensor.layout().num_elements()),
+    }
+}
+
+/// A tensor of these values.
+pub fn tensor<E: Real, const D: usize>(values: Vec<E>, shape: [usize; D]) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, shape))
+}
+
+/// A tensor of zeros.
+pub fn zeros<const D: usize>(shape: [usize; D], dtype: DType) -> FlexTensor {
+    FlexTensor::zeros(shape.into(), dtype)
+}
+
+/// Rows that one thread takes at a time.
+pub fn piece_rows(columns: usize) -> usize {
+    (PIECE / columns.max(1)).max(1)
+}
+
+/// Sum, by eight running sums so that additions need not wait for one another.
+pub fn sum<E: Real>(values: &[E]) -> E {
+    let mut sums = [E::default(); 8];
+    let (blocks, rest) = values.as_chunks::<8>();
+    for block in blocks {
+        for (sum, &value) in sums.iter_mut().zip(block) {
+            *sum += value;
+        }
+    }
+    total(sums) + total_of(rest.iter().copied())
+}
+
+/// Sum of products, by eight running sums.
+pub fn dot<E: Real>(left: &[E], right: &[E]) -> E {
+    let mut sums = [E::default(); 8];
+    let (blocks, rest) = left.as_chunks::<8>();
+    let (other_blocks, other_rest) = right.as_chunks::<8>();
+    for (block, other) in blocks.iter().zip(other_blocks) {
+        for (sum, (&a, &b)) in sums.iter_mut().zip(block.iter().zip(other)) {
+            *sum += a * b;
+        }
+    }
+    total(sums) + total_of(rest.iter().zip(other_rest).map(|(&a, &b)| a * b))
+}
+
+fn total<E: Real>([a, b, c, d, e, f, g, h]: [E; 8]) -> E {
+    ((a + b) + (c + d)) + ((e + f) + (g + h))
+}
+
+fn total_of<E: Real>(values: impl Iterator<Item = E>) -> E {
+    values.fold(E::default(), |sum, value| sum + value)
+}
+
+/// `to += from`, element by element.
+pub fn add<E: Real>(to: &mut [E], from: &[E]) {
+    for (to, &from) in to.iter_mut().zip(from) {
+        *to += from;
+    }
+}
+
+/// Sums that pieces made, added in the order of the pieces.
+pub fn add_pieces<E: Real>(pieces: Vec<Vec<E>>) -> Vec<E> {
+    let mut pieces = pieces.into_iter();
+    let mut sum = pieces.next().unwrap_or_default();
+    for piece in pieces {
+        add(&mut sum, &piece);
+    }
+    sum
+}
+
+/// Sum over the rows of a matrix.
+pub fn column_sums<E: Real>(matrix: &FlexTensor) -> FlexTensor {
+    let (_, columns) = dims(matrix);
+    let piece = |values: &[E]| {
+        let mut sums = vec![E::default(); columns];
+        for row in values.chunks(columns.max(1)) {
+            add(&mut sums, row);
+        }
+        sums
+    };
+    let values = E::slice(matrix);
+    let sums = if values.len() <= PIECE {
+        piece(values)
+    } else {
+        let length = piece_rows(columns) * columns;
+        add_pieces(values.par_chunks(length).map(piece).collect())
+    };
+    tensor(sums, [columns])
+}

@@ -1,0 +1,193 @@
+//! AdamW over the dense parameters, with clipping by their gradients' global norm.
+
+mod update;
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Gradients, Tensor};
+
+use crate::schema::AdamW;
+use crate::weights::{Array, Path, Problem, Weights, list};
+use update::{Moments, Rates, squared_sum};
+
+/// AdamW with betas 0.9 and 0.999, epsilon 1e-8 and decoupled decay of every parameter, as
+/// `torch.optim.AdamW`. A parameter without a gradient in a step is left as it is, its moments too.
+#[derive(Debug)]
+pub struct Optimiser {
+    weight_decay: f64,
+    clip: Option<f64>,
+    state: BTreeMap<String, State>,
+}
+
+/// State of one parameter.
+#[derive(Debug)]
+struct State {
+    steps: u64,
+    shape: Vec<usize>,
+    moments: Moments,
+}
+
+impl Optimiser {
+    /// An optimiser without a past. `clip` bounds the norm of all gradients together.
+    pub fn new(settings: &AdamW, clip: Option<f64>) -> Self {
+        Self {
+            weight_decay: settings.weight_decay,
+            clip,
+            state: BTreeMap::new(),
+        }
+    }
+
+    /// Steps every parameter of `module` that has a gradient and takes the gradients out. Returns
+    /// the module and the gradients' global norm before clipping. If that is not finite, nothing
+    /// is stepped.
+    pub fn step<M: Module>(
+        &mut self,
+        module: M,
+        gradients: &mut Gradients,
+        learning_rate: f64,
+    ) -> (M, f64) {
+        let mut norm = Norm {
+            gradients,
+            squared: 0.0,
+        };
+        module.visit(&mut norm);
+        let norm = norm.squared.sqrt();
+        if !norm.is_finite() {
+            return (module, norm);
+        }
+        let scale = match self.clip {
+            Some(clip) if norm > clip => clip / norm,
+            _ => 1.0,
+        };
+        let module = module.map(&mut Step {
+            path: Path::default(),
+            optimiser: self,
+            gradients,
+            learning_rate,
+            scale,
+        });
+        (module, norm)
+    }
+
+    /// The state, to be saved: `KEY.exp_avg`, `KEY.exp_avg_sq` and, in the header, `KEY.step`.
+    pub fn state(&self) -> Weights {
+        let mut weights = Weights::default();
+        for (key, state) in &self.state {
+            let (first, second) = state.moments.values();
+            let array = |values| Array {
+                shape: state.shape.clone(),
+                values,
+            };
+            weights
+                .arrays
+                .insert(format!("{key}.exp_avg"), array(first));
+            weights
+                .arrays
+                .insert(format!("{key}.exp_avg_sq"), array(second));
+            weights
+                .metadata
+                .insert(format!("{key}.step"), state.steps.to_string());
+        }
+        weights
+    }
+
+    /// Takes a saved state of the same module back.
+    ///
+    /// # Errors
+    /// All arrays that are missing, of another shape or not of this module; the optimiser is then
+    /// as it was.
+    pub fn restore<M: Module>(&mut self, module: &M, saved: Weights) -> Result<(), Vec<Problem>> {
+        let steps = saved.metadata.clone();
+        let mut loading = saved.into_loading();
+        let mut restored = BTreeMap::new();
+        for (key, shape) in list(module) {
+            // A parameter that never had a gradient has no state.
+            let Some(steps) = steps
+                .get(&format!("{key}.step"))
+                .and_then(|s| s.parse().ok())
+            else {
+                continue;
+            };
+            let first = loading.take(&format!("{key}.exp_avg"), &shape);
+            let second = loading.take(&format!("{key}.exp_avg_sq"), &shape);
+            if let (Some(first), Some(second)) = (first, second) {
+                let moments = Moments::Host { first, second };
+                restored.insert(
+                    key,
+                    State {
+                        steps,
+                        shape,
+                        moments,
+                    },
+                );
+            }
+        }
+        loading.finish()?;
+        self.state = restored;
+        Ok(())
+    }
+}
+
+struct Norm<'a> {
+    gradients: &'a Gradients,
+    squared: f64,
+}
+
+impl ModuleVisitor for Norm<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !param.is_require_grad() {
+            return;
+        }
+        if let Some(gradient) = param.val().grad(self.gradients) {
+            self.squared += squared_sum(gradient);
+        }
+    }
+}
+
+struct Step<'a> {
+    path: Path,
+    optimiser: &'a mut Optimiser,
+    gradients: &'a mut Gradients,
+    learning_rate: f64,
+    scale: f64,
+}
+
+impl ModuleMapper for Step<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if !param.is_require_grad() {
+            return param;
+        }
+        let Some(gradient) = param.val().grad_remove(self.gradients) else {
+            return param;
+        };
+        let shape = gradient.shape();
+        let state = self
+            .optimiser
+            .state
+            .entry(self.path.key())
+            .or_insert_with(|| State {
+                steps: 0,
+                shape: shape.as_slice().to_vec(),
+                moments: Moments::zeros(shape.num_elements()),
+            });
+        state.steps += 1;
+        let rates = Rates::new(
+            state.steps,
+            self.learning_rate,
+            self.optimiser.weight_decay,
+            self.scale,
+        );
+        let (id, value, mapper) = param.consume();
+        let value = state.moments.step(value.inner(), gradient, &rates);
+        Param::from_mapped_value(id, Tensor::from_inner(value).require_grad(), mapper)
+    }
+}

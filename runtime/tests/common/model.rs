@@ -1,0 +1,319 @@
+//! Three surfaces, two products, a chain of three tasks and one beside it. Features that only some
+//! domains have, a domain without shallow features, a task that is absent on a product.
+
+use burn::module::Module;
+use burn::tensor::Device;
+use mtmd::layers::{
+    Adaptation, DomainInput, DomainShared, Ffn, Head, Layout, SharedExperts, TaskEmbeddings,
+    TaskExpert, TowerInput, TowerOutput,
+};
+use mtmd::model::Model;
+use mtmd::schema::{
+    AdamW, Architecture, Axis, BadRows, Decay, Domain, Feature, Index, Kind, Label, Others, Schema,
+    Split, Table, Task, Tower, Training, Transform, Value,
+};
+
+const NUMBER: Kind = Kind::Number(Transform {
+    default: 0.0,
+    clip: None,
+    log: false,
+});
+
+const fn embedded(table: usize, shallow: bool) -> Kind {
+    Kind::Embedded {
+        table,
+        pool: None,
+        shallow,
+    }
+}
+
+const fn feature(name: &'static str, kind: Kind, domains: &'static [usize]) -> Feature {
+    Feature {
+        name,
+        column: name,
+        kind,
+        domains,
+        line: 1,
+    }
+}
+
+const fn table(name: &'static str, dim: usize) -> Table {
+    Table {
+        name,
+        rows: 10,
+        dim,
+        index: Index::Hash,
+    }
+}
+
+const fn domain(name: &'static str, values: &'static [Value]) -> Domain {
+    Domain { name, values }
+}
+
+const fn task(name: &'static str, given: Option<usize>, products: &'static [usize]) -> Task {
+    Task {
+        name,
+        label: Label::Score(name),
+        action: &[],
+        given,
+        weight: 1.0,
+        embedding: 3,
+        surfaces: &[0, 1, 2],
+        products,
+        line: 1,
+    }
+}
+
+pub static SCHEMA: Schema = Schema {
+    name: "tiny",
+    spec_hash: "spec",
+    graph_hash: "graph",
+    graph: "",
+    surfaces: Axis {
+        column: "surface",
+        domains: &[
+            domain("feed", &[Value::Int(0)]),
+            domain("related", &[Value::Int(1)]),
+            domain("search", &[Value::Int(2)]),
+        ],
+        others: Others::Error,
+        line: 1,
+    },
+    products: Axis {
+        column: "product",
+        domains: &[
+            domain("shop", &[Value::Int(0)]),
+            domain("web", &[Value::Int(1)]),
+        ],
+        others: Others::Error,
+        line: 1,
+    },
+    tasks: &[
+        Task {
+            weight: 2.0,
+            ..task("click", None, &[0, 1])
+        },
+        Task {
+            embedding: 2,
+            ..task("long", Some(0), &[0, 1])
+        },
+        task("buy", Some(1), &[0]),
+        Task {
+            surfaces: &[0, 2],
+            ..task("hide", None, &[0, 1])
+        },
+    ],
+    tables: &[
+        table("user", 3),
+        table("country", 2),
+        table("word", 2),
+        table("ad", 3),
+    ],
+    query: &[
+        feature("country", embedded(1, true), &[0, 1, 2]),
+        feature("user", embedded(0, false), &[0, 1, 2]),
+        feature("word", embedded(2, true), &[2]),
+        feature("pin", Kind::Vector { width: 2 }, &[1]),
+        feature("age", NUMBER, &[0, 1, 2]),
+        feature("length", NUMBER, &[0, 2]),
+    ],
+    item: &[
+        feature("ad", embedded(3, false), &[0, 1]),
+        feature("kind", embedded(1, true), &[1]),
+        feature("image", Kind::Vector { width: 3 }, &[0, 1]),
+        feature("price", NUMBER, &[0]),
+    ],
+    architecture: Architecture {
+        deep: &[6, 4],
+        routing: &[5],
+        shallow: &[3],
+        shallow_width: 2,
+        cross_rank: 2,
+        cross_depth: 2,
+        se_reduction: 2,
+    },
+    split: Split::Hash,
+    bad_rows: BadRows::Stop,
+    training: Training {
+        batch: 8,
+        epochs: 1,
+        seed: 1,
+        shuffle: 8,
+        dense: AdamW {
+            lr: 1e-3,
+            weight_decay: 0.01,
+        },
+        embeddings: AdamW {
+            lr: 3e-2,
+            weight_decay: 0.1,
+        },
+        embedding_std: 0.05,
+        warmup: 0.0,
+        decay: Decay::Constant,
+        clip: Some(5.0),
+    },
+};
+
+#[derive(Module, Debug)]
+pub struct Tiny {
+    pub query: QueryTower,
+    pub item: ItemTower,
+    pub heads: Heads,
+}
+
+impl Model for Tiny {
+    fn schema() -> &'static Schema {
+        &SCHEMA
+    }
+
+    fn new(device: &Device) -> Self {
+        Self {
+            query: QueryTower::new(device),
+            item: ItemTower::new(device),
+            heads: Heads::new(device),
+        }
+    }
+
+    fn query(&self, input: TowerInput) -> TowerOutput {
+        self.query.forward(input)
+    }
+
+    fn item(&self, input: TowerInput) -> TowerOutput {
+        self.item.forward(input)
+    }
+
+    fn heads(&self) -> Vec<&Head> {
+        vec![
+            &self.heads.click,
+            &self.heads.long,
+            &self.heads.buy,
+            &self.heads.hide,
+        ]
+    }
+}
+
+#[derive(Module, Debug)]
+pub struct QueryTower {
+    pub shared: DomainShared,
+    pub feed: Expert,
+    pub related: Expert,
+    pub search: Expert,
+}
+
+impl QueryTower {
+    fn new(device: &Device) -> Self {
+        let expert = |domain| Expert::new(Tower::Query, domain, device);
+        Self {
+            shared: DomainShared::new(&SCHEMA, Tower::Query, device),
+            feed: expert(0),
+            related: expert(1),
+            search: expert(2),
+        }
+    }
+
+    fn forward(&self, mut input: TowerInput) -> TowerOutput {
+        let mut output = TowerOutput::new(3);
+        for (domain, expert) in [&self.feed, &self.related, &self.search]
+            .into_iter()
+            .enumerate()
+        {
+            if let Some(rows) = input.take(domain) {
+                output.set(domain, expert.forward(rows, &self.shared));
+            }
+        }
+        output
+    }
+}
+
+#[derive(Module, Debug)]
+pub struct ItemTower {
+    pub shared: DomainShared,
+    pub shop: Expert,
+    pub web: Expert,
+}
+
+impl ItemTower {
+    fn new(device: &Device) -> Self {
+        Self {
+            shared: DomainShared::new(&SCHEMA, Tower::Item, device),
+            shop: Expert::new(Tower::Item, 0, device),
+            web: Expert::new(Tower::Item, 1, device),
+        }
+    }
+
+    fn forward(&self, mut input: TowerInput) -> TowerOutput {
+        let mut output = TowerOutput::new(2);
+        if let Some(rows) = input.take(0) {
+            output.set(0, self.shop.forward(rows, &self.shared));
+        }
+        if let Some(rows) = input.take(1) {
+            output.set(1, self.web.forward(rows, &self.shared));
+        }
+        output
+    }
+}
+
+/// A Domain Expert. Generated code has a field for each of its tasks instead of options.
+#[derive(Module, Debug)]
+pub struct Expert {
+    pub adapt: Adaptation,
+    pub task_shared: Ffn,
+    pub click: Option<TaskExpert>,
+    pub long: Option<TaskExpert>,
+    pub buy: Option<TaskExpert>,
+    pub hide: Option<TaskExpert>,
+}
+
+impl Expert {
+    pub fn new(tower: Tower, domain: usize, device: &Device) -> Self {
+        let layout = Layout::new(&SCHEMA, tower, domain);
+        let task = |task: usize| {
+            SCHEMA.tasks[task]
+                .is_on(tower, domain)
+                .then(|| TaskExpert::new(&SCHEMA, &layout, task, device))
+        };
+        Self {
+            adapt: Adaptation::new(&layout, &SCHEMA.architecture, device),
+            task_shared: Ffn::new(layout.width(), SCHEMA.architecture.deep, device),
+            click: task(0),
+            long: task(1),
+            buy: task(2),
+            hide: task(3),
+        }
+    }
+
+    pub fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
+        let x = self.adapt.forward(rows);
+        let common = SharedExperts {
+            task: self.task_shared.forward(x.x()),
+            domain: shared.forward(&x),
+        };
+        let mut output = TaskEmbeddings::new(4);
+        let experts = [&self.click, &self.long, &self.buy, &self.hide];
+        for (task, expert) in experts.into_iter().enumerate() {
+            if let Some(expert) = expert {
+                output.set(task, expert.forward(&x, &common));
+            }
+        }
+        output
+    }
+}
+
+#[derive(Module, Debug)]
+pub struct Heads {
+    pub click: Head,
+    pub long: Head,
+    pub buy: Head,
+    pub hide: Head,
+}
+
+impl Heads {
+    fn new(device: &Device) -> Self {
+        Self {
+            click: Head::new(device),
+            long: Head::new(device),
+            buy: Head::new(device),
+            hide: Head::new(device),
+        }
+    }
+}

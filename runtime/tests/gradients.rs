@@ -1,0 +1,92 @@
+//! Gradients of every layer and of a whole model, against finite differences in float64.
+
+mod common;
+
+use burn::module::Module;
+use burn::tensor::{DType, Tensor};
+use common::model::{SCHEMA, Tiny};
+use common::{Draws, batch, device, finite, in_f64, inputs};
+use mtmd::layers::{BatchNorm, Cross, Ffn, LayerNorm, Linear, Routing};
+use mtmd::model::{Model, forward, loss};
+use mtmd::schema::Tower;
+
+const ROWS: usize = 5;
+
+/// Checks a layer by a loss that weighs its outputs at random.
+fn check_layer<M: Module>(module: M, width: usize, forward: impl Fn(&M, Tensor<2>) -> Tensor<2>) {
+    let module = in_f64(module, 1);
+    let x = Draws::new(2).tensor([ROWS, width], DType::F64);
+    finite::check(&module, &[x], |module, inputs| {
+        let y = forward(module, inputs[0].clone());
+        let weights = Draws::new(3).tensor(y.dims(), DType::F64);
+        (y * weights).sum()
+    });
+}
+
+#[test]
+fn linear() {
+    check_layer(Linear::new(4, 3, &device()), 4, Linear::forward);
+    check_layer(Linear::without_bias(4, 3, &device()), 4, Linear::forward);
+}
+
+#[test]
+fn layer_norm() {
+    check_layer(LayerNorm::new(4, &device()), 4, LayerNorm::forward);
+}
+
+#[test]
+fn batch_norm() {
+    check_layer(BatchNorm::new(3, &device()), 3, |norm, x| {
+        norm.forward(x, true)
+    });
+    check_layer(BatchNorm::new(3, &device()), 3, |norm, x| {
+        norm.forward(x, false)
+    });
+}
+
+#[test]
+fn ffn() {
+    check_layer(Ffn::new(4, &[7, 5], &device()), 4, Ffn::forward);
+}
+
+#[test]
+fn routing() {
+    check_layer(Routing::new(4, &[6], 3, &device()), 4, Routing::forward);
+}
+
+#[test]
+fn cross() {
+    check_layer(
+        Cross::new(5, &SCHEMA.architecture, &device()),
+        5,
+        Cross::forward,
+    );
+}
+
+#[test]
+fn whole_model_in_training() {
+    check_model(true);
+}
+
+#[test]
+fn whole_model_in_evaluation() {
+    check_model(false);
+}
+
+/// Surface 1 and product 1 have several rows, surface 0 has one, in training with its running
+/// statistics.
+fn check_model(training: bool) {
+    let cells = [(1, 0), (2, 1), (1, 1), (2, 0), (0, 1), (2, 0), (1, 0)];
+    let mut batch = batch(&SCHEMA, &cells, 5);
+    batch.labels[0][0] = f32::NAN;
+    batch.labels[1][1] = 0.0;
+    batch.labels[0][2] = 1.0;
+    let model = in_f64(Tiny::new(&device()), 4);
+    finite::check(&model, &[], |model, _| {
+        let query = inputs(&SCHEMA, Tower::Query, &batch.query, DType::F64, training, 6);
+        let item = inputs(&SCHEMA, Tower::Item, &batch.item, DType::F64, training, 7);
+        loss(&SCHEMA, &forward(model, query, item, &batch), &batch)
+            .total
+            .expect("the batch has labels")
+    });
+}
