@@ -211,3 +211,53 @@ fn extend_column(to: &mut Column, from: &Column, rows: &[u32]) {
 fn take_into<T: Copy>(to: &mut Vec<T>, from: &[T], rows: &[u32]) {
     to.extend(rows.iter().filter_map(|&row| from.get(row as usize)));
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Every row of the batch stands at one place, in its domain's range, in the batch's order there,
+        /// with the values of its row of the chunk.
+        #[test]
+        fn grouping_moves_rows_and_loses_none(
+            rows in prop::collection::vec((0u16..5, 0u32..40), 0..60),
+            lists in prop::collection::vec(prop::collection::vec(any::<u32>(), 0..5), 40),
+        ) {
+            let (domain, rows): (Vec<u16>, Vec<u32>) = rows.into_iter().unzip();
+            let mut offsets = vec![0];
+            lists.iter().for_each(|list| offsets.push(offsets[offsets.len() - 1] + list.len() as u32));
+            let columns = [
+                Column::Ids((0..40).map(|row| row * 7).collect()),
+                Column::Lists { offsets, ids: lists.concat() },
+                Column::Vectors { width: 2, values: (0..80).map(|value| value as f32).collect() },
+                Column::Numbers((0..40).map(|row| row as f32).collect()),
+            ];
+            let batch = TowerBatch::group(&domain, 5, &columns, &rows);
+            prop_assert_eq!(batch.domains.len(), 5);
+            let mut seen: Vec<u32> = batch.order.clone();
+            seen.sort_unstable();
+            prop_assert_eq!(seen, (0..rows.len() as u32).collect::<Vec<_>>());
+            let mut start = 0;
+            for (index, range) in batch.domains.iter().enumerate() {
+                prop_assert_eq!(range.start, start);
+                start = range.end;
+                let order = &batch.order[range.clone()];
+                prop_assert!(order.is_sorted());
+                prop_assert!(order.iter().all(|row| usize::from(domain[*row as usize]) == index));
+            }
+            prop_assert_eq!(start, rows.len());
+            for (place, row) in batch.order.iter().map(|row| rows[*row as usize] as usize).enumerate() {
+                let [Column::Ids(ids), Column::Lists { offsets, ids: entries }, Column::Vectors { values, .. }, Column::Numbers(numbers)] =
+                    &batch.columns[..] else { panic!("columns of other kinds") };
+                prop_assert_eq!(ids[place] as usize, row * 7);
+                let span = offsets[place] as usize..offsets[place + 1] as usize;
+                prop_assert_eq!(&entries[span], &lists[row][..]);
+                prop_assert_eq!(&values[2 * place..2 * place + 2], &[(2 * row) as f32, (2 * row + 1) as f32][..]);
+                prop_assert_eq!(numbers[place], row as f32);
+            }
+        }
+    }
+}

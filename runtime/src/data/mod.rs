@@ -25,6 +25,7 @@ mod loader;
 mod report;
 mod source;
 mod split;
+mod synth;
 mod vocabulary;
 
 pub use learn::{Learned, Statistics, TaskStatistics};
@@ -32,4 +33,5 @@ pub use loader::{Batches, Scan, Shuffle};
 pub use report::{Bad, Report, Unknown};
 pub use source::Dataset;
 pub use split::Parts;
+pub use synth::synth;
 pub use vocabulary::{Raw, Vocabularies, Vocabulary};

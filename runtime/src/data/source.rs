@@ -1,6 +1,7 @@
 //! The Parquet files of a data set, opened and checked against the schema before anything runs.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use parquet::arrow::ProjectionMask;
@@ -184,7 +185,14 @@ pub(super) fn damaged(path: &Path, error: &impl ToString) -> Error {
 }
 
 fn list(path: &Path) -> Result<Vec<PathBuf>> {
-    let refused = |source| Error::file(path, "read the data", source);
+    let refused = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => Error::data(
+            path.display().to_string(),
+            "there is no such file or folder",
+            "name the data with `data` in the spec or `--data` on the command line",
+        ),
+        _ => Error::file(path, "read the data", source),
+    };
     if !fs::metadata(path).map_err(refused)?.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
@@ -210,7 +218,7 @@ fn list(path: &Path) -> Result<Vec<PathBuf>> {
 fn read_footer(path: &Path) -> Result<ArrowReaderMetadata> {
     let file = File::open(path).map_err(|source| Error::file(path, "read the data", source))?;
     ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|error| match error {
-        ParquetError::External(source) => match source.downcast::<std::io::Error>() {
+        ParquetError::External(source) => match source.downcast::<io::Error>() {
             Ok(source) => Error::file(path, "read the data", *source),
             Err(other) => damaged(path, &other),
         },
