@@ -93,7 +93,7 @@ fn resume(
 ) -> Result<(State, Arc<Vocabularies>, Option<Saved>)> {
     let path: PathBuf = folder.resume_from()?;
     let (weights, vocabularies) = checkpoint::load_model(&path, dataset.schema())?;
-    let (optimiser, state) = checkpoint::load_progress(&path)?;
+    let (optimiser, state) = checkpoint::load_progress(&path, dataset.schema())?;
     if state.data_rows != dataset.rows() {
         return Err(Error::data(
             "the data",

@@ -17,7 +17,7 @@ use super::folder;
 use super::state::{FORMAT, State};
 use crate::data::Vocabularies;
 use crate::error::{Error, Result};
-use crate::schema::Schema;
+use crate::schema::{Schema, Training};
 use crate::weights::{Weights, WeightsError};
 
 const MODEL: &str = "model.safetensors";
@@ -80,10 +80,10 @@ pub fn load_model(path: &Path, schema: &Schema) -> Result<(Weights, Vocabularies
 ///
 /// # Errors
 /// Files that cannot be read, are damaged, or are of another version of the layout.
-pub fn load_progress(path: &Path) -> Result<(Weights, State)> {
+pub fn load_progress(path: &Path, schema: &Schema) -> Result<(Weights, State)> {
     let optimiser = Weights::open(&path.join(OPTIMISER)).map_err(weights_error)?;
     let path = path.join(STATE);
-    let state: State = serde_json::from_str(&read_text(&path)?).map_err(|error| {
+    let mut state: State = serde_json::from_str(&read_text(&path)?).map_err(|error| {
         Error::weights(
             path.display().to_string(),
             format!("no state of a run: {error}"),
@@ -97,6 +97,10 @@ pub fn load_progress(path: &Path) -> Result<(Weights, State)> {
             "go on with the version that wrote it, or train again with `--force`",
         ));
     }
+    // The command line changes whole numbers only. The others are the spec's, to the last bit, which
+    // a trip through JSON would not promise.
+    let Training { batch, epochs, seed, .. } = state.training;
+    state.training = Training { batch, epochs, seed, ..schema.training.clone() };
     Ok((optimiser, state))
 }
 

@@ -32,7 +32,7 @@ fn weights_of_run(root: &Path, data: &Path, stop: Option<u64>) -> Vec<u8> {
         fit.run(&mut faulty, &mut state).expect_err("it is stopped");
         let path = folder.resume_from().unwrap();
         let (weights, _) = checkpoint::load_model(&path, &SAMPLE).unwrap();
-        let (optimiser, saved) = checkpoint::load_progress(&path).unwrap();
+        let (optimiser, saved) = checkpoint::load_progress(&path, &SAMPLE).unwrap();
         assert!(saved.step < stop, "{} steps were saved", saved.step);
         state = saved;
         learner.import(weights, Some(optimiser)).unwrap();
@@ -76,7 +76,7 @@ fn a_killed_program_goes_on_from_its_last_checkpoint() {
     child.wait().unwrap();
     let last: PathBuf = folder.resume_from().unwrap();
     checkpoint::load_model(&last, &SAMPLE).expect("the last checkpoint is whole");
-    checkpoint::load_progress(&last).expect("the last checkpoint is whole");
+    checkpoint::load_progress(&last, &SAMPLE).expect("the last checkpoint is whole");
 
     // A disk without room: the run fails, and the checkpoint stays.
     let resume = ["train", "--data", text(&data), "--quiet", "--resume", "--out", text(&killed)];
