@@ -1,5 +1,11 @@
 //! The tables room: pooling, and AdamW that touches only what a batch touches.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by a panic"
+)]
+
 use std::time::{Duration, Instant};
 
 use mtmd::data::batch::{Batch, Column, TowerBatch};
@@ -131,11 +137,14 @@ fn schema(rows: usize) -> &'static Schema {
     }))
 }
 
-/// A batch from rows of (surface, id, mean, sum), sorted by surface.
-fn batch(rows: &[(u16, u32, Vec<u32>, Vec<u32>)]) -> Batch {
+/// Surface, `id`, `mean` and `sum`.
+type Row = (u16, u32, Vec<u32>, Vec<u32>);
+
+/// A batch of rows that are sorted by surface.
+fn batch(rows: &[Row]) -> Batch {
     let n = rows.len();
     let first = rows.iter().filter(|row| row.0 == 0).count();
-    let lists = |of: fn(&(u16, u32, Vec<u32>, Vec<u32>)) -> &Vec<u32>| {
+    let lists = |of: fn(&Row) -> &Vec<u32>| {
         let mut offsets = vec![0];
         rows.iter()
             .for_each(|row| offsets.push(offsets[offsets.len() - 1] + of(row).len() as u32));
@@ -165,7 +174,7 @@ fn batch(rows: &[(u16, u32, Vec<u32>, Vec<u32>)]) -> Batch {
             ],
         },
         item: TowerBatch {
-            domains: vec![0..n],
+            domains: std::iter::once(0..n).collect(),
             order: (0..n as u32).collect(),
             columns: vec![numbers(100.0)],
         },
@@ -266,13 +275,15 @@ impl Dense {
 
     fn step(&mut self, gradient: &[f64], lr: f64) {
         self.steps += 1;
-        for i in 2..self.weight.len() {
-            self.weight[i] *= 1.0 - lr * TRAINING.embeddings.weight_decay;
-            self.first[i] = 0.9 * self.first[i] + 0.1 * gradient[i];
-            self.second[i] = 0.999 * self.second[i] + 0.001 * gradient[i] * gradient[i];
-            let first = self.first[i] / (1.0 - 0.9f64.powi(self.steps));
-            let second = self.second[i] / (1.0 - 0.999f64.powi(self.steps));
-            self.weight[i] -= lr * first / (second.sqrt() + 1e-8);
+        let moments = self.first.iter_mut().zip(&mut self.second);
+        let entries = self.weight.iter_mut().zip(moments).zip(gradient);
+        for ((weight, (first, second)), gradient) in entries.skip(2) {
+            *weight *= 1.0 - lr * TRAINING.embeddings.weight_decay;
+            *first = 0.9 * *first + 0.1 * gradient;
+            *second = 0.999 * *second + 0.001 * gradient * gradient;
+            let mean = *first / (1.0 - 0.9f64.powi(self.steps));
+            let square = *second / (1.0 - 0.999f64.powi(self.steps));
+            *weight -= lr * mean / (square.sqrt() + 1e-8);
         }
     }
 }
