@@ -1,5 +1,11 @@
 //! The tables room: pooling, and AdamW that touches only what a batch touches.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by a panic"
+)]
+
 use std::time::{Duration, Instant};
 
 use mtmd::data::batch::{Batch, Column, TowerBatch};
@@ -131,11 +137,14 @@ fn schema(rows: usize) -> &'static Schema {
     }))
 }
 
-/// A batch from rows of (surface, id, mean, sum), sorted by surface.
-fn batch(rows: &[(u16, u32, Vec<u32>, Vec<u32>)]) -> Batch {
+/// Surface, `id`, `mean` and `sum`.
+type Row = (u16, u32, Vec<u32>, Vec<u32>);
+
+/// A batch of rows that are sorted by surface.
+fn batch(rows: &[Row]) -> Batch {
     let n = rows.len();
     let first = rows.iter().filter(|row| row.0 == 0).count();
-    let lists = |of: fn(&(u16, u32, Vec<u32>, Vec<u32>)) -> &Vec<u32>| {
+    let lists = |of: fn(&Row) -> &Vec<u32>| {
         let mut offsets = vec![0];
         rows.iter()
             .for_each(|row| offsets.push(offsets[offsets.len() - 1] + of(row).len() as u32));
@@ -165,7 +174,7 @@ fn batch(rows: &[(u16, u32, Vec<u32>, Vec<u32>)]) -> Batch {
             ],
         },
         item: TowerBatch {
-            domains: vec![0..n],
+            domains: std::iter::once(0..n).collect(),
             order: (0..n as u32).collect(),
             columns: vec![numbers(100.0)],
         },
@@ -266,13 +275,15 @@ impl Dense {
 
     fn step(&mut self, gradient: &[f64], lr: f64) {
         self.steps += 1;
-        for i in 2..self.weight.len() {
-            self.weight[i] *= 1.0 - lr * TRAINING.embeddings.weight_decay;
-            self.first[i] = 0.9 * self.first[i] + 0.1 * gradient[i];
-            self.second[i] = 0.999 * self.second[i] + 0.001 * gradient[i] * gradient[i];
-            let first = self.first[i] / (1.0 - 0.9f64.powi(self.steps));
-            let second = self.second[i] / (1.0 - 0.999f64.powi(self.steps));
-            self.weight[i] -= lr * first / (second.sqrt() + 1e-8);
+        let moments = self.first.iter_mut().zip(&mut self.second);
+        let entries = self.weight.iter_mut().zip(moments).zip(gradient);
+        for ((weight, (first, second)), gradient) in entries.skip(2) {
+            *weight *= 1.0 - lr * TRAINING.embeddings.weight_decay;
+            *first = 0.9 * *first + 0.1 * gradient;
+            *second = 0.999 * *second + 0.001 * gradient * gradient;
+            let mean = *first / (1.0 - 0.9f64.powi(self.steps));
+            let square = *second / (1.0 - 0.999f64.powi(self.steps));
+            *weight -= lr * mean / (square.sqrt() + 1e-8);
         }
     }
 }
@@ -309,11 +320,15 @@ fn scatter(rows: usize, batch: &Batch, gradients: &Gradients) -> Vec<f64> {
     dense
 }
 
+/// Gradients between a half and three halves of `scale`, all of one sign, so that a row's sum is of that
+/// size as well.
 fn random_gradients(batch: &Batch, random: &mut mtmd::hash::Random, scale: f64) -> Gradients {
+    let scale = if random.below(2) == 0 { scale } else { -scale };
     let mut of = |places: &std::ops::Range<usize>| {
-        (!places.is_empty()).then(|| {
-            (0..places.len() * 6)
-                .map(|_| (scale * random.normals().0) as f32)
+        let size = places.len() * 6;
+        (size > 0).then(|| {
+            (0..size)
+                .map(|_| (scale * (0.5 + random.uniform())) as f32)
                 .collect()
         })
     };
@@ -363,34 +378,42 @@ fn difference(rows: usize, steps: usize, scale: f64, lrs: &[f64], flush: usize, 
         .iter()
         .zip(&dense.weight)
         .map(|(a, b)| (f64::from(*a) - b).abs());
-    differences.fold(0.0, f64::max) / path
+    differences.fold(0.0, f64::max) / path.max(1e-3)
+}
+
+fn any_training() -> impl Strategy<Value = (usize, usize, Vec<f64>, usize, u64)> {
+    // 300 rows and 500 steps: rows wait for hundreds of steps. Flushes come often, seldom, never.
+    let lrs = prop::collection::vec(0.0f64..0.05, 1..20);
+    (
+        4usize..300,
+        1usize..500,
+        lrs,
+        prop_oneof![Just(0usize), 1usize..100],
+        any::<u64>(),
+    )
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Rows that wait for hundreds of steps included.
+    /// Gradients far above epsilon: nothing is left but the rounding of float32.
     #[test]
     fn sparse_steps_are_those_of_dense_adamw(
-        rows in 4usize..200,
-        steps in 1usize..500,
-        exponent in -5f64..1.0,
-        lrs in prop::collection::vec(0.0f64..0.05, 1..20),
-        flush in 0usize..50,
-        seed: u64,
+        (rows, steps, lrs, flush, seed) in any_training(),
+        exponent in -2f64..1.0,
     ) {
         let difference = difference(rows, steps, 10f64.powf(exponent), &lrs, flush, seed);
-        prop_assert!(difference < 1e-6, "{difference:e}");
+        prop_assert!(difference < 3e-6, "{difference:e}");
     }
-}
 
-#[test]
-fn print_differences() {
-    for exponent in [0, -2, -4, -5, -6, -7, -8, -9, -10] {
-        let worst = (0..8)
-            .map(|seed| difference(100, 400, 10f64.powi(exponent), &[0.03, 0.02], 0, seed))
-            .fold(0.0, f64::max);
-        println!("1e{exponent}: {worst:e}");
+    /// Gradients of any size, near epsilon as well.
+    #[test]
+    fn sparse_steps_are_near_those_of_dense_adamw_where_epsilon_matters(
+        (rows, steps, lrs, flush, seed) in any_training(),
+        exponent in -12f64..-2.0,
+    ) {
+        let difference = difference(rows, steps, 10f64.powf(exponent), &lrs, flush, seed);
+        prop_assert!(difference < 6e-3, "{difference:e}");
     }
 }
 

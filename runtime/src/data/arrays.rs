@@ -186,7 +186,7 @@ pub(super) fn lists(array: &ArrayRef) -> Result<(Spans, ArrayRef), ArrowError> {
         _ => {
             let spans = Spans {
                 offsets: OffsetBuffer::new_zeroed(array.len()),
-                nulls: None,
+                nulls: Some(NullBuffer::new_null(array.len())),
             };
             return Ok((spans, new_null_array(&DataType::Null, 0)));
         }

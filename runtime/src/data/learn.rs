@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::check;
 use crate::data::decode::{Decoder, Place, Usable};
 use crate::data::report::Report;
-use crate::data::source::{Dataset, Unit, damaged};
+use crate::data::source::{Dataset, Unit};
 use crate::data::split::Parts;
 use crate::data::vocabulary::{Counts, Vocabularies};
 use crate::error::{Error, Result};
@@ -134,7 +134,7 @@ fn learn_unit(
         first_row: unit.first_row,
     };
     for batch in dataset.read(unit, columns)? {
-        let batch = batch.map_err(|error| damaged(path, &error))?;
+        let batch = batch?;
         let usable = decoder.usable(&batch, place, &mut part.report)?;
         usable.count(schema, &mut part.counts);
         part.statistics.count(schema, &usable);

@@ -15,7 +15,7 @@ use crate::data::chunk::Chunk;
 use crate::data::decode::{Decoder, Place};
 use crate::data::learn::require_rows;
 use crate::data::report::Report;
-use crate::data::source::{Dataset, Unit, damaged};
+use crate::data::source::{Dataset, Unit};
 use crate::data::split::Parts;
 use crate::data::vocabulary::Vocabularies;
 use crate::error::{Error, Result};
@@ -200,7 +200,7 @@ impl Decoding {
                 first_row: unit.first_row,
             };
             for batch in self.dataset.read(unit, &columns)? {
-                let batch = batch.map_err(|error| damaged(path, &error))?;
+                let batch = batch?;
                 let usable = decoder.usable(&batch, place, &mut report)?;
                 usable.encode(schema, &self.vocabularies, &mut block);
                 place.first_row += batch.num_rows() as u64;

@@ -1,15 +1,18 @@
 //! The Parquet files of a data set, opened and checked against the schema before anything runs.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
+use arrow::array::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
     ParquetRecordBatchReaderBuilder,
 };
-use parquet::errors::ParquetError;
 
 use crate::data::check;
 use crate::data::split::{Parts, Selector};
@@ -131,36 +134,78 @@ impl Dataset {
     }
 
     /// Reads one row group, the needed columns only.
-    pub(super) fn read(
-        &self,
-        unit: Unit,
-        columns: &[&'static str],
-    ) -> Result<ParquetRecordBatchReader> {
+    pub(super) fn read(&self, unit: Unit, columns: &[&'static str]) -> Result<RowGroup> {
         let Some(file) = self.files.get(unit.file) else {
-            return Err(Error::data(
-                "the data",
-                "a file is gone from the list",
-                "open the data again",
-            ));
+            let cause = "a file is gone from the list";
+            return Err(Error::run("the data", cause, "report this as a bug"));
         };
-        let handle =
-            File::open(&file.path).map_err(|source| Error::file(&file.path, "read it", source))?;
-        let fields = file.metadata.schema().fields();
-        let wanted = fields
-            .iter()
-            .enumerate()
-            .filter(|(_, field)| columns.contains(&field.name().as_str()));
+        let handle = File::open(&file.path)
+            .map_err(|source| Error::file(&file.path, "read the data", source))?;
+        let fields = file.metadata.schema().fields().iter().enumerate();
+        let wanted = fields.filter(|(_, field)| columns.contains(&field.name().as_str()));
         let mask = ProjectionMask::roots(
             file.metadata.parquet_schema(),
             wanted.map(|(index, _)| index),
         );
-        ParquetRecordBatchReaderBuilder::new_with_metadata(handle, file.metadata.clone())
-            .with_projection(mask)
-            .with_row_groups(vec![unit.group])
-            .with_batch_size(BATCH_ROWS)
-            .build()
-            .map_err(|error| damaged(&file.path, &error))
+        let builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(handle, file.metadata.clone())
+                .with_projection(mask)
+                .with_row_groups(vec![unit.group])
+                .with_batch_size(BATCH_ROWS);
+        let reader = guarded(&file.path, || builder.build())?;
+        Ok(RowGroup {
+            path: file.path.clone(),
+            reader,
+        })
     }
+}
+
+/// The record batches of one row group.
+pub(super) struct RowGroup {
+    path: PathBuf,
+    reader: ParquetRecordBatchReader,
+}
+
+impl Iterator for RowGroup {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        guarded(&self.path, || self.reader.next().transpose()).transpose()
+    }
+}
+
+/// Runs a part of the Parquet reader, which panics on some damaged files.
+fn guarded<T, E: ToString>(
+    path: &Path,
+    read: impl FnOnce() -> std::result::Result<T, E>,
+) -> Result<T> {
+    silence();
+    let outer = GUARDED.replace(true);
+    // What was in use when the reader panicked is not used again: the error ends the pass.
+    let read = catch_unwind(AssertUnwindSafe(read));
+    GUARDED.set(outer);
+    match read {
+        Ok(read) => read.map_err(|error| damaged(path, &error)),
+        Err(_) => Err(damaged(path, &"its parts contradict each other")),
+    }
+}
+
+thread_local! {
+    /// Whether a panic of this thread becomes an error.
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps panics that become errors off the terminal; the others go the way they went.
+fn silence() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let hook = take_hook();
+        set_hook(Box::new(move |panic| {
+            if !GUARDED.get() {
+                hook(panic);
+            }
+        }));
+    });
 }
 
 impl DataFile {
@@ -216,12 +261,28 @@ fn list(path: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn read_footer(path: &Path) -> Result<ArrowReaderMetadata> {
-    let file = File::open(path).map_err(|source| Error::file(path, "read the data", source))?;
-    ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|error| match error {
-        ParquetError::External(source) => match source.downcast::<io::Error>() {
-            Ok(source) => Error::file(path, "read the data", *source),
-            Err(other) => damaged(path, &other),
-        },
-        other => damaged(path, &other),
-    })
+    let refused = |source| Error::file(path, "read the data", source);
+    let file = File::open(path).map_err(refused)?;
+    let length = file.metadata().map_err(refused)?.len();
+    let metadata = guarded(path, || {
+        ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
+    })?;
+    let columns = metadata
+        .metadata()
+        .row_groups()
+        .iter()
+        .flat_map(|group| group.columns());
+    for column in columns {
+        let start = column
+            .dictionary_page_offset()
+            .unwrap_or(column.data_page_offset());
+        let end = start
+            .checked_add(column.compressed_size())
+            .and_then(|end| u64::try_from(end).ok());
+        if start < 0 || column.compressed_size() < 0 || end.is_none_or(|end| end > length) {
+            let cause = format!("column `{}` lies outside the file", column.column_path());
+            return Err(damaged(path, &cause));
+        }
+    }
+    Ok(metadata)
 }
