@@ -2,7 +2,7 @@
 
 use super::report::{Exit, Failure, Reporter};
 use super::{compile, files, workspace};
-use crate::driver::Artefacts;
+use crate::driver::compile::Artefacts;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

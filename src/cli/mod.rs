@@ -134,7 +134,7 @@ fn check(specs: &[PathBuf], reporter: &mut Reporter) -> Result<Exit, Failure> {
     for path in specs {
         let found = match files::read_spec(path) {
             Ok(source) => {
-                let diagnostics = driver::check(&source).diagnostics;
+                let diagnostics = driver::check::check(&source).diagnostics;
                 reporter.diagnostics(&source, &diagnostics);
                 if diagnostics::has_errors(&diagnostics) {
                     Exit::Wrong
@@ -174,8 +174,8 @@ fn graph(
 }
 
 /// Compiles and reports; `None` if the spec has errors.
-fn compile(source: &Source, reporter: &mut Reporter) -> Result<Option<driver::Artefacts>, Failure> {
-    let outcome = driver::compile(source).map_err(|error| {
+fn compile(source: &Source, reporter: &mut Reporter) -> Result<Option<driver::compile::Artefacts>, Failure> {
+    let outcome = driver::compile::compile(source).map_err(|error| {
         let message = format!("internal error: {error}");
         let help = "this is a mistake of mtmdc, not of the spec: please report it with the spec";
         Failure::new(Exit::Environment, message).with_help(help)

@@ -1,8 +1,10 @@
 //! Diagnostics for people, in rustc's look.
 
-use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Patch, Renderer, Snippet};
+use annotate_snippets::{
+    Annotation, AnnotationKind, Group, Level, Origin, Patch, Renderer, Snippet,
+};
 
-use super::{Diagnostic, Fix, Severity};
+use super::{Diagnostic, Fix, Label, Severity};
 use crate::source::{Source, Span};
 
 /// Renders diagnostics one after the other, in the order given, with an empty line after each.
@@ -21,23 +23,36 @@ pub fn render_text(source: &Source, diagnostics: &[Diagnostic], color: bool) -> 
 }
 
 fn groups<'a>(source: &'a Source, diagnostic: &'a Diagnostic) -> Vec<Group<'a>> {
-    let mut first = level(diagnostic.severity)
+    let title = level(diagnostic.severity)
         .primary_title(&*diagnostic.message)
-        .id(diagnostic.code.id())
-        .element(snippet(source, diagnostic))
+        .id(diagnostic.code.id());
+    let (shown, far) = shown_labels(source, diagnostic);
+    let first = match Window::new(source, shown.iter().map(|label| label.span)) {
+        Some(window) => title.element(snippet(&window, &shown)),
+        None => title.element(origin(source, diagnostic.primary.span)),
+    };
+    let far = far.into_iter().map(|label| {
+        let (line, column) = source.line_column(label.span.start);
+        Level::NOTE.message(format!("{}: {}:{line}:{column}", label.text, source.name()))
+    });
+    let first = first
+        .elements(far)
         .elements(
             diagnostic
                 .notes
                 .iter()
                 .map(|note| Level::NOTE.message(&**note)),
+        )
+        .elements(
+            diagnostic
+                .helps
+                .iter()
+                .map(|help| Level::HELP.message(&**help)),
         );
-    first = first.elements(
-        diagnostic
-            .helps
-            .iter()
-            .map(|help| Level::HELP.message(&**help)),
-    );
-    let fix = diagnostic.fix.as_ref().map(|fix| suggestion(source, fix));
+    let fix = diagnostic
+        .fix
+        .as_ref()
+        .and_then(|fix| suggestion(source, fix));
     std::iter::once(first).chain(fix).collect()
 }
 
@@ -48,15 +63,25 @@ fn level(severity: Severity) -> Level<'static> {
     }
 }
 
-/// The lines around the labels. Only they are handed to the renderer, which reads all it is
-/// given for every diagnostic.
-fn snippet<'a>(source: &'a Source, diagnostic: &'a Diagnostic) -> Snippet<'a, Annotation<'a>> {
-    let labels = || std::iter::once(&diagnostic.primary).chain(&diagnostic.secondary);
-    let all = labels()
-        .map(|label| label.span)
-        .fold(diagnostic.primary.span, Span::to);
-    let window = Window::new(source, all);
-    let annotation = |(place, label): (usize, &'a super::Label)| {
+/// The labels to show in the source, the primary one first, and those too far from it for that.
+fn shown_labels<'a>(
+    source: &Source,
+    diagnostic: &'a Diagnostic,
+) -> (Vec<&'a Label>, Vec<&'a Label>) {
+    let mut shown = vec![&diagnostic.primary];
+    let mut far = Vec::new();
+    for label in &diagnostic.secondary {
+        let spans = shown.iter().map(|label| label.span).chain([label.span]);
+        match Window::new(source, spans) {
+            Some(_) => shown.push(label),
+            None => far.push(label),
+        }
+    }
+    (shown, far)
+}
+
+fn snippet<'a>(window: &Window<'a>, labels: &[&'a Label]) -> Snippet<'a, Annotation<'a>> {
+    let annotation = |(place, label): (usize, &&'a Label)| {
         let kind = if place == 0 {
             AnnotationKind::Primary
         } else {
@@ -67,38 +92,45 @@ fn snippet<'a>(source: &'a Source, diagnostic: &'a Diagnostic) -> Snippet<'a, An
     };
     window
         .snippet()
-        .annotations(labels().enumerate().map(annotation))
+        .annotations(labels.iter().enumerate().map(annotation))
 }
 
-fn suggestion<'a>(source: &'a Source, fix: &'a Fix) -> Group<'a> {
-    let all = fix
-        .edits
-        .iter()
-        .map(|edit| edit.span)
-        .reduce(Span::to)
-        .unwrap_or_default();
-    let window = Window::new(source, all);
+fn origin(source: &Source, span: Span) -> Origin<'_> {
+    let (line, column) = source.line_column(span.start);
+    let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    Origin::path(source.name())
+        .line(size(line))
+        .char_column(size(column))
+}
+
+fn suggestion<'a>(source: &'a Source, fix: &'a Fix) -> Option<Group<'a>> {
+    let window = Window::new(source, fix.edits.iter().map(|edit| edit.span))?;
     let patches = fix
         .edits
         .iter()
         .map(|edit| Patch::new(window.range(edit.span), &*edit.replacement));
-    Level::HELP
-        .secondary_title(&*fix.message)
-        .element(window.snippet().patches(patches))
+    Some(
+        Level::HELP
+            .secondary_title(&*fix.message)
+            .element(window.snippet().patches(patches)),
+    )
 }
 
-/// Whole lines of a source.
+/// Whole lines of a source. Only they are handed to the renderer, which reads all it is given for
+/// every diagnostic.
 struct Window<'a> {
     source: &'a Source,
     lines: Span,
 }
 
 impl<'a> Window<'a> {
-    fn new(source: &'a Source, span: Span) -> Self {
-        Self {
-            source,
-            lines: source.lines_of(span),
-        }
+    /// No more bytes than this are shown: the work for a diagnostic must not grow with the file.
+    const LARGEST: usize = 16 * 1024;
+
+    /// The lines that hold all spans; `None` if that is too much.
+    fn new(source: &'a Source, spans: impl Iterator<Item = Span>) -> Option<Self> {
+        let lines = source.lines_of(spans.reduce(Span::to)?);
+        (lines.end - lines.start <= Self::LARGEST).then_some(Self { source, lines })
     }
 
     fn snippet<T: Clone>(&self) -> Snippet<'a, T> {

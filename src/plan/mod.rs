@@ -1,12 +1,9 @@
-//! How the model is written as Rust: which Domain Experts share one struct, and what everything
-//! is called. Weights are named by graph paths, whatever the plan does.
-
-mod names;
+//! How the model is written as Rust: which Domain Experts share one struct, and what types and
+//! variants are called. Fields have the names of the spec, so that weights are named by graph
+//! paths, whatever the plan does.
 
 use crate::graph::{DomainExpert, Graph, TowerGraph};
-use crate::sema::spec::{Axis, DomainId, Spec, TaskId, Tower};
-
-use names::{Names, pascal};
+use crate::sema::spec::{Axis, DomainId, TaskId, Tower};
 
 /// Names of the generated code's items, and what it is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,9 +16,9 @@ pub struct Plan {
     pub products: Vec<String>,
     /// Variants of the enum `Task`, by task.
     pub tasks: Vec<String>,
-    /// Structs of the query tower's Domain Experts.
+    /// Structs of the query tower's Domain Experts, in the graph's order.
     pub query: Vec<ExpertPlan>,
-    /// Structs of the item tower's Domain Experts.
+    /// Structs of the item tower's Domain Experts, in the graph's order.
     pub item: Vec<ExpertPlan>,
 }
 
@@ -34,63 +31,56 @@ pub struct ExpertPlan {
     pub domains: Vec<DomainId>,
     /// Its task experts.
     pub tasks: Vec<TaskId>,
-    /// Number of features that it reads.
-    pub features: usize,
 }
 
 /// Plans the Rust code of a graph.
 pub fn plan(graph: &Graph) -> Plan {
     let spec = &graph.spec;
-    let mut types = Names::of_types();
+    let query = experts(&graph.query, &spec.surfaces);
+    let item = experts(&graph.item, &spec.products);
+    let variants = |axis: &Axis| axis.domains.iter().map(|domain| pascal(&domain.name)).collect();
+    // The spec keeps all types apart but this: a model `a_expert` of a domain `a`.
+    let mut model = pascal(&spec.name);
+    if query.iter().chain(&item).any(|expert| expert.name == model) {
+        model.push_str("Model");
+    }
     Plan {
-        query: experts(spec, &graph.query, &mut types),
-        item: experts(spec, &graph.item, &mut types),
-        model: types.claim(pascal(&spec.name), "Model"),
-        surfaces: variants(
-            spec.surfaces
-                .domains
-                .iter()
-                .map(|domain| domain.name.as_str()),
-        ),
-        products: variants(
-            spec.products
-                .domains
-                .iter()
-                .map(|domain| domain.name.as_str()),
-        ),
-        tasks: variants(spec.tasks.iter().map(|task| task.name.as_str())),
+        model,
+        surfaces: variants(&spec.surfaces),
+        products: variants(&spec.products),
+        tasks: spec.tasks.iter().map(|task| pascal(&task.name)).collect(),
+        query,
+        item,
     }
 }
 
-fn experts(spec: &Spec, tower: &TowerGraph, types: &mut Names) -> Vec<ExpertPlan> {
-    let (axis, all) = match tower.tower {
-        Tower::Query => (&spec.surfaces, "Surface"),
-        Tower::Item => (&spec.products, "Product"),
-    };
+fn experts(tower: &TowerGraph, axis: &Axis) -> Vec<ExpertPlan> {
     let plan = |expert: &DomainExpert| ExpertPlan {
-        name: types.claim(expert_name(axis, all, expert), "DomainExpert"),
+        name: expert_name(tower.tower, axis, expert),
         domains: expert.domains.clone(),
         tasks: expert.tasks.clone(),
-        features: expert.fields.len(),
     };
     tower.experts.iter().map(plan).collect()
 }
 
 /// `SurfaceExpert` if it serves the whole tower, else named after its first domain.
-fn expert_name(axis: &Axis, all: &str, expert: &DomainExpert) -> String {
-    let first = expert
-        .domains
-        .first()
-        .and_then(|first| axis.domains.get(first.0));
-    match first {
-        Some(first) if expert.domains.len() < axis.domains.len() => {
+fn expert_name(tower: Tower, axis: &Axis, expert: &DomainExpert) -> String {
+    let first = expert.domains.first().and_then(|first| axis.domains.get(first.0));
+    match (first, tower) {
+        (Some(first), _) if expert.domains.len() < axis.domains.len() => {
             format!("{}Expert", pascal(&first.name))
         }
-        _ => format!("{all}Expert"),
+        (_, Tower::Query) => "SurfaceExpert".to_owned(),
+        (_, Tower::Item) => "ProductExpert".to_owned(),
     }
 }
 
-fn variants<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut variants = Names::default();
-    names.map(|name| variants.claim(pascal(name), "")).collect()
+/// `home_feed` → `HomeFeed`.
+fn pascal(name: &str) -> String {
+    let words = name.split('_').map(|word| {
+        let mut chars = word.chars();
+        let first = chars.next().map(|first| first.to_ascii_uppercase());
+        first.into_iter().chain(chars).collect::<String>()
+    });
+    words.collect()
 }

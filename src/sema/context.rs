@@ -1,6 +1,6 @@
 //! What every check needs: the source, and a place to report to.
 
-use crate::diagnostics::{Code, Diagnostic};
+use crate::diagnostics::{Applicability, Code, Diagnostic, Edit};
 use crate::source::{Source, Span};
 use crate::syntax::ast::{Block, Doc, Statement};
 
@@ -20,6 +20,14 @@ impl<'a> Context<'a> {
 
     pub fn report(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
+    }
+
+    /// Reads something that has been complained about: what else is wrong with it is no news.
+    pub fn silently<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        let reported = self.diagnostics.len();
+        let result = read(self);
+        self.diagnostics.truncate(reported);
+        result
     }
 
     /// Line of a place, from 1.
@@ -84,11 +92,22 @@ impl<'a> Context<'a> {
     }
 
     fn unused_doc(&mut self, doc: &Doc, message: String) {
-        let slashes = Span::new(doc.span.start, doc.span.start + 3);
+        let Some(first) = doc.lines.first() else {
+            return;
+        };
+        let slashes = |line: &Span| Span::new(line.start, line.start + 3);
+        let edit = |line| Edit {
+            span: slashes(line),
+            replacement: "//".to_owned(),
+        };
         self.report(
-            Diagnostic::new(Code::W0502, message, doc.span, "")
+            Diagnostic::new(Code::W0502, message, *first, "")
                 .note("doc comments stand on lines of their own before `model`, a surface, a product, a task, a table or a feature")
-                .maybe("make it an ordinary comment", slashes, "//"),
+                .fix_all(
+                    Applicability::MaybeIncorrect,
+                    "make it an ordinary comment",
+                    doc.lines.iter().map(edit).collect(),
+                ),
         );
     }
 }
@@ -110,7 +129,12 @@ pub(super) fn enumerate<'n>(names: impl IntoIterator<Item = &'n str>, most: usiz
         shown.truncate(most);
         shown.push(format!("{more} more"));
     }
-    match shown.split_last() {
+    join(shown)
+}
+
+/// a, b and c.
+pub(super) fn join(words: Vec<String>) -> String {
+    match words.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
         Some((last, _)) => last.clone(),
         None => String::new(),

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::context::{Context, doc, enumerate};
 use super::head::Head;
 use super::names::{Kind, Namespace, closest};
+use super::raw::{self, Raw, repeated};
 use super::spec::{Axis, Domain, DomainId, Others, RawValue, Tower};
-use super::value::{self, Raw, repeated};
+use super::value;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::{AtomKind, Statement, Word};
@@ -365,7 +366,7 @@ impl AxisReader {
 
     /// A raw value means one domain, and all are of one kind.
     fn report_values(&self, context: &mut Context<'_>) {
-        value::report_mixed(context, self.values.iter().map(|(_, raw)| raw));
+        raw::report_mixed(context, self.values.iter().map(|(_, raw)| raw));
         let mut owners: BTreeMap<&RawValue, (usize, Span)> = BTreeMap::new();
         for (place, raw) in &self.values {
             let shown = context.text(raw.span);
@@ -402,7 +403,7 @@ impl AxisReader {
 /// The raw values after the `=`; none if they are not sound, which is reported.
 fn domain_values(context: &mut Context<'_>, statement: &Statement, form: &'static str) -> Vec<Raw> {
     let mut head = Head::new(statement, form);
-    if head.mark(context, &AtomKind::Equals).is_none() {
+    if statement.damaged || head.mark(context, &AtomKind::Equals).is_none() {
         return Vec::new();
     }
     let Some(atom) = head.next() else {
@@ -413,7 +414,7 @@ fn domain_values(context: &mut Context<'_>, statement: &Statement, form: &'stati
         AtomKind::List(items) => items.as_slice(),
         _ => std::slice::from_ref(atom),
     };
-    if items.is_empty() && !head.failed() {
+    if items.is_empty() {
         context.report(
             Diagnostic::new(
                 Code::E0308,
@@ -426,7 +427,7 @@ fn domain_values(context: &mut Context<'_>, statement: &Statement, form: &'stati
     }
     let values = items
         .iter()
-        .filter_map(|item| value::raw(context, item))
+        .filter_map(|item| raw::raw(context, item))
         .collect();
     head.end(context);
     values

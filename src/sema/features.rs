@@ -3,107 +3,17 @@
 use super::context::{Context, doc, enumerate};
 use super::domains::{Domains, noun};
 use super::head::{Head, Text};
-use super::names::{Kind as NameKind, Namespace, closest, suggest};
-use super::settings::{Setting, Settings, Table as SettingsTable, setting};
+use super::kinds::{Kind, find_kind};
+use super::names::{Kind as NameKind, Namespace};
+use super::settings::Settings;
 use super::spec::{DomainId, Feature, FeatureKind, Index, Pool, TableId, Tower};
 use super::tables::{Defaults, Shape, Tables, read_shape};
-use super::value::{self, Bound, Form, Value};
+use super::value::{self, Value};
 use crate::diagnostics::{Code, Diagnostic};
-use crate::syntax::ast::{AtomKind, Statement, Word};
-
-const ON: Setting = setting("on", Form::Names);
-const ROWS: Setting = setting("rows", Form::Whole(2));
-const DIM: Setting = setting("dim", Form::Whole(1));
-const TABLE: Setting = setting("table", Form::Name);
-const VOCABULARY: Setting = setting("vocabulary", Form::OptionalWhole(1));
-const VALUES: Setting = setting("values", Form::Values);
-const SHALLOW: Setting = setting("shallow", Form::Flag);
-
-pub(super) static ID: SettingsTable = SettingsTable {
-    owner: "an `id`",
-    settings: &[ROWS, DIM, TABLE, VOCABULARY, VALUES, SHALLOW, ON],
-};
-pub(super) static IDS: SettingsTable = SettingsTable {
-    owner: "an `ids`",
-    settings: &[
-        ROWS,
-        DIM,
-        TABLE,
-        VOCABULARY,
-        VALUES,
-        setting("pool", Form::Choice(&["mean", "sum"])),
-        SHALLOW,
-        ON,
-    ],
-};
-pub(super) static CATEGORY: SettingsTable = SettingsTable {
-    owner: "a `category`",
-    settings: &[
-        ROWS,
-        DIM,
-        TABLE,
-        VOCABULARY,
-        setting("hash", Form::Flag),
-        VALUES,
-        SHALLOW,
-        ON,
-    ],
-};
-pub(super) static NUMBER: SettingsTable = SettingsTable {
-    owner: "a `number`",
-    settings: &[
-        setting("log", Form::Flag),
-        setting("clip", Form::Interval),
-        setting("default", Form::Real(Bound::Finite)),
-        ON,
-    ],
-};
-pub(super) static VECTOR: SettingsTable = SettingsTable {
-    owner: "a `vector`",
-    settings: &[ON],
-};
+use crate::syntax::ast::{Statement, Word};
 
 /// Rows of a category's table unless it says otherwise.
 const CATEGORY_ROWS: usize = 256;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Id,
-    Ids,
-    Category,
-    Number,
-    Vector,
-}
-
-const KINDS: [(&str, Kind); 5] = [
-    ("id", Kind::Id),
-    ("ids", Kind::Ids),
-    ("category", Kind::Category),
-    ("number", Kind::Number),
-    ("vector", Kind::Vector),
-];
-
-impl Kind {
-    fn settings(self) -> &'static SettingsTable {
-        match self {
-            Self::Id => &ID,
-            Self::Ids => &IDS,
-            Self::Category => &CATEGORY,
-            Self::Number => &NUMBER,
-            Self::Vector => &VECTOR,
-        }
-    }
-
-    fn form(self) -> &'static str {
-        match self {
-            Self::Id => "id NAME from \"COLUMN\" { … }",
-            Self::Ids => "ids NAME from \"COLUMN\" { … }",
-            Self::Category => "category NAME from \"COLUMN\" { … }",
-            Self::Number => "number NAME from \"COLUMN\" { … }",
-            Self::Vector => "vector NAME WIDTH from \"COLUMN\" { … }",
-        }
-    }
-}
 
 /// A declared feature.
 pub(super) struct FeatureDeclaration {
@@ -196,11 +106,11 @@ impl Features {
         tables: &mut Tables,
         names: &mut Namespace,
     ) {
-        let Some(kind) = find_kind(context, statement) else {
+        let Some((kind, spelling)) = find_kind(context, statement) else {
             self.complete = false;
             return;
         };
-        let mut head = Head::new(statement, kind.form());
+        let mut head = Head::new(statement, kind.form()).spelt(spelling);
         let name = head.name(context, "the feature's name");
         let width = if kind == Kind::Vector && !head.failed() {
             value::whole(context, &mut head, "width", 1)
@@ -385,36 +295,6 @@ impl FeatureDeclaration {
     }
 }
 
-/// The kind that a statement starts with. A misspelt one counts as what it was meant to be.
-fn find_kind(context: &mut Context<'_>, statement: &Statement) -> Option<Kind> {
-    let word = &statement.word;
-    let named = |text: &str| {
-        KINDS
-            .iter()
-            .find(|(name, _)| *name == text)
-            .map(|(_, kind)| *kind)
-    };
-    if let Some(kind) = named(&word.text) {
-        return Some(kind);
-    }
-    let words = KINDS.iter().map(|(name, _)| *name);
-    // A name where the kind belongs is the likelier mistake when no name follows it.
-    let lacks_kind = !matches!(statement.atoms.first().map(|atom| &atom.kind), Some(AtomKind::Word(name)) if name != "from");
-    let message = format!("`{}` is no kind of feature", word.text);
-    let diagnostic = Diagnostic::new(Code::E0201, message, word.span, "unknown kind");
-    if lacks_kind {
-        let kinds = enumerate(words, 12);
-        context.report(
-            diagnostic
-                .help("the kind stands before the name: `id user_id { … }`")
-                .note(format!("the kinds are {kinds}")),
-        );
-        return None;
-    }
-    context.report(suggest(diagnostic, word, words.clone(), "the kinds are"));
-    closest(&word.text, words).and_then(named)
-}
-
 fn read_column(context: &mut Context<'_>, head: &mut Head<'_>) -> Option<Text> {
     if head.failed() {
         return None;
@@ -458,9 +338,8 @@ fn read_embedded(
     let table = match settings.get("table") {
         Some(given) => {
             let reason = "rows, width and vocabulary are those of the shared table";
-            for own in ["rows", "dim", "vocabulary", "hash", "values"] {
-                settings.exclude(context, "table", own, reason);
-            }
+            let own = ["rows", "dim", "vocabulary", "hash", "values"];
+            settings.exclude(context, "table", &own, reason);
             match &given.value {
                 Some(Value::Name(shared)) => {
                     tables.use_shared(context, shared);

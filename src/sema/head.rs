@@ -1,6 +1,7 @@
 //! Reading the head of a statement, atom by atom.
 
 use super::context::Context;
+use super::names::Spelling;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::{Atom, AtomKind, Number, Statement, Word};
@@ -30,6 +31,12 @@ impl<'s> Head<'s> {
             form: form.into(),
             silent: statement.damaged,
         }
+    }
+
+    /// Does not complain of a statement whose first word has been complained about.
+    pub fn spelt(mut self, spelling: Spelling) -> Self {
+        self.silent |= spelling == Spelling::Wrong;
+        self
     }
 
     /// Whether something did not fit.
@@ -149,17 +156,33 @@ impl<'s> Head<'s> {
             && !self.silent
         {
             self.silent = true;
-            let message = format!("`{}` has something left over", self.statement.word.text);
-            context.report(
-                Diagnostic::new(
-                    Code::E0303,
-                    message,
-                    first.span.to(last.span),
-                    "this does not belong here",
-                )
-                .help(format!("write it as `{}`", self.form)),
+            let message = format!(
+                "`{}` does not take {} here",
+                self.statement.word.text,
+                first.kind.describe()
             );
+            let left_over = first.span.to(last.span);
+            let diagnostic =
+                Diagnostic::new(Code::E0303, message, left_over, "this does not belong here")
+                    .help(format!("write it as `{}`", self.form));
+            let starts_statement = matches!(first.kind, AtomKind::Word(_)) && self.rest.len() > 1;
+            context.report(match starts_statement {
+                true => {
+                    let place = Span::at(self.end_of_read());
+                    diagnostic.maybe("separate it if another statement starts here", place, ",")
+                }
+                false => diagnostic,
+            });
         }
+    }
+
+    /// End of what has been read.
+    fn end_of_read(&self) -> usize {
+        let read = self.statement.atoms.len() - self.rest.len();
+        let last = read
+            .checked_sub(1)
+            .and_then(|last| self.statement.atoms.get(last));
+        last.map_or(self.statement.word.span.end, |atom| atom.span.end)
     }
 
     /// Reports what stands here in place of what was expected. `better` is a known mistake and the

@@ -5,13 +5,16 @@
 //! depends on it then holds its peace: one mistake is one message.
 
 mod architecture;
+mod cells;
 mod context;
 mod domains;
 mod features;
 mod head;
+mod kinds;
 mod leaks;
 mod names;
 mod outline;
+mod raw;
 mod settings;
 pub mod spec;
 mod split;
@@ -153,11 +156,11 @@ fn tables_of_settings() -> impl Iterator<Item = &'static settings::Table> {
     [
         &tasks::TASK,
         &tables::TABLE,
-        &features::ID,
-        &features::IDS,
-        &features::CATEGORY,
-        &features::NUMBER,
-        &features::VECTOR,
+        &kinds::ID,
+        &kinds::IDS,
+        &kinds::CATEGORY,
+        &kinds::NUMBER,
+        &kinds::VECTOR,
         &architecture::ARCHITECTURE,
         &architecture::CROSS,
         &split::SPLIT,

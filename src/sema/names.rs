@@ -125,7 +125,7 @@ pub(super) fn check(context: &mut Context<'_>, name: &Word, kind: Kind) {
     if !is_snake_case(&name.text) {
         let diagnostic = Diagnostic::new(
             Code::E0206,
-            format!("`{}` is no name of a {noun}", name.text),
+            format!("`{}` is not a valid name of a {noun}", name.text),
             name.span,
             "not `snake_case`",
         )
@@ -272,6 +272,14 @@ pub(super) fn duplicate(name: &Word, noun: &str, first: Span) -> Diagnostic {
     )
     .label(first, "first declared here")
     .help("rename or remove one of them")
+}
+
+/// Whether a word is what it was meant to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spelling {
+    Right,
+    /// It has been complained about.
+    Wrong,
 }
 
 /// The candidate that a misspelt word most likely means. Ties go to the first candidate.

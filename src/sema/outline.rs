@@ -1,7 +1,9 @@
 //! The outline of a file: which statement is which, what stands twice, what is missing.
 
+use std::borrow::Cow;
+
 use super::context::{Context, enumerate};
-use super::names::{closest, suggest};
+use super::names::{Spelling, closest, suggest};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::{File, Statement};
@@ -46,8 +48,8 @@ const FORMS: [Form; 12] = [
 
 /// The statements of a file, by their word.
 pub(super) struct Outline<'s> {
-    once: Vec<(&'static str, &'s Statement)>,
-    pub tables: Vec<&'s Statement>,
+    once: Vec<(&'static str, Cow<'s, Statement>)>,
+    pub tables: Vec<Cow<'s, Statement>>,
     /// Whether a statement may be missing only because it could not be read.
     pub damaged: bool,
 }
@@ -60,10 +62,20 @@ impl<'s> Outline<'s> {
             damaged: file.damaged,
         };
         for statement in &file.statements {
-            match find(context, statement) {
-                Some("table") => outline.tables.push(statement),
-                Some(word) => outline.add(context, word, statement),
-                None => outline.damaged = true,
+            let Some((word, spelling)) = find(context, statement) else {
+                outline.damaged = true;
+                continue;
+            };
+            let statement = match spelling {
+                Spelling::Right => Cow::Borrowed(statement),
+                Spelling::Wrong => Cow::Owned(Statement {
+                    damaged: true,
+                    ..statement.clone()
+                }),
+            };
+            match word {
+                "table" => outline.tables.push(statement),
+                _ => outline.add(context, word, statement),
             }
         }
         outline.report_missing(context);
@@ -71,14 +83,19 @@ impl<'s> Outline<'s> {
     }
 
     /// The statement of a word, if there is one.
-    pub fn get(&self, word: &str) -> Option<&'s Statement> {
+    pub fn get(&self, word: &str) -> Option<&Statement> {
         self.once
             .iter()
             .find(|(name, _)| *name == word)
-            .map(|(_, statement)| *statement)
+            .map(|(_, statement)| &**statement)
     }
 
-    fn add(&mut self, context: &mut Context<'_>, word: &'static str, statement: &'s Statement) {
+    fn add(
+        &mut self,
+        context: &mut Context<'_>,
+        word: &'static str,
+        statement: Cow<'s, Statement>,
+    ) {
         if let Some(first) = self.get(word) {
             context.report(
                 Diagnostic::new(
@@ -121,7 +138,7 @@ impl<'s> Outline<'s> {
 }
 
 /// The word that a statement starts with. A misspelt one counts as what it was meant to be.
-fn find(context: &mut Context<'_>, statement: &Statement) -> Option<&'static str> {
+fn find(context: &mut Context<'_>, statement: &Statement) -> Option<(&'static str, Spelling)> {
     let named = |text: &str| {
         FORMS
             .iter()
@@ -130,7 +147,7 @@ fn find(context: &mut Context<'_>, statement: &Statement) -> Option<&'static str
     };
     let word = &statement.word;
     if let Some(found) = named(&word.text) {
-        return Some(found);
+        return Some((found, Spelling::Right));
     }
     let words = FORMS.iter().map(|form| form.word);
     let diagnostic = Diagnostic::new(
@@ -145,5 +162,6 @@ fn find(context: &mut Context<'_>, statement: &Statement) -> Option<&'static str
         words.clone(),
         "the statements are",
     ));
-    closest(&word.text, words).and_then(named)
+    let meant = closest(&word.text, words).and_then(named)?;
+    Some((meant, Spelling::Wrong))
 }

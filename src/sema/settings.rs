@@ -2,12 +2,12 @@
 //! table does not know, knows twice or knows in another form is reported, so nothing that a user
 //! writes is without effect.
 
-use super::context::Context;
-use super::names::{closest, suggest};
+use super::context::{Context, enumerate, join};
+use super::names::{Spelling, closest, suggest};
 use super::value::{self, Form, Value};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
-use crate::syntax::ast::{Block, Statement};
+use crate::syntax::ast::{Atom, AtomKind, Block, Statement};
 
 /// One setting that a block may hold.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +57,10 @@ impl<'s> Settings<'s> {
         for statement in block.map(|block| &block.statements).into_iter().flatten() {
             context.refuse_doc(statement);
             match find(context, statement, table) {
-                Some(setting) => settings.add(context, statement, setting),
+                Some((setting, Spelling::Right)) => settings.add(context, statement, setting),
+                Some((setting, Spelling::Wrong)) => {
+                    context.silently(|context| settings.add(context, statement, setting));
+                }
                 None => settings.damaged = true,
             }
         }
@@ -80,6 +83,10 @@ impl<'s> Settings<'s> {
             return;
         }
         let value = value::read(context, statement, setting);
+        // Without the comma between them, the next setting is taken for this one's value.
+        let holds_word = |atom: &Atom| matches!(atom.kind, AtomKind::Word(_));
+        let swallows = statement.atoms.len() > 1 && statement.atoms.iter().any(holds_word);
+        self.damaged |= value.is_none() && swallows;
         self.given.push(Given {
             name: setting.name,
             span: statement.span(),
@@ -147,21 +154,40 @@ impl<'s> Settings<'s> {
         !self.damaged && self.get(name).is_none()
     }
 
-    /// Reports two settings of which only one may be given; the second is the one to remove.
-    pub fn exclude(&self, context: &mut Context<'_>, first: &str, second: &str, reason: &str) {
-        if let (Some(one), Some(other)) = (self.get(first), self.get(second)) {
-            context.report(
-                Diagnostic::new(
-                    Code::E0306,
-                    format!("`{second}` contradicts `{first}`"),
-                    other.span,
-                    "one setting",
-                )
-                .label(one.span, "the other setting")
-                .note(reason)
-                .help(format!("keep either `{first}` or `{second}`")),
-            );
+    /// Reports settings that may not stand beside another one, once for all of them.
+    pub fn exclude(
+        &self,
+        context: &mut Context<'_>,
+        name: &str,
+        excluded: &[&'static str],
+        reason: &str,
+    ) {
+        let Some(given) = self.get(name) else { return };
+        let mut others: Vec<&Given<'_>> = excluded
+            .iter()
+            .filter_map(|other| self.get(other))
+            .collect();
+        others.sort_by_key(|other| other.span);
+        let Some((first, rest)) = others.split_first() else {
+            return;
+        };
+        let names = enumerate(others.iter().map(|other| other.name), excluded.len());
+        let verb = if rest.is_empty() {
+            "contradicts"
+        } else {
+            "contradict"
+        };
+        let message = format!("{names} {verb} `{name}`");
+        let mut diagnostic = Diagnostic::new(Code::E0306, message, first.span, "either this");
+        for other in rest {
+            diagnostic = diagnostic.label(other.span, "and this");
         }
+        context.report(
+            diagnostic
+                .label(given.span, "or this")
+                .note(reason)
+                .help(format!("remove {names}, or remove `{name}`")),
+        );
     }
 }
 
@@ -170,11 +196,11 @@ fn find<'t>(
     context: &mut Context<'_>,
     statement: &Statement,
     table: &'t Table,
-) -> Option<&'t Setting> {
+) -> Option<(&'t Setting, Spelling)> {
     let word = &statement.word;
     let named = |name: &str| table.settings.iter().find(|setting| setting.name == name);
     if let Some(setting) = named(&word.text) {
-        return Some(setting);
+        return Some((setting, Spelling::Right));
     }
     let names = table.settings.iter().map(|setting| setting.name);
     let message = format!("{} has no setting `{}`", table.owner, word.text);
@@ -184,24 +210,21 @@ fn find<'t>(
             .iter()
             .any(|setting| setting.name == word.text)
     });
-    let owners: Vec<&str> = owners.map(|other| other.owner).collect();
+    let owners: Vec<String> = owners.map(|other| other.owner.to_owned()).collect();
     if !owners.is_empty() {
         context.report(
             Diagnostic::new(Code::E0307, message, word.span, "does not belong here")
-                .note(format!(
-                    "`{}` is a setting of {}",
-                    word.text,
-                    owners.join(", ")
-                ))
+                .note(format!("`{}` is a setting of {}", word.text, join(owners)))
                 .help(format!(
                     "remove it; {} takes {}",
                     table.owner,
-                    super::context::enumerate(names, 12)
+                    enumerate(names, 12)
                 )),
         );
         return None;
     }
     let diagnostic = Diagnostic::new(Code::E0202, message, word.span, "unknown setting");
     context.report(suggest(diagnostic, word, names.clone(), "the settings are"));
-    closest(&word.text, names).and_then(named)
+    let meant = closest(&word.text, names).and_then(named)?;
+    Some((meant, Spelling::Wrong))
 }

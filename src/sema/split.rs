@@ -2,9 +2,10 @@
 
 use super::context::Context;
 use super::head::{Head, Text};
+use super::raw::{Raw, RawRange, report_mixed};
 use super::settings::{Settings, Table as SettingsTable, setting};
 use super::spec::{RawValue, Split};
-use super::value::{Form, RawRange, Value};
+use super::value::{Form, Value};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::syntax::ast::Statement;
 
@@ -55,7 +56,7 @@ pub(super) fn read(context: &mut Context<'_>, statement: &Statement) -> SplitDec
         ("validate", part("validate")),
         ("test", part("test")),
     ];
-    report_mixed(context, &parts);
+    report_mixed_parts(context, &parts);
     report_overlaps(context, &parts);
     let split = Split {
         column: column
@@ -72,17 +73,17 @@ pub(super) fn read(context: &mut Context<'_>, statement: &Statement) -> SplitDec
 
 type Parts<'p> = [(&'static str, &'p [RawRange]); 3];
 
-fn report_mixed(context: &mut Context<'_>, parts: &Parts<'_>) {
-    let raw = |range: &RawRange| super::value::Raw {
+fn report_mixed_parts(context: &mut Context<'_>, parts: &Parts<'_>) {
+    let raw = |range: &RawRange| Raw {
         value: range.first.clone(),
         span: range.span,
     };
-    let mut all: Vec<super::value::Raw> = parts
+    let mut all: Vec<Raw> = parts
         .iter()
         .flat_map(|(_, ranges)| ranges.iter().map(raw))
         .collect();
     all.sort_by_key(|raw| raw.span);
-    super::value::report_mixed(context, all.iter());
+    report_mixed(context, all.iter());
 }
 
 /// Sorted by their first value, ranges overlap if and only if two neighbours do, as long as the

@@ -1,8 +1,10 @@
 //! Tables: those that features share, and how a raw value finds its row.
 
+use std::borrow::Cow;
+
 use super::context::{Context, doc};
 use super::head::Head;
-use super::names::{Kind, Namespace};
+use super::names::{Kind, Namespace, suggest};
 use super::settings::{Settings, Table as SettingsTable, setting};
 use super::spec::{Index, Table};
 use super::value::{Form, Value};
@@ -36,7 +38,7 @@ pub(super) struct Tables {
 impl Tables {
     pub fn read(
         context: &mut Context<'_>,
-        statements: &[&Statement],
+        statements: &[Cow<'_, Statement>],
         outline_is_damaged: bool,
     ) -> Self {
         let mut tables = Self {
@@ -107,12 +109,13 @@ impl Tables {
         if self.names.complete {
             let message = format!("there is no table `{}`", name.text);
             let diagnostic = Diagnostic::new(Code::E0203, message, name.span, "unknown table");
-            context.report(super::names::suggest(
-                diagnostic,
-                name,
-                self.names.names().collect::<Vec<_>>(),
-                "the tables are",
-            ));
+            let names: Vec<&str> = self.names.names().collect();
+            context.report(match names.is_empty() {
+                true => {
+                    diagnostic.help(format!("declare `table {} {{ rows N, dim D }}`", name.text))
+                }
+                false => suggest(diagnostic, name, names, "the tables are"),
+            });
         }
         // A misspelt name must not leave the table that was meant without a use.
         for declared in &mut self.declared {
@@ -214,11 +217,11 @@ pub(super) fn read_shape(
     defaults: &Defaults,
 ) -> Shape {
     let reason = "an inline vocabulary has one row for each of its values, and row 0";
-    settings.exclude(context, "values", "rows", reason);
-    let reason = "a table has one way to find the row of a value";
-    settings.exclude(context, "values", "vocabulary", reason);
-    settings.exclude(context, "values", "hash", reason);
-    settings.exclude(context, "vocabulary", "hash", reason);
+    settings.exclude(context, "values", &["rows", "vocabulary", "hash"], reason);
+    if !settings.flag("values") {
+        let reason = "a table has one way to find the row of a value";
+        settings.exclude(context, "vocabulary", &["hash"], reason);
+    }
     let index = match (settings.value("values"), settings.value("vocabulary")) {
         (Some(Value::Values(values)), _) => {
             Index::Values(values.iter().map(|raw| raw.value.clone()).collect())
@@ -234,18 +237,8 @@ pub(super) fn read_shape(
         Index::Values(values) => Some(values.len() + 1),
         Index::Hash | Index::Vocabulary { .. } => settings.size("rows").or(defaults.rows),
     };
-    if defaults.rows.is_none() && settings.lacks("rows") && settings.lacks("values") {
-        missing(
-            context,
-            name,
-            "rows",
-            "rows 10_000",
-            "rows of the table, with row 0 for missing values",
-        );
-    }
-    if settings.lacks("dim") {
-        missing(context, name, "dim", "dim 16", "width of a row");
-    }
+    let lacks_rows = defaults.rows.is_none() && settings.lacks("rows") && settings.lacks("values");
+    report_missing(context, name, lacks_rows, settings.lacks("dim"));
     Shape {
         rows: rows.unwrap_or(2),
         dim: settings.size("dim").unwrap_or(1),
@@ -253,15 +246,18 @@ pub(super) fn read_shape(
     }
 }
 
-fn missing(context: &mut Context<'_>, name: &Word, what: &str, example: &str, meaning: &str) {
+fn report_missing(context: &mut Context<'_>, name: &Word, rows: bool, dim: bool) {
+    let (what, example) = match (rows, dim) {
+        (true, true) => ("neither `rows` nor `dim`", "{ rows 10_000, dim 16 }"),
+        (true, false) => ("no `rows`", "rows 10_000"),
+        (false, true) => ("no `dim`", "dim 16"),
+        (false, false) => return,
+    };
+    let message = format!("`{}` has {what}", name.text);
     context.report(
-        Diagnostic::new(
-            Code::E0302,
-            format!("`{}` has no `{what}`", name.text),
-            name.span,
-            format!("`{what}` is required"),
-        )
-        .help(format!("say the {meaning}: `{example}`")),
+        Diagnostic::new(Code::E0302, message, name.span, "its table has no size")
+            .note("`rows` counts row 0, which missing values have; `dim` is the width of a row")
+            .help(format!("say it, as in `{example}`")),
     );
 }
 

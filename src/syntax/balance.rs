@@ -5,6 +5,7 @@
 //! grammar then reads a balanced text that is otherwise the user's. Comments are kept on the way.
 
 use super::ast::Comment;
+use super::ends::{ListEnd, head_end, line_end, list, string, unpaired_braces, unpaired_quote};
 use super::repair::{Repair, Repairs};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
@@ -25,13 +26,13 @@ pub(super) struct Balanced {
 
 /// Scans a text.
 pub(super) fn balance(text: &str) -> Balanced {
-    let plain = Scanner::new(text, 0).run();
-    if plain.unclosed == 0 {
+    let plain = Scanner::new(text, Guesses::default()).run();
+    if plain.lacking == Guesses::default() {
         return plain.balanced;
     }
-    // Something is unclosed: indentation tells where its end was meant to be, as long as that
+    // A brace is missing: indentation and lines tell where it was meant to be, as long as that
     // does not lead to more complaints than taking the file at its word.
-    let guessed = Scanner::new(text, plain.unclosed).run();
+    let guessed = Scanner::new(text, plain.lacking).run();
     if guessed.balanced.diagnostics.len() <= plain.balanced.diagnostics.len() {
         guessed.balanced
     } else {
@@ -41,8 +42,16 @@ pub(super) fn balance(text: &str) -> Balanced {
 
 struct Scanned {
     balanced: Balanced,
-    /// Blocks without an end.
-    unclosed: usize,
+    lacking: Guesses,
+}
+
+/// How many braces are missing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Guesses {
+    /// Those that would end a block.
+    closing: usize,
+    /// Those that would start one.
+    opening: usize,
 }
 
 /// An open block.
@@ -56,6 +65,7 @@ struct OuterLine {
     indent: usize,
     /// End of its last token.
     end: usize,
+    has_block: bool,
 }
 
 struct Scanner<'a> {
@@ -67,6 +77,12 @@ struct Scanner<'a> {
     line_has_code: bool,
     /// Indentation of the line, once a token has been seen.
     indent: usize,
+    /// First token since the start of the line or its last brace.
+    segment: Option<usize>,
+    /// First word of the statement that is being read, if it starts on this line.
+    statement: Option<usize>,
+    /// Whether a statement may start here.
+    separated: bool,
     /// End of the last token.
     code_end: usize,
     open: Vec<Open>,
@@ -77,16 +93,16 @@ struct Scanner<'a> {
     bare_until: usize,
     /// Start of a block that nests too deep, and the depth at which it ends.
     too_deep: Option<(usize, usize)>,
-    /// How many more unclosed blocks indentation may close.
-    guesses: usize,
-    unclosed: usize,
+    /// How many more missing braces may be guessed.
+    guesses: Guesses,
+    lacking: Guesses,
     repairs: Repairs,
     comments: Vec<Comment>,
     diagnostics: Vec<Diagnostic>,
 }
 
 impl<'a> Scanner<'a> {
-    fn new(text: &'a str, guesses: usize) -> Self {
+    fn new(text: &'a str, guesses: Guesses) -> Self {
         Self {
             text,
             bytes: text.as_bytes(),
@@ -94,6 +110,9 @@ impl<'a> Scanner<'a> {
             line_start: 0,
             line_has_code: false,
             indent: 0,
+            segment: None,
+            statement: None,
+            separated: true,
             code_end: 0,
             open: Vec::new(),
             outer: Vec::new(),
@@ -101,7 +120,7 @@ impl<'a> Scanner<'a> {
             bare_until: 0,
             too_deep: None,
             guesses,
-            unclosed: 0,
+            lacking: Guesses::default(),
             repairs: Repairs::default(),
             comments: Vec::new(),
             diagnostics: Vec::new(),
@@ -123,7 +142,7 @@ impl<'a> Scanner<'a> {
             repairs,
             comments,
             diagnostics,
-            unclosed,
+            lacking,
             ..
         } = self;
         Scanned {
@@ -132,7 +151,7 @@ impl<'a> Scanner<'a> {
                 comments,
                 diagnostics,
             },
-            unclosed,
+            lacking,
         }
     }
 
@@ -142,6 +161,7 @@ impl<'a> Scanner<'a> {
                 self.position += 1;
                 self.line_start = self.position;
                 self.line_has_code = false;
+                self.end_segment();
             }
             b' ' | b'\t' | b'\r' => self.position += 1,
             b'/' if self.bytes.get(self.position + 1) == Some(&b'/') => self.comment(),
@@ -165,7 +185,15 @@ impl<'a> Scanner<'a> {
             self.line_has_code = true;
             self.indent = self.position - self.line_start;
             self.first_token(byte);
+            if let (true, Some(quote)) = (
+                self.position >= self.list_until,
+                unpaired_quote(self.bytes, self.position),
+            ) {
+                self.broken_line(quote);
+                return;
+            }
         }
+        self.note_statement(byte);
         match byte {
             b'"' => self.string(),
             b'[' => self.open_list(),
@@ -174,17 +202,69 @@ impl<'a> Scanner<'a> {
             b'}' => self.close_block(),
             _ => self.position += 1,
         }
+        self.end_token();
+    }
+
+    fn end_token(&mut self) {
         self.code_end = self.position;
-        if self.open.is_empty()
-            && let Some(line) = self.outer.last_mut()
-        {
+        if let (true, Some(line)) = (self.open.is_empty(), self.outer.last_mut()) {
             line.end = self.code_end;
         }
     }
 
+    fn end_segment(&mut self) {
+        self.segment = None;
+        self.statement = None;
+        self.separated = true;
+    }
+
+    fn note_statement(&mut self, byte: u8) {
+        match byte {
+            b',' => self.separated = true,
+            b'{' | b'}' => {}
+            _ => {
+                self.segment.get_or_insert(self.position);
+                if std::mem::replace(&mut self.separated, false) && byte.is_ascii_alphabetic() {
+                    self.statement = Some(self.position);
+                }
+            }
+        }
+    }
+
+    /// A line whose quotes do not pair: what is in a string there, and what is not, is anyone's
+    /// guess. Its first words are kept, and its braces as far as they do not pair on the line.
+    fn broken_line(&mut self, quote: usize) {
+        self.diagnostics.push(
+            Diagnostic::new(
+                Code::E0104,
+                "the quotes of this line do not pair",
+                Span::new(quote, quote + 1),
+                "this one has no partner",
+            )
+            .help("add the missing `\"`: a string ends on its line"),
+        );
+        let end = line_end(self.bytes, self.position);
+        let braces = unpaired_braces(self.bytes, self.position, end);
+        self.position = head_end(self.bytes, self.position);
+        self.end_token();
+        for brace in braces {
+            self.repairs
+                .push(Repair::Blank(Span::new(self.position, brace)));
+            self.position = brace;
+            match self.bytes.get(brace) {
+                Some(b'{') => self.open_block(),
+                _ => self.close_block(),
+            }
+            self.end_token();
+        }
+        self.repairs
+            .push(Repair::Blank(Span::new(self.position, end)));
+        self.position = end;
+    }
+
     /// The first token of a line: it may show, by its indentation, that a block was meant to end.
     fn first_token(&mut self, byte: u8) {
-        while self.guesses > 0 && self.position >= self.list_until {
+        while self.guesses.closing > 0 && self.position >= self.list_until {
             let outermost = self.open.len() == 1;
             let ended = |open: &Open| match byte {
                 b'}' => self.indent < open.indent && !outermost,
@@ -193,19 +273,20 @@ impl<'a> Scanner<'a> {
             let Some(open) = self.open.pop_if(|open| ended(open)) else {
                 break;
             };
-            self.guesses -= 1;
+            self.guesses.closing -= 1;
             self.report_unclosed_block(&open);
         }
         if self.open.is_empty() && byte != b'}' {
             self.outer.push(OuterLine {
                 indent: self.indent,
                 end: self.position,
+                has_block: false,
             });
         }
     }
 
     fn report_unclosed_block(&mut self, open: &Open) {
-        self.unclosed += 1;
+        self.lacking.closing += 1;
         self.repairs.push(Repair::Insert(self.code_end, " }"));
         if self.leave_too_deep(self.code_end) {
             return;
@@ -224,16 +305,20 @@ impl<'a> Scanner<'a> {
     fn string(&mut self) {
         let string = string(self.bytes, self.position);
         if !string.closed {
-            self.repairs.push(Repair::Insert(string.end, "\""));
-            self.diagnostics.push(
-                Diagnostic::new(
-                    Code::E0104,
-                    "this string is never closed",
-                    Span::new(self.position, string.end),
-                    "a string ends on its line",
-                )
-                .maybe("close it with `\"`", Span::at(string.end), "\""),
+            let span = Span::new(self.position, string.end);
+            let end = if string.escapes { "\\\"" } else { "\"" };
+            self.repairs.push(Repair::Insert(string.end, end));
+            let diagnostic = Diagnostic::new(
+                Code::E0104,
+                "this string is never closed",
+                span,
+                "a string ends on its line",
             );
+            self.diagnostics.push(diagnostic.maybe(
+                "close it with `\"`",
+                Span::at(string.end),
+                "\"",
+            ));
         }
         self.position = string.end;
     }
@@ -273,7 +358,16 @@ impl<'a> Scanner<'a> {
         let span = Span::new(self.position, self.position + 1);
         self.position += 1;
         if span.start >= self.list_until {
-            self.repairs.push(Repair::Blank(span));
+            // The statement's values are then no list: they are left out with the bracket.
+            let values = self
+                .statement
+                .map_or(span.start, |start| head_end(self.bytes, start));
+            let start = if span.start >= self.bare_until {
+                values
+            } else {
+                span.start
+            };
+            self.repairs.push(Repair::Blank(Span::new(start, span.end)));
         }
         if span.start >= self.list_until.max(self.bare_until) {
             self.diagnostics.push(
@@ -289,8 +383,8 @@ impl<'a> Scanner<'a> {
     }
 
     fn open_block(&mut self) {
-        if self.open.is_empty() {
-            self.outer.clear();
+        if let (true, Some(line)) = (self.open.is_empty(), self.outer.last_mut()) {
+            line.has_block = true;
         }
         if self.open.len() == MAX_DEPTH && self.too_deep.is_none() {
             self.report_too_deep(self.position);
@@ -301,15 +395,46 @@ impl<'a> Scanner<'a> {
             indent: self.indent,
         });
         self.position += 1;
+        self.end_segment();
     }
 
     fn close_block(&mut self) {
+        let own_line = self.line_start + self.indent == self.position;
+        // A block that started on an earlier line ends, as a rule, on a line of its own.
+        let lacks_opening = !own_line
+            && self.segment.is_some()
+            && self
+                .open
+                .last()
+                .is_none_or(|open| open.offset < self.line_start);
         self.position += 1;
-        if self.open.pop().is_none() {
-            self.report_unmatched_block();
+        if lacks_opening && (self.open.is_empty() || self.guesses.opening > 0) {
+            self.guesses.opening = self.guesses.opening.saturating_sub(1);
+            self.report_line_without_opening();
+        } else if self.open.pop().is_none() {
+            self.report_unmatched_block(own_line);
         } else {
             self.leave_too_deep(self.position);
         }
+        self.end_segment();
+    }
+
+    /// A line such as `id user_id rows 10 }`: the block that ends here never started.
+    fn report_line_without_opening(&mut self) {
+        self.lacking.opening += 1;
+        let start = self.segment.unwrap_or(self.position);
+        let head = Span::new(start, head_end(self.bytes, start));
+        let brace = Span::new(self.position - 1, self.position);
+        self.repairs
+            .push(Repair::Blank(Span::new(head.end, brace.end)));
+        let message = "this `}` closes nothing";
+        let mut diagnostic =
+            Diagnostic::new(Code::E0103, message, brace, "no `{` is open on this line");
+        if head.end > head.start {
+            diagnostic = diagnostic.label(head, "a `{` may be missing after this");
+        }
+        self.diagnostics
+            .push(diagnostic.help("add the missing `{`, or remove the `}`"));
     }
 
     /// Ends the region that nests too deep if its block has just been closed. Says whether the
@@ -333,20 +458,13 @@ impl<'a> Scanner<'a> {
         );
     }
 
-    fn report_unmatched_block(&mut self) {
+    fn report_unmatched_block(&mut self, own_line: bool) {
+        self.lacking.opening += 1;
         let span = Span::new(self.position - 1, self.position);
-        let own_line = self.line_start + self.indent == span.start;
-        let mut inner = self
-            .outer
-            .iter()
-            .rev()
-            .skip_while(|line| line.indent > self.indent);
-        let lacking = inner.next().filter(|line| {
-            own_line
-                && self
-                    .outer
-                    .last()
-                    .is_some_and(|last| last.indent > line.indent)
+        let is_deeper = |line: &&OuterLine| line.indent > self.indent;
+        let before = self.outer.iter().rev().find(|line| !is_deeper(line));
+        let lacking = before.filter(|line| {
+            own_line && !line.has_block && self.outer.last().is_some_and(|last| is_deeper(&last))
         });
         let diagnostic = Diagnostic::new(
             Code::E0103,
@@ -370,153 +488,5 @@ impl<'a> Scanner<'a> {
             }
         });
         self.outer.clear();
-    }
-}
-
-fn line_end(bytes: &[u8], from: usize) -> usize {
-    let rest = bytes.get(from..).unwrap_or(&[]);
-    from + rest
-        .iter()
-        .position(|byte| *byte == b'\n')
-        .unwrap_or(rest.len())
-}
-
-struct StringEnd {
-    /// One past the closing quote, or where it should stand.
-    end: usize,
-    closed: bool,
-}
-
-/// The string that starts at `start`. An unclosed one is taken to end before the first bracket,
-/// brace or comma of its line, which hardly any column or value contains.
-fn string(bytes: &[u8], start: usize) -> StringEnd {
-    let mut position = start + 1;
-    let mut delimiter = None;
-    loop {
-        match bytes.get(position) {
-            Some(b'"') => {
-                return StringEnd {
-                    end: position + 1,
-                    closed: true,
-                };
-            }
-            Some(b'\\') if bytes.get(position + 1).is_some_and(|next| *next != b'\n') => {
-                position += 1
-            }
-            Some(b'{' | b'}' | b'[' | b']' | b',') => delimiter = delimiter.or(Some(position)),
-            Some(b'\n') | None => break,
-            Some(_) => {}
-        }
-        position += 1;
-    }
-    let mut end = delimiter.unwrap_or(position.min(bytes.len()));
-    while end > start + 1 && matches!(bytes.get(end - 1), Some(b' ' | b'\t' | b'\r')) {
-        end -= 1;
-    }
-    StringEnd { end, closed: false }
-}
-
-enum ListEnd {
-    /// One past the `]`, and how deep brackets nest in it.
-    Closed { end: usize, depth: usize },
-    /// Where the `]` should stand.
-    Unclosed { insert: usize },
-}
-
-/// Looks for the end of the list that starts at `start`. A brace ends the search, and so does,
-/// from the second line on, what only a statement holds: a value after a value without a comma,
-/// `=`, `&`, another list.
-fn list(bytes: &[u8], start: usize) -> ListEnd {
-    let mut scan = ListScan {
-        position: start + 1,
-        end: start + 1,
-        before_line: None,
-        depth: 1,
-        deepest: 1,
-        after_value: false,
-    };
-    while let Some(byte) = bytes.get(scan.position).copied() {
-        if let Some(end) = scan.step(bytes, byte) {
-            return end;
-        }
-    }
-    ListEnd::Unclosed { insert: scan.end }
-}
-
-struct ListScan {
-    position: usize,
-    /// End of the last token.
-    end: usize,
-    /// End of the last token before this line, if this is not the list's first line.
-    before_line: Option<usize>,
-    depth: usize,
-    deepest: usize,
-    /// Whether the last token was a value: a word may then not follow.
-    after_value: bool,
-}
-
-impl ListScan {
-    fn step(&mut self, bytes: &[u8], byte: u8) -> Option<ListEnd> {
-        let later_line = self.before_line.is_some();
-        let mut next = self.position + 1;
-        match byte {
-            b'\n' => {
-                self.before_line = Some(self.end);
-                self.position = next;
-                return None;
-            }
-            b' ' | b'\t' | b'\r' => {
-                self.position = next;
-                return None;
-            }
-            b'/' if bytes.get(next) == Some(&b'/') => {
-                self.position = line_end(bytes, next);
-                return None;
-            }
-            b'{' | b'=' | b'&' | b'[' if later_line => return Some(self.statement_follows()),
-            b'{' | b'}' => return Some(ListEnd::Unclosed { insert: self.end }),
-            b']' => {
-                self.depth -= 1;
-                if self.depth == 0 {
-                    return Some(ListEnd::Closed {
-                        end: next,
-                        depth: self.deepest,
-                    });
-                }
-                self.after_value = true;
-            }
-            b'[' => {
-                self.depth += 1;
-                self.deepest = self.deepest.max(self.depth);
-                self.after_value = false;
-            }
-            b',' => self.after_value = false,
-            b'"' => {
-                next = string(bytes, self.position).end;
-                self.after_value = true;
-            }
-            _ => {
-                let is_word = byte.is_ascii_alphabetic() || byte == b'_';
-                if is_word && self.after_value && later_line {
-                    return Some(self.statement_follows());
-                }
-                while bytes.get(next).is_some_and(|byte| {
-                    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | 0x80..)
-                }) {
-                    next += 1;
-                }
-                self.after_value = true;
-            }
-        }
-        self.position = next;
-        self.end = next;
-        None
-    }
-
-    /// The list should have ended before this line, or before this token if that starts the line.
-    fn statement_follows(&self) -> ListEnd {
-        ListEnd::Unclosed {
-            insert: self.before_line.unwrap_or(self.end),
-        }
     }
 }

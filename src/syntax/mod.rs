@@ -7,6 +7,7 @@
 pub mod ast;
 mod balance;
 mod docs;
+mod ends;
 mod messages;
 mod parse;
 mod repair;
@@ -32,7 +33,10 @@ pub fn parse(source: &Source) -> Parsed {
     } = balance::balance(source.text());
     let mut file = parse::parse(source, &repairs.apply(source.text()), &mut diagnostics);
     file.comments = comments;
-    docs::attach(source, &mut file);
+    // In a broken file, what a doc comment belongs to may be what could not be read.
+    if diagnostics.is_empty() {
+        docs::attach(source, &mut file);
+    }
     Parsed { file, diagnostics }
 }
 
