@@ -21,6 +21,10 @@ pub enum Command {
     Train(TrainArgs),
     /// Evaluate a trained model per cell
     Eval(EvalArgs),
+    /// Write made-up rows, with something in them to learn
+    Synth(SynthArgs),
+    /// Measure the training throughput
+    Bench(BenchArgs),
 }
 
 #[derive(Debug, Args)]
@@ -90,7 +94,7 @@ pub struct EvalArgs {
 
 #[derive(Debug, Args)]
 pub struct SynthArgs {
-    /// Folder to write, new or empty
+    /// Folder to write to, without Parquet files so far
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Rows
@@ -177,9 +181,15 @@ mod tests {
 
     #[test]
     fn a_resumed_run_keeps_its_hyperparameters() {
-        let parse = |args: &[&str]| Cli::try_parse_from([&["m", "train", "--data", "d"], args].concat());
+        let parse =
+            |args: &[&str]| Cli::try_parse_from([&["m", "train", "--data", "d"], args].concat());
         assert!(parse(&["--resume"]).is_ok());
-        for option in [["--epochs", "3"], ["--batch", "3"], ["--seed", "3"], ["--max-rows", "3"]] {
+        for option in [
+            ["--epochs", "3"],
+            ["--batch", "3"],
+            ["--seed", "3"],
+            ["--max-rows", "3"],
+        ] {
             assert!(parse(&option).is_ok());
             assert!(parse(&[&["--resume"], &option[..]].concat()).is_err());
         }

@@ -1,15 +1,15 @@
 //! `bench`: training throughput, beside what the machine's matrix products could give.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Distribution, Tensor};
 
 use super::args::BenchArgs;
-use super::{NewLearner, say, set_threads, synth};
+use super::{NewLearner, say, set_threads};
 use crate::data::batch::{Batch, TowerBatch};
-use crate::data::{Dataset, Parts, Scan, Shuffle};
+use crate::data::{Dataset, Parts, Scan, Shuffle, synth};
 use crate::error::{Error, Result};
 use crate::evaluation::grouped;
 use crate::schema::{Axis, Schema};
@@ -19,12 +19,18 @@ use crate::training::{Learner, Times, folder};
 const BATCHES: usize = 16;
 /// Steps before the first repeat: memory is laid out, kernels are compiled and tuned.
 const WARM_UP: usize = 5;
+/// Factor of the peak learning rates: low, since no step warms up. Speed does not depend on it.
+const FACTOR: f64 = 0.01;
 /// Side of the square matrices whose product gives the peak.
 const SIDE: usize = 2048;
 /// Products that are timed for the peak; the fastest counts.
 const PRODUCTS: usize = 10;
 
-pub fn bench(schema: &'static Schema, args: &BenchArgs, new_learner: &NewLearner<'_>) -> Result<()> {
+pub fn bench(
+    schema: &'static Schema,
+    args: &BenchArgs,
+    new_learner: &NewLearner<'_>,
+) -> Result<()> {
     set_threads(args.threads)?;
     let device = args.device.open()?;
     let size = args.batch.unwrap_or(schema.training.batch);
@@ -57,8 +63,12 @@ fn measure(learner: &mut dyn Learner, batches: &[Batch], args: &BenchArgs) -> Re
         let started = Instant::now();
         let (mut rows, mut times) = (0, Times::default());
         for batch in cycle.by_ref().take(count) {
-            let report = learner.step(batch, 1.0).map_err(|error| {
-                Error::run("the benchmark", format!("a step failed: {error:?}"), "lower the spec's learning rates")
+            let report = learner.step(batch, FACTOR).map_err(|error| {
+                Error::run(
+                    "the benchmark",
+                    format!("a step failed: {error:?}"),
+                    "lower the spec's learning rates",
+                )
             })?;
             rows += batch.rows;
             times.add(&report.times);
@@ -66,7 +76,11 @@ fn measure(learner: &mut dyn Learner, batches: &[Batch], args: &BenchArgs) -> Re
         Ok((rows, times, started.elapsed()))
     };
     steps(WARM_UP)?;
-    let mut measured = Measured { speeds: Vec::new(), times: Times::default(), step: Duration::ZERO };
+    let mut measured = Measured {
+        speeds: Vec::new(),
+        times: Times::default(),
+        step: Duration::ZERO,
+    };
     for _ in 0..args.repeats {
         let (rows, times, elapsed) = steps(args.steps)?;
         measured.speeds.push(rows as f64 / elapsed.as_secs_f64());
@@ -89,7 +103,10 @@ fn report(
     peak: f64,
 ) -> String {
     let speed = |at: usize| measured.speeds.get(at).copied().unwrap_or(0.0);
-    let (last, middle) = (measured.speeds.len().saturating_sub(1), measured.speeds.len() / 2);
+    let (last, middle) = (
+        measured.speeds.len().saturating_sub(1),
+        measured.speeds.len() / 2,
+    );
     let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
     let reached = speed(middle) * flops / 1e9;
     let mut text = format!(
@@ -133,7 +150,11 @@ fn peak(device: &Device) -> Result<f64> {
     for _ in 0..PRODUCTS {
         let wait = || {
             device.sync().map_err(|error| {
-                Error::run("the device", error.to_string(), "check the device, or use `--device cpu`")
+                Error::run(
+                    "the device",
+                    error.to_string(),
+                    "check the device, or use `--device cpu`",
+                )
             })
         };
         wait()?;
@@ -152,12 +173,18 @@ fn peak(device: &Device) -> Result<f64> {
 fn flops(schema: &Schema, parameters: &[(String, Vec<usize>)], batches: &[Batch]) -> f64 {
     let tower = |name: &str, axis: &Axis, of: fn(&Batch) -> &TowerBatch| -> f64 {
         let forward = |prefix: String| -> f64 {
-            let matrices = parameters.iter().filter(|(key, shape)| shape.len() == 2 && key.starts_with(&prefix));
-            matrices.map(|(_, shape)| 2.0 * shape.iter().product::<usize>() as f64).sum()
+            let matrices = parameters
+                .iter()
+                .filter(|(key, shape)| shape.len() == 2 && key.starts_with(&prefix));
+            matrices
+                .map(|(_, shape)| 2.0 * shape.iter().product::<usize>() as f64)
+                .sum()
         };
         let shared = forward(format!("{name}.shared."));
         let domains = axis.domains.iter().enumerate().map(|(domain, declared)| {
-            let places = batches.iter().filter_map(|batch| of(batch).domains.get(domain));
+            let places = batches
+                .iter()
+                .filter_map(|batch| of(batch).domains.get(domain));
             let rows: usize = places.map(|places| places.len()).sum();
             rows as f64 * (shared + forward(format!("{name}.{}.", declared.name)))
         });
@@ -172,18 +199,30 @@ fn flops(schema: &Schema, parameters: &[(String, Vec<usize>)], batches: &[Batch]
 fn read(schema: &'static Schema, paths: &[PathBuf], size: usize) -> Result<Vec<Batch>> {
     let dataset = Dataset::open(schema, paths)?;
     let vocabularies = Arc::new(dataset.learn(Parts::TRAIN)?.vocabularies);
-    let shuffle = Shuffle { seed: schema.training.seed, epoch: 0, buffer: schema.training.shuffle };
-    let scan = Scan { parts: Parts::TRAIN, batch: size, shuffle: Some(shuffle), skip: 0 };
-    dataset.batches(&vocabularies, scan)?.take(BATCHES).collect()
+    let shuffle = Shuffle {
+        seed: schema.training.seed,
+        epoch: 0,
+        buffer: schema.training.shuffle,
+    };
+    let scan = Scan {
+        parts: Parts::TRAIN,
+        batch: size,
+        shuffle: Some(shuffle),
+        skip: 0,
+    };
+    dataset
+        .batches(&vocabularies, scan)?
+        .take(BATCHES)
+        .collect()
 }
 
 /// Batches of synthetic rows, in memory.
 fn synthetic(schema: &'static Schema, size: usize) -> Result<Vec<Batch>> {
     let path = std::env::temp_dir().join(format!("{}-bench-{}", schema.name, std::process::id()));
     // A part of the rows validates or tests.
-    let rows = size * BATCHES * 2;
-    let batches = synth::write(schema, &path, rows, 1).and_then(|()| read(schema, &[path.clone()], size));
-    let removed = folder::remove(Path::new(&path));
+    let rows = (size * BATCHES * 2) as u64;
+    let batches = synth(schema, rows, 1, &path).and_then(|files| read(schema, &files, size));
+    let removed = folder::remove(&path);
     let batches = batches?;
     removed?;
     Ok(batches)

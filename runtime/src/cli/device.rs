@@ -49,7 +49,10 @@ fn cuda(index: usize) -> Result<Device> {
     // The first use of a card that is not there panics in the driver's bindings.
     match super::panics::catch(|| {
         let device = Device::cuda(index);
-        device.sync().map(|()| device).map_err(|error| error.to_string())
+        device
+            .sync()
+            .map(|()| device)
+            .map_err(|error| error.to_string())
     }) {
         Ok(Ok(device)) => Ok(device),
         Ok(Err(cause)) | Err(cause) => Err(Error::run(place, cause, fix)),
@@ -82,7 +85,10 @@ mod tests {
     #[cfg(not(feature = "cuda"))]
     #[test]
     fn a_build_without_cuda_says_how_to_get_it() {
-        let error = DeviceChoice::Cuda(0).open().err().map(|error| error.to_string());
+        let error = DeviceChoice::Cuda(0)
+            .open()
+            .err()
+            .map(|error| error.to_string());
         assert!(error.is_some_and(|text| text.contains("--features cuda")));
     }
 }

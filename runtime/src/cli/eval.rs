@@ -15,7 +15,8 @@ pub fn eval(schema: &'static Schema, args: &EvalArgs, new_learner: &NewLearner<'
     set_threads(args.threads)?;
     let device = args.device.open()?;
     let dataset = Dataset::open(schema, &args.data)?;
-    let (weights, vocabularies) = checkpoint::load_model(&checkpoint::find_model(&args.model), schema)?;
+    let (weights, vocabularies) =
+        checkpoint::load_model(&checkpoint::find_model(&args.model), schema)?;
     let mut learner = new_learner(&schema.training, &device);
     learner.import(weights, None)?;
     let report = evaluate(
@@ -34,7 +35,12 @@ pub fn eval(schema: &'static Schema, args: &EvalArgs, new_learner: &NewLearner<'
 
 /// The table, under a line that says of what.
 pub fn show(report: &Report) {
-    say(format!("{} on {} rows ({})\n", report.model, grouped(report.rows), report.part));
+    say(format!(
+        "{} on {} rows ({})\n",
+        report.model,
+        grouped(report.rows),
+        report.part
+    ));
     say(report.table());
 }
 

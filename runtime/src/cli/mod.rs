@@ -4,9 +4,11 @@
 //! [`Learner`].
 
 mod args;
+mod bench;
 mod device;
 mod eval;
 mod panics;
+mod synth;
 mod train;
 
 use std::ffi::OsString;
@@ -38,7 +40,11 @@ pub fn run<M: Model>(args: impl IntoIterator<Item = OsString>) -> u8 {
     let new_learner = |training: &Training, device: &Device| -> Box<dyn Learner> {
         Box::new(ModelLearner::<M>::new(training, device))
     };
-    run_model(M::schema(), &args.into_iter().collect::<Vec<_>>(), &new_learner)
+    run_model(
+        M::schema(),
+        &args.into_iter().collect::<Vec<_>>(),
+        &new_learner,
+    )
 }
 
 fn run_model(schema: &'static Schema, args: &[OsString], new_learner: &NewLearner<'_>) -> u8 {
@@ -54,9 +60,14 @@ fn run_model(schema: &'static Schema, args: &[OsString], new_learner: &NewLearne
             return u8::try_from(error.exit_code()).unwrap_or(2);
         }
     };
-    let outcome = panics::catch(|| dispatch(schema, &cli.command, new_learner)).unwrap_or_else(|panic| {
-        Err(Error::run("the run", format!("it stopped unexpectedly: {panic}"), "report this as a bug"))
-    });
+    let outcome =
+        panics::catch(|| dispatch(schema, &cli.command, new_learner)).unwrap_or_else(|panic| {
+            Err(Error::run(
+                "the run",
+                format!("it stopped unexpectedly: {panic}"),
+                "report this as a bug",
+            ))
+        });
     match outcome {
         Ok(()) => 0,
         Err(error) => {
@@ -74,6 +85,8 @@ fn dispatch(
     match command {
         Command::Train(args) => train::train(schema, args, new_learner),
         Command::Eval(args) => eval::eval(schema, args, new_learner),
+        Command::Synth(args) => synth::synth(schema, args),
+        Command::Bench(args) => bench::bench(schema, args, new_learner),
     }
 }
 
@@ -84,8 +97,17 @@ fn say(text: impl AsRef<str>) {
 
 /// Sets the number of threads of this process.
 fn set_threads(threads: Option<usize>) -> Result<()> {
-    let Some(threads) = threads else { return Ok(()) };
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|error| {
-        Error::run("--threads", format!("no pool of {threads} threads: {error}"), "ask for fewer")
-    })
+    let Some(threads) = threads else {
+        return Ok(());
+    };
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .map_err(|error| {
+            Error::run(
+                "--threads",
+                format!("no pool of {threads} threads: {error}"),
+                "ask for fewer",
+            )
+        })
 }

@@ -14,7 +14,11 @@ use crate::training::{
     Existing, Fit, Learner, RunFolder, State, checkpoint, duration, evaluate, has_rows,
 };
 
-pub fn train(schema: &'static Schema, args: &TrainArgs, new_learner: &NewLearner<'_>) -> Result<()> {
+pub fn train(
+    schema: &'static Schema,
+    args: &TrainArgs,
+    new_learner: &NewLearner<'_>,
+) -> Result<()> {
     let started = Instant::now();
     set_threads(args.threads)?;
     let device = args.device.open()?;
@@ -42,7 +46,13 @@ pub fn train(schema: &'static Schema, args: &TrainArgs, new_learner: &NewLearner
     let validation = fit.run(learner.as_mut(), &mut state)?;
     let exported = learner.export()?;
     checkpoint::save_model(&folder.model(), schema, &vocabularies, exported.model)?;
-    let report = final_report(learner.as_ref(), &dataset, &vocabularies, &parts, validation)?;
+    let report = final_report(
+        learner.as_ref(),
+        &dataset,
+        &vocabularies,
+        &parts,
+        validation,
+    )?;
     eval::show(&report);
     eval::write_json(&folder.evaluation(), &report)?;
     say(format!(
@@ -73,13 +83,23 @@ fn first_pass(dataset: &Dataset, args: &TrainArgs) -> Result<(State, Arc<Vocabul
     training.epochs = args.epochs.unwrap_or(training.epochs);
     training.batch = args.batch.unwrap_or(training.batch);
     training.seed = args.seed.unwrap_or(training.seed);
-    let parts = if args.refit { Parts::TRAIN | Parts::VALIDATE } else { Parts::TRAIN };
+    let parts = if args.refit {
+        Parts::TRAIN | Parts::VALIDATE
+    } else {
+        Parts::TRAIN
+    };
     let learned = dataset.learn(parts)?;
     say(data_report(schema, &learned));
     let state = State {
         max_rows: args.max_rows.map(|rows| rows as u64),
         checkpoint_every: args.checkpoint_every.map(|steps| steps as u64),
-        ..State::new(schema, training, args.refit, dataset.rows(), learned.statistics)
+        ..State::new(
+            schema,
+            training,
+            args.refit,
+            dataset.rows(),
+            learned.statistics,
+        )
     };
     Ok((state, Arc::new(learned.vocabularies)))
 }
@@ -110,7 +130,11 @@ fn resume(
 }
 
 fn biases(statistics: &Statistics) -> Vec<f64> {
-    statistics.tasks.iter().map(data::TaskStatistics::bias).collect()
+    statistics
+        .tasks
+        .iter()
+        .map(data::TaskStatistics::bias)
+        .collect()
 }
 
 /// Parts of the data that are scored.
@@ -167,7 +191,9 @@ fn final_report(
 fn data_report(schema: &Schema, learned: &data::Learned) -> String {
     let mut text = format!("{}\n", learned.report);
     for (task, found) in schema.tasks.iter().zip(&learned.statistics.tasks) {
-        let mean = found.mean().map_or("-".to_owned(), |mean| format!("{mean:.4}"));
+        let mean = found
+            .mean()
+            .map_or("-".to_owned(), |mean| format!("{mean:.4}"));
         text.push_str(&format!(
             "task {}: {} rows with a label, mean {mean}\n",
             task.name,
@@ -177,7 +203,11 @@ fn data_report(schema: &Schema, learned: &data::Learned) -> String {
     for vocabulary in learned.vocabularies.learned() {
         let left = match (vocabulary.unfit, vocabulary.rare) {
             (0, 0) => String::new(),
-            (unfit, rare) => format!(" ({} without room, {} too rare)", grouped(unfit), grouped(rare)),
+            (unfit, rare) => format!(
+                " ({} without room, {} too rare)",
+                grouped(unfit),
+                grouped(rare)
+            ),
         };
         text.push_str(&format!(
             "vocabulary {}: {} values{left}\n",

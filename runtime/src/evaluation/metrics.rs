@@ -70,7 +70,8 @@ impl Accumulator {
         let ln_p = f64::from(lp);
         let p = ln_p.exp();
         if !label.is_nan() {
-            self.sums.add_label(ln_p, f64::from(lq), p, f64::from(label));
+            self.sums
+                .add_label(ln_p, f64::from(lq), p, f64::from(label));
         }
         if !action.is_nan() {
             self.sums.action_rows += 1;
@@ -96,7 +97,11 @@ impl Accumulator {
         Metrics {
             rows: sums.rows,
             zero_labels: score.then_some(sums.zero_labels),
-            log_mae: if score { mean(sums.log_error, positive_labels) } else { None },
+            log_mae: if score {
+                mean(sums.log_error, positive_labels)
+            } else {
+                None
+            },
             mae: mean(sums.error, sums.rows),
             kl: mean(sums.cross_entropy - sums.entropy, sums.rows),
             bce: mean(sums.cross_entropy, sums.rows),
@@ -175,7 +180,10 @@ mod tests {
 
     fn close(actual: Option<f64>, expected: f64) {
         let actual = actual.expect("the figure applies");
-        assert!((actual - expected).abs() < 1e-6, "{actual} is not {expected}");
+        assert!(
+            (actual - expected).abs() < 1e-6,
+            "{actual} is not {expected}"
+        );
     }
 
     #[test]
@@ -201,7 +209,10 @@ mod tests {
             0.0,
         ];
         close(metrics.bce, bce.iter().sum::<f64>() / 3.0);
-        close(metrics.kl, (bce.iter().sum::<f64>() - entropy.iter().sum::<f64>()) / 3.0);
+        close(
+            metrics.kl,
+            (bce.iter().sum::<f64>() - entropy.iter().sum::<f64>()) / 3.0,
+        );
         close(metrics.mean_prediction, 0.8 / 3.0);
         close(metrics.mean_label, 0.65 / 3.0);
         close(metrics.calibration, 0.8 / 0.65);
@@ -240,8 +251,14 @@ mod tests {
     fn a_group_without_rows_has_no_figure() {
         let metrics = Accumulator::default().metrics(true);
         assert_eq!(metrics.rows, 0);
-        assert_eq!((metrics.log_mae, metrics.kl, metrics.auc), (None, None, None));
-        assert_eq!((metrics.calibration, metrics.action_calibration), (None, None));
+        assert_eq!(
+            (metrics.log_mae, metrics.kl, metrics.auc),
+            (None, None, None)
+        );
+        assert_eq!(
+            (metrics.calibration, metrics.action_calibration),
+            (None, None)
+        );
     }
 
     #[test]

@@ -120,7 +120,11 @@ mod tests {
             .map(|i| {
                 let label = (i + 1) as f32 / 40.0;
                 let error = f64::from(39 - i);
-                Triple { lp: (f64::from(label).ln() - error) as f32, label, action: f32::NAN }
+                Triple {
+                    lp: (f64::from(label).ln() - error) as f32,
+                    label,
+                    action: f32::NAN,
+                }
             })
             .collect();
         let buckets = log_mae_by_bucket(&triples);
@@ -133,7 +137,11 @@ mod tests {
 
     #[test]
     fn a_bucket_without_a_positive_label_has_no_log_mae() {
-        let zero = Triple { lp: -1.0, label: 0.0, action: 0.0 };
+        let zero = Triple {
+            lp: -1.0,
+            label: 0.0,
+            action: 0.0,
+        };
         assert_eq!(log_mae_by_bucket(&[zero; 40]), vec![None; TOP_BUCKETS]);
         assert_eq!(log_mae_by_bucket(&[]), vec![None; TOP_BUCKETS]);
     }

@@ -92,19 +92,31 @@ impl Evaluator {
                 cells: task
                     .surfaces
                     .iter()
-                    .flat_map(|&surface| task.products.iter().map(move |&product| (surface, product)))
-                    .map(|(surface, product)| Cell { surface, product, group: Accumulator::default() })
+                    .flat_map(|&surface| {
+                        task.products.iter().map(move |&product| (surface, product))
+                    })
+                    .map(|(surface, product)| Cell {
+                        surface,
+                        product,
+                        group: Accumulator::default(),
+                    })
                     .collect(),
             })
             .collect();
-        Self { schema, rows: 0, tasks }
+        Self {
+            schema,
+            rows: 0,
+            tasks,
+        }
     }
 
     /// Adds a batch and its predictions, one for each task in the schema's order.
     pub fn add(&mut self, batch: &Batch, predictions: &[TaskPredictions]) {
         self.rows += batch.rows as u64;
         let products = self.schema.products.domains.len();
-        let streams = predictions.iter().zip(batch.labels.iter().zip(&batch.actions));
+        let streams = predictions
+            .iter()
+            .zip(batch.labels.iter().zip(&batch.actions));
         for (task, (predicted, (labels, actions))) in self.tasks.iter_mut().zip(streams) {
             let places = task.places(self.schema.surfaces.domains.len(), products);
             let scores = predicted.lp.iter().zip(&predicted.lq);
@@ -186,12 +198,18 @@ impl TaskCells {
             },
             action,
             all: all.metrics(score),
-            log_mae_by_rank: if score { all.rank_buckets() } else { Vec::new() },
+            log_mae_by_rank: if score {
+                all.rank_buckets()
+            } else {
+                Vec::new()
+            },
             cells,
         }
     }
 }
 
 fn domain_name(axis: &Axis, domain: usize) -> String {
-    axis.domains.get(domain).map_or_else(|| domain.to_string(), |domain| domain.name.to_owned())
+    axis.domains
+        .get(domain)
+        .map_or_else(|| domain.to_string(), |domain| domain.name.to_owned())
 }

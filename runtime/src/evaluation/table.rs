@@ -6,7 +6,9 @@ use super::metrics::Metrics;
 use super::rank::{BUCKETS, TOP_BUCKETS};
 use super::report::{Report, TaskReport};
 
-const HEADINGS: [&str; 8] = ["rows", "LogMAE", "MAE", "KL", "BCE", "AUC", "p/label", "p/action"];
+const HEADINGS: [&str; 8] = [
+    "rows", "LogMAE", "MAE", "KL", "BCE", "AUC", "p/label", "p/action",
+];
 
 impl Report {
     /// The whole report, within 100 columns for names of ordinary length. A dash stands where a
@@ -24,7 +26,11 @@ impl Report {
 
     /// One line a task, over all cells.
     pub fn summary(&self) -> String {
-        let rows = self.tasks.iter().map(|task| row(&[&task.task], &task.all)).collect::<Vec<_>>();
+        let rows = self
+            .tasks
+            .iter()
+            .map(|task| row(&[&task.task], &task.all))
+            .collect::<Vec<_>>();
         let mut text = String::new();
         write_rows(&mut text, &["task"], &rows);
         text
@@ -43,7 +49,10 @@ impl TaskReport {
             Some(action) if *action != self.label => format!(", action {action}"),
             _ => String::new(),
         };
-        push_line(text, &format!("{}: trained on {}{action}", self.task, self.label));
+        push_line(
+            text,
+            &format!("{}: trained on {}{action}", self.task, self.label),
+        );
         let mut rows: Vec<Vec<String>> = self
             .cells
             .iter()
@@ -52,7 +61,11 @@ impl TaskReport {
         rows.push(row(&["all", ""], &self.all));
         write_rows(text, &["surface", "product"], &rows);
         if !self.log_mae_by_rank.is_empty() {
-            let buckets: Vec<String> = self.log_mae_by_rank.iter().map(|&value| figure(value)).collect();
+            let buckets: Vec<String> = self
+                .log_mae_by_rank
+                .iter()
+                .map(|&value| figure(value))
+                .collect();
             push_line(
                 text,
                 &format!(
@@ -65,7 +78,10 @@ impl TaskReport {
         if let Some(zeros) = self.all.zero_labels.filter(|&zeros| zeros > 0) {
             push_line(
                 text,
-                &format!("  {} rows with a label of exactly 0 are not in LogMAE", grouped(zeros)),
+                &format!(
+                    "  {} rows with a label of exactly 0 are not in LogMAE",
+                    grouped(zeros)
+                ),
             );
         }
     }
@@ -89,9 +105,15 @@ fn row(names: &[&str], metrics: &Metrics) -> Vec<String> {
 
 /// Names flush left, numbers flush right, every column as wide as its widest entry.
 fn write_rows(text: &mut String, names: &[&str], rows: &[Vec<String>]) {
-    let headings: Vec<String> =
-        names.iter().chain(&HEADINGS).map(|&heading| heading.to_owned()).collect();
-    let mut widths: Vec<usize> = headings.iter().map(|heading| heading.chars().count()).collect();
+    let headings: Vec<String> = names
+        .iter()
+        .chain(&HEADINGS)
+        .map(|&heading| heading.to_owned())
+        .collect();
+    let mut widths: Vec<usize> = headings
+        .iter()
+        .map(|heading| heading.chars().count())
+        .collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
@@ -189,7 +211,12 @@ ctr: trained on hw_ctr, action is_click
 
     #[test]
     fn digits_are_grouped_by_three() {
-        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
             assert_eq!(grouped(number), text);
         }
     }

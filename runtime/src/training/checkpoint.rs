@@ -39,7 +39,9 @@ pub fn save_model(
     vocabularies: &Vocabularies,
     weights: Weights,
 ) -> Result<()> {
-    folder::write_folder(path, |path| write_model(path, schema, vocabularies, weights))
+    folder::write_folder(path, |path| {
+        write_model(path, schema, vocabularies, weights)
+    })
 }
 
 /// Writes a checkpoint, to be gone on from.
@@ -56,9 +58,15 @@ pub fn save_checkpoint(
 ) -> Result<()> {
     folder::write_folder(path, |path| {
         write_model(path, schema, vocabularies, weights)?;
-        optimiser.save(&path.join(OPTIMISER)).map_err(weights_error)?;
+        optimiser
+            .save(&path.join(OPTIMISER))
+            .map_err(weights_error)?;
         let text = serde_json::to_string_pretty(state).map_err(|error| {
-            Error::run("the state of the run", error.to_string(), "report this as a bug")
+            Error::run(
+                "the state of the run",
+                error.to_string(),
+                "report this as a bug",
+            )
         })?;
         write_text(&path.join(STATE), &text)
     })
@@ -93,14 +101,27 @@ pub fn load_progress(path: &Path, schema: &Schema) -> Result<(Weights, State)> {
     if state.format != FORMAT {
         return Err(Error::weights(
             path.display().to_string(),
-            format!("layout {} of another version; this one reads {FORMAT}", state.format),
+            format!(
+                "layout {} of another version; this one reads {FORMAT}",
+                state.format
+            ),
             "go on with the version that wrote it, or train again with `--force`",
         ));
     }
     // The command line changes whole numbers only. The others are the spec's, to the last bit, which
     // a trip through JSON would not promise.
-    let Training { batch, epochs, seed, .. } = state.training;
-    state.training = Training { batch, epochs, seed, ..schema.training.clone() };
+    let Training {
+        batch,
+        epochs,
+        seed,
+        ..
+    } = state.training;
+    state.training = Training {
+        batch,
+        epochs,
+        seed,
+        ..schema.training.clone()
+    };
     Ok((optimiser, state))
 }
 
@@ -147,10 +168,17 @@ fn require_graph(path: &Path, schema: &Schema, weights: &Weights) -> Result<()> 
 /// A unified diff, cut to a length that can be read.
 fn graph_diff(weights: &str, spec: &str) -> String {
     let diff = TextDiff::from_lines(weights, spec);
-    let text = diff.unified_diff().context_radius(1).header("weights", "spec").to_string();
+    let text = diff
+        .unified_diff()
+        .context_radius(1)
+        .header("weights", "spec")
+        .to_string();
     let lines: Vec<&str> = text.lines().collect();
-    let mut shown: Vec<String> =
-        lines.iter().take(DIFF_LINES).map(|line| format!("  {line}")).collect();
+    let mut shown: Vec<String> = lines
+        .iter()
+        .take(DIFF_LINES)
+        .map(|line| format!("  {line}"))
+        .collect();
     if lines.len() > DIFF_LINES {
         shown.push(format!("  … and {} lines more", lines.len() - DIFF_LINES));
     }
@@ -159,7 +187,11 @@ fn graph_diff(weights: &str, spec: &str) -> String {
 
 fn weights_error(error: WeightsError) -> Error {
     match error {
-        WeightsError::File { path, action, source } => {
+        WeightsError::File {
+            path,
+            action,
+            source,
+        } => {
             let action = match action {
                 "read" => "read the weights",
                 _ => "write the weights",
@@ -172,7 +204,10 @@ fn weights_error(error: WeightsError) -> Error {
             "use another checkpoint",
         ),
         WeightsError::Mismatch { path, problems } => {
-            let list: Vec<String> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+            let list: Vec<String> = problems
+                .iter()
+                .map(|problem| format!("\n  {problem}"))
+                .collect();
             Error::weights(
                 path.display().to_string(),
                 format!("weights that do not fit this model:{}", list.concat()),
@@ -196,7 +231,11 @@ pub fn find_model(path: &Path) -> PathBuf {
         return path.to_owned();
     }
     let inner = folder::whole(&path.join("model"));
-    if inner.join(MODEL).exists() { inner } else { path.to_owned() }
+    if inner.join(MODEL).exists() {
+        inner
+    } else {
+        path.to_owned()
+    }
 }
 
 #[cfg(test)]

@@ -22,7 +22,12 @@ pub fn evaluate(
     name: &str,
 ) -> Result<Report> {
     let mut evaluator = Evaluator::new(dataset.schema());
-    let scan = Scan { parts, batch: BATCH, shuffle: None, skip: 0 };
+    let scan = Scan {
+        parts,
+        batch: BATCH,
+        shuffle: None,
+        skip: 0,
+    };
     for batch in dataset.batches(vocabularies, scan)? {
         let batch = batch?;
         evaluator.add(&batch, &learner.score(&batch)?);
@@ -34,12 +39,13 @@ pub fn evaluate(
 ///
 /// # Errors
 /// Damaged files, and rows that the spec says to stop at.
-pub fn has_rows(
-    dataset: &Dataset,
-    vocabularies: &Arc<Vocabularies>,
-    parts: Parts,
-) -> Result<bool> {
-    let scan = Scan { parts, batch: BATCH, shuffle: None, skip: 0 };
+pub fn has_rows(dataset: &Dataset, vocabularies: &Arc<Vocabularies>, parts: Parts) -> Result<bool> {
+    let scan = Scan {
+        parts,
+        batch: BATCH,
+        shuffle: None,
+        skip: 0,
+    };
     let mut batches = dataset.batches(vocabularies, scan)?;
     match batches.next() {
         Some(Ok(_)) => Ok(true),

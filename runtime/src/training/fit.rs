@@ -50,8 +50,13 @@ impl Fit<'_> {
         while !state.is_done() {
             self.epoch(learner, state, &mut log, &mut progress)?;
             if self.validate {
-                let report =
-                    evaluate(learner, self.dataset, self.vocabularies, Parts::VALIDATE, "validate")?;
+                let report = evaluate(
+                    learner,
+                    self.dataset,
+                    self.vocabularies,
+                    Parts::VALIDATE,
+                    "validate",
+                )?;
                 progress.print(&format!(
                     "epoch {} of {}, validation:\n{}",
                     state.epoch,
@@ -103,7 +108,9 @@ impl Fit<'_> {
                 log.write(&window.entry(schema, state, factor))?;
                 window = Window::new(schema);
             }
-            let due = state.checkpoint_every.is_some_and(|every| state.step.is_multiple_of(every));
+            let due = state
+                .checkpoint_every
+                .is_some_and(|every| state.step.is_multiple_of(every));
             if due && !last {
                 self.save(learner, state)?;
             }
@@ -138,7 +145,12 @@ impl Fit<'_> {
         let cause = match error {
             StepError::Other(error) => return error,
             StepError::Loss { task, value } => {
-                let name = self.dataset.schema().tasks.get(task).map_or("?", |task| task.name);
+                let name = self
+                    .dataset
+                    .schema()
+                    .tasks
+                    .get(task)
+                    .map_or("?", |task| task.name);
                 format!("the loss of task `{name}` is {value}")
             }
             StepError::Gradient { norm } => format!("the norm of the gradients is {norm}"),
@@ -192,7 +204,11 @@ struct Window {
 
 impl Window {
     fn new(schema: &Schema) -> Self {
-        Self { rows: 0, tasks: vec![(0.0, 0.0); schema.tasks.len()], norm: 0.0 }
+        Self {
+            rows: 0,
+            tasks: vec![(0.0, 0.0); schema.tasks.len()],
+            norm: 0.0,
+        }
     }
 
     fn add(&mut self, batch: &Batch, report: &StepReport) {
@@ -208,12 +224,16 @@ impl Window {
 
     /// Mean KL by task; `None` without a valid row.
     fn means(&self) -> impl Iterator<Item = Option<f64>> {
-        self.tasks.iter().map(|&(rows, sum)| (rows > 0.0).then(|| sum / rows))
+        self.tasks
+            .iter()
+            .map(|&(rows, sum)| (rows > 0.0).then(|| sum / rows))
     }
 
     fn loss(&self, schema: &Schema) -> f64 {
         let means = schema.tasks.iter().zip(self.means());
-        means.map(|(task, mean)| task.weight * mean.unwrap_or(0.0)).sum()
+        means
+            .map(|(task, mean)| task.weight * mean.unwrap_or(0.0))
+            .sum()
     }
 
     fn text(&self, schema: &Schema) -> String {
@@ -226,8 +246,9 @@ impl Window {
 
     fn entry(&self, schema: &Schema, state: &State, factor: f64) -> Value {
         let tasks = schema.tasks.iter().zip(self.means());
-        let tasks: Map<String, Value> =
-            tasks.map(|(task, mean)| (task.name.to_owned(), json!(mean))).collect();
+        let tasks: Map<String, Value> = tasks
+            .map(|(task, mean)| (task.name.to_owned(), json!(mean)))
+            .collect();
         json!({
             "kind": "train", "step": state.step, "epoch": state.epoch + 1, "rows": self.rows,
             "loss": self.loss(schema), "tasks": tasks, "rate": factor, "gradient_norm": self.norm,
@@ -237,5 +258,9 @@ impl Window {
 
 /// The figures over all cells, by task.
 fn overall(report: &Report) -> Map<String, Value> {
-    report.tasks.iter().map(|task| (task.task.clone(), json!(task.all))).collect()
+    report
+        .tasks
+        .iter()
+        .map(|task| (task.task.clone(), json!(task.all)))
+        .collect()
 }

@@ -24,15 +24,17 @@ pub fn write_folder(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Res
     remove(&temporary)?;
     fs::create_dir_all(&temporary)
         .map_err(|source| Error::file(&temporary, "create the folder", source))?;
-    let written = write(&temporary).and_then(|()| sync(&temporary)).and_then(|()| {
-        let replaced = with_suffix(path, REPLACED);
-        if path.exists() {
-            remove(&replaced)?;
-            rename(path, &replaced)?;
-        }
-        rename(&temporary, path)?;
-        remove(&replaced)
-    });
+    let written = write(&temporary)
+        .and_then(|()| sync(&temporary))
+        .and_then(|()| {
+            let replaced = with_suffix(path, REPLACED);
+            if path.exists() {
+                remove(&replaced)?;
+                rename(path, &replaced)?;
+            }
+            rename(&temporary, path)?;
+            remove(&replaced)
+        });
     if written.is_err() {
         // The first error is the one to tell.
         let _ = fs::remove_dir_all(&temporary);
@@ -44,7 +46,11 @@ pub fn write_folder(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Res
 /// The folder at `path`, or the one that a kill left in the middle of being replaced.
 pub fn whole(path: &Path) -> PathBuf {
     let replaced = with_suffix(path, REPLACED);
-    if !path.exists() && replaced.exists() { replaced } else { path.to_owned() }
+    if !path.exists() && replaced.exists() {
+        replaced
+    } else {
+        path.to_owned()
+    }
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -90,7 +96,9 @@ fn sync(folder: &Path) -> Result<()> {
     let refused = |source| Error::file(folder, "write the folder to the disk", source);
     for entry in fs::read_dir(folder).map_err(refused)? {
         let path = entry.map_err(refused)?.path();
-        File::open(&path).and_then(|file| file.sync_all()).map_err(refused)?;
+        File::open(&path)
+            .and_then(|file| file.sync_all())
+            .map_err(refused)?;
     }
     sync_entry(Some(folder))
 }
@@ -136,7 +144,10 @@ mod tests {
         assert_eq!(text(&path), "first");
         write_folder(&path, write("second")).expect("written");
         assert_eq!(text(&path), "second");
-        let names: Vec<_> = fs::read_dir(root.path()).expect("listed").flatten().collect();
+        let names: Vec<_> = fs::read_dir(root.path())
+            .expect("listed")
+            .flatten()
+            .collect();
         assert_eq!(names.len(), 1, "nothing temporary is left");
     }
 

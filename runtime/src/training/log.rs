@@ -25,13 +25,23 @@ impl MetricsLog {
     pub fn open(path: &Path, step: u64) -> Result<Self> {
         let refused = |source| Error::file(path, "write the metrics", source);
         let kept: String = match fs::read_to_string(path) {
-            Ok(text) => text.lines().filter(|line| is_up_to(line, step)).map(|line| format!("{line}\n")).collect(),
+            Ok(text) => text
+                .lines()
+                .filter(|line| is_up_to(line, step))
+                .map(|line| format!("{line}\n"))
+                .collect(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(refused(error)),
         };
         fs::write(path, kept).map_err(refused)?;
-        let file = OpenOptions::new().append(true).open(path).map_err(refused)?;
-        Ok(Self { path: path.to_owned(), file })
+        let file = OpenOptions::new()
+            .append(true)
+            .open(path)
+            .map_err(refused)?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+        })
     }
 
     /// Writes one line.
@@ -48,7 +58,12 @@ impl MetricsLog {
 
 fn is_up_to(line: &str, step: u64) -> bool {
     let parsed: Option<Value> = serde_json::from_str(line).ok();
-    parsed.is_some_and(|entry| entry.get("step").and_then(Value::as_u64).is_some_and(|at| at <= step))
+    parsed.is_some_and(|entry| {
+        entry
+            .get("step")
+            .and_then(Value::as_u64)
+            .is_some_and(|at| at <= step)
+    })
 }
 
 #[cfg(test)]
@@ -65,8 +80,18 @@ mod tests {
         for step in [1, 2, 3] {
             log.write(&json!({"step": step})).expect("written");
         }
-        fs::write(&path, format!("{}{{\"step\":4,\"cut", fs::read_to_string(&path).expect("read"))).expect("cut");
-        MetricsLog::open(&path, 2).expect("opened").write(&json!({"step": 3})).expect("written");
+        fs::write(
+            &path,
+            format!(
+                "{}{{\"step\":4,\"cut",
+                fs::read_to_string(&path).expect("read")
+            ),
+        )
+        .expect("cut");
+        MetricsLog::open(&path, 2)
+            .expect("opened")
+            .write(&json!({"step": 3}))
+            .expect("written");
         let text = fs::read_to_string(&path).expect("read");
         assert_eq!(text, "{\"step\":1}\n{\"step\":2}\n{\"step\":3}\n");
     }

@@ -50,7 +50,15 @@ impl Progress {
             bar
         });
         let now = Instant::now();
-        Self { bar, started: now, told: now, total, before, rows: 0, quiet }
+        Self {
+            bar,
+            started: now,
+            told: now,
+            total,
+            before,
+            rows: 0,
+            quiet,
+        }
     }
 
     /// A step is done.

@@ -33,8 +33,11 @@ impl RunFolder {
     /// # Errors
     /// A run that is there and should not be, and what the system refuses.
     pub fn open(root: &Path, existing: Existing) -> Result<Self> {
-        let folder = Self { root: root.to_owned() };
-        let occupied = folder.latest()?.is_some() || folder.results().iter().any(|path| path.exists());
+        let folder = Self {
+            root: root.to_owned(),
+        };
+        let occupied =
+            folder.latest()?.is_some() || folder.results().iter().any(|path| path.exists());
         match existing {
             Existing::Refuse if occupied => {
                 return Err(Error::usage(
@@ -142,12 +145,18 @@ impl RunFolder {
                 for entry in entries {
                     let name = entry.map_err(refused)?.file_name();
                     let name = name.to_string_lossy();
-                    steps.extend(name.strip_prefix(PREFIX).and_then(|step| step.parse::<u64>().ok()));
+                    steps.extend(
+                        name.strip_prefix(PREFIX)
+                            .and_then(|step| step.parse::<u64>().ok()),
+                    );
                 }
             }
         }
         steps.sort_unstable();
-        Ok(steps.into_iter().map(|step| self.checkpoint(step)).collect())
+        Ok(steps
+            .into_iter()
+            .map(|step| self.checkpoint(step))
+            .collect())
     }
 }
 
@@ -167,7 +176,12 @@ mod tests {
         let error = RunFolder::open(&run, Existing::Refuse).expect_err("it is there");
         assert_eq!(error.exit_code(), 2);
         let text = error.to_string();
-        assert!(["--resume", "--force", "--out"].iter().all(|option| text.contains(option)), "{text}");
+        assert!(
+            ["--resume", "--force", "--out"]
+                .iter()
+                .all(|option| text.contains(option)),
+            "{text}"
+        );
 
         RunFolder::open(&run, Existing::Resume).expect("gone on with");
         assert_eq!(folder.latest().expect("listed"), Some(folder.checkpoint(3)));
@@ -186,7 +200,13 @@ mod tests {
         }
         fs::create_dir(folder.checkpoints().join("step-0000000200.writing")).expect("made");
         folder.prune().expect("pruned");
-        assert_eq!(folder.list().expect("listed"), [folder.checkpoint(10), folder.checkpoint(100)]);
-        assert_eq!(fs::read_dir(folder.checkpoints()).expect("listed").count(), 2);
+        assert_eq!(
+            folder.list().expect("listed"),
+            [folder.checkpoint(10), folder.checkpoint(100)]
+        );
+        assert_eq!(
+            fs::read_dir(folder.checkpoints()).expect("listed").count(),
+            2
+        );
     }
 }

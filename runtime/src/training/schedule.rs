@@ -14,7 +14,11 @@ impl Schedule {
     /// A schedule over `total` steps, the first `training.warmup` of which (a fraction) warm up.
     pub fn new(training: &Training, total: u64) -> Self {
         let warmup = (training.warmup * total as f64).round() as u64;
-        Self { warmup: warmup.min(total), total, decay: training.decay }
+        Self {
+            warmup: warmup.min(total),
+            total,
+            decay: training.decay,
+        }
     }
 
     /// Steps in all.
@@ -33,7 +37,11 @@ impl Schedule {
             Decay::Linear => {
                 let left = self.total.saturating_sub(step);
                 let span = self.total.saturating_sub(self.warmup);
-                if span == 0 { 0.0 } else { left as f64 / span as f64 }
+                if span == 0 {
+                    0.0
+                } else {
+                    left as f64 / span as f64
+                }
             }
         }
     }
@@ -45,7 +53,10 @@ mod tests {
     use crate::schema::AdamW;
 
     fn schedule(warmup: f64, decay: Decay, total: u64) -> Vec<f64> {
-        let adamw = AdamW { lr: 1.0, weight_decay: 0.0 };
+        let adamw = AdamW {
+            lr: 1.0,
+            weight_decay: 0.0,
+        };
         let training = Training {
             batch: 1,
             epochs: 1,

@@ -61,7 +61,11 @@ impl State {
 
     /// Parts of the data that train.
     pub fn parts(&self) -> Parts {
-        if self.refit { Parts::TRAIN | Parts::VALIDATE } else { Parts::TRAIN }
+        if self.refit {
+            Parts::TRAIN | Parts::VALIDATE
+        } else {
+            Parts::TRAIN
+        }
     }
 
     /// Steps of an epoch. The last one may have fewer rows.

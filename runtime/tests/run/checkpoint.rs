@@ -9,7 +9,9 @@ use burn::tensor::Device;
 use mtmd::data::{Dataset, Parts};
 use mtmd::error::Error;
 use mtmd::schema::Schema;
-use mtmd::training::{Existing, Fit, Learner, ModelLearner, RunFolder, State, StepError, checkpoint};
+use mtmd::training::{
+    Existing, Fit, Learner, ModelLearner, RunFolder, State, StepError, checkpoint,
+};
 
 use crate::child::{program, program_on_a_small_disk, run, run_well, stderr, text};
 use crate::rows;
@@ -22,8 +24,20 @@ fn weights_of_run(root: &Path, data: &Path, stop: Option<u64>) -> Vec<u8> {
     let learned = dataset.learn(Parts::TRAIN).unwrap();
     let vocabularies = Arc::new(learned.vocabularies);
     let folder = RunFolder::open(root, Existing::Refuse).unwrap();
-    let fit = Fit { dataset: &dataset, vocabularies: &vocabularies, folder: &folder, validate: true, quiet: true };
-    let mut state = State::new(&SAMPLE, SAMPLE.training.clone(), false, dataset.rows(), learned.statistics);
+    let fit = Fit {
+        dataset: &dataset,
+        vocabularies: &vocabularies,
+        folder: &folder,
+        validate: true,
+        quiet: true,
+    };
+    let mut state = State::new(
+        &SAMPLE,
+        SAMPLE.training.clone(),
+        false,
+        dataset.rows(),
+        learned.statistics,
+    );
     state.checkpoint_every = Some(7);
     let mut learner = ModelLearner::<Sample>::new(&state.training, &Device::flex());
     if let Some(stop) = stop {
@@ -38,7 +52,13 @@ fn weights_of_run(root: &Path, data: &Path, stop: Option<u64>) -> Vec<u8> {
         learner.import(weights, Some(optimiser)).unwrap();
     }
     fit.run(&mut learner, &mut state).unwrap();
-    checkpoint::save_model(&folder.model(), &SAMPLE, &vocabularies, learner.export().unwrap().model).unwrap();
+    checkpoint::save_model(
+        &folder.model(),
+        &SAMPLE,
+        &vocabularies,
+        learner.export().unwrap().model,
+    )
+    .unwrap();
     fs::read(folder.model().join("model.safetensors")).unwrap()
 }
 
@@ -51,7 +71,10 @@ fn a_resumed_run_ends_with_the_same_bytes() {
     let whole = weights_of_run(&root.path().join("whole"), &data, None);
     for stop in [12, 15, 16, 40] {
         let resumed = weights_of_run(&root.path().join(format!("stop-{stop}")), &data, Some(stop));
-        assert!(whole == resumed, "a run stopped before step {stop} ends otherwise");
+        assert!(
+            whole == resumed,
+            "a run stopped before step {stop} ends otherwise"
+        );
     }
 }
 
@@ -63,7 +86,16 @@ fn a_killed_program_goes_on_from_its_last_checkpoint() {
     let (whole, killed) = (root.path().join("whole"), root.path().join("killed"));
     let train = |out| {
         let out = text(out);
-        ["train", "--data", text(&data), "--quiet", "--checkpoint-every", "3", "--out", out]
+        [
+            "train",
+            "--data",
+            text(&data),
+            "--quiet",
+            "--checkpoint-every",
+            "3",
+            "--out",
+            out,
+        ]
     };
     run_well(&train(&whole));
     let mut child = program(&train(&killed)).spawn().unwrap();
@@ -79,17 +111,37 @@ fn a_killed_program_goes_on_from_its_last_checkpoint() {
     checkpoint::load_progress(&last, &SAMPLE).expect("the last checkpoint is whole");
 
     // A disk without room: the run fails, and the checkpoint stays.
-    let resume = ["train", "--data", text(&data), "--quiet", "--resume", "--out", text(&killed)];
+    let resume = [
+        "train",
+        "--data",
+        text(&data),
+        "--quiet",
+        "--resume",
+        "--out",
+        text(&killed),
+    ];
     let full = program_on_a_small_disk(64, &resume).output().unwrap();
     assert_eq!(full.status.code(), Some(3), "{}", stderr(&full));
-    assert!(stderr(&full).contains("cannot write the weights"), "{}", stderr(&full));
+    assert!(
+        stderr(&full).contains("cannot write the weights"),
+        "{}",
+        stderr(&full)
+    );
     assert_eq!(folder.resume_from().unwrap(), last);
     checkpoint::load_model(&last, &SAMPLE).expect("the last checkpoint is still whole");
 
     run_well(&resume);
     let weights = |run: &Path| fs::read(run.join("model/model.safetensors")).unwrap();
-    assert!(weights(&whole) == weights(&killed), "the killed run ends otherwise");
-    let metrics = |run: &Path| fs::read_to_string(run.join("metrics.jsonl")).unwrap().lines().count();
+    assert!(
+        weights(&whole) == weights(&killed),
+        "the killed run ends otherwise"
+    );
+    let metrics = |run: &Path| {
+        fs::read_to_string(run.join("metrics.jsonl"))
+            .unwrap()
+            .lines()
+            .count()
+    };
     assert!(metrics(&killed) >= metrics(&whole));
 }
 
@@ -97,7 +149,16 @@ fn a_killed_program_goes_on_from_its_last_checkpoint() {
 fn trained(root: &Path) -> (PathBuf, PathBuf) {
     let (data, out) = (root.join("rows.parquet"), root.join("run"));
     rows::write(&data, 1_000);
-    run_well(&["train", "--data", text(&data), "--out", text(&out), "--epochs", "1", "--quiet"]);
+    run_well(&[
+        "train",
+        "--data",
+        text(&data),
+        "--out",
+        text(&out),
+        "--epochs",
+        "1",
+        "--quiet",
+    ]);
     (data, out)
 }
 
@@ -114,7 +175,12 @@ fn weights_of_another_spec_are_refused_with_the_difference() {
     let error = checkpoint::load_model(&out.join("model"), other).expect_err("another graph");
     assert_eq!(error.exit_code(), 1);
     let message = error.to_string();
-    for part in ["`sample`", "`wider`", "-query.feed.ctr.deep: FFN 24, 12", "+query.feed.ctr.deep: FFN 48, 12"] {
+    for part in [
+        "`sample`",
+        "`wider`",
+        "-query.feed.ctr.deep: FFN 24, 12",
+        "+query.feed.ctr.deep: FFN 48, 12",
+    ] {
         assert!(message.contains(part), "no {part:?} in\n{message}");
     }
 }
@@ -127,7 +193,11 @@ fn damaged_files_are_named() {
     let eval = |file: &str| {
         let output = run(&["eval", "--model", text(&model), "--data", text(&data)]);
         assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-        assert!(stderr(&output).contains(file), "no {file} in {}", stderr(&output));
+        assert!(
+            stderr(&output).contains(file),
+            "no {file} in {}",
+            stderr(&output)
+        );
     };
     let weights = model.join("model.safetensors");
     let bytes = fs::read(&weights).unwrap();
@@ -139,11 +209,26 @@ fn damaged_files_are_named() {
     fs::write(model.join("vocabulary.json"), "[{\"table\": \"ad_id\"").unwrap();
     eval("vocabular");
 
-    let state = RunFolder::open(&out, Existing::Resume).unwrap().resume_from().unwrap().join("state.json");
+    let state = RunFolder::open(&out, Existing::Resume)
+        .unwrap()
+        .resume_from()
+        .unwrap()
+        .join("state.json");
     fs::write(&state, "{\"format\": 1}").unwrap();
-    let output = run(&["train", "--data", text(&data), "--out", text(&out), "--resume"]);
+    let output = run(&[
+        "train",
+        "--data",
+        text(&data),
+        "--out",
+        text(&out),
+        "--resume",
+    ]);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    assert!(stderr(&output).contains("state.json"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("state.json"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]
@@ -151,7 +236,18 @@ fn other_data_is_not_gone_on_with() {
     let root = tempfile::tempdir().unwrap();
     let (data, out) = trained(root.path());
     rows::write(&data, 1_100);
-    let output = run(&["train", "--data", text(&data), "--out", text(&out), "--resume"]);
+    let output = run(&[
+        "train",
+        "--data",
+        text(&data),
+        "--out",
+        text(&out),
+        "--resume",
+    ]);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    assert!(stderr(&output).contains("1,100 rows, where the run began with 1,000"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("1,100 rows, where the run began with 1,000"),
+        "{}",
+        stderr(&output)
+    );
 }

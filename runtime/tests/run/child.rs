@@ -13,7 +13,9 @@ const ARGS: &str = "MTMD_TEST_ARGS";
 #[test]
 fn program_of_the_sample() {
     if let Ok(args) = std::env::var(ARGS) {
-        let args = std::iter::once("sample").chain(args.lines()).map(OsString::from);
+        let args = std::iter::once("sample")
+            .chain(args.lines())
+            .map(OsString::from);
         std::process::exit(i32::from(mtmd::cli::run::<Sample>(args)));
     }
 }

@@ -1,8 +1,9 @@
 //! Training, evaluation and the command line, with a small model on small data.
 
-mod cli;
 mod checkpoint;
 mod child;
+mod cli;
+mod evaluation;
 mod rows;
 mod sample;
 mod training;

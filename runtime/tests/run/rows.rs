@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Float32Array, Float64Array, Int64Array, ListBuilder, Int64Builder, RecordBatch,
+    ArrayRef, Float32Array, Float64Array, Int64Array, Int64Builder, ListBuilder, RecordBatch,
     StringArray,
 };
 use parquet::arrow::ArrowWriter;
@@ -31,7 +31,8 @@ pub fn write(path: &Path, rows: usize) {
     const USERS: usize = 40;
     const ADS: usize = 30;
     let mut draws = Draws(0x1234_5678_9ABC_DEF1);
-    let mut taste = |count: usize| -> Vec<f64> { (0..count).map(|_| 3.0 * draws.next() - 1.5).collect() };
+    let mut taste =
+        |count: usize| -> Vec<f64> { (0..count).map(|_| 3.0 * draws.next() - 1.5).collect() };
     let (users, ads) = (taste(USERS), taste(ADS));
     let mut ints: [Vec<i64>; 4] = Default::default();
     let (mut product, mut age, mut score) = (Vec::new(), Vec::new(), Vec::new());
@@ -44,8 +45,15 @@ pub fn write(path: &Path, rows: usize) {
         let logit = users[user] + ads[ad] + 0.5 * surface as f64 - 1.0;
         let p = 1.0 / (1.0 + (-logit).exp());
         let clicked = draws.next() < p;
-        let values = [(1 + 5 * row / rows) as i64, surface as i64, user as i64, ad as i64];
-        ints.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
+        let values = [
+            (1 + 5 * row / rows) as i64,
+            surface as i64,
+            user as i64,
+            ad as i64,
+        ];
+        ints.iter_mut()
+            .zip(values)
+            .for_each(|(column, value)| column.push(value));
         product.push(if shop { "shop" } else { "standard" });
         age.push(years);
         score.push(p as f32);

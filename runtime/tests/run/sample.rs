@@ -12,11 +12,21 @@ const _: mtmd::Version_0_1_0 = mtmd::Version_0_1_0;
 const ALL: &[usize] = &[0, 1];
 
 const fn embedded(table: usize, pool: Option<Pool>, shallow: bool) -> Kind {
-    Kind::Embedded { table, pool, shallow }
+    Kind::Embedded {
+        table,
+        pool,
+        shallow,
+    }
 }
 
 const fn feature(name: &'static str, kind: Kind, domains: &'static [usize]) -> Feature {
-    Feature { name, column: name, kind, domains, line: 1 }
+    Feature {
+        name,
+        column: name,
+        kind,
+        domains,
+        line: 1,
+    }
 }
 
 const fn day(day: i64) -> (Value, Value) {
@@ -32,8 +42,14 @@ pub const SCHEMA: Schema = Schema {
     surfaces: Axis {
         column: "surface",
         domains: &[
-            Domain { name: "feed", values: &[Value::Int(0)] },
-            Domain { name: "search", values: &[Value::Int(1)] },
+            Domain {
+                name: "feed",
+                values: &[Value::Int(0)],
+            },
+            Domain {
+                name: "search",
+                values: &[Value::Int(1)],
+            },
         ],
         others: Others::Error,
         line: 1,
@@ -41,8 +57,14 @@ pub const SCHEMA: Schema = Schema {
     products: Axis {
         column: "product",
         domains: &[
-            Domain { name: "shop", values: &[Value::Text("shop")] },
-            Domain { name: "standard", values: &[Value::Text("standard")] },
+            Domain {
+                name: "shop",
+                values: &[Value::Text("shop")],
+            },
+            Domain {
+                name: "standard",
+                values: &[Value::Text("standard")],
+            },
         ],
         others: Others::Error,
         line: 1,
@@ -72,14 +94,37 @@ pub const SCHEMA: Schema = Schema {
         },
     ],
     tables: &[
-        Table { name: "ad_id", rows: 64, dim: 8, index: Index::Vocabulary { min_count: 1 } },
-        Table { name: "kind", rows: 16, dim: 4, index: Index::Hash },
-        Table { name: "user_id", rows: 101, dim: 8, index: Index::Hash },
+        Table {
+            name: "ad_id",
+            rows: 64,
+            dim: 8,
+            index: Index::Vocabulary { min_count: 1 },
+        },
+        Table {
+            name: "kind",
+            rows: 16,
+            dim: 4,
+            index: Index::Hash,
+        },
+        Table {
+            name: "user_id",
+            rows: 101,
+            dim: 8,
+            index: Index::Hash,
+        },
     ],
     query: &[
         feature("history", embedded(0, Some(Pool::Mean), false), ALL),
         feature("user_id", embedded(2, None, false), ALL),
-        feature("age", Kind::Number(Transform { default: 0.0, clip: None, log: false }), &[1]),
+        feature(
+            "age",
+            Kind::Number(Transform {
+                default: 0.0,
+                clip: None,
+                log: false,
+            }),
+            &[1],
+        ),
     ],
     item: &[
         feature("ad_id", embedded(0, None, false), ALL),
@@ -107,8 +152,14 @@ pub const SCHEMA: Schema = Schema {
         epochs: 3,
         seed: 1,
         shuffle: 1_000,
-        dense: AdamW { lr: 3e-3, weight_decay: 0.01 },
-        embeddings: AdamW { lr: 3e-2, weight_decay: 0.01 },
+        dense: AdamW {
+            lr: 3e-3,
+            weight_decay: 0.01,
+        },
+        embeddings: AdamW {
+            lr: 3e-2,
+            weight_decay: 0.01,
+        },
         embedding_std: 0.05,
         warmup: 0.05,
         decay: Decay::Linear,
@@ -136,7 +187,10 @@ impl Model for Sample {
         Self {
             query: QueryTower::new(device),
             item: ItemTower::new(device),
-            heads: Heads { ctr: Head::new(device), buy: Head::new(device) },
+            heads: Heads {
+                ctr: Head::new(device),
+                buy: Head::new(device),
+            },
         }
     }
 
@@ -237,8 +291,10 @@ impl FullExpert {
 
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
-        let common =
-            SharedExperts { task: self.task_shared.forward(x.x()), domain: shared.forward(&x) };
+        let common = SharedExperts {
+            task: self.task_shared.forward(x.x()),
+            domain: shared.forward(&x),
+        };
         let mut output = TaskEmbeddings::new(2);
         output.set(0, self.ctr.forward(&x, &common));
         output.set(1, self.buy.forward(&x, &common));
@@ -266,8 +322,10 @@ impl StandardExpert {
 
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
-        let common =
-            SharedExperts { task: self.task_shared.forward(x.x()), domain: shared.forward(&x) };
+        let common = SharedExperts {
+            task: self.task_shared.forward(x.x()),
+            domain: shared.forward(&x),
+        };
         let mut output = TaskEmbeddings::new(2);
         output.set(0, self.ctr.forward(&x, &common));
         output
