@@ -4,6 +4,12 @@
 //! The model has the form and the widths of `kuairand.mtmd`: five surfaces, three products, three
 //! tasks in a tree. Rows spread over the domains as they do there: most are of one surface.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark fails by a panic"
+)]
+
 use std::time::{Duration, Instant};
 
 use burn::module::Module;

@@ -13,6 +13,8 @@ use burn::tensor::{Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value, json};
 
+use crate::schema::Schema;
+
 /// Key of a parameter: the fields that lead to it, joined by dots. A field called `layers` is left
 /// out, so that a sequence of layers reads as in PyTorch's `Sequential`.
 #[derive(Debug, Clone, Default)]
@@ -96,6 +98,19 @@ pub struct Weights {
 }
 
 impl Weights {
+    /// No arrays, under a header that says which spec and graph they will be of.
+    pub fn of(schema: &Schema) -> Self {
+        let hashes = [
+            ("spec_hash", schema.spec_hash),
+            ("graph_hash", schema.graph_hash),
+        ];
+        let hashes = hashes.map(|(name, hash)| (name.to_owned(), hash.to_owned()));
+        Self {
+            metadata: BTreeMap::from(hashes),
+            arrays: BTreeMap::new(),
+        }
+    }
+
     /// Adds every float parameter and buffer of a module, under keys that start with `prefix`
     /// (none if empty).
     pub fn insert_module<M: Module>(&mut self, prefix: &str, module: &M) {
@@ -297,6 +312,23 @@ impl Loading {
         } else {
             Err(problems)
         }
+    }
+}
+
+/// The module with the weights of a file that holds it and nothing else.
+///
+/// # Errors
+/// Those of [`Weights::open`], and [`WeightsError::Mismatch`] with all keys that are missing,
+/// unexpected or of another shape.
+pub fn load<M: Module>(path: &FilePath, module: M) -> Result<M, WeightsError> {
+    let mut loading = Weights::open(path)?.into_loading();
+    let module = loading.module("", module);
+    match loading.finish() {
+        Ok(()) => Ok(module),
+        Err(problems) => Err(WeightsError::Mismatch {
+            path: path.to_owned(),
+            problems,
+        }),
     }
 }
 

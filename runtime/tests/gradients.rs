@@ -1,5 +1,13 @@
 //! Gradients of every layer and of a whole model, against finite differences in float64.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by a panic"
+)]
+
 mod common;
 
 use burn::module::Module;

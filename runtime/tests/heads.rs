@@ -1,5 +1,13 @@
 //! Constrained heads and the loss: properties, and the edges of a batch.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by a panic"
+)]
+
 mod common;
 
 use burn::tensor::{DType, Tensor};

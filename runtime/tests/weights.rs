@@ -1,5 +1,13 @@
 //! Weights files, and what the optimiser does and remembers.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by a panic"
+)]
+
 mod common;
 
 use std::fs;

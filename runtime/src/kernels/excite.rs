@@ -1,5 +1,10 @@
 //! Squeeze-and-Excitation's reduction to fields and its scaling of them.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "rows and fields are bounded by the shapes"
+)]
+
 use std::ops::Range;
 use std::sync::Arc;
 

@@ -1,5 +1,10 @@
 //! Dot products of rows that are paired by index.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "pairs name rows of the two matrices"
+)]
+
 use std::sync::Arc;
 
 use burn::backend::flex::FlexTensor;

@@ -1,5 +1,10 @@
 //! The experts' outputs side by side, each scaled by its weight.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "rows, experts and columns are bounded by the shapes"
+)]
+
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use rayon::prelude::*;

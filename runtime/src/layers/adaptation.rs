@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::{Device, Tensor};
 
-use super::{BatchNorm, DomainInput, Layout, Linear};
+use super::{BatchNorm, DomainInput, Layout, Linear, beside};
 use crate::kernels::{self, Fields};
 use crate::schema::Architecture;
 
@@ -68,12 +68,9 @@ impl Adaptation {
             (Some(norm), Some(numbers)) => Some(norm.forward(numbers, input.training)),
             (_, numbers) => numbers,
         };
-        let parts: Vec<Tensor<2>> = [input.embedded.clone(), input.vectors, numbers]
-            .into_iter()
-            .flatten()
-            .collect();
+        let parts = [input.embedded.clone(), input.vectors, numbers];
         Adapted {
-            x: self.scale(Tensor::cat(parts, 1)),
+            x: self.scale(beside(parts.into_iter().flatten().collect())),
             embedded: input.embedded,
             domain: self.domain,
         }

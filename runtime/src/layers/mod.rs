@@ -17,6 +17,8 @@ mod routing;
 mod shallow;
 mod shared;
 
+use burn::tensor::Tensor;
+
 pub use adaptation::{Adaptation, Adapted};
 pub use cross::{Cross, CrossLayer};
 pub use expert::TaskExpert;
@@ -29,3 +31,11 @@ pub use norm::{BatchNorm, EPSILON, LayerNorm};
 pub use routing::Routing;
 pub use shallow::Shallow;
 pub use shared::{DomainShared, SharedExperts};
+
+/// Matrices side by side.
+fn beside(parts: Vec<Tensor<2>>) -> Tensor<2> {
+    match <[Tensor<2>; 1]>::try_from(parts) {
+        Ok([only]) => only,
+        Err(parts) => Tensor::cat(parts, 1),
+    }
+}

@@ -5,7 +5,7 @@ use std::ops::Range;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use super::{Adapted, Ffn, FfnLayer, Layout, Linear};
+use super::{Adapted, Ffn, FfnLayer, Layout, Linear, beside};
 use crate::schema::Architecture;
 
 /// emb_shallow of one task on one domain: an FFN and a Linear on the domain's high-level
@@ -62,7 +62,7 @@ impl Shallow {
         let x = self
             .layers
             .iter()
-            .fold(Tensor::cat(parts, 1), |x, layer| layer.forward(x));
+            .fold(beside(parts), |x, layer| layer.forward(x));
         self.output.as_ref().map(|output| output.forward(x))
     }
 }

@@ -191,3 +191,37 @@ impl ModuleMapper for Step<'_> {
         Param::from_mapped_value(id, Tensor::from_inner(value).require_grad(), mapper)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::backend::Flex;
+    use burn::tensor::{Device, Distribution};
+
+    use super::*;
+    use crate::layers::Ffn;
+    use crate::model::initialise;
+
+    fn address(module: &Ffn) -> *const f32 {
+        let weight = module.layers[1].linear.weight.val().inner();
+        let weight = weight.try_into_primitive::<Flex>().unwrap();
+        weight.as_slice::<f32>().unwrap().as_ptr()
+    }
+
+    #[test]
+    fn a_step_writes_in_place() {
+        let device = Device::flex().autodiff();
+        let mut module = initialise(Ffn::new(8, &[16, 4], &device), 1);
+        let settings = AdamW {
+            lr: 0.1,
+            weight_decay: 0.0,
+        };
+        let mut optimiser = Optimiser::new(&settings, None);
+        let before = address(&module);
+        for _ in 0..2 {
+            let x = Tensor::random([5, 8], Distribution::Default, &device);
+            let mut gradients = module.forward(x).sum().backward();
+            (module, _) = optimiser.step(module, &mut gradients, 0.1);
+            assert_eq!(address(&module), before);
+        }
+    }
+}
