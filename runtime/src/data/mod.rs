@@ -17,9 +17,12 @@
 
 mod arrays;
 pub mod batch;
+mod candidates;
 mod check;
 mod chunk;
 mod decode;
+mod domains;
+mod features;
 mod learn;
 mod loader;
 mod report;

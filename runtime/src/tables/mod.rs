@@ -1,10 +1,11 @@
 //! Embedding tables: outside the module and outside autodiff, in host memory.
 //!
-//! A step costs what its batch touches, not what the tables hold: [`Tables::gather`] copies the rows of a
-//! batch into one leaf per domain, [`Tables::step`] adds the leaves' gradients up by row and steps AdamW on
-//! these rows alone. Rows that a step does not touch are behind; what AdamW would have done to them is
-//! applied when they are next read (see [`clock`] for how, and how close), so training is that of dense
-//! AdamW. All results are the same for any number of threads.
+//! A step costs what its batch touches, not what the tables hold: [`Tables::gather`] copies the rows
+//! of a batch into one leaf per domain, [`Tables::step`] adds the leaves' gradients up by row and steps
+//! AdamW on these rows alone. Rows that a step does not touch are behind; what AdamW would have done to
+//! them is applied when they are next read. So training is that of dense AdamW, up to rounding and to
+//! the second order in its epsilon (`clock.rs` says how, and how close). All results are the same for
+//! any number of threads.
 
 mod clock;
 mod gather;
