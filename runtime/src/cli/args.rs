@@ -9,7 +9,7 @@ use crate::data::Parts;
 
 /// Trains, evaluates and measures this model.
 #[derive(Debug, Parser)]
-#[command(version, about, arg_required_else_help = true)]
+#[command(version, arg_required_else_help = true)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,

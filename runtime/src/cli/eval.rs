@@ -16,7 +16,7 @@ pub fn eval(schema: &'static Schema, args: &EvalArgs, new_learner: &NewLearner<'
     let device = args.device.open()?;
     let dataset = Dataset::open(schema, &args.data)?;
     let (weights, vocabularies) =
-        checkpoint::load_model(&checkpoint::find_model(&args.model), schema)?;
+        checkpoint::load_model(&checkpoint::find_model(&args.model)?, schema)?;
     let mut learner = new_learner(&schema.training, &device);
     learner.import(weights, None)?;
     let report = evaluate(

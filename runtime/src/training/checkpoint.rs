@@ -226,16 +226,22 @@ fn read_text(path: &Path) -> Result<String> {
 }
 
 /// The folder that `--model` means: a model, a checkpoint, or a run with a model in it.
-pub fn find_model(path: &Path) -> PathBuf {
-    if path.join(MODEL).exists() {
-        return path.to_owned();
-    }
+///
+/// # Errors
+/// A folder that is none of these.
+pub fn find_model(path: &Path) -> Result<PathBuf> {
     let inner = folder::whole(&path.join("model"));
-    if inner.join(MODEL).exists() {
-        inner
-    } else {
-        path.to_owned()
-    }
+    let candidates = [path.to_owned(), inner];
+    let found = candidates
+        .into_iter()
+        .find(|folder| folder.join(MODEL).exists());
+    found.ok_or_else(|| {
+        Error::weights(
+            path.display().to_string(),
+            format!("no `{MODEL}` lies there"),
+            "give the folder of a model, of a checkpoint, or of a run that has ended",
+        )
+    })
 }
 
 #[cfg(test)]

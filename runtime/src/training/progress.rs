@@ -43,7 +43,7 @@ impl Progress {
     pub fn start(total: u64, before: u64, quiet: bool) -> Self {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::new(total).with_position(before);
-            let style = ProgressStyle::with_template("{bar:24} {percent:>3} %  {msg}");
+            let style = ProgressStyle::with_template("{bar:20} {percent:>3} %  {wide_msg}");
             if let Ok(style) = style {
                 bar.set_style(style);
             }
@@ -102,14 +102,14 @@ impl Progress {
         let left = self.total.saturating_sub(tick.step) as f64 * elapsed / done;
         let speed = self.rows as f64 / elapsed.max(1e-9);
         format!(
-            "epoch {}/{}  step {}/{}  {} rows/s  {}  {} left",
+            "epoch {}/{}  step {}/{}  {} rows/s  {} left  {}",
             tick.epoch,
             tick.epochs,
             grouped(tick.step),
             grouped(self.total),
             grouped(speed as u64),
-            (tick.losses)(),
             duration(left),
+            (tick.losses)(),
         )
     }
 }

@@ -151,3 +151,13 @@ fn the_benchmark_says_how_fast_and_of_what() {
         assert!(shown.contains(part), "no {part:?} in\n{shown}");
     }
 }
+
+#[test]
+fn a_folder_without_a_model_is_told() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("rows.parquet");
+    rows::write(&data, 100);
+    let output = run(&["eval", "--model", text(root.path()), "--data", text(&data)]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("no `model.safetensors` lies there"));
+}

@@ -28,7 +28,7 @@ fn the_sample_learns_the_planted_signal() {
     for part in [
         "4800 of 4800 rows used",
         "task buy:",
-        "vocabulary ad_id: 30 values",
+        "vocabularies: ad_id 30",
         "ctr: trained on hw_ctr",
     ] {
         assert!(shown.contains(part), "no {part:?} in\n{shown}");
