@@ -1,1 +1,5 @@
-fn main() {}
+//! The command `mtmdc`.
+
+fn main() -> std::process::ExitCode {
+    mtmdc::cli::run()
+}

@@ -5,6 +5,8 @@
 //! slice that declares it. Slices are in canonical order (the compiler sorts them), so an index
 //! means the same on every machine.
 
+use serde::{Deserialize, Serialize};
+
 /// A compiled spec.
 #[derive(Debug)]
 pub struct Schema {
@@ -245,7 +247,7 @@ pub enum Split {
 }
 
 /// Hyperparameters of training.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Training {
     /// Rows a step.
     pub batch: usize,
@@ -270,7 +272,7 @@ pub struct Training {
 }
 
 /// AdamW, with betas 0.9 and 0.999 and epsilon 1e-8.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct AdamW {
     /// Peak learning rate.
     pub lr: f64,
@@ -279,7 +281,8 @@ pub struct AdamW {
 }
 
 /// Course of the learning rate after the warm-up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Decay {
     /// It stays.
     Constant,

@@ -1,2 +1,40 @@
-//! From files to batches.
+//! From Parquet files to batches.
+//!
+//! [`Dataset::open`] checks the files against the schema, [`Dataset::learn`] makes a first pass over the
+//! training rows for vocabularies and label means, [`Dataset::batches`] reads rows as batches.
+//!
+//! What raw values mean:
+//!
+//! - A missing id or category is row 0; a missing list is empty; a missing number takes its default; a
+//!   missing vector is zeros. NaN in an id column of floats is missing, as pandas writes it.
+//! - A missing label leaves the row out of that task only. An action is the conjunction of its columns: 0
+//!   if one is 0, else missing if one is missing.
+//! - A row is bad if a label is outside [0, 1] or NaN, an action is not 0 or 1, a number or an entry of
+//!   a vector is not finite, a vector has another width or lacks an entry, or an id is a broken number.
+//!   Only what the row's cell uses counts. The spec says whether the run stops or skips and counts.
+//! - A value of a domain key that no domain names, or a missing one, is skipped and counted or an error,
+//!   as the spec says.
+
+mod arrays;
 pub mod batch;
+mod candidates;
+mod check;
+mod chunk;
+mod decode;
+mod domains;
+mod features;
+mod learn;
+mod loader;
+mod report;
+mod source;
+mod split;
+mod synth;
+mod vocabulary;
+
+pub use learn::{Learned, Statistics, TaskStatistics};
+pub use loader::{Batches, Scan, Shuffle};
+pub use report::{Bad, Report, Unknown};
+pub use source::Dataset;
+pub use split::Parts;
+pub use synth::synth;
+pub use vocabulary::{Raw, Vocabularies, Vocabulary};

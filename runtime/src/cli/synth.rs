@@ -1,0 +1,22 @@
+//! `synth`: made-up rows for this model.
+
+use super::args::SynthArgs;
+use super::say;
+use crate::data;
+use crate::error::Result;
+use crate::evaluation::grouped;
+use crate::schema::Schema;
+
+pub fn synth(schema: &'static Schema, args: &SynthArgs) -> Result<()> {
+    let rows = args.rows as u64;
+    let files = data::synth(schema, rows, args.seed, &args.out)?;
+    say(format!(
+        "{} rows in {} {} in {}. Train on them by `train --data {}`.",
+        grouped(rows),
+        files.len(),
+        if files.len() == 1 { "file" } else { "files" },
+        args.out.display(),
+        args.out.display(),
+    ));
+    Ok(())
+}

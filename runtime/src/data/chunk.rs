@@ -1,0 +1,263 @@
+//! Decoded rows in columns: table rows instead of raw values, four bytes each.
+
+use crate::data::batch::{Batch, Column, TowerBatch};
+use crate::schema::{Kind, Schema, Tower};
+
+/// Usable rows, by row. The columns are those of a batch, over rows instead of places.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Chunk {
+    pub surface: Vec<u16>,
+    pub product: Vec<u16>,
+    pub query: Vec<Column>,
+    pub item: Vec<Column>,
+    pub labels: Vec<Vec<f32>>,
+    pub actions: Vec<Vec<f32>>,
+}
+
+impl Chunk {
+    pub(super) fn new(schema: &Schema) -> Self {
+        let columns = |tower| {
+            schema
+                .features(tower)
+                .iter()
+                .map(|feature| empty(feature.kind))
+                .collect()
+        };
+        Self {
+            surface: Vec::new(),
+            product: Vec::new(),
+            query: columns(Tower::Query),
+            item: columns(Tower::Item),
+            labels: vec![Vec::new(); schema.tasks.len()],
+            actions: vec![Vec::new(); schema.tasks.len()],
+        }
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.surface.len()
+    }
+
+    /// Whether it holds `rows` rows, or so many list entries that their offsets come near to 32 bits.
+    pub(super) fn is_full(&self, rows: usize) -> bool {
+        const ENTRIES: usize = 1 << 30;
+        let long =
+            |column: &Column| matches!(column, Column::Lists { ids, .. } if ids.len() >= ENTRIES);
+        self.rows() >= rows.min(ENTRIES) || self.query.iter().chain(&self.item).any(long)
+    }
+
+    /// Appends the given rows of another chunk.
+    pub(super) fn extend(&mut self, other: &Self, rows: &[u32]) {
+        take_into(&mut self.surface, &other.surface, rows);
+        take_into(&mut self.product, &other.product, rows);
+        for (to, from) in self
+            .columns_mut()
+            .zip(other.query.iter().chain(&other.item))
+        {
+            extend_column(to, from, rows);
+        }
+        for (to, from) in self
+            .targets_mut()
+            .zip(other.labels.iter().chain(&other.actions))
+        {
+            take_into(to, from, rows);
+        }
+    }
+
+    fn columns_mut(&mut self) -> impl Iterator<Item = &mut Column> {
+        self.query.iter_mut().chain(&mut self.item)
+    }
+
+    fn targets_mut(&mut self) -> impl Iterator<Item = &mut Vec<f32>> {
+        self.labels.iter_mut().chain(&mut self.actions)
+    }
+
+    /// The given rows as a batch, in this order, grouped by domain in each tower.
+    pub(super) fn batch(&self, schema: &Schema, rows: &[u32]) -> Batch {
+        let (mut surface, mut product) = (
+            Vec::with_capacity(rows.len()),
+            Vec::with_capacity(rows.len()),
+        );
+        take_into(&mut surface, &self.surface, rows);
+        take_into(&mut product, &self.product, rows);
+        let targets = |from: &[Vec<f32>]| -> Vec<Vec<f32>> {
+            let taken = from.iter().map(|values| {
+                let mut taken = Vec::with_capacity(rows.len());
+                take_into(&mut taken, values, rows);
+                taken
+            });
+            taken.collect()
+        };
+        Batch {
+            rows: rows.len(),
+            query: TowerBatch::group(&surface, schema.surfaces.domains.len(), &self.query, rows),
+            item: TowerBatch::group(&product, schema.products.domains.len(), &self.item, rows),
+            surface,
+            product,
+            labels: targets(&self.labels),
+            actions: targets(&self.actions),
+        }
+    }
+}
+
+impl TowerBatch {
+    /// Groups the rows of a batch by their domain and gathers their values: `rows` are places of
+    /// `columns`, `domain` is theirs.
+    fn group(domain: &[u16], domains: usize, columns: &[Column], rows: &[u32]) -> Self {
+        let mut sizes = vec![0usize; domains];
+        for &domain in domain {
+            if let Some(size) = sizes.get_mut(usize::from(domain)) {
+                *size += 1;
+            }
+        }
+        let mut start = 0;
+        let ranges: Vec<_> = sizes
+            .iter()
+            .map(|size| {
+                let range = start..start + size;
+                start = range.end;
+                range
+            })
+            .collect();
+        let mut next: Vec<usize> = ranges.iter().map(|range| range.start).collect();
+        let (mut order, mut places) = (vec![0; rows.len()], vec![0; rows.len()]);
+        for ((&domain, &row), index) in domain.iter().zip(rows).zip(0..) {
+            let Some(next) = next.get_mut(usize::from(domain)) else {
+                continue;
+            };
+            if let (Some(order), Some(place)) = (order.get_mut(*next), places.get_mut(*next)) {
+                *order = index;
+                *place = row;
+            }
+            *next += 1;
+        }
+        let columns = columns
+            .iter()
+            .map(|from| gather_column(from, &places))
+            .collect();
+        Self {
+            domains: ranges,
+            order,
+            columns,
+        }
+    }
+}
+
+fn empty(kind: Kind) -> Column {
+    match kind {
+        Kind::Embedded { pool: None, .. } => Column::Ids(Vec::new()),
+        Kind::Embedded { pool: Some(_), .. } => Column::Lists {
+            offsets: vec![0],
+            ids: Vec::new(),
+        },
+        Kind::Vector { width } => Column::Vectors {
+            width,
+            values: Vec::new(),
+        },
+        Kind::Number(_) => Column::Numbers(Vec::new()),
+    }
+}
+
+fn gather_column(from: &Column, rows: &[u32]) -> Column {
+    let mut to = match from {
+        Column::Ids(_) => Column::Ids(Vec::with_capacity(rows.len())),
+        Column::Lists { .. } => Column::Lists {
+            offsets: vec![0],
+            ids: Vec::new(),
+        },
+        Column::Vectors { width, .. } => Column::Vectors {
+            width: *width,
+            values: Vec::with_capacity(rows.len() * width),
+        },
+        Column::Numbers(_) => Column::Numbers(Vec::with_capacity(rows.len())),
+    };
+    extend_column(&mut to, from, rows);
+    to
+}
+
+/// Appends rows of a column to one of the same kind.
+fn extend_column(to: &mut Column, from: &Column, rows: &[u32]) {
+    match (to, from) {
+        (Column::Ids(to), Column::Ids(from)) => take_into(to, from, rows),
+        (Column::Numbers(to), Column::Numbers(from)) => take_into(to, from, rows),
+        (Column::Vectors { width, values: to }, Column::Vectors { values: from, .. }) => {
+            for &row in rows {
+                let start = row as usize * *width;
+                to.extend_from_slice(from.get(start..start + *width).unwrap_or_default());
+            }
+        }
+        (
+            Column::Lists {
+                offsets: to_offsets,
+                ids: to,
+            },
+            Column::Lists { offsets, ids: from },
+        ) => {
+            to_offsets.reserve(rows.len());
+            for &row in rows {
+                let row = row as usize;
+                if let (Some(&start), Some(&end)) = (offsets.get(row), offsets.get(row + 1)) {
+                    to.extend_from_slice(
+                        from.get(start as usize..end as usize).unwrap_or_default(),
+                    );
+                }
+                to_offsets.push(to.len() as u32);
+            }
+        }
+        // Both were made for the same feature.
+        _ => {}
+    }
+}
+
+fn take_into<T: Copy>(to: &mut Vec<T>, from: &[T], rows: &[u32]) {
+    to.extend(rows.iter().filter_map(|&row| from.get(row as usize)));
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Every row of the batch stands at one place, in its domain's range, in the batch's order there,
+        /// with the values of its row of the chunk.
+        #[test]
+        fn grouping_moves_rows_and_loses_none(
+            rows in prop::collection::vec((0u16..5, 0u32..40), 0..60),
+            lists in prop::collection::vec(prop::collection::vec(any::<u32>(), 0..5), 40),
+        ) {
+            let (domain, rows): (Vec<u16>, Vec<u32>) = rows.into_iter().unzip();
+            let mut offsets = vec![0];
+            lists.iter().for_each(|list| offsets.push(offsets[offsets.len() - 1] + list.len() as u32));
+            let columns = [
+                Column::Ids((0..40).map(|row| row * 7).collect()),
+                Column::Lists { offsets, ids: lists.concat() },
+                Column::Vectors { width: 2, values: (0..80).map(|value| value as f32).collect() },
+                Column::Numbers((0..40).map(|row| row as f32).collect()),
+            ];
+            let batch = TowerBatch::group(&domain, 5, &columns, &rows);
+            prop_assert_eq!(batch.domains.len(), 5);
+            let mut seen: Vec<u32> = batch.order.clone();
+            seen.sort_unstable();
+            prop_assert_eq!(seen, (0..rows.len() as u32).collect::<Vec<_>>());
+            let mut start = 0;
+            for (index, range) in batch.domains.iter().enumerate() {
+                prop_assert_eq!(range.start, start);
+                start = range.end;
+                let order = &batch.order[range.clone()];
+                prop_assert!(order.is_sorted());
+                prop_assert!(order.iter().all(|row| usize::from(domain[*row as usize]) == index));
+            }
+            prop_assert_eq!(start, rows.len());
+            for (place, row) in batch.order.iter().map(|row| rows[*row as usize] as usize).enumerate() {
+                let [Column::Ids(ids), Column::Lists { offsets, ids: entries }, Column::Vectors { values, .. }, Column::Numbers(numbers)] =
+                    &batch.columns[..] else { panic!("columns of other kinds") };
+                prop_assert_eq!(ids[place] as usize, row * 7);
+                let span = offsets[place] as usize..offsets[place + 1] as usize;
+                prop_assert_eq!(&entries[span], &lists[row][..]);
+                prop_assert_eq!(&values[2 * place..2 * place + 2], &[(2 * row) as f32, (2 * row + 1) as f32][..]);
+                prop_assert_eq!(numbers[place], row as f32);
+            }
+        }
+    }
+}

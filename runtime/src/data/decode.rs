@@ -1,0 +1,248 @@
+//! From record batches to usable rows: which rows are wanted and good, their domains and labels; then
+//! either their features as table rows or the counts of their values.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+
+use crate::data::arrays::{DateForm, Keys, keys};
+use crate::data::candidates::{Candidates, Numbers, column_of};
+use crate::data::chunk::Chunk;
+use crate::data::domains::Domains;
+use crate::data::features::Values;
+use crate::data::report::{Bad, Report};
+use crate::data::source::damaged;
+use crate::data::split::{Parts, Selector, part_of_place};
+use crate::data::vocabulary::{Counts, Vocabularies};
+use crate::error::{Error, Result};
+use crate::schema::{BadRows, Kind, Label, Schema, Tower};
+
+/// Reads record batches of files that were checked against the schema.
+#[derive(Debug)]
+pub(super) struct Decoder {
+    schema: &'static Schema,
+    parts: Parts,
+    selector: Selector,
+    surfaces: Domains,
+    products: Domains,
+}
+
+/// Where a record batch comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub path: &'a Path,
+    /// Index of the file.
+    pub file: usize,
+    /// Row of the file that is the first here.
+    pub first_row: u64,
+}
+
+/// The usable rows of a record batch.
+pub(super) struct Usable {
+    /// Their places in the record batch, ascending.
+    pub rows: Vec<u32>,
+    pub surface: Vec<u16>,
+    pub product: Vec<u16>,
+    pub labels: Vec<Vec<f32>>,
+    pub actions: Vec<Vec<f32>>,
+    pub query: Vec<Values>,
+    pub item: Vec<Values>,
+}
+
+impl Decoder {
+    pub(super) fn new(schema: &'static Schema, parts: Parts) -> Self {
+        Self {
+            schema,
+            parts,
+            selector: Selector::new(&schema.split, parts),
+            surfaces: Domains::new(&schema.surfaces),
+            products: Domains::new(&schema.products),
+        }
+    }
+
+    pub(super) fn report(&self) -> Report {
+        Report::new(
+            self.parts,
+            self.schema.surfaces.column,
+            self.schema.products.column,
+        )
+    }
+
+    /// Finds the usable rows of a record batch and counts the others.
+    ///
+    /// # Errors
+    /// A row that the spec says to stop at.
+    pub(super) fn usable(
+        &self,
+        batch: &RecordBatch,
+        place: Place,
+        report: &mut Report,
+    ) -> Result<Usable> {
+        let odd = |error: ArrowError| damaged(place.path, &error);
+        let mut candidates = self.candidates(batch, place, report)?;
+        let mut columns = Numbers::default();
+        let (mut labels, mut actions) = (Vec::new(), Vec::new());
+        for task in self.schema.tasks {
+            let action = candidates
+                .action(task.action, |row| task.on(row), batch, &mut columns)
+                .map_err(odd)?;
+            labels.push(match task.label {
+                Label::Action => action.clone(),
+                Label::Score(column) => candidates
+                    .score(column, |row| task.on(row), batch, &mut columns)
+                    .map_err(odd)?,
+            });
+            actions.push(action);
+        }
+        let query = candidates
+            .features(self.schema, Tower::Query, batch)
+            .map_err(odd)?;
+        let item = candidates
+            .features(self.schema, Tower::Item, batch)
+            .map_err(odd)?;
+        self.count_faults(&candidates, place, report)?;
+        let usable = candidates.finish(labels, actions, query, item);
+        report.used += usable.rows.len() as u64;
+        Ok(usable)
+    }
+
+    /// The rows of the wanted parts and of declared domains.
+    fn candidates(
+        &self,
+        batch: &RecordBatch,
+        place: Place,
+        report: &mut Report,
+    ) -> Result<Candidates> {
+        let read = |column: &str, dates| -> Result<Keys> {
+            let read = column_of(batch, column).and_then(|array| keys(&array, dates));
+            Ok(read.map_err(|error| damaged(place.path, &error))?.values)
+        };
+        let surface_keys = read(self.surfaces.axis.column, DateForm::Int)?;
+        let product_keys = read(self.products.axis.column, DateForm::Int)?;
+        let split_keys = match &self.selector {
+            Selector::Column { column, dates, .. } => Some(read(column, *dates)?),
+            Selector::Hash => None,
+        };
+        let capacity = batch.num_rows();
+        let mut candidates = Candidates {
+            rows: Vec::with_capacity(capacity),
+            surface: Vec::with_capacity(capacity),
+            product: Vec::with_capacity(capacity),
+            faults: BTreeMap::new(),
+        };
+        for row in 0..capacity {
+            let wanted = match &split_keys {
+                Some(keys) => self.selector.takes(keys, row),
+                None => part_of_place(place.file, place.first_row + row as u64).meets(self.parts),
+            };
+            if !wanted {
+                report.outside += 1;
+                continue;
+            }
+            report.read += 1;
+            let Some(surface) =
+                self.surfaces
+                    .find(&surface_keys, row, place, &mut report.surfaces)?
+            else {
+                continue;
+            };
+            let Some(product) =
+                self.products
+                    .find(&product_keys, row, place, &mut report.products)?
+            else {
+                continue;
+            };
+            candidates.rows.push(row as u32);
+            candidates.surface.push(surface);
+            candidates.product.push(product);
+        }
+        Ok(candidates)
+    }
+
+    fn count_faults(
+        &self,
+        candidates: &Candidates,
+        place: Place,
+        report: &mut Report,
+    ) -> Result<()> {
+        for (&row, (column, cause)) in &candidates.faults {
+            let at = place.row(row, column);
+            match self.schema.bad_rows {
+                BadRows::Stop => {
+                    let fix = "repair the data, or write `rows { bad skip }` in the spec to leave such rows out and \
+                               count them (rows are counted from 0)";
+                    return Err(Error::data(at, cause, fix));
+                }
+                BadRows::Skip => {
+                    let bad = report.bad.entry(column);
+                    bad.or_insert_with(|| Bad {
+                        rows: 0,
+                        first: format!("{at}: {cause}"),
+                    })
+                    .rows += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Place<'_> {
+    /// File, row and column, for messages.
+    pub(super) fn row(&self, row: u32, column: &str) -> String {
+        format!(
+            "{}, row {}, column `{column}`",
+            self.path.display(),
+            self.first_row + u64::from(row)
+        )
+    }
+}
+
+impl Usable {
+    /// Appends the rows to a chunk, their values as table rows.
+    pub(super) fn encode(self, schema: &Schema, vocabularies: &Vocabularies, chunk: &mut Chunk) {
+        let query = schema.query.iter().zip(&self.query).zip(&mut chunk.query);
+        for ((feature, values), column) in query {
+            values.encode(feature, &self.rows, &self.surface, vocabularies, column);
+        }
+        let item = schema.item.iter().zip(&self.item).zip(&mut chunk.item);
+        for ((feature, values), column) in item {
+            values.encode(feature, &self.rows, &self.product, vocabularies, column);
+        }
+        chunk.surface.extend(self.surface);
+        chunk.product.extend(self.product);
+        for (to, from) in chunk
+            .labels
+            .iter_mut()
+            .zip(self.labels)
+            .chain(chunk.actions.iter_mut().zip(self.actions))
+        {
+            to.extend(from);
+        }
+    }
+
+    /// Counts the values of every table with a learned vocabulary; `counts` has one entry a table.
+    pub(super) fn count(&self, schema: &Schema, counts: &mut [Option<Counts>]) {
+        let query = schema
+            .query
+            .iter()
+            .zip(&self.query)
+            .map(|pair| (pair, &self.surface));
+        let item = schema
+            .item
+            .iter()
+            .zip(&self.item)
+            .map(|pair| (pair, &self.product));
+        for ((feature, values), domains) in query.chain(item) {
+            let Kind::Embedded { table, .. } = feature.kind else {
+                continue;
+            };
+            let Some(Some(counts)) = counts.get_mut(table) else {
+                continue;
+            };
+            values.count(feature, &self.rows, domains, counts);
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The first pass over the training rows: vocabularies, label means, rows by cell.
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::data::check;
+use crate::data::decode::{Decoder, Place, Usable};
+use crate::data::report::Report;
+use crate::data::source::{Dataset, Unit};
+use crate::data::split::Parts;
+use crate::data::vocabulary::{Counts, Vocabularies};
+use crate::error::{Error, Result};
+use crate::schema::{Index, Schema};
+
+/// What the first pass finds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Learned {
+    /// How raw values find their rows.
+    pub vocabularies: Vocabularies,
+    /// Counts and means of the rows.
+    pub statistics: Statistics,
+    /// What became of the rows.
+    pub report: Report,
+}
+
+/// Counts and means over the rows that train.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Statistics {
+    /// Rows of each cell, `[surface][product]`.
+    pub cells: Vec<Vec<u64>>,
+    /// Labels of each task.
+    pub tasks: Vec<TaskStatistics>,
+}
+
+/// Labels of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct TaskStatistics {
+    /// Rows with a label.
+    pub rows: u64,
+    /// Sum of their labels.
+    pub sum: f64,
+    /// Rows with a label and one of the parent; all rows with a label if there is no parent.
+    pub joint_rows: u64,
+    /// Sum of their labels.
+    pub joint_sum: f64,
+    /// Sum of the parent's labels on them; their number if there is no parent.
+    pub parent_sum: f64,
+}
+
+/// What one row group adds.
+struct Part {
+    statistics: Statistics,
+    counts: Vec<Option<Counts>>,
+    report: Report,
+}
+
+impl Dataset {
+    /// Reads the rows of `parts` once and learns from them. Memory grows with the number of different
+    /// values of tables that learn a vocabulary, not with the rows.
+    ///
+    /// # Errors
+    /// Damaged files, rows that the spec says to stop at, and parts without a usable row.
+    pub fn learn(&self, parts: Parts) -> Result<Learned> {
+        let schema = self.schema();
+        let decoder = Decoder::new(schema, parts);
+        let columns = check::columns(schema);
+        let (units, outside) = self.units(parts)?;
+        let mut all = Part::new(schema, decoder.report());
+        all.report.outside = outside;
+        // Row groups are read in parallel and added in file order, so that sums and the first error do
+        // not depend on the number of threads.
+        for units in units.chunks(rayon::current_num_threads()) {
+            let parts: Vec<Result<Part>> = units
+                .par_iter()
+                .map(|&unit| learn_unit(self, unit, &columns, &decoder))
+                .collect();
+            for part in parts {
+                all.add(part?);
+            }
+        }
+        require_rows(&all.report)?;
+        let learned =
+            schema
+                .tables
+                .iter()
+                .zip(all.counts)
+                .filter_map(|(table, counts)| match table.index {
+                    Index::Vocabulary { min_count } => {
+                        counts.map(|counts| counts.vocabulary(table, min_count))
+                    }
+                    Index::Hash | Index::Values(_) => None,
+                });
+        let vocabularies = Vocabularies::new(schema, learned.collect())?;
+        Ok(Learned {
+            vocabularies,
+            statistics: all.statistics,
+            report: all.report,
+        })
+    }
+}
+
+/// A pass must use at least one row.
+pub(super) fn require_rows(report: &Report) -> Result<()> {
+    if report.used > 0 {
+        return Ok(());
+    }
+    let cause = if report.read == 0 {
+        format!(
+            "no row is of this part; {} rows are of others",
+            report.outside
+        )
+    } else {
+        format!("no row can be used: {report}")
+    };
+    Err(Error::data(
+        format!("the data to {}", report.parts),
+        cause,
+        "check the split and the domains of the spec against the data",
+    ))
+}
+
+fn learn_unit(
+    dataset: &Dataset,
+    unit: Unit,
+    columns: &[&'static str],
+    decoder: &Decoder,
+) -> Result<Part> {
+    let schema = dataset.schema();
+    let path = dataset.path(unit.file);
+    let mut part = Part::new(schema, decoder.report());
+    let mut place = Place {
+        path,
+        file: unit.file,
+        first_row: unit.first_row,
+    };
+    for batch in dataset.read(unit, columns)? {
+        let batch = batch?;
+        let usable = decoder.usable(&batch, place, &mut part.report)?;
+        usable.count(schema, &mut part.counts);
+        part.statistics.count(schema, &usable);
+        place.first_row += batch.num_rows() as u64;
+    }
+    Ok(part)
+}
+
+impl Part {
+    fn new(schema: &Schema, report: Report) -> Self {
+        let counts = schema.tables.iter().map(|table| match table.index {
+            Index::Vocabulary { .. } => Some(Counts::default()),
+            Index::Hash | Index::Values(_) => None,
+        });
+        Self {
+            statistics: Statistics::new(schema),
+            counts: counts.collect(),
+            report,
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.statistics.add(&other.statistics);
+        self.report.add(other.report);
+        for (to, from) in self.counts.iter_mut().zip(other.counts) {
+            if let (Some(to), Some(from)) = (to, from) {
+                to.add(from);
+            }
+        }
+    }
+}
+
+impl Statistics {
+    fn new(schema: &Schema) -> Self {
+        Self {
+            cells: vec![vec![0; schema.products.domains.len()]; schema.surfaces.domains.len()],
+            tasks: vec![TaskStatistics::default(); schema.tasks.len()],
+        }
+    }
+
+    fn count(&mut self, schema: &Schema, rows: &Usable) {
+        for (&surface, &product) in rows.surface.iter().zip(&rows.product) {
+            let cells = self.cells.get_mut(usize::from(surface));
+            if let Some(cell) = cells.and_then(|cells| cells.get_mut(usize::from(product))) {
+                *cell += 1;
+            }
+        }
+        for ((task, to), labels) in schema.tasks.iter().zip(&mut self.tasks).zip(&rows.labels) {
+            let parent = task.given.and_then(|parent| rows.labels.get(parent));
+            for (row, &label) in labels.iter().enumerate() {
+                if label.is_nan() {
+                    continue;
+                }
+                to.rows += 1;
+                to.sum += f64::from(label);
+                let given = parent.map_or(Some(1.0), |parent| parent.get(row).copied());
+                if let Some(given) = given.filter(|given| !given.is_nan()) {
+                    to.joint_rows += 1;
+                    to.joint_sum += f64::from(label);
+                    to.parent_sum += f64::from(given);
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        let cells = self
+            .cells
+            .iter_mut()
+            .flatten()
+            .zip(other.cells.iter().flatten());
+        cells.for_each(|(to, from)| *to += from);
+        for (to, from) in self.tasks.iter_mut().zip(&other.tasks) {
+            to.rows += from.rows;
+            to.sum += from.sum;
+            to.joint_rows += from.joint_rows;
+            to.joint_sum += from.joint_sum;
+            to.parent_sum += from.parent_sum;
+        }
+    }
+
+    /// Rows of all cells.
+    pub fn rows(&self) -> u64 {
+        self.cells.iter().flatten().sum()
+    }
+}
+
+impl TaskStatistics {
+    /// Mean label; `None` without labels.
+    pub fn mean(&self) -> Option<f64> {
+        (self.rows > 0).then(|| self.sum / self.rows as f64)
+    }
+
+    /// First value of the logit's bias: the log-odds of the mean label, for a child of the mean over the
+    /// parent's mean, on rows where both are known. Odds are kept within a million to one; 0 without labels.
+    pub fn bias(&self) -> f64 {
+        const BOUND: f64 = 1e-6;
+        if self.joint_rows == 0 || self.parent_sum <= 0.0 {
+            return 0.0;
+        }
+        let p = (self.joint_sum / self.parent_sum).clamp(BOUND, 1.0 - BOUND);
+        (p / (1.0 - p)).ln()
+    }
+}

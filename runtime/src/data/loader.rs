@@ -1,0 +1,290 @@
+//! Batches of a pass over the data, read and decoded beside the step that uses them.
+//!
+//! Two threads: one decodes row groups into blocks of rows, the other orders a block's rows and puts
+//! batches together. Everything between them is bounded, so memory holds two blocks and a few batches.
+//! The order depends on the data, the seed and the epoch, never on timing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use crate::data::batch::Batch;
+use crate::data::check;
+use crate::data::chunk::Chunk;
+use crate::data::decode::{Decoder, Place};
+use crate::data::learn::require_rows;
+use crate::data::report::Report;
+use crate::data::source::{Dataset, Unit};
+use crate::data::split::Parts;
+use crate::data::vocabulary::Vocabularies;
+use crate::error::{Error, Result};
+use crate::hash::Random;
+use crate::schema::Schema;
+
+/// Rows of a block that keeps the order of the files.
+const BLOCK_ROWS: usize = 16_384;
+/// Batches that wait for the step.
+const WAITING: usize = 8;
+
+/// What to read, and in which order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scan {
+    /// Parts whose rows are wanted.
+    pub parts: Parts,
+    /// Rows of a batch; the last one may have fewer.
+    pub batch: usize,
+    /// `None` keeps the order of files and rows.
+    pub shuffle: Option<Shuffle>,
+    /// Usable rows, in the order of the pass, to leave out at its start: those that a resumed run has
+    /// seen. What follows is what would have followed them.
+    pub skip: u64,
+}
+
+/// A random order: row groups in a random order, then rows within a buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shuffle {
+    /// Seed of the training.
+    pub seed: u64,
+    /// Each epoch has its own order.
+    pub epoch: u64,
+    /// Rows of the buffer (rounded up to what one read gives).
+    pub buffer: usize,
+}
+
+/// The batches of one pass. After the last, [`Batches::report`] tells what became of the rows.
+#[derive(Debug)]
+pub struct Batches {
+    receiver: Option<Receiver<Result<Step>>>,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+    report: Option<Report>,
+}
+
+#[derive(Debug)]
+enum Step {
+    Batch(Box<Batch>),
+    End(Report),
+}
+
+enum Block {
+    Rows(Box<Chunk>),
+    End(Report),
+}
+
+impl Dataset {
+    /// Reads rows as batches, beside the caller.
+    ///
+    /// # Errors
+    /// A thread that cannot be started. Errors of the data come with the batches; so does an error at
+    /// the end of a pass in which no row could be used.
+    pub fn batches(&self, vocabularies: &Arc<Vocabularies>, scan: Scan) -> Result<Batches> {
+        let stop = Arc::new(AtomicBool::new(false));
+        // Without room in it, the channel holds back the decoder until its block is taken.
+        let (block_sender, block_receiver) = sync_channel(0);
+        let (step_sender, step_receiver) = sync_channel(WAITING);
+        let decoding = Decoding {
+            dataset: self.clone(),
+            vocabularies: Arc::clone(vocabularies),
+            scan,
+            stop: Arc::clone(&stop),
+            sender: block_sender,
+        };
+        let schema = self.schema();
+        let threads = vec![
+            spawn("mtmd-decode", move || decoding.run())?,
+            spawn("mtmd-batch", move || {
+                assemble(schema, scan, &block_receiver, &step_sender)
+            })?,
+        ];
+        Ok(Batches {
+            receiver: Some(step_receiver),
+            stop,
+            threads,
+            report: None,
+        })
+    }
+}
+
+impl Batches {
+    /// What became of the rows, once the pass is over.
+    pub fn report(&self) -> Option<&Report> {
+        self.report.as_ref()
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let step = self.receiver.as_ref()?.recv();
+        let error = match step {
+            Ok(Ok(Step::Batch(batch))) => return Some(Ok(*batch)),
+            Ok(Ok(Step::End(report))) => {
+                self.receiver = None;
+                let usable = require_rows(&report);
+                self.report = Some(report);
+                return usable.err().map(Err);
+            }
+            Ok(Err(error)) => error,
+            Err(_) => Error::run(
+                "the data reader",
+                "its thread ended early",
+                "report this as a bug",
+            ),
+        };
+        self.receiver = None;
+        Some(Err(error))
+    }
+}
+
+impl Drop for Batches {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.receiver = None;
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has been reported by `next`.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
+    thread.map_err(|source| {
+        Error::run(
+            "the data reader",
+            format!("no thread: {source}"),
+            "free some memory, then run again",
+        )
+    })
+}
+
+/// The first thread's work.
+struct Decoding {
+    dataset: Dataset,
+    vocabularies: Arc<Vocabularies>,
+    scan: Scan,
+    stop: Arc<AtomicBool>,
+    sender: SyncSender<Result<Block>>,
+}
+
+impl Decoding {
+    fn run(self) {
+        // A send fails if the batches are not wanted any more.
+        match self.decode() {
+            Ok(Some(report)) => drop(self.sender.send(Ok(Block::End(report)))),
+            Ok(None) => {}
+            Err(error) => drop(self.sender.send(Err(error))),
+        }
+    }
+
+    /// Decodes and sends all blocks; `None` if the batches are not wanted any more.
+    fn decode(&self) -> Result<Option<Report>> {
+        let schema = self.dataset.schema();
+        let columns = check::columns(schema);
+        let decoder = Decoder::new(schema, self.scan.parts);
+        let mut report = decoder.report();
+        let (units, outside) = self.dataset.units(self.scan.parts)?;
+        report.outside = outside;
+        let size = self
+            .scan
+            .shuffle
+            .map_or(BLOCK_ROWS, |shuffle| shuffle.buffer.max(1));
+        let mut block = Chunk::new(schema);
+        for unit in self.order(units) {
+            let path = self.dataset.path(unit.file);
+            let mut place = Place {
+                path,
+                file: unit.file,
+                first_row: unit.first_row,
+            };
+            for batch in self.dataset.read(unit, &columns)? {
+                let batch = batch?;
+                let usable = decoder.usable(&batch, place, &mut report)?;
+                usable.encode(schema, &self.vocabularies, &mut block);
+                place.first_row += batch.num_rows() as u64;
+                if self.stop.load(Ordering::Relaxed) {
+                    return Ok(None);
+                }
+                if block.is_full(size) && !self.send(&mut block) {
+                    return Ok(None);
+                }
+            }
+        }
+        let sent = block.rows() == 0 || self.send(&mut block);
+        Ok(sent.then_some(report))
+    }
+
+    fn send(&self, block: &mut Chunk) -> bool {
+        let full = std::mem::replace(block, Chunk::new(self.dataset.schema()));
+        self.sender.send(Ok(Block::Rows(Box::new(full)))).is_ok()
+    }
+
+    fn order(&self, mut units: Vec<Unit>) -> Vec<Unit> {
+        if let Some(Shuffle { seed, epoch, .. }) = self.scan.shuffle {
+            Random::new(seed, &[epoch, 0]).shuffle(&mut units);
+        }
+        units
+    }
+}
+
+/// The second thread's work: orders the rows of every block and cuts them into batches. Rows that do
+/// not fill a batch go in front of the next block.
+fn assemble(
+    schema: &Schema,
+    scan: Scan,
+    blocks: &Receiver<Result<Block>>,
+    sender: &SyncSender<Result<Step>>,
+) {
+    let size = scan.batch.max(1);
+    let mut skip = usize::try_from(scan.skip).unwrap_or(usize::MAX);
+    let mut rest = Chunk::new(schema);
+    for index in 1.. {
+        let (block, report) = match blocks.recv() {
+            Ok(Ok(Block::Rows(block))) => (*block, None),
+            Ok(Ok(Block::End(report))) => (Chunk::new(schema), Some(report)),
+            Ok(Err(error)) => return drop(sender.send(Err(error))),
+            // The decoder has stopped because the batches are not wanted any more.
+            Err(_) => return,
+        };
+        let mut order: Vec<u32> = (0..block.rows() as u32).collect();
+        if let Some(Shuffle { seed, epoch, .. }) = scan.shuffle {
+            Random::new(seed, &[epoch, index]).shuffle(&mut order);
+        }
+        let skipped = skip.min(order.len());
+        skip -= skipped;
+        order.drain(..skipped);
+        let (block, order) = join(
+            std::mem::replace(&mut rest, Chunk::new(schema)),
+            block,
+            order,
+        );
+        let mut batches = order.chunks(size);
+        for rows in &mut batches {
+            if rows.len() < size && report.is_none() {
+                rest.extend(&block, rows);
+            } else if sender
+                .send(Ok(Step::Batch(Box::new(block.batch(schema, rows)))))
+                .is_err()
+            {
+                return;
+            }
+        }
+        if let Some(report) = report {
+            return drop(sender.send(Ok(Step::End(report))));
+        }
+    }
+}
+
+/// Puts all rows of `rest` before those of `block` in its order.
+fn join(rest: Chunk, mut block: Chunk, order: Vec<u32>) -> (Chunk, Vec<u32>) {
+    if rest.rows() == 0 {
+        return (block, order);
+    }
+    let all: Vec<u32> = (0..rest.rows() as u32).collect();
+    let first = block.rows() as u32;
+    block.extend(&rest, &all);
+    let order = all.iter().map(|row| first + row).chain(order).collect();
+    (block, order)
+}

@@ -1,0 +1,400 @@
+//! Rows of made-up data, column by column.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, FixedSizeListBuilder, Float32Builder, Float64Builder, Int8Builder, Int64Builder,
+    ListBuilder, RecordBatch, StringBuilder,
+};
+use arrow::error::ArrowError;
+
+use crate::data::synth::plan::{Content, Input, InputKind, Plan, Universe, Values};
+use crate::data::synth::signal::{self, Outcome, Signal, TowerSum};
+use crate::hash::Random;
+use crate::schema::{Axis, Label, Others, Schema, Tower, Transform, Value};
+
+/// Share of rows of no declared domain, where the spec skips them.
+const UNDECLARED: f64 = 0.01;
+/// Share of missing inputs.
+const MISSING: f64 = 0.03;
+/// Share of rows without a label, for tasks with a score and no action: a rater's grade.
+const UNRATED: f64 = 0.3;
+/// Most entries of a list.
+const ENTRIES: f64 = 20.0;
+
+/// Columns that grow row by row.
+pub(super) struct Columns {
+    builders: Vec<(&'static str, Builder)>,
+}
+
+enum Builder {
+    Int(Int64Builder),
+    Text(StringBuilder),
+    Ints(ListBuilder<Int64Builder>),
+    Texts(ListBuilder<StringBuilder>),
+    Vector(usize, FixedSizeListBuilder<Float32Builder>),
+    Number(Float64Builder),
+    Action(Int8Builder),
+    Score(Float32Builder),
+}
+
+/// A drawn value and its number in the universe, from 0.
+struct Draw {
+    number: usize,
+    value: Drawn,
+}
+
+enum Drawn {
+    Int(i64),
+    Text(String),
+}
+
+impl Columns {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let builders = plan
+            .columns
+            .iter()
+            .map(|(name, content)| (*name, Builder::new(plan.schema, content)));
+        Self {
+            builders: builders.collect(),
+        }
+    }
+
+    /// Adds a row; `position` is its place in the data, from 0 to 1.
+    pub(super) fn push(
+        &mut self,
+        plan: &Plan,
+        signal: &Signal,
+        position: f64,
+        random: &mut Random,
+    ) {
+        let schema = plan.schema;
+        let cell = (
+            domain(&schema.surfaces, random),
+            domain(&schema.products, random),
+        );
+        let mut sums = <(TowerSum, TowerSum)>::default();
+        for ((_, builder), content) in self.builders.iter_mut().zip(plan.columns.values()) {
+            match content {
+                Content::Input(input) => builder.push_input(input, cell, signal, &mut sums, random),
+                Content::Domain(Tower::Query) => {
+                    builder.push_domain(&schema.surfaces, cell.0, random)
+                }
+                Content::Domain(Tower::Item) => {
+                    builder.push_domain(&schema.products, cell.1, random)
+                }
+                Content::Split(ranges) => builder.push_value(Some(split(ranges, position, random))),
+                Content::Action(_) | Content::Score(_) => {}
+            }
+        }
+        let outcomes = signal.outcomes(schema, cell, &sums.0, &sums.1, random);
+        for ((_, builder), content) in self.builders.iter_mut().zip(plan.columns.values()) {
+            builder.push_outcome(schema, content, &outcomes, random);
+        }
+    }
+
+    pub(super) fn finish(self) -> Result<RecordBatch, ArrowError> {
+        RecordBatch::try_from_iter_with_nullable(
+            self.builders
+                .into_iter()
+                .map(|(name, builder)| (name, builder.finish(), true)),
+        )
+    }
+}
+
+impl Builder {
+    fn new(schema: &Schema, content: &Content) -> Self {
+        let key = |text: bool| {
+            if text {
+                Self::Text(StringBuilder::new())
+            } else {
+                Self::Int(Int64Builder::new())
+            }
+        };
+        let is_text = |value: Option<&Value>| matches!(value, Some(Value::Text(_)));
+        match content {
+            Content::Domain(tower) => key(is_text(
+                schema
+                    .axis(*tower)
+                    .domains
+                    .iter()
+                    .flat_map(|d| d.values)
+                    .next(),
+            )),
+            Content::Split(ranges) => key(is_text(ranges.first().map(|(_, from, _)| from))),
+            Content::Action(_) => Self::Action(Int8Builder::new()),
+            Content::Score(_) => Self::Score(Float32Builder::new()),
+            Content::Input(input) => match input.kind {
+                InputKind::Value(universe) => key(universe.is_text()),
+                InputKind::List(universe) if universe.is_text() => {
+                    Self::Texts(ListBuilder::new(StringBuilder::new()))
+                }
+                InputKind::List(_) => Self::Ints(ListBuilder::new(Int64Builder::new())),
+                InputKind::Vector { width } => {
+                    let entries = i32::try_from(width).unwrap_or(i32::MAX);
+                    Self::Vector(
+                        width,
+                        FixedSizeListBuilder::new(Float32Builder::new(), entries),
+                    )
+                }
+                InputKind::Number(_) => Self::Number(Float64Builder::new()),
+            },
+        }
+    }
+
+    fn push_input(
+        &mut self,
+        input: &Input,
+        cell: (usize, usize),
+        signal: &Signal,
+        sums: &mut (TowerSum, TowerSum),
+        random: &mut Random,
+    ) {
+        let readers = input.users.iter().filter(|(tower, feature)| {
+            let domain = match tower {
+                Tower::Query => cell.0,
+                Tower::Item => cell.1,
+            };
+            feature.domains.contains(&domain)
+        });
+        let readers: Vec<Tower> = readers.map(|(tower, _)| *tower).collect();
+        let missing = random.uniform() < MISSING || readers.is_empty();
+        match input.kind {
+            InputKind::Value(universe) => {
+                let draw = (!missing).then(|| universe.draw(random));
+                let entries: Vec<_> = draw
+                    .iter()
+                    .map(|draw| signal.value(universe.table, draw.number))
+                    .collect();
+                readers
+                    .iter()
+                    .for_each(|tower| signal::of(sums, *tower).add(&entries));
+                self.push_value(draw.map(|draw| draw.value));
+            }
+            InputKind::List(universe) => {
+                let length = (ENTRIES * random.uniform().powi(2)) as usize;
+                let draws: Option<Vec<Draw>> =
+                    (!missing).then(|| (0..length).map(|_| universe.draw(random)).collect());
+                let numbers = draws.iter().flatten().map(|draw| draw.number);
+                let entries: Vec<_> = numbers
+                    .map(|number| signal.value(universe.table, number))
+                    .collect();
+                readers
+                    .iter()
+                    .for_each(|tower| signal::of(sums, *tower).add(&entries));
+                self.push_list(draws);
+            }
+            InputKind::Vector { width } => {
+                let vector: Vec<f64> = (0..width).map(|_| random.normals().0).collect();
+                if !missing {
+                    let mean = vector.iter().sum::<f64>() / (width.max(1) as f64).sqrt();
+                    readers
+                        .iter()
+                        .for_each(|tower| signal::of(sums, *tower).add_number(mean));
+                }
+                self.push_vector((!missing).then_some(vector));
+            }
+            InputKind::Number(transform) => {
+                let (normal, _) = random.normals();
+                if !missing {
+                    readers
+                        .iter()
+                        .for_each(|tower| signal::of(sums, *tower).add_number(normal.tanh()));
+                }
+                self.push_number((!missing).then(|| number(transform, normal)));
+            }
+        }
+    }
+
+    fn push_domain(&mut self, axis: &Axis, domain: usize, random: &mut Random) {
+        let values: &[Value] = axis.domains.get(domain).map_or(&[], |domain| domain.values);
+        let value = values.get(random.below(values.len())).copied();
+        let other = random.uniform() < UNDECLARED && axis.others == Others::Skip;
+        self.push_value(match value {
+            Some(Value::Int(_)) if other => Some(Drawn::Int(undeclared(axis))),
+            Some(Value::Text(_)) if other => {
+                Some(Drawn::Text(format!("undeclared {}", undeclared(axis))))
+            }
+            Some(value) => Some(value.into()),
+            None => None,
+        });
+    }
+
+    fn push_outcome(
+        &mut self,
+        schema: &Schema,
+        content: &Content,
+        outcomes: &[Outcome],
+        random: &mut Random,
+    ) {
+        match (self, content) {
+            (Self::Action(to), Content::Action(tasks)) => {
+                let mut outcomes = tasks.iter().filter_map(|task| outcomes.get(*task));
+                to.append_value(i8::from(outcomes.any(|outcome| outcome.action)));
+            }
+            (Self::Score(to), Content::Score(task)) => {
+                let rated = schema.tasks.get(*task).is_some_and(|task| {
+                    task.action.is_empty() && matches!(task.label, Label::Score(_))
+                });
+                let unrated = rated && random.uniform() < UNRATED;
+                let score = outcomes.get(*task).and_then(|outcome| outcome.score);
+                to.append_option(score.filter(|_| !unrated).map(|score| score as f32));
+            }
+            // Inputs and keys were pushed before.
+            _ => {}
+        }
+    }
+
+    fn push_value(&mut self, value: Option<Drawn>) {
+        match (self, value) {
+            (Self::Int(to), Some(Drawn::Int(value))) => to.append_value(value),
+            (Self::Text(to), Some(Drawn::Text(value))) => to.append_value(value),
+            (Self::Int(to), _) => to.append_null(),
+            (Self::Text(to), _) => to.append_null(),
+            // The builder was made for the same content.
+            _ => {}
+        }
+    }
+
+    fn push_list(&mut self, draws: Option<Vec<Draw>>) {
+        let present = draws.is_some();
+        let values = draws.into_iter().flatten().map(|draw| draw.value);
+        match self {
+            Self::Ints(to) => {
+                values.for_each(|value| {
+                    if let Drawn::Int(value) = value {
+                        to.values().append_value(value);
+                    }
+                });
+                to.append(present);
+            }
+            Self::Texts(to) => {
+                values.for_each(|value| {
+                    if let Drawn::Text(value) = value {
+                        to.values().append_value(value);
+                    }
+                });
+                to.append(present);
+            }
+            // The builder was made for the same content.
+            _ => {}
+        }
+    }
+
+    fn push_vector(&mut self, vector: Option<Vec<f64>>) {
+        if let Self::Vector(width, to) = self {
+            match &vector {
+                Some(vector) => vector
+                    .iter()
+                    .for_each(|x| to.values().append_value(*x as f32)),
+                None => (0..*width).for_each(|_| to.values().append_null()),
+            }
+            to.append(vector.is_some());
+        }
+    }
+
+    fn push_number(&mut self, number: Option<f64>) {
+        if let Self::Number(to) = self {
+            to.append_option(number);
+        }
+    }
+
+    fn finish(self) -> ArrayRef {
+        match self {
+            Self::Int(mut builder) => Arc::new(builder.finish()),
+            Self::Text(mut builder) => Arc::new(builder.finish()),
+            Self::Ints(mut builder) => Arc::new(builder.finish()),
+            Self::Texts(mut builder) => Arc::new(builder.finish()),
+            Self::Vector(_, mut builder) => Arc::new(builder.finish()),
+            Self::Number(mut builder) => Arc::new(builder.finish()),
+            Self::Action(mut builder) => Arc::new(builder.finish()),
+            Self::Score(mut builder) => Arc::new(builder.finish()),
+        }
+    }
+}
+
+impl From<Value> for Drawn {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Int(value) => Self::Int(value),
+            Value::Text(value) => Self::Text(value.to_owned()),
+        }
+    }
+}
+
+impl Universe {
+    fn is_text(self) -> bool {
+        match self.values {
+            Values::Declared(values) => matches!(values.first(), Some(Value::Text(_))),
+            Values::Ints(_) => false,
+            Values::Texts(_) => true,
+        }
+    }
+
+    /// Draws by Zipf's law: the value of rank k comes with a weight near 1 / k.
+    fn draw(self, random: &mut Random) -> Draw {
+        let size = match self.values {
+            Values::Declared(values) => values.len(),
+            Values::Ints(size) | Values::Texts(size) => size,
+        };
+        let rank = ((size as f64 + 1.0).ln() * random.uniform()).exp() as usize;
+        let number = rank.saturating_sub(1).min(size.saturating_sub(1));
+        let value = match self.values {
+            Values::Declared(values) => values
+                .get(number)
+                .map_or(Drawn::Int(0), |value| (*value).into()),
+            Values::Ints(_) => Drawn::Int(number as i64 + 1),
+            Values::Texts(_) => Drawn::Text(format!("v{}", number + 1)),
+        };
+        Draw { number, value }
+    }
+}
+
+/// Domains come in falling shares, so that some have few rows.
+fn domain(axis: &Axis, random: &mut Random) -> usize {
+    let count = axis.domains.len();
+    let domain = (count as f64 * random.uniform().powf(1.5)) as usize;
+    domain.min(count.saturating_sub(1))
+}
+
+/// A whole number that no domain of an axis names.
+fn undeclared(axis: &Axis) -> i64 {
+    let values = axis.domains.iter().flat_map(|domain| domain.values);
+    let largest = values.map(|value| match value {
+        Value::Int(value) => *value,
+        Value::Text(_) => 0,
+    });
+    largest.max().unwrap_or(0).wrapping_add(1)
+}
+
+/// A value of the range that the position falls in: numbers rise through their range with the position,
+/// strings are one of its ends.
+fn split(ranges: &[(f64, Value, Value)], position: f64, random: &mut Random) -> Drawn {
+    let mut start = 0.0;
+    let mut last = Drawn::Int(0);
+    for (end, from, to) in ranges {
+        let within = ((position - start) / (end - start)).clamp(0.0, 1.0);
+        start = *end;
+        last = match (*from, *to) {
+            (Value::Int(from), Value::Int(to)) => {
+                let values = to.saturating_sub(from).saturating_add(1);
+                Drawn::Int(from.saturating_add((values as f64 * within) as i64).min(to))
+            }
+            (from, to) => if random.below(2) == 0 { from } else { to }.into(),
+        };
+        if position < *end {
+            break;
+        }
+    }
+    last
+}
+
+/// A raw number for a standard normal: spread over its bounds if it has some, else with a long tail if its
+/// logarithm is taken.
+fn number(transform: Transform, normal: f64) -> f64 {
+    match transform.clip {
+        Some((low, high)) => low + (high - low) / (1.0 + (-normal).exp()),
+        None if transform.log => (2.0 + normal).exp(),
+        None => normal,
+    }
+}

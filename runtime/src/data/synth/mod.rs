@@ -1,0 +1,111 @@
+//! Made-up data for a schema, with something in it to learn.
+//!
+//! The files hold every column that the schema needs: raw values of the declared domains (and a few
+//! others where the spec skips them), ids with a long tail, lists of varied length, missing values.
+//! Labels come from a hidden model (see [`signal`]): effects of domains, values and numbers, and a
+//! low-rank interaction of the towers. Scores are the true probability with slight noise, actions are
+//! drawn from it. Same schema, rows and seed: same files.
+
+mod columns;
+mod plan;
+mod signal;
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+
+use crate::data::synth::columns::Columns;
+use crate::data::synth::plan::Plan;
+use crate::data::synth::signal::Signal;
+use crate::error::{Error, Result};
+use crate::hash::Random;
+use crate::schema::Schema;
+
+/// Rows of a file.
+const SHARD_ROWS: u64 = 50_000;
+
+/// Writes `rows` rows as Parquet files into `folder`, which is made if need be. Where a column splits
+/// the data, the first eight tenths of the rows train, the next one validates, the last one tests.
+///
+/// # Errors
+/// A folder that holds Parquet files already, and what the disk refuses. No file is left half-written
+/// under its name.
+pub fn synth(schema: &'static Schema, rows: u64, seed: u64, folder: &Path) -> Result<Vec<PathBuf>> {
+    prepare(folder)?;
+    let plan = Plan::new(schema, rows);
+    let signal = Signal::new(schema, seed);
+    let mut files = Vec::new();
+    for (shard, first) in (0..rows).step_by(SHARD_ROWS as usize).enumerate() {
+        let mut columns = Columns::new(&plan);
+        let mut random = Random::new(seed, &[shard as u64]);
+        for row in first..rows.min(first + SHARD_ROWS) {
+            columns.push(&plan, &signal, row as f64 / rows as f64, &mut random);
+        }
+        let batch = columns.finish().map_err(|error| {
+            Error::run(
+                "the made-up rows",
+                error.to_string(),
+                "report this as a bug",
+            )
+        })?;
+        let path = folder.join(format!("part-{shard:05}.parquet"));
+        write(&batch, &path).map_err(|source| Error::file(&path, "write it", source))?;
+        files.push(path);
+    }
+    Ok(files)
+}
+
+fn prepare(folder: &Path) -> Result<()> {
+    let refused = |source| Error::file(folder, "write into the folder", source);
+    fs::create_dir_all(folder).map_err(refused)?;
+    for entry in fs::read_dir(folder).map_err(refused)? {
+        let path = entry.map_err(refused)?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "parquet")
+        {
+            return Err(Error::usage(
+                folder.display().to_string(),
+                "the folder holds Parquet files already",
+                "give a new folder, or remove the files",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Writes under another name first, so that the file is whole or not there.
+fn write(batch: &RecordBatch, path: &Path) -> io::Result<()> {
+    let unfinished = path.with_extension("tmp");
+    let written = write_to(batch, &unfinished).and_then(|()| fs::rename(&unfinished, path));
+    if written.is_err() {
+        // The first error is the one to tell; a file that was never made cannot be removed.
+        let _ = fs::remove_file(&unfinished);
+    }
+    written
+}
+
+fn write_to(batch: &RecordBatch, path: &Path) -> io::Result<()> {
+    let failed = |error: ParquetError| match error {
+        ParquetError::External(source) => match source.downcast::<io::Error>() {
+            Ok(source) => *source,
+            Err(other) => io::Error::other(other),
+        },
+        other => io::Error::other(other),
+    };
+    let compression = Compression::ZSTD(ZstdLevel::default());
+    let properties = WriterProperties::builder()
+        .set_compression(compression)
+        .build();
+    let mut writer = ArrowWriter::try_new(File::create(path)?, batch.schema(), Some(properties))
+        .map_err(failed)?;
+    writer.write(batch).map_err(failed)?;
+    let file = writer.into_inner().map_err(failed)?;
+    file.sync_all()
+}

@@ -1,0 +1,308 @@
+//! From raw values to table rows: hashes, inline vocabularies and learned ones.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::hash::{BuildMix, hash_int, hash_text, row};
+use crate::schema::{Index, Schema, Table, Value};
+
+/// How every table of a schema finds the row of a raw value: by [`Index`], with what was learned.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Vocabularies {
+    encoders: Vec<Encoder>,
+}
+
+/// The values of a learned vocabulary, in the order of their rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vocabulary {
+    /// Table.
+    pub table: String,
+    /// The value of row `i + 1` at place `i`.
+    pub values: Vec<Raw>,
+    /// Values that were seen often enough and found no room.
+    pub unfit: u64,
+    /// Values that were seen too seldom.
+    pub rare: u64,
+}
+
+/// A raw value: whole numbers before strings, ascending.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Raw {
+    /// A whole number.
+    Int(i64),
+    /// A string.
+    Text(Box<str>),
+}
+
+/// How one table finds the row of a value.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Encoder {
+    /// By hash.
+    Hash {
+        /// Rows of the table.
+        rows: usize,
+    },
+    /// By look-up in the values of the spec.
+    Inline(Lookup),
+    /// By look-up in what training saw.
+    Learned {
+        /// Row of each value.
+        lookup: Lookup,
+        /// The values, as they are stored.
+        vocabulary: Vocabulary,
+    },
+}
+
+/// Rows of known values.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Lookup {
+    ints: HashMap<i64, u32, BuildMix>,
+    texts: HashMap<Box<str>, u32, BuildMix>,
+}
+
+/// How often the values of one table were seen.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    ints: HashMap<i64, u64, BuildMix>,
+    texts: HashMap<Box<str>, u64, BuildMix>,
+}
+
+impl Vocabularies {
+    /// The encoders of a schema whose vocabularies were learned (`Dataset::learn`) or loaded.
+    ///
+    /// # Errors
+    /// A vocabulary that is missing, is of no table, or holds more than its table.
+    pub fn new(schema: &Schema, learned: Vec<Vocabulary>) -> Result<Self> {
+        let mut learned: HashMap<String, Vocabulary> = learned
+            .into_iter()
+            .map(|vocabulary| (vocabulary.table.clone(), vocabulary))
+            .collect();
+        let encoders = schema
+            .tables
+            .iter()
+            .map(|table| Encoder::new(table, learned.remove(table.name)));
+        let encoders = encoders.collect::<Result<_>>()?;
+        if let Some(table) = learned.into_keys().min() {
+            return Err(mismatch(
+                &table,
+                "the model has no table of this name with a learned vocabulary",
+            ));
+        }
+        Ok(Self { encoders })
+    }
+
+    /// The learned vocabularies, in the order of the schema's tables.
+    pub fn learned(&self) -> impl Iterator<Item = &Vocabulary> {
+        self.encoders.iter().filter_map(|encoder| match encoder {
+            Encoder::Learned { vocabulary, .. } => Some(vocabulary),
+            Encoder::Hash { .. } | Encoder::Inline(_) => None,
+        })
+    }
+
+    /// The learned vocabularies as JSON, for the checkpoint: the same bytes for the same values.
+    ///
+    /// # Errors
+    /// None in practice: every value has a form in JSON.
+    pub fn to_json(&self) -> Result<String> {
+        let learned: Vec<&Vocabulary> = self.learned().collect();
+        serde_json::to_string(&learned).map_err(|error| {
+            Error::run(
+                "the vocabularies",
+                error.to_string(),
+                "report this as a bug",
+            )
+        })
+    }
+
+    /// Reads what [`Self::to_json`] wrote.
+    ///
+    /// # Errors
+    /// Text that is not of this form, and vocabularies of another schema.
+    pub fn from_json(schema: &Schema, text: &str) -> Result<Self> {
+        let learned = serde_json::from_str(text).map_err(|error| mismatch("", error))?;
+        Self::new(schema, learned)
+    }
+
+    /// The row of a value in a table; 0 if the value is unseen.
+    pub fn row(&self, table: usize, value: Value) -> u32 {
+        self.encoders.get(table).map_or(0, |encoder| match value {
+            Value::Int(value) => encoder.int(value),
+            Value::Text(value) => encoder.text(value),
+        })
+    }
+
+    pub(super) fn encoder(&self, table: usize) -> Option<&Encoder> {
+        self.encoders.get(table)
+    }
+}
+
+impl Encoder {
+    fn new(table: &Table, learned: Option<Vocabulary>) -> Result<Self> {
+        match (table.index, learned) {
+            (Index::Hash, None) => Ok(Self::Hash { rows: table.rows }),
+            (Index::Values(values), None) => Ok(Self::Inline(Lookup::new(values.iter().map(
+                |value| match *value {
+                    Value::Int(value) => Cow::Owned(Raw::Int(value)),
+                    Value::Text(value) => Cow::Owned(Raw::Text(value.into())),
+                },
+            )))),
+            (Index::Vocabulary { .. }, Some(vocabulary)) => {
+                let (found, room) = (vocabulary.values.len(), table.rows.saturating_sub(1));
+                if found > room {
+                    return Err(mismatch(
+                        table.name,
+                        format!("{found} values for a table with room for {room}"),
+                    ));
+                }
+                let lookup = Lookup::new(vocabulary.values.iter().map(Cow::Borrowed));
+                if lookup.ints.len() + lookup.texts.len() != found {
+                    return Err(mismatch(table.name, "a value stands in it twice"));
+                }
+                Ok(Self::Learned { lookup, vocabulary })
+            }
+            (Index::Vocabulary { .. }, None) => Err(mismatch(table.name, "it is missing")),
+            (Index::Hash | Index::Values(_), Some(_)) => {
+                Err(mismatch(table.name, "the model's table learns none"))
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn int(&self, value: i64) -> u32 {
+        match self {
+            Self::Hash { rows } => row(hash_int(value), *rows),
+            Self::Inline(lookup) | Self::Learned { lookup, .. } => {
+                lookup.ints.get(&value).copied().unwrap_or(0)
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn text(&self, value: &str) -> u32 {
+        match self {
+            Self::Hash { rows } => row(hash_text(value), *rows),
+            Self::Inline(lookup) | Self::Learned { lookup, .. } => {
+                lookup.texts.get(value).copied().unwrap_or(0)
+            }
+        }
+    }
+}
+
+impl Lookup {
+    fn new<'a>(values: impl Iterator<Item = Cow<'a, Raw>>) -> Self {
+        let mut lookup = Self::default();
+        for (value, row) in values.zip(1..) {
+            match value.as_ref() {
+                Raw::Int(value) => lookup.ints.insert(*value, row),
+                Raw::Text(value) => lookup.texts.insert(value.clone(), row),
+            };
+        }
+        lookup
+    }
+}
+
+impl Counts {
+    #[inline]
+    pub(super) fn int(&mut self, value: i64) {
+        *self.ints.entry(value).or_default() += 1;
+    }
+
+    #[inline]
+    pub(super) fn text(&mut self, value: &str) {
+        match self.texts.get_mut(value) {
+            Some(count) => *count += 1,
+            None => {
+                self.texts.insert(value.into(), 1);
+            }
+        }
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        for (value, count) in other.ints {
+            *self.ints.entry(value).or_default() += count;
+        }
+        for (value, count) in other.texts {
+            *self.texts.entry(value).or_default() += count;
+        }
+    }
+
+    /// The values seen at least `min_count` times, the most frequent first, ties by value, as many as
+    /// the table has room for.
+    pub(super) fn vocabulary(self, table: &Table, min_count: u32) -> Vocabulary {
+        let ints = self
+            .ints
+            .into_iter()
+            .map(|(value, count)| (count, Raw::Int(value)));
+        let texts = self
+            .texts
+            .into_iter()
+            .map(|(value, count)| (count, Raw::Text(value)));
+        let mut seen: Vec<(u64, Raw)> = ints.chain(texts).collect();
+        let all = seen.len();
+        seen.retain(|(count, _)| *count >= u64::from(min_count));
+        let rare = all - seen.len();
+        seen.sort_unstable_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.cmp(y)));
+        let room = table.rows.saturating_sub(1);
+        let unfit = seen.len().saturating_sub(room);
+        let values = seen
+            .into_iter()
+            .take(room)
+            .map(|(_, value)| value)
+            .collect();
+        Vocabulary {
+            table: table.name.to_owned(),
+            values,
+            unfit: unfit as u64,
+            rare: rare as u64,
+        }
+    }
+}
+
+fn mismatch(table: &str, cause: impl ToString) -> Error {
+    let place = if table.is_empty() {
+        "the vocabularies".to_owned()
+    } else {
+        format!("the vocabulary of table `{table}`")
+    };
+    Error::weights(
+        place,
+        cause.to_string(),
+        "use the checkpoint of this spec, or train again",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(rows: usize) -> Table {
+        Table {
+            name: "t",
+            rows,
+            dim: 1,
+            index: Index::Vocabulary { min_count: 2 },
+        }
+    }
+
+    #[test]
+    fn most_frequent_first_ties_by_value() {
+        let mut counts = Counts::default();
+        for (value, times) in [(7, 3), (5, 3), (9, 5), (1, 1)] {
+            (0..times).for_each(|_| counts.int(value));
+        }
+        for (value, times) in [("b", 3), ("a", 3), ("c", 1)] {
+            (0..times).for_each(|_| counts.text(value));
+        }
+        let vocabulary = counts.vocabulary(&table(5), 2);
+        let text = |text: &str| Raw::Text(text.into());
+        assert_eq!(
+            vocabulary.values,
+            [Raw::Int(9), Raw::Int(5), Raw::Int(7), text("a")]
+        );
+        assert_eq!((vocabulary.unfit, vocabulary.rare), (1, 2));
+    }
+}

@@ -1,0 +1,215 @@
+//! Collecting predictions by cell, and the report over all of them.
+
+use serde::Serialize;
+
+use super::metrics::{Accumulator, Metrics};
+use crate::data::batch::Batch;
+use crate::schema::{Axis, Label, Schema, Task};
+
+/// Predictions of one task for the rows of a batch whose cell exists. The three are of one length.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TaskPredictions {
+    /// Rows of the batch, ascending.
+    pub rows: Vec<u32>,
+    /// ln P.
+    pub lp: Vec<f32>,
+    /// ln(1 - P).
+    pub lq: Vec<f32>,
+}
+
+/// Collects predictions, batch by batch. Memory grows by twelve bytes for each row and task, which
+/// AUC and ranking need; all else is sums.
+pub struct Evaluator {
+    schema: &'static Schema,
+    rows: u64,
+    tasks: Vec<TaskCells>,
+}
+
+struct TaskCells {
+    cells: Vec<Cell>,
+}
+
+struct Cell {
+    surface: usize,
+    product: usize,
+    group: Accumulator,
+}
+
+/// Every figure of an evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Name of the model.
+    pub model: String,
+    /// Hash of the spec.
+    pub spec_hash: String,
+    /// Part of the data: `train`, `validate`, `test`, `all`.
+    pub part: String,
+    /// Rows that were scored.
+    pub rows: u64,
+    /// Weighted sum of the tasks' mean KL, the training loss on these rows.
+    pub loss: f64,
+    /// The tasks, in the schema's order.
+    pub tasks: Vec<TaskReport>,
+}
+
+/// Figures of one task.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TaskReport {
+    /// Name of the task.
+    pub task: String,
+    /// What the task is trained on: a column of scores, or the conjunction of its action columns.
+    pub label: String,
+    /// The action's columns, joined by ` & `; `None` if the task declares none.
+    pub action: Option<String>,
+    /// Over all cells.
+    pub all: Metrics,
+    /// LogMAE of the top five of twenty equal buckets by label, highest first; empty for a task
+    /// that is trained on an action.
+    pub log_mae_by_rank: Vec<Option<f64>>,
+    /// Cell by cell: surfaces in the schema's order, products within.
+    pub cells: Vec<CellReport>,
+}
+
+/// Figures of one task on one cell.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CellReport {
+    /// Name of the surface.
+    pub surface: String,
+    /// Name of the product.
+    pub product: String,
+    /// The figures.
+    #[serde(flatten)]
+    pub metrics: Metrics,
+}
+
+impl Evaluator {
+    /// An evaluator without rows.
+    pub fn new(schema: &'static Schema) -> Self {
+        let tasks = schema
+            .tasks
+            .iter()
+            .map(|task| TaskCells {
+                cells: task
+                    .surfaces
+                    .iter()
+                    .flat_map(|&surface| {
+                        task.products.iter().map(move |&product| (surface, product))
+                    })
+                    .map(|(surface, product)| Cell {
+                        surface,
+                        product,
+                        group: Accumulator::default(),
+                    })
+                    .collect(),
+            })
+            .collect();
+        Self {
+            schema,
+            rows: 0,
+            tasks,
+        }
+    }
+
+    /// Adds a batch and its predictions, one for each task in the schema's order.
+    pub fn add(&mut self, batch: &Batch, predictions: &[TaskPredictions]) {
+        self.rows += batch.rows as u64;
+        let products = self.schema.products.domains.len();
+        let streams = predictions
+            .iter()
+            .zip(batch.labels.iter().zip(&batch.actions));
+        for (task, (predicted, (labels, actions))) in self.tasks.iter_mut().zip(streams) {
+            let places = task.places(self.schema.surfaces.domains.len(), products);
+            let scores = predicted.lp.iter().zip(&predicted.lq);
+            for (&row, (&lp, &lq)) in predicted.rows.iter().zip(scores) {
+                let row = row as usize;
+                let at = |values: &[f32]| values.get(row).copied().unwrap_or(f32::NAN);
+                let place = batch
+                    .surface
+                    .get(row)
+                    .zip(batch.product.get(row))
+                    .map(|(&surface, &product)| {
+                        usize::from(surface) * products + usize::from(product)
+                    })
+                    .and_then(|key| places.get(key).copied().flatten());
+                if let Some(cell) = place.and_then(|place| task.cells.get_mut(place)) {
+                    cell.group.add(lp, lq, at(labels), at(actions));
+                }
+            }
+        }
+    }
+
+    /// The report over everything added.
+    pub fn report(&self, part: &str) -> Report {
+        let tasks: Vec<TaskReport> = self
+            .schema
+            .tasks
+            .iter()
+            .zip(&self.tasks)
+            .map(|(task, cells)| cells.report(self.schema, task))
+            .collect();
+        let loss = self
+            .schema
+            .tasks
+            .iter()
+            .zip(&tasks)
+            .map(|(task, report)| task.weight * report.all.kl.unwrap_or(0.0))
+            .sum();
+        Report {
+            model: self.schema.name.to_owned(),
+            spec_hash: self.schema.spec_hash.to_owned(),
+            part: part.to_owned(),
+            rows: self.rows,
+            loss,
+            tasks,
+        }
+    }
+}
+
+impl TaskCells {
+    /// Place in `cells` of each (surface, product), `surface * products + product`.
+    fn places(&self, surfaces: usize, products: usize) -> Vec<Option<usize>> {
+        let mut places = vec![None; surfaces * products];
+        for (place, cell) in self.cells.iter().enumerate() {
+            if let Some(slot) = places.get_mut(cell.surface * products + cell.product) {
+                *slot = Some(place);
+            }
+        }
+        places
+    }
+
+    fn report(&self, schema: &Schema, task: &Task) -> TaskReport {
+        let score = matches!(task.label, Label::Score(_));
+        let action = (!task.action.is_empty()).then(|| task.action.join(" & "));
+        let mut all = Accumulator::default();
+        let mut cells = Vec::with_capacity(self.cells.len());
+        for cell in &self.cells {
+            all.extend(&cell.group);
+            cells.push(CellReport {
+                surface: domain_name(&schema.surfaces, cell.surface),
+                product: domain_name(&schema.products, cell.product),
+                metrics: cell.group.metrics(score),
+            });
+        }
+        TaskReport {
+            task: task.name.to_owned(),
+            label: match task.label {
+                Label::Score(column) => column.to_owned(),
+                Label::Action => action.clone().unwrap_or_default(),
+            },
+            action,
+            all: all.metrics(score),
+            log_mae_by_rank: if score {
+                all.rank_buckets()
+            } else {
+                Vec::new()
+            },
+            cells,
+        }
+    }
+}
+
+fn domain_name(axis: &Axis, domain: usize) -> String {
+    axis.domains
+        .get(domain)
+        .map_or_else(|| domain.to_string(), |domain| domain.name.to_owned())
+}

@@ -1,0 +1,190 @@
+//! From a batch's table rows to the inputs of the towers.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "places and columns are those of one batch and one layout"
+)]
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::data::batch::{Column, TowerBatch};
+use crate::layers::{Field, FieldKind, Layout};
+use crate::schema::{Kind, Pool, Schema, Tower};
+use crate::tables::Tables;
+use crate::tables::clock::Clock;
+use crate::tables::table::Table;
+
+/// Rows that one task of a parallel gather takes.
+const TASK_ROWS: usize = 64;
+
+/// Inputs of one domain's rows in host memory, row-major, in the order of the places.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DomainRows {
+    /// Rows.
+    pub rows: usize,
+    /// `[rows, embedded_width]`.
+    pub embedded: Vec<f32>,
+    /// `[rows, vector_width]`.
+    pub vectors: Vec<f32>,
+    /// `[rows, numbers]`.
+    pub numbers: Vec<f32>,
+}
+
+/// An embedded feature of a domain: where its rows come from and go to.
+pub(super) struct EmbeddedField<'a> {
+    pub table: usize,
+    pub column: &'a Column,
+    pub pool: Option<Pool>,
+    /// Columns of the leaf.
+    pub columns: Range<usize>,
+}
+
+pub(super) fn domain(
+    tables: &Tables,
+    tower: Tower,
+    layout: &Layout,
+    batch: &TowerBatch,
+    places: Range<usize>,
+) -> Option<DomainRows> {
+    if places.is_empty() {
+        return None;
+    }
+    let rows = places.len();
+    let fields: Vec<EmbeddedField> = embedded_fields(tables.schema, tower, layout, batch).collect();
+    let width = layout.embedded_width();
+    let mut embedded = vec![0.0; rows * width];
+    if width > 0 {
+        embedded
+            .par_chunks_mut(width * TASK_ROWS)
+            .enumerate()
+            .for_each(|(task, rows)| {
+                for (row, to) in rows.chunks_mut(width).enumerate() {
+                    let place = places.start + task * TASK_ROWS + row;
+                    for field in &fields {
+                        let to = &mut to[field.columns.clone()];
+                        pool(&tables.tables[field.table], &tables.clock, field, place, to);
+                    }
+                }
+            });
+    }
+    Some(DomainRows {
+        rows,
+        embedded,
+        vectors: values(
+            layout,
+            batch,
+            FieldKind::Vector,
+            layout.embedded_width(),
+            layout.vector_width(),
+            &places,
+        ),
+        numbers: values(
+            layout,
+            batch,
+            FieldKind::Number,
+            layout.embedded_width() + layout.vector_width(),
+            layout.numbers(),
+            &places,
+        ),
+    })
+}
+
+/// The embedded features of a domain, in canonical order.
+pub(super) fn embedded_fields<'a>(
+    schema: &Schema,
+    tower: Tower,
+    layout: &'a Layout,
+    batch: &'a TowerBatch,
+) -> impl Iterator<Item = EmbeddedField<'a>> + use<'a> {
+    let features = schema.features(tower);
+    layout
+        .fields()
+        .iter()
+        .filter_map(|field| match features[field.feature].kind {
+            Kind::Embedded { table, pool, .. } => Some(EmbeddedField {
+                table,
+                column: &batch.columns[field.feature],
+                pool,
+                columns: field.columns.clone(),
+            }),
+            Kind::Vector { .. } | Kind::Number(_) => None,
+        })
+}
+
+impl EmbeddedField<'_> {
+    /// Table rows of a place, row 0 among them, and the factor of each.
+    #[inline]
+    pub(super) fn entries(&self, place: usize) -> (&[u32], f32) {
+        let rows = match self.column {
+            Column::Ids(ids) => &ids[place..=place],
+            Column::Lists { offsets, ids } => {
+                &ids[offsets[place] as usize..offsets[place + 1] as usize]
+            }
+            Column::Vectors { .. } | Column::Numbers(_) => &[],
+        };
+        let factor = match self.pool {
+            None | Some(Pool::Sum) => 1.0,
+            Some(Pool::Mean) => 1.0 / rows.iter().filter(|row| **row != 0).count().max(1) as f32,
+        };
+        (rows, factor)
+    }
+}
+
+/// Adds the entries of a place up in `to`, which is zero.
+#[inline]
+fn pool(table: &Table, clock: &Clock, field: &EmbeddedField, place: usize, to: &mut [f32]) {
+    let (rows, factor) = field.entries(place);
+    let now = clock.now();
+    for row in rows.iter().map(|row| *row as usize).filter(|row| *row != 0) {
+        let weight = &table.weight[table.span(row)];
+        if table.last[row] == now {
+            to.iter_mut()
+                .zip(weight)
+                .for_each(|(to, weight)| *to += factor * weight);
+            continue;
+        }
+        let behind = clock.catch_up(table.last[row]);
+        let (first, second) = (
+            &table.first[table.span(row)],
+            &table.second[table.span(row)],
+        );
+        for (((to, weight), first), second) in to.iter_mut().zip(weight).zip(first).zip(second) {
+            *to += factor * behind.weight(*weight, *first, *second);
+        }
+    }
+}
+
+/// The fields of a kind side by side; `start` is their first column of x_d.
+fn values(
+    layout: &Layout,
+    batch: &TowerBatch,
+    kind: FieldKind,
+    start: usize,
+    width: usize,
+    places: &Range<usize>,
+) -> Vec<f32> {
+    let mut to = vec![0.0; places.len() * width];
+    let fields: Vec<&Field> = layout
+        .fields()
+        .iter()
+        .filter(|field| field.kind == kind)
+        .collect();
+    if width == 0 {
+        return to;
+    }
+    for field in fields {
+        let columns = field.columns.start - start..field.columns.end - start;
+        let (Column::Vectors { values, .. } | Column::Numbers(values)) =
+            &batch.columns[field.feature]
+        else {
+            continue;
+        };
+        let from = &values[places.start * columns.len()..places.end * columns.len()];
+        for (to, from) in to.chunks_mut(width).zip(from.chunks(columns.len())) {
+            to[columns.clone()].copy_from_slice(from);
+        }
+    }
+    to
+}

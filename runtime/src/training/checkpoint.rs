@@ -1,0 +1,265 @@
+//! Checkpoints and saved models: folders of safetensors, JSON and the graph.
+//!
+//! | file | what | in a model | in a checkpoint |
+//! |---|---|---|---|
+//! | `model.safetensors` | weights under graph paths; hashes of spec and graph in the header | yes | yes |
+//! | `vocabulary.json` | learned vocabularies | yes | yes |
+//! | `graph.yaml` | the graph of the weights, to show what another model differs in | yes | yes |
+//! | `optimiser.safetensors` | moments of dense parameters and tables | | yes |
+//! | `state.json` | place in the run, hyperparameters, statistics of the rows | | yes |
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use similar::TextDiff;
+
+use super::folder;
+use super::state::{FORMAT, State};
+use crate::data::Vocabularies;
+use crate::error::{Error, Result};
+use crate::schema::{Schema, Training};
+use crate::weights::{Weights, WeightsError};
+
+const MODEL: &str = "model.safetensors";
+const OPTIMISER: &str = "optimiser.safetensors";
+const STATE: &str = "state.json";
+const VOCABULARY: &str = "vocabulary.json";
+const GRAPH: &str = "graph.yaml";
+
+/// Lines of a graph's diff that an error shows.
+const DIFF_LINES: usize = 60;
+
+/// Writes a model, to be evaluated or served.
+///
+/// # Errors
+/// What the system refuses; the folder is then as it was.
+pub fn save_model(
+    path: &Path,
+    schema: &Schema,
+    vocabularies: &Vocabularies,
+    weights: Weights,
+) -> Result<()> {
+    folder::write_folder(path, |path| {
+        write_model(path, schema, vocabularies, weights)
+    })
+}
+
+/// Writes a checkpoint, to be gone on from.
+///
+/// # Errors
+/// What the system refuses; the folder is then as it was.
+pub fn save_checkpoint(
+    path: &Path,
+    schema: &Schema,
+    vocabularies: &Vocabularies,
+    weights: Weights,
+    optimiser: &Weights,
+    state: &State,
+) -> Result<()> {
+    folder::write_folder(path, |path| {
+        write_model(path, schema, vocabularies, weights)?;
+        optimiser
+            .save(&path.join(OPTIMISER))
+            .map_err(weights_error)?;
+        let text = serde_json::to_string_pretty(state).map_err(|error| {
+            Error::run(
+                "the state of the run",
+                error.to_string(),
+                "report this as a bug",
+            )
+        })?;
+        write_text(&path.join(STATE), &text)
+    })
+}
+
+/// Reads weights and vocabularies of this schema from a model or a checkpoint.
+///
+/// # Errors
+/// Files that cannot be read or are damaged, and weights of another graph: the message then holds
+/// the difference between the two.
+pub fn load_model(path: &Path, schema: &Schema) -> Result<(Weights, Vocabularies)> {
+    let weights = Weights::open(&path.join(MODEL)).map_err(weights_error)?;
+    require_graph(path, schema, &weights)?;
+    let vocabularies = Vocabularies::from_json(schema, &read_text(&path.join(VOCABULARY))?)?;
+    Ok((weights, vocabularies))
+}
+
+/// Reads what a checkpoint holds beside the model: the optimisers' moments and the state.
+///
+/// # Errors
+/// Files that cannot be read, are damaged, or are of another version of the layout.
+pub fn load_progress(path: &Path, schema: &Schema) -> Result<(Weights, State)> {
+    let optimiser = Weights::open(&path.join(OPTIMISER)).map_err(weights_error)?;
+    let path = path.join(STATE);
+    let mut state: State = serde_json::from_str(&read_text(&path)?).map_err(|error| {
+        Error::weights(
+            path.display().to_string(),
+            format!("no state of a run: {error}"),
+            "use another checkpoint, or train again with `--force`",
+        )
+    })?;
+    if state.format != FORMAT {
+        return Err(Error::weights(
+            path.display().to_string(),
+            format!(
+                "layout {} of another version; this one reads {FORMAT}",
+                state.format
+            ),
+            "go on with the version that wrote it, or train again with `--force`",
+        ));
+    }
+    // The command line changes whole numbers only. The others are the spec's, to the last bit, which
+    // a trip through JSON would not promise.
+    let Training {
+        batch,
+        epochs,
+        seed,
+        ..
+    } = state.training;
+    state.training = Training {
+        batch,
+        epochs,
+        seed,
+        ..schema.training.clone()
+    };
+    Ok((optimiser, state))
+}
+
+fn write_model(
+    path: &Path,
+    schema: &Schema,
+    vocabularies: &Vocabularies,
+    mut weights: Weights,
+) -> Result<()> {
+    for (key, value) in [
+        ("model", schema.name),
+        ("spec_hash", schema.spec_hash),
+        ("graph_hash", schema.graph_hash),
+    ] {
+        weights.metadata.insert(key.to_owned(), value.to_owned());
+    }
+    weights.save(&path.join(MODEL)).map_err(weights_error)?;
+    write_text(&path.join(VOCABULARY), &vocabularies.to_json()?)?;
+    write_text(&path.join(GRAPH), schema.graph)
+}
+
+fn require_graph(path: &Path, schema: &Schema, weights: &Weights) -> Result<()> {
+    let header = |key: &str| weights.metadata.get(key).map_or("?", String::as_str);
+    if header("graph_hash") == schema.graph_hash {
+        return Ok(());
+    }
+    let name = header("model");
+    let diff = match read_text(&path.join(GRAPH)) {
+        Ok(graph) => format!(":\n{}", graph_diff(&graph, schema.graph)),
+        Err(_) => format!(" (no `{GRAPH}` beside the weights shows the difference)"),
+    };
+    Err(Error::weights(
+        path.display().to_string(),
+        format!(
+            "weights of another graph (model `{name}`, graph {}), not of this one (model `{}`, graph {}){diff}",
+            header("graph_hash"),
+            schema.name,
+            schema.graph_hash,
+        ),
+        "use the spec that the weights were trained with, or train again",
+    ))
+}
+
+/// A unified diff, cut to a length that can be read.
+fn graph_diff(weights: &str, spec: &str) -> String {
+    let diff = TextDiff::from_lines(weights, spec);
+    let text = diff
+        .unified_diff()
+        .context_radius(1)
+        .header("weights", "spec")
+        .to_string();
+    let lines: Vec<&str> = text.lines().collect();
+    let mut shown: Vec<String> = lines
+        .iter()
+        .take(DIFF_LINES)
+        .map(|line| format!("  {line}"))
+        .collect();
+    if lines.len() > DIFF_LINES {
+        shown.push(format!("  … and {} lines more", lines.len() - DIFF_LINES));
+    }
+    shown.join("\n")
+}
+
+fn weights_error(error: WeightsError) -> Error {
+    match error {
+        WeightsError::File {
+            path,
+            action,
+            source,
+        } => {
+            let action = match action {
+                "read" => "read the weights",
+                _ => "write the weights",
+            };
+            Error::file(path, action, source)
+        }
+        WeightsError::Damaged { path, cause } => Error::weights(
+            path.display().to_string(),
+            format!("not a whole safetensors file, or a damaged one: {cause}"),
+            "use another checkpoint",
+        ),
+        WeightsError::Mismatch { path, problems } => {
+            let list: Vec<String> = problems
+                .iter()
+                .map(|problem| format!("\n  {problem}"))
+                .collect();
+            Error::weights(
+                path.display().to_string(),
+                format!("weights that do not fit this model:{}", list.concat()),
+                "use the spec that the weights were trained with, or train again",
+            )
+        }
+    }
+}
+
+fn write_text(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).map_err(|source| Error::file(path, "write it", source))
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    fs::read_to_string(path).map_err(|source| Error::file(path, "read it", source))
+}
+
+/// The folder that `--model` means: a model, a checkpoint, or a run with a model in it.
+///
+/// # Errors
+/// A folder that is none of these.
+pub fn find_model(path: &Path) -> Result<PathBuf> {
+    let inner = folder::whole(&path.join("model"));
+    let candidates = [path.to_owned(), inner];
+    let found = candidates
+        .into_iter()
+        .find(|folder| folder.join(MODEL).exists());
+    found.ok_or_else(|| {
+        Error::weights(
+            path.display().to_string(),
+            format!("no `{MODEL}` lies there"),
+            "give the folder of a model, of a checkpoint, or of a run that has ended",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_diff_is_cut() {
+        let old: String = (0..500).map(|i| format!("a{i}\n")).collect();
+        let new: String = (0..500).map(|i| format!("b{i}\n")).collect();
+        let diff = graph_diff(&old, &new);
+        assert_eq!(diff.lines().count(), DIFF_LINES + 1);
+        assert!(diff.ends_with("lines more"));
+    }
+
+    #[test]
+    fn a_short_diff_is_whole() {
+        let diff = graph_diff("a: 1\nb: 2\n", "a: 1\nb: 3\n");
+        assert!(diff.contains("-b: 2") && diff.contains("+b: 3"), "{diff}");
+    }
+}

@@ -1,0 +1,285 @@
+//! Files and columns: what is refused before anything runs, and what will do.
+
+use std::fs;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray,
+    new_null_array,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field};
+use mtmd::data::Dataset;
+use mtmd::schema::{Split, Value};
+
+use crate::fixture::{Folder, Frame, frame, read, schema};
+
+fn array(array: impl Array + 'static) -> ArrayRef {
+    Arc::new(array)
+}
+
+#[test]
+fn every_wrong_column_of_every_file_is_in_one_error() {
+    let first = frame()
+        .without("age")
+        .with("ages", array(Int64Array::from(vec![1, 2, 3, 4])));
+    let second = frame()
+        .with("tags", array(Int64Array::from(vec![1, 2, 3, 4])))
+        .with(
+            "surface",
+            array(StringArray::from(vec!["0", "2", "3", "0"])),
+        );
+    let third = second.clone().without("day");
+    let folder = Folder::new(&[
+        ("a.parquet", &first),
+        ("b.parquet", &second),
+        ("c.parquet", &third),
+    ]);
+    let error = folder.open().unwrap_err();
+    assert_eq!(error.exit_code(), 1);
+    assert_eq!(
+        folder.text(&error),
+        "the data does not fit the spec in 4 columns:\n  \
+         line 3: surfaces needs column `surface`: Utf8 in b.parquet, where whole numbers or booleans (as the spec's values are) would do (and 1 more file)\n  \
+         line 14: query feature `age` needs column `age`: not in a.parquet, which has `ages`\n  \
+         line 19: item feature `tags` needs column `tags`: Int64 in b.parquet, where a list of whole numbers or strings would do (and 1 more file)\n  \
+         line 23: the split needs column `day`: not in c.parquet\n\
+         help: name the data's own columns with `from \"COLUMN\"`, or give the path of other data"
+    );
+}
+
+#[test]
+fn values_of_an_inline_vocabulary_say_the_type() {
+    let folder = frame()
+        .with("kind", array(Int64Array::from(vec![1, 2, 3, 4])))
+        .folder();
+    let text = folder.text(&folder.open().unwrap_err());
+    assert!(
+        text.contains(
+            "line 18: item feature `kind` needs column `kind`: Int64 in a.parquet, where strings"
+        ),
+        "{text}"
+    );
+}
+
+/// What was read, in a form that is equal where both have NaN.
+fn shown(frame: &Frame) -> String {
+    format!("{:?}", read(&frame.folder().open().unwrap(), 10).unwrap())
+}
+
+/// Whatever the types, the same values are the same batch.
+#[test]
+fn many_types_will_do() {
+    let expected = shown(&frame());
+    let plain = frame();
+    let as_type = |name: &'static str, to: DataType| (name, cast(&plain.0[name], &to).unwrap());
+    let list = |element| Arc::new(Field::new_list_field(element, true));
+    let dictionary = || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let changes = [
+        vec![
+            as_type("surface", DataType::Int8),
+            as_type("day", DataType::UInt64),
+        ],
+        vec![
+            as_type("surface", DataType::Float64),
+            as_type("ad_id", DataType::Float64),
+            as_type("day", DataType::UInt16),
+        ],
+        vec![
+            as_type("product", DataType::LargeUtf8),
+            as_type("user_id", DataType::Utf8View),
+            as_type("kind", dictionary()),
+        ],
+        vec![
+            as_type("is_click", DataType::Boolean),
+            as_type("is_buy", DataType::Float32),
+            as_type("hw_ctr", DataType::Float64),
+        ],
+        vec![
+            as_type("history", DataType::LargeList(list(DataType::Int32))),
+            as_type("tags", DataType::List(list(DataType::UInt8))),
+        ],
+        vec![
+            as_type("text", DataType::LargeList(list(DataType::Float64))),
+            as_type("age", DataType::Float32),
+        ],
+        vec![
+            as_type("ad_id", DataType::UInt8),
+            as_type("price", DataType::Float32),
+        ],
+    ];
+    for change in changes {
+        let names: Vec<_> = change
+            .iter()
+            .map(|(name, array)| format!("{name}: {}", array.data_type()))
+            .collect();
+        let frame = change
+            .into_iter()
+            .fold(frame(), |frame, (name, array)| frame.with(name, array));
+        assert_eq!(shown(&frame), expected, "{names:?}");
+    }
+}
+
+#[test]
+fn lists_of_fixed_size_will_do() {
+    let vectors = vec![None, Some(vec![Some(0.5f32), Some(-0.5)]), None, None];
+    let vectors = arrow::array::FixedSizeListArray::from_iter_primitive::<
+        arrow::datatypes::Float32Type,
+        _,
+        _,
+    >(vectors, 2);
+    let fixed = frame().with("text", array(vectors));
+    let expected = shown(&frame());
+    assert_eq!(shown(&fixed), expected);
+}
+
+#[test]
+fn a_column_without_any_value_is_missing_everywhere() {
+    let empty = ["age", "user_id", "history", "text", "is_buy"]
+        .into_iter()
+        .fold(frame(), |frame, name| {
+            frame.with(name, new_null_array(&DataType::Null, 4))
+        });
+    let (batches, report) = read(&empty.folder().open().unwrap(), 10).unwrap();
+    assert_eq!(report.used, 4);
+    assert_eq!(
+        batches[0].query.columns[3],
+        mtmd::data::batch::Column::Numbers(vec![30.0; 4])
+    );
+}
+
+#[test]
+fn dates_split_as_numbers_and_as_strings() {
+    // 25 April 2022 is day 19,107.
+    let frame = frame().with(
+        "day",
+        array(Date32Array::from(vec![
+            Some(19_107),
+            Some(19_108),
+            None,
+            Some(19_138),
+        ])),
+    );
+    for (from, to) in [
+        (Value::Int(20_220_425), Value::Int(20_220_430)),
+        (Value::Text("2022-04-25"), Value::Text("2022-04-30")),
+    ] {
+        let ranges = Box::leak(Box::new([(from, to)]));
+        let split = Split::Column {
+            column: "day",
+            train: ranges,
+            validate: &[],
+            test: &[],
+            line: 1,
+        };
+        let folder = frame.folder();
+        let (_, report) = read(
+            &folder
+                .open_as(schema(|schema| schema.split = split))
+                .unwrap(),
+            10,
+        )
+        .unwrap();
+        assert_eq!((report.used, report.outside), (2, 2));
+    }
+}
+
+#[test]
+fn booleans_are_numbers() {
+    let frame = frame().with(
+        "is_click",
+        array(BooleanArray::from(vec![true, false, true, false])),
+    );
+    assert!(frame.folder().open().is_ok());
+}
+
+#[test]
+fn a_path_that_leads_nowhere() {
+    let folder = frame().folder();
+    let error = Dataset::open(&crate::fixture::SMALL_STATIC, &[folder.file("gone")]).unwrap_err();
+    assert_eq!(
+        (error.exit_code(), folder.text(&error).lines().next()),
+        (1, Some("gone: there is no such file or folder"))
+    );
+}
+
+#[test]
+fn a_folder_without_parquet_files() {
+    let folder = Folder::new(&[]);
+    for name in [".hidden.parquet", "_metadata.parquet", "data.csv"] {
+        fs::write(folder.file(name), "x").unwrap();
+    }
+    let error = folder.open().unwrap_err();
+    assert_eq!(error.exit_code(), 1);
+    assert!(
+        error
+            .to_string()
+            .contains("the folder holds no `*.parquet` file"),
+        "{error}"
+    );
+}
+
+#[test]
+fn no_path_at_all() {
+    assert_eq!(
+        Dataset::open(&crate::fixture::SMALL_STATIC, &[])
+            .unwrap_err()
+            .exit_code(),
+        1
+    );
+}
+
+#[test]
+fn a_truncated_file_is_named() {
+    let folder = Folder::new(&[("a.parquet", &frame()), ("b.parquet", &frame())]);
+    let whole = fs::read(folder.file("b.parquet")).unwrap();
+    for size in [0, 3, 10, whole.len() / 2, whole.len() - 1] {
+        fs::write(folder.file("b.parquet"), &whole[..size]).unwrap();
+        let error = folder.open().unwrap_err();
+        assert_eq!(error.exit_code(), 1);
+        assert!(
+            folder
+                .text(&error)
+                .starts_with("b.parquet: not a whole Parquet file"),
+            "{error}"
+        );
+    }
+}
+
+/// Any byte of a file may be wrong: then there is an error, or other values, never a panic.
+#[test]
+fn a_damaged_file_never_panics() {
+    let folder = frame().folder();
+    let path = folder.file("a.parquet");
+    let whole = fs::read(&path).unwrap();
+    let mut refused = 0;
+    for place in (0..whole.len()).step_by(7) {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 0x55;
+        fs::write(&path, &bytes).unwrap();
+        let result = folder.open().and_then(|dataset| read(&dataset, 10));
+        if let Err(error) = result {
+            refused += 1;
+            assert_eq!(error.exit_code(), 1, "{error}");
+        }
+    }
+    assert!(refused > 0);
+}
+
+#[test]
+fn files_are_read_in_the_order_of_their_names() {
+    let ages = |age: f64| frame().with("age", array(Float64Array::from(vec![age; 4])));
+    let folder = Folder::new(&[
+        ("b.parquet", &ages(2.0)),
+        ("a.parquet", &ages(1.0)),
+        ("c.parquet", &ages(3.0)),
+    ]);
+    let dataset = folder.open().unwrap();
+    assert_eq!(dataset.rows(), 12);
+    let (batches, _) = read(&dataset, 4).unwrap();
+    let first = batches.iter().map(|batch| match &batch.query.columns[3] {
+        mtmd::data::batch::Column::Numbers(numbers) => numbers[0],
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(first.collect::<Vec<_>>(), [1.0, 2.0, 3.0]);
+}

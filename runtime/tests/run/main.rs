@@ -1,0 +1,16 @@
+//! Training, evaluation and the command line, with a small model on small data.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by a panic"
+)]
+
+mod checkpoint;
+mod child;
+mod cli;
+mod evaluation;
+mod rows;
+mod sample;
+mod training;

@@ -1,0 +1,4 @@
+//! Text in, outcome out: no file is read or written here.
+
+pub mod check;
+pub mod compile;

@@ -1,0 +1,71 @@
+//! Plan → the files of a crate. Everything is decided in `view`; the templates only loop and print;
+//! what they print is parsed as Rust and printed again, so that no template can emit a file that
+//! does not parse.
+
+mod docs;
+mod render;
+mod view;
+
+use crate::graph::Graph;
+use crate::plan::Plan;
+use std::fmt;
+
+/// A file of the generated crate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Path in the crate's folder, with `/`.
+    pub path: &'static str,
+    /// Contents.
+    pub text: String,
+}
+
+/// A mistake of the compiler's own: a template that does not fit its view, or that does not
+/// print Rust.
+#[derive(Debug)]
+pub struct EmitError {
+    /// Template.
+    pub template: &'static str,
+    /// What is wrong with what it printed.
+    pub cause: String,
+}
+
+impl fmt::Display for EmitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the template `{}` failed: {}", self.template, self.cause)
+    }
+}
+
+impl std::error::Error for EmitError {}
+
+/// Emits the crate of a graph. `file_name` is the name of the spec's file, for the header of the
+/// generated files.
+///
+/// # Errors
+///
+/// Only if a template is wrong, which no spec should bring about.
+pub fn emit(graph: &Graph, plan: &Plan, file_name: &str) -> Result<Vec<File>, EmitError> {
+    let render = render::Renderer::new()?;
+    let view = view::View::new(graph, plan, file_name);
+    let mut files = vec![
+        File {
+            path: "Cargo.toml",
+            text: render.text("Cargo.toml", &view)?,
+        },
+        File {
+            path: "graph.yaml",
+            text: graph.to_yaml(),
+        },
+    ];
+    for (path, template) in [
+        ("src/lib.rs", "lib.rs"),
+        ("src/main.rs", "main.rs"),
+        ("src/model.rs", "model.rs"),
+        ("src/schema.rs", "schema.rs"),
+    ] {
+        files.push(File {
+            path,
+            text: render.rust(template, &view)?,
+        });
+    }
+    Ok(files)
+}

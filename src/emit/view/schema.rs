@@ -1,0 +1,352 @@
+//! `schema.rs`: the static data of the spec.
+
+use crate::graph::Graph;
+use crate::plan::Plan;
+use crate::sema::spec::{
+    Axis, BadRows, Decay, DomainId, Feature, FeatureKind, Index, Label, Others, Pool, RawValue,
+    Spec, Split, Table, Task, Training,
+};
+use serde::Serialize;
+
+#[derive(Debug, Serialize)]
+pub(super) struct SchemaView {
+    imports: String,
+    spec_hash: String,
+    graph_hash: String,
+    axes: [AxisView; 2],
+    tasks: Vec<TaskView>,
+    tables: Vec<TableView>,
+    towers: [TowerView; 2],
+    architecture: ArchitectureView,
+    split: String,
+    bad_rows: &'static str,
+    training: TrainingView,
+}
+
+#[derive(Debug, Serialize)]
+struct AxisView {
+    field: &'static str,
+    column: String,
+    domains: Vec<DomainView>,
+    others: &'static str,
+    line: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct DomainView {
+    name: String,
+    values: String,
+}
+
+#[derive(Debug, Serialize)]
+struct TaskView {
+    name: String,
+    label: String,
+    action: Vec<String>,
+    given: String,
+    weight: f64,
+    embedding: usize,
+    surfaces: String,
+    products: String,
+    line: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct TableView {
+    name: String,
+    rows: usize,
+    dim: usize,
+    index: String,
+}
+
+#[derive(Debug, Serialize)]
+struct TowerView {
+    name: &'static str,
+    features: Vec<FeatureView>,
+}
+
+#[derive(Debug, Serialize)]
+struct FeatureView {
+    name: String,
+    column: String,
+    kind: String,
+    domains: String,
+    line: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct ArchitectureView {
+    deep: String,
+    routing: String,
+    shallow: String,
+    shallow_width: usize,
+    cross_rank: usize,
+    cross_depth: usize,
+    se_reduction: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct TrainingView {
+    batch: usize,
+    epochs: usize,
+    seed: u64,
+    shuffle: usize,
+    dense_lr: f64,
+    dense_decay: f64,
+    embeddings_lr: f64,
+    embeddings_decay: f64,
+    embedding_std: f64,
+    warmup: f64,
+    decay: &'static str,
+    clip: String,
+}
+
+/// The enum of an axis and its variants.
+#[derive(Clone, Copy)]
+struct Variants<'a> {
+    name: &'static str,
+    names: &'a [String],
+}
+
+impl SchemaView {
+    pub(super) fn new(graph: &Graph, plan: &Plan) -> Self {
+        let spec = &graph.spec;
+        let surfaces = Variants {
+            name: "Surface",
+            names: &plan.surfaces,
+        };
+        let products = Variants {
+            name: "Product",
+            names: &plan.products,
+        };
+        let task = |task| task_view(task, plan, surfaces, products);
+        Self {
+            imports: imports(spec),
+            spec_hash: graph.spec_hash.clone(),
+            graph_hash: graph.hash(),
+            axes: [
+                axis("surfaces", &spec.surfaces),
+                axis("products", &spec.products),
+            ],
+            tasks: spec.tasks.iter().map(task).collect(),
+            tables: spec.tables.iter().map(table).collect(),
+            towers: [
+                tower("query", &spec.query, surfaces),
+                tower("item", &spec.item, products),
+            ],
+            architecture: architecture(spec),
+            split: spec.split.as_ref().map_or("Split::Hash".to_owned(), split),
+            bad_rows: match spec.bad_rows {
+                BadRows::Stop => "Stop",
+                BadRows::Skip => "Skip",
+            },
+            training: training(&spec.training),
+        }
+    }
+}
+
+/// What the schema names of `mtmd::schema`. `Task` is named by its module, since the crate has an
+/// enum of that name.
+fn imports(spec: &Spec) -> String {
+    let features = || {
+        spec.query
+            .iter()
+            .chain(&spec.item)
+            .map(|feature| &feature.kind)
+    };
+    let pooled = features().any(|kind| matches!(kind, FeatureKind::Embedded { pool: Some(_), .. }));
+    let numbers = features().any(|kind| matches!(kind, FeatureKind::Number { .. }));
+    let tables = !spec.tables.is_empty();
+    let names = [
+        ("self", true),
+        ("AdamW", true),
+        ("Architecture", true),
+        ("Axis", true),
+        ("BadRows", true),
+        ("Decay", true),
+        ("Domain", true),
+        ("Feature", true),
+        ("Index", tables),
+        ("Kind", true),
+        ("Label", true),
+        ("Others", true),
+        ("Pool", pooled),
+        ("Schema", true),
+        ("Split", true),
+        ("Table", tables),
+        ("Training", true),
+        ("Transform", numbers),
+        ("Value", true),
+    ];
+    let used: Vec<&str> = names
+        .iter()
+        .filter(|(_, used)| *used)
+        .map(|(name, _)| *name)
+        .collect();
+    used.join(", ")
+}
+
+fn axis(field: &'static str, axis: &Axis) -> AxisView {
+    let domains = axis.domains.iter().map(|domain| DomainView {
+        name: domain.name.clone(),
+        values: slice(domain.values.iter().map(value)),
+    });
+    AxisView {
+        field,
+        column: axis.column.clone(),
+        domains: domains.collect(),
+        others: match axis.others {
+            Others::Skip => "Skip",
+            Others::Error => "Error",
+        },
+        line: axis.line,
+    }
+}
+
+fn task_view(task: &Task, plan: &Plan, surfaces: Variants, products: Variants) -> TaskView {
+    let parent = task.given.and_then(|parent| plan.tasks.get(parent.0));
+    TaskView {
+        name: task.name.clone(),
+        label: match &task.label {
+            Label::Score(column) => format!("Label::Score({column:?})"),
+            Label::Action => "Label::Action".to_owned(),
+        },
+        action: task.action.clone(),
+        given: parent.map_or("None".to_owned(), |parent| {
+            format!("Some(Task::{parent}.index())")
+        }),
+        weight: task.weight,
+        embedding: task.embedding,
+        surfaces: domains(&task.surfaces, surfaces),
+        products: domains(&task.products, products),
+        line: task.line,
+    }
+}
+
+fn table(table: &Table) -> TableView {
+    TableView {
+        name: table.name.clone(),
+        rows: table.rows,
+        dim: table.dim,
+        index: match &table.index {
+            Index::Hash => "Index::Hash".to_owned(),
+            Index::Vocabulary { min_count } => {
+                format!("Index::Vocabulary {{ min_count: {min_count} }}")
+            }
+            Index::Values(values) => {
+                format!("Index::Values({})", slice(values.iter().map(value)))
+            }
+        },
+    }
+}
+
+fn tower(name: &'static str, features: &[Feature], variants: Variants) -> TowerView {
+    let features = features.iter().map(|feature| FeatureView {
+        name: feature.name.clone(),
+        column: feature.column.clone(),
+        kind: kind(&feature.kind),
+        domains: domains(&feature.domains, variants),
+        line: feature.line,
+    });
+    TowerView {
+        name,
+        features: features.collect(),
+    }
+}
+
+fn kind(kind: &FeatureKind) -> String {
+    match kind {
+        FeatureKind::Embedded {
+            table,
+            pool,
+            shallow,
+        } => {
+            let pool = match pool {
+                None => "None",
+                Some(Pool::Mean) => "Some(Pool::Mean)",
+                Some(Pool::Sum) => "Some(Pool::Sum)",
+            };
+            let table = table.0;
+            format!("Kind::Embedded {{ table: {table}, pool: {pool}, shallow: {shallow} }}")
+        }
+        FeatureKind::Vector { width } => format!("Kind::Vector {{ width: {width} }}"),
+        FeatureKind::Number { default, clip, log } => {
+            // `Some((0.0, 1.0))` and `0.0`: Debug writes Rust's own literals.
+            format!(
+                "Kind::Number(Transform {{ default: {default:?}, clip: {clip:?}, log: {log} }})"
+            )
+        }
+    }
+}
+
+/// The indices of some domains of an axis, by name.
+fn domains(domains: &[DomainId], variants: Variants) -> String {
+    let name = variants.name;
+    if domains.len() == variants.names.len() {
+        return format!("{name}::ALL");
+    }
+    let variants = domains.iter().filter_map(|id| variants.names.get(id.0));
+    slice(variants.map(|variant| format!("{name}::{variant}.index()")))
+}
+
+fn architecture(spec: &Spec) -> ArchitectureView {
+    let architecture = &spec.architecture;
+    ArchitectureView {
+        deep: format!("{:?}", architecture.deep),
+        routing: format!("{:?}", architecture.routing),
+        shallow: format!("{:?}", architecture.shallow),
+        shallow_width: architecture.shallow_width,
+        cross_rank: architecture.cross_rank,
+        cross_depth: architecture.cross_depth,
+        se_reduction: architecture.se_reduction,
+    }
+}
+
+fn split(split: &Split) -> String {
+    let ranges = |ranges: &[(RawValue, RawValue)]| {
+        slice(
+            ranges
+                .iter()
+                .map(|(from, to)| format!("({}, {})", value(from), value(to))),
+        )
+    };
+    format!(
+        "Split::Column {{ column: {:?}, train: {}, validate: {}, test: {}, line: {} }}",
+        split.column,
+        ranges(&split.train),
+        ranges(&split.validate),
+        ranges(&split.test),
+        split.line,
+    )
+}
+
+fn training(training: &Training) -> TrainingView {
+    TrainingView {
+        batch: training.batch,
+        epochs: training.epochs,
+        seed: training.seed,
+        shuffle: training.shuffle,
+        dense_lr: training.dense.lr,
+        dense_decay: training.dense.weight_decay,
+        embeddings_lr: training.embeddings.lr,
+        embeddings_decay: training.embeddings.weight_decay,
+        embedding_std: training.embedding_std,
+        warmup: training.warmup,
+        decay: match training.decay {
+            Decay::Constant => "Constant",
+            Decay::Linear => "Linear",
+        },
+        clip: format!("{:?}", training.clip),
+    }
+}
+
+fn slice(items: impl Iterator<Item = String>) -> String {
+    format!("&[{}]", items.collect::<Vec<_>>().join(", "))
+}
+
+fn value(value: &RawValue) -> String {
+    match value {
+        RawValue::Int(number) => format!("Value::Int({number})"),
+        RawValue::Text(text) => format!("Value::Text({text:?})"),
+    }
+}

@@ -1,0 +1,22 @@
+//! Hashes of texts, short enough to read aloud.
+
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+
+/// The first 16 hex digits of the SHA-256 of a text.
+pub(super) fn short(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().take(8).fold(String::new(), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn is_the_start_of_the_sha_256() {
+        assert_eq!(super::short("abc"), "ba7816bf8f01cfea");
+    }
+}

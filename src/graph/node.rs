@@ -1,0 +1,209 @@
+//! Nodes, and what each kind costs.
+
+/// A block of the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Path, relative to what holds the node.
+    pub path: String,
+    /// What it is, with its shapes.
+    pub kind: NodeKind,
+    /// Nodes of the same Domain Expert, groups of fields (`embedded`, `vectors`, `numbers`) or
+    /// single fields, in the order in which they are concatenated.
+    pub inputs: Vec<String>,
+    /// Parameters, and operations of one row.
+    pub cost: Cost,
+}
+
+/// Kind of a node. Formulas and the names and shapes of the weights: `definitions.yaml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodeKind {
+    /// BatchNorm of the domain's own over its numbers.
+    BatchNorm {
+        /// Numbers.
+        width: usize,
+    },
+    /// Squeeze-and-Excitation over fields; its output is x_d.
+    SqueezeExcitation {
+        /// Fields.
+        fields: usize,
+        /// Hidden size.
+        hidden: usize,
+        /// Width of x_d.
+        output: usize,
+    },
+    /// Linear, LayerNorm and LeakyReLU for each width.
+    Ffn {
+        /// Input width.
+        input: usize,
+        /// Output width of each layer.
+        widths: Vec<usize>,
+    },
+    /// The tower's domain-shared expert, on all fields of the tower. Its weights are the tower's.
+    DomainShared {
+        /// Width of all fields of the tower.
+        input: usize,
+        /// Output width of each layer.
+        widths: Vec<usize>,
+    },
+    /// FFN, then Linear to one weight for each expert, softmax.
+    Routing {
+        /// Input width.
+        input: usize,
+        /// Hidden layers.
+        hidden: Vec<usize>,
+        /// Experts.
+        experts: usize,
+    },
+    /// Concatenation of the experts' outputs, each scaled by its routing weight; LayerNorm;
+    /// low-rank DCN V2.
+    Cross {
+        /// Node of the routing weights.
+        routing: String,
+        /// Width of the concatenation.
+        width: usize,
+        /// Rank.
+        rank: usize,
+        /// Cross layers.
+        depth: usize,
+    },
+    /// Linear.
+    Linear {
+        /// Input width.
+        input: usize,
+        /// Output width.
+        output: usize,
+    },
+    /// FFN, then Linear: an embedding.
+    Shallow {
+        /// Input width.
+        input: usize,
+        /// Hidden layers.
+        hidden: Vec<usize>,
+        /// Output width.
+        output: usize,
+    },
+    /// One learned vector, whatever the row.
+    Vector {
+        /// Width.
+        width: usize,
+    },
+    /// Concatenation.
+    Concat {
+        /// Width.
+        width: usize,
+    },
+}
+
+/// What a node takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cost {
+    /// Parameters; running statistics are none.
+    pub parameters: u128,
+    /// Floating-point operations of one row: two for each multiply-add of a matrix product.
+    /// Elementwise work (normalisation, activations, scaling, pooling) is not counted.
+    pub flops: u128,
+}
+
+impl Cost {
+    /// The sum of costs.
+    pub fn sum(costs: impl IntoIterator<Item = Self>) -> Self {
+        costs.into_iter().fold(Self::default(), |sum, cost| Self {
+            parameters: sum.parameters + cost.parameters,
+            flops: sum.flops + cost.flops,
+        })
+    }
+
+    /// Linear with a bias.
+    fn linear(input: usize, output: usize) -> Self {
+        let (input, output) = (input as u128, output as u128);
+        Self {
+            parameters: input * output + output,
+            flops: 2 * input * output,
+        }
+    }
+
+    /// LayerNorm or BatchNorm.
+    fn norm(width: usize) -> Self {
+        Self {
+            parameters: 2 * width as u128,
+            flops: 0,
+        }
+    }
+
+    fn ffn(input: usize, widths: &[usize]) -> Self {
+        let inputs = [input].into_iter().chain(widths.iter().copied());
+        Self::sum(
+            inputs.zip(widths).map(|(input, &output)| {
+                Self::sum([Self::linear(input, output), Self::norm(output)])
+            }),
+        )
+    }
+}
+
+impl NodeKind {
+    /// Width of what the node puts out.
+    pub fn output(&self) -> usize {
+        match self {
+            Self::BatchNorm { width }
+            | Self::Cross { width, .. }
+            | Self::Vector { width }
+            | Self::Concat { width } => *width,
+            Self::SqueezeExcitation { output, .. }
+            | Self::Linear { output, .. }
+            | Self::Shallow { output, .. } => *output,
+            Self::Routing { experts, .. } => *experts,
+            Self::Ffn { input, widths } | Self::DomainShared { input, widths } => {
+                last(*input, widths)
+            }
+        }
+    }
+
+    /// Parameters of the node, and operations of one row.
+    pub fn cost(&self) -> Cost {
+        match self {
+            Self::BatchNorm { width } => Cost::norm(*width),
+            Self::SqueezeExcitation { fields, hidden, .. } => Cost::sum([
+                Cost::linear(*fields, *hidden),
+                Cost::linear(*hidden, *fields),
+            ]),
+            Self::Ffn { input, widths } => Cost::ffn(*input, widths),
+            Self::DomainShared { input, widths } => Cost {
+                parameters: 0,
+                ..Cost::ffn(*input, widths)
+            },
+            Self::Routing {
+                input,
+                hidden,
+                experts: output,
+            }
+            | Self::Shallow {
+                input,
+                hidden,
+                output,
+            } => Cost::sum([
+                Cost::ffn(*input, hidden),
+                Cost::linear(last(*input, hidden), *output),
+            ]),
+            Self::Cross {
+                width, rank, depth, ..
+            } => {
+                let (width, rank, depth) = (*width as u128, *rank as u128, *depth as u128);
+                Cost {
+                    parameters: 2 * width + depth * (2 * width * rank + width),
+                    flops: depth * 4 * width * rank,
+                }
+            }
+            Self::Linear { input, output } => Cost::linear(*input, *output),
+            Self::Vector { width } => Cost {
+                parameters: *width as u128,
+                flops: 0,
+            },
+            Self::Concat { .. } => Cost::default(),
+        }
+    }
+}
+
+/// Output width of an FFN.
+fn last(input: usize, widths: &[usize]) -> usize {
+    widths.last().copied().unwrap_or(input)
+}

@@ -1,0 +1,220 @@
+//! The declarations of the spec as they stand in `graph.yaml`: everything that means something,
+//! and no line numbers. Without docs, their text is what `spec_hash` is the hash of.
+
+use super::{Flow, Writer, axis, float, restricted, string};
+use crate::graph::tower_name;
+use crate::sema::spec::{
+    AdamW, Axis, BadRows, Decay, Feature, FeatureKind, Index, Label, Others, Pool, RawValue, Spec,
+    Split, Table, Task, Tower, Training,
+};
+
+/// Everything but the features.
+pub(super) fn write(out: &mut Writer, spec: &Spec) {
+    write_axis(out, "surfaces", &spec.surfaces);
+    write_axis(out, "products", &spec.products);
+    out.block(
+        "tasks",
+        "parents first; on all surfaces and products unless said",
+    );
+    for task in &spec.tasks {
+        write_task(out, spec, task);
+    }
+    out.block("tables", "rows with row 0, which is zero and stays zero");
+    for table in &spec.tables {
+        write_table(out, table);
+    }
+    write_architecture(out, spec);
+    write_rows(out, spec);
+    write_training(out, &spec.training);
+}
+
+fn write_axis(out: &mut Writer, key: &str, axis: &Axis) {
+    out.block(key, "");
+    out.entry(2, "column", string(&axis.column));
+    out.entry(
+        2,
+        "others",
+        match axis.others {
+            Others::Skip => "skip",
+            Others::Error => "error",
+        },
+    );
+    out.line(2, "domains:");
+    for domain in &axis.domains {
+        let map = Flow::map()
+            .text("name", &domain.name)
+            .with("values", values(&domain.values))
+            .maybe("doc", out.doc(&domain.doc));
+        out.item(4, &map);
+    }
+}
+
+fn write_task(out: &mut Writer, spec: &Spec, task: &Task) {
+    let map = Flow::map().text("name", &task.name);
+    let map = match &task.label {
+        Label::Score(column) => map.text("label", "score").text("score", column),
+        Label::Action => map.text("label", "action"),
+    };
+    let action = (!task.action.is_empty()).then(|| Flow::names(&task.action));
+    let parent = task.given.and_then(|parent| spec.tasks.get(parent.0));
+    let map = map
+        .maybe("action", action)
+        .maybe("given", parent.map(|parent| string(&parent.name)))
+        .with("weight", float(task.weight))
+        .with("embedding", task.embedding)
+        .maybe("surfaces", restricted(&spec.surfaces, &task.surfaces))
+        .maybe("products", restricted(&spec.products, &task.products))
+        .maybe("doc", out.doc(&task.doc));
+    out.item(2, &map);
+}
+
+fn write_table(out: &mut Writer, table: &Table) {
+    let map = Flow::map()
+        .text("name", &table.name)
+        .with("rows", table.rows)
+        .with("dim", table.dim);
+    let map = match &table.index {
+        Index::Hash => map.text("index", "hash"),
+        Index::Vocabulary { min_count } => {
+            map.text("index", "vocabulary").with("min_count", min_count)
+        }
+        Index::Values(list) => map.text("index", "values").with("values", values(list)),
+    };
+    out.item(2, &map.maybe("doc", out.doc(&table.doc)));
+}
+
+fn write_architecture(out: &mut Writer, spec: &Spec) {
+    let architecture = &spec.architecture;
+    let cross = Flow::map()
+        .with("rank", architecture.cross_rank)
+        .with("depth", architecture.cross_depth);
+    out.block("architecture", "the nodes below follow from it");
+    out.flow(2, "deep", &Flow::list(&architecture.deep));
+    out.flow(2, "routing", &Flow::list(&architecture.routing));
+    out.flow(2, "shallow", &Flow::list(&architecture.shallow));
+    out.entry(2, "shallow_width", architecture.shallow_width);
+    out.flow(2, "cross", &cross);
+    out.entry(2, "se_reduction", architecture.se_reduction);
+}
+
+fn write_rows(out: &mut Writer, spec: &Spec) {
+    out.block("rows", "");
+    out.entry(
+        2,
+        "bad",
+        match spec.bad_rows {
+            BadRows::Stop => "stop",
+            BadRows::Skip => "skip",
+        },
+    );
+    match &spec.split {
+        Some(split) => write_split(out, split),
+        None => out.entry(2, "split", "hash"),
+    }
+}
+
+fn write_split(out: &mut Writer, split: &Split) {
+    out.line(2, "split:");
+    out.entry(4, "column", string(&split.column));
+    for (key, ranges) in [
+        ("train", &split.train),
+        ("validate", &split.validate),
+        ("test", &split.test),
+    ] {
+        let range = |(from, to): &(RawValue, RawValue)| Flow::list([value(from), value(to)]);
+        out.flow(4, key, &Flow::list(ranges.iter().map(range)));
+    }
+}
+
+fn write_training(out: &mut Writer, training: &Training) {
+    out.block("training", "");
+    out.entry(2, "batch", training.batch);
+    out.entry(2, "epochs", training.epochs);
+    out.entry(2, "seed", training.seed);
+    out.entry(2, "shuffle", training.shuffle);
+    let adamw = |adamw: &AdamW| {
+        Flow::map()
+            .with("lr", float(adamw.lr))
+            .with("weight_decay", float(adamw.weight_decay))
+    };
+    out.flow(2, "dense", &adamw(&training.dense));
+    let embeddings = adamw(&training.embeddings).with("std", float(training.embedding_std));
+    out.flow(2, "embeddings", &embeddings);
+    out.entry(2, "warmup", float(training.warmup));
+    out.entry(
+        2,
+        "decay",
+        match training.decay {
+            Decay::Constant => "constant",
+            Decay::Linear => "linear",
+        },
+    );
+    out.entry(2, "clip", training.clip.map_or("null".to_owned(), float));
+}
+
+/// The features of a tower, as the start of its block.
+pub(super) fn features(out: &mut Writer, spec: &Spec, tower: Tower) {
+    let features = match tower {
+        Tower::Query => &spec.query,
+        Tower::Item => &spec.item,
+    };
+    out.block(tower_name(tower), "");
+    out.line(
+        2,
+        "features:  # in the order of the fields; on all domains unless said",
+    );
+    for feature in features {
+        write_feature(out, spec, tower, feature);
+    }
+}
+
+fn write_feature(out: &mut Writer, spec: &Spec, tower: Tower, feature: &Feature) {
+    let map = Flow::map().text("name", &feature.name);
+    let map = match &feature.kind {
+        FeatureKind::Embedded {
+            table,
+            pool,
+            shallow,
+        } => {
+            let pool = pool.map(|pool| match pool {
+                Pool::Mean => "mean",
+                Pool::Sum => "sum",
+            });
+            map.text("kind", "embedded")
+                .text("column", &feature.column)
+                .maybe(
+                    "table",
+                    spec.tables.get(table.0).map(|table| string(&table.name)),
+                )
+                .maybe("pool", pool)
+                .maybe("shallow", shallow.then_some(true))
+        }
+        FeatureKind::Vector { width } => map
+            .text("kind", "vector")
+            .text("column", &feature.column)
+            .with("width", width),
+        FeatureKind::Number { default, clip, log } => {
+            let bounds = |(low, high)| Flow::list([float(low), float(high)]);
+            map.text("kind", "number")
+                .text("column", &feature.column)
+                .with("default", float(*default))
+                .maybe("clip", clip.map(bounds))
+                .maybe("log", log.then_some(true))
+        }
+    };
+    let map = map
+        .maybe("domains", restricted(axis(spec, tower), &feature.domains))
+        .maybe("doc", out.doc(&feature.doc));
+    out.item(4, &map);
+}
+
+fn values(values: &[RawValue]) -> Flow {
+    Flow::list(values.iter().map(value))
+}
+
+fn value(value: &RawValue) -> String {
+    match value {
+        RawValue::Int(number) => number.to_string(),
+        RawValue::Text(text) => string(text),
+    }
+}

@@ -1,0 +1,86 @@
+//! How the model is written as Rust: which Domain Experts share one struct, and what types and
+//! variants are called. Fields have the names of the spec, so that weights are named by graph
+//! paths, whatever the plan does.
+
+use crate::graph::{DomainExpert, Graph, TowerGraph};
+use crate::sema::spec::{Axis, DomainId, TaskId, Tower};
+
+/// Names of the generated code's items, and what it is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Struct of the model.
+    pub model: String,
+    /// Variants of the enum `Surface`, by domain.
+    pub surfaces: Vec<String>,
+    /// Variants of the enum `Product`, by domain.
+    pub products: Vec<String>,
+    /// Variants of the enum `Task`, by task.
+    pub tasks: Vec<String>,
+    /// Structs of the query tower's Domain Experts, in the graph's order.
+    pub query: Vec<ExpertPlan>,
+    /// Structs of the item tower's Domain Experts, in the graph's order.
+    pub item: Vec<ExpertPlan>,
+}
+
+/// One struct for all Domain Experts of a tower that have the same fields and tasks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpertPlan {
+    /// Name of the struct.
+    pub name: String,
+    /// Domains that it serves, ascending.
+    pub domains: Vec<DomainId>,
+    /// Its task experts.
+    pub tasks: Vec<TaskId>,
+}
+
+/// Plans the Rust code of a graph.
+pub fn plan(graph: &Graph) -> Plan {
+    let spec = &graph.spec;
+    let query = experts(&graph.query, &spec.surfaces);
+    let item = experts(&graph.item, &spec.products);
+    let variants = |axis: &Axis| axis.domains.iter().map(|domain| pascal(&domain.name)).collect();
+    // The spec keeps all types apart but this: a model `a_expert` of a domain `a`.
+    let mut model = pascal(&spec.name);
+    if query.iter().chain(&item).any(|expert| expert.name == model) {
+        model.push_str("Model");
+    }
+    Plan {
+        model,
+        surfaces: variants(&spec.surfaces),
+        products: variants(&spec.products),
+        tasks: spec.tasks.iter().map(|task| pascal(&task.name)).collect(),
+        query,
+        item,
+    }
+}
+
+fn experts(tower: &TowerGraph, axis: &Axis) -> Vec<ExpertPlan> {
+    let plan = |expert: &DomainExpert| ExpertPlan {
+        name: expert_name(tower.tower, axis, expert),
+        domains: expert.domains.clone(),
+        tasks: expert.tasks.clone(),
+    };
+    tower.experts.iter().map(plan).collect()
+}
+
+/// `SurfaceExpert` if it serves the whole tower, else named after its first domain.
+fn expert_name(tower: Tower, axis: &Axis, expert: &DomainExpert) -> String {
+    let first = expert.domains.first().and_then(|first| axis.domains.get(first.0));
+    match (first, tower) {
+        (Some(first), _) if expert.domains.len() < axis.domains.len() => {
+            format!("{}Expert", pascal(&first.name))
+        }
+        (_, Tower::Query) => "SurfaceExpert".to_owned(),
+        (_, Tower::Item) => "ProductExpert".to_owned(),
+    }
+}
+
+/// `home_feed` → `HomeFeed`.
+fn pascal(name: &str) -> String {
+    let words = name.split('_').map(|word| {
+        let mut chars = word.chars();
+        let first = chars.next().map(|first| first.to_ascii_uppercase());
+        first.into_iter().chain(chars).collect::<String>()
+    });
+    words.collect()
+}

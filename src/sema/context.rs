@@ -1,0 +1,142 @@
+//! What every check needs: the source, and a place to report to.
+
+use crate::diagnostics::{Applicability, Code, Diagnostic, Edit};
+use crate::source::{Source, Span};
+use crate::syntax::ast::{Block, Doc, Statement};
+
+/// Collects diagnostics. Checks never stop at one.
+pub(super) struct Context<'a> {
+    source: &'a Source,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl<'a> Context<'a> {
+    pub fn new(source: &'a Source) -> Self {
+        Self {
+            source,
+            diagnostics: Vec::new(),
+        }
+    }
+
+    pub fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Reads something that has been complained about: what else is wrong with it is no news.
+    pub fn silently<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        let reported = self.diagnostics.len();
+        let result = read(self);
+        self.diagnostics.truncate(reported);
+        result
+    }
+
+    /// Line of a place, from 1.
+    pub fn line(&self, span: Span) -> u32 {
+        self.source.line(span.start)
+    }
+
+    /// Text of a place.
+    pub fn text(&self, span: Span) -> &'a str {
+        self.source.slice(span)
+    }
+
+    /// Reports a statement that lacks its block, unless it has been complained about.
+    pub fn require_block<'s>(&mut self, statement: &'s Statement, form: &str) -> Option<&'s Block> {
+        if statement.block.is_none() && !statement.damaged {
+            let message = format!("`{}` has no block", statement.word.text);
+            self.report(
+                Diagnostic::new(
+                    Code::E0303,
+                    message,
+                    statement.head,
+                    "expected `{` after this",
+                )
+                .help(format!("write it as `{form}`")),
+            );
+        }
+        statement.block.as_ref()
+    }
+
+    /// Reports a block where none belongs.
+    pub fn refuse_block(&mut self, statement: &Statement, form: &str) {
+        if let Some(block) = &statement.block {
+            let message = format!("`{}` takes no block", statement.word.text);
+            let brace = Span::new(block.span.start, block.span.start + 1);
+            self.report(
+                Diagnostic::new(
+                    Code::E0303,
+                    message,
+                    brace,
+                    "this block does not belong here",
+                )
+                .label(statement.word.span, "to this statement")
+                .help(format!("write it as `{form}`")),
+            );
+        }
+    }
+
+    /// Warns of a doc comment before something that is shown nowhere.
+    pub fn refuse_doc(&mut self, statement: &Statement) {
+        if let Some(doc) = &statement.doc {
+            let owner = format!(
+                "a doc comment of `{}` is shown nowhere",
+                statement.word.text
+            );
+            self.unused_doc(doc, owner);
+        }
+    }
+
+    /// Warns of a doc comment that nothing follows.
+    pub fn stray_doc(&mut self, doc: &Doc) {
+        self.unused_doc(doc, "this doc comment documents nothing".to_owned());
+    }
+
+    fn unused_doc(&mut self, doc: &Doc, message: String) {
+        let Some(first) = doc.lines.first() else {
+            return;
+        };
+        let slashes = |line: &Span| Span::new(line.start, line.start + 3);
+        let edit = |line| Edit {
+            span: slashes(line),
+            replacement: "//".to_owned(),
+        };
+        self.report(
+            Diagnostic::new(Code::W0502, message, *first, "")
+                .note("doc comments stand on lines of their own before `model`, a surface, a product, a task, a table or a feature")
+                .fix_all(
+                    Applicability::MaybeIncorrect,
+                    "make it an ordinary comment",
+                    doc.lines.iter().map(edit).collect(),
+                ),
+        );
+    }
+}
+
+/// The text of a statement's doc comment; empty without one.
+pub(super) fn doc(statement: &Statement) -> String {
+    statement
+        .doc
+        .as_ref()
+        .map(|doc| doc.text.clone())
+        .unwrap_or_default()
+}
+
+/// `a`, `b` and `c`, in backticks; more than `most` are counted.
+pub(super) fn enumerate<'n>(names: impl IntoIterator<Item = &'n str>, most: usize) -> String {
+    let mut shown: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    if shown.len() > most {
+        let more = shown.len() - most;
+        shown.truncate(most);
+        shown.push(format!("{more} more"));
+    }
+    join(shown)
+}
+
+/// a, b and c.
+pub(super) fn join(words: Vec<String>) -> String {
+    match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        Some((last, _)) => last.clone(),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,434 @@
+//! Surfaces and products: the domains of the two towers, and the cells that they span.
+
+use std::collections::BTreeMap;
+
+use super::context::{Context, doc, enumerate};
+use super::head::Head;
+use super::names::{Kind, Namespace, closest};
+use super::raw::{self, Raw, repeated};
+use super::spec::{Axis, Domain, DomainId, Others, RawValue, Tower};
+use super::value;
+use crate::diagnostics::{Code, Diagnostic};
+use crate::source::Span;
+use crate::syntax::ast::{AtomKind, Statement, Word};
+
+/// Rows hold a domain in 16 bits.
+const MAX_DOMAINS: usize = 65_536;
+
+/// A declared axis; places of its domains stand beside it.
+pub(super) struct AxisDeclaration {
+    pub axis: Axis,
+    /// Place of each domain's name.
+    pub places: Vec<Span>,
+    /// Whether all domains are known.
+    pub complete: bool,
+}
+
+/// Both axes.
+pub(super) struct Domains {
+    query: AxisDeclaration,
+    item: AxisDeclaration,
+}
+
+/// The words for an axis.
+pub(super) fn noun(tower: Tower) -> &'static str {
+    match tower {
+        Tower::Query => "surface",
+        Tower::Item => "product",
+    }
+}
+
+fn plural(tower: Tower) -> &'static str {
+    match tower {
+        Tower::Query => "surfaces",
+        Tower::Item => "products",
+    }
+}
+
+impl Domains {
+    pub fn read(
+        context: &mut Context<'_>,
+        surfaces: Option<&Statement>,
+        products: Option<&Statement>,
+    ) -> Self {
+        let query = read_axis(context, Tower::Query, surfaces);
+        let item = read_axis(context, Tower::Item, products);
+        let domains = Self { query, item };
+        domains.report_shared_names(context);
+        domains
+    }
+
+    pub fn axis(&self, tower: Tower) -> &AxisDeclaration {
+        match tower {
+            Tower::Query => &self.query,
+            Tower::Item => &self.item,
+        }
+    }
+
+    pub fn into_axes(self) -> (Axis, Axis) {
+        (self.query.axis, self.item.axis)
+    }
+
+    /// The domain of a name, of either axis.
+    pub fn find(&self, name: &str) -> Option<(Tower, DomainId)> {
+        let on = |tower| self.axis(tower).find(name).map(|id| (tower, id));
+        on(Tower::Query).or_else(|| on(Tower::Item))
+    }
+
+    /// All domains of an axis.
+    pub fn all(&self, tower: Tower) -> Vec<DomainId> {
+        (0..self.axis(tower).axis.domains.len())
+            .map(DomainId)
+            .collect()
+    }
+
+    /// Name of a domain.
+    pub fn name(&self, tower: Tower, id: DomainId) -> &str {
+        self.axis(tower)
+            .axis
+            .domains
+            .get(id.0)
+            .map_or("", |domain| domain.name.as_str())
+    }
+
+    /// Resolves a name of an `on`. Reports one that is unknown, unless a declaration that could
+    /// not be read may have declared it.
+    pub fn resolve(&self, context: &mut Context<'_>, name: &Word) -> Option<(Tower, DomainId)> {
+        let found = self.find(&name.text);
+        if found.is_none() && self.query.complete && self.item.complete {
+            context.report(self.unknown(name, &[Tower::Query, Tower::Item]));
+        }
+        found
+    }
+
+    /// A name that no axis out of `towers` has.
+    pub fn unknown(&self, name: &Word, towers: &[Tower]) -> Diagnostic {
+        let nouns: Vec<&str> = towers.iter().map(|tower| noun(*tower)).collect();
+        let message = format!("there is no {} `{}`", nouns.join(" or "), name.text);
+        let mut diagnostic = Diagnostic::new(Code::E0203, message, name.span, "unknown name");
+        let names = towers.iter().flat_map(|tower| self.axis(*tower).names());
+        if let Some(candidate) = closest(&name.text, names) {
+            return diagnostic.fix(format!("did you mean `{candidate}`?"), name.span, candidate);
+        }
+        for tower in towers {
+            let names = enumerate(self.axis(*tower).names(), 12);
+            diagnostic = diagnostic.note(format!("{}: {names}", plural(*tower)));
+        }
+        diagnostic
+    }
+
+    /// A name must tell the axis, and generated code has one namespace for both.
+    fn report_shared_names(&self, context: &mut Context<'_>) {
+        let mut types = Namespace::new();
+        for (name, span) in self.query.named_places() {
+            types.declare_type(
+                context,
+                &Word {
+                    text: name.to_owned(),
+                    span,
+                },
+            );
+        }
+        for (name, span) in self.item.named_places() {
+            match self
+                .query
+                .find(name)
+                .and_then(|id| self.query.places.get(id.0))
+            {
+                Some(surface) => context.report(
+                    Diagnostic::new(
+                        Code::E0406,
+                        format!("`{name}` is both a surface and a product"),
+                        span,
+                        "a product",
+                    )
+                    .label(*surface, "a surface")
+                    .help("rename one of them, so that `on` is never ambiguous"),
+                ),
+                None => types.declare_type(
+                    context,
+                    &Word {
+                        text: name.to_owned(),
+                        span,
+                    },
+                ),
+            }
+        }
+    }
+}
+
+impl AxisDeclaration {
+    /// An axis of which nothing is known.
+    fn unknown() -> Self {
+        let axis = Axis {
+            column: String::new(),
+            domains: Vec::new(),
+            others: Others::Error,
+            line: 0,
+        };
+        Self {
+            axis,
+            places: Vec::new(),
+            complete: false,
+        }
+    }
+
+    /// Domains are sorted by name.
+    pub fn find(&self, name: &str) -> Option<DomainId> {
+        self.axis
+            .domains
+            .binary_search_by(|domain| domain.name.as_str().cmp(name))
+            .ok()
+            .map(DomainId)
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.axis.domains.iter().map(|domain| domain.name.as_str())
+    }
+
+    pub fn named_places(&self) -> impl Iterator<Item = (&str, Span)> {
+        self.names().zip(self.places.iter().copied())
+    }
+}
+
+/// A domain with the place of its name.
+struct Declared {
+    domain: Domain,
+    place: Span,
+}
+
+fn read_axis(
+    context: &mut Context<'_>,
+    tower: Tower,
+    statement: Option<&Statement>,
+) -> AxisDeclaration {
+    let Some(statement) = statement else {
+        return AxisDeclaration::unknown();
+    };
+    context.refuse_doc(statement);
+    let form = match tower {
+        Tower::Query => "surfaces from \"COLUMN\" { … }",
+        Tower::Item => "products from \"COLUMN\" { … }",
+    };
+    let mut head = Head::new(statement, form);
+    let column = head
+        .keyword(context, "from")
+        .and_then(|()| head.text(context, "a column in quotes"));
+    if column.is_some() {
+        head.end(context);
+    }
+    let Some(block) = context.require_block(statement, form) else {
+        return AxisDeclaration::unknown();
+    };
+    let mut reader = AxisReader {
+        tower,
+        names: Namespace::new(),
+        others: None,
+        declared: Vec::new(),
+        values: Vec::new(),
+    };
+    for inner in &block.statements {
+        reader.statement(context, inner);
+    }
+    reader.report_values(context);
+    if reader.declared.is_empty() && !block.damaged {
+        context.report(
+            Diagnostic::new(
+                Code::E0308,
+                format!("`{}` declares no {}", plural(tower), noun(tower)),
+                statement.head,
+                "",
+            )
+            .help(format!(
+                "declare at least one: `{} = 0`",
+                if tower == Tower::Query {
+                    "home_feed"
+                } else {
+                    "standard"
+                }
+            )),
+        );
+    }
+    reader
+        .declared
+        .sort_by(|a, b| a.domain.name.cmp(&b.domain.name));
+    let places = reader
+        .declared
+        .iter()
+        .map(|declared| declared.place)
+        .collect();
+    let domains: Vec<Domain> = reader
+        .declared
+        .into_iter()
+        .map(|declared| declared.domain)
+        .collect();
+    let complete = !block.damaged && !domains.is_empty();
+    if let Some(place) = domains.get(MAX_DOMAINS) {
+        let message = format!(
+            "an axis has at most {MAX_DOMAINS} domains, and `{}` is one too many",
+            place.name
+        );
+        context.report(Diagnostic::new(
+            Code::E0305,
+            message,
+            statement.head,
+            "too many domains",
+        ));
+    }
+    let axis = Axis {
+        column: column.map(|column| column.text).unwrap_or_default(),
+        domains,
+        others: reader.others.map_or(Others::Error, |(others, _)| others),
+        line: context.line(statement.head),
+    };
+    AxisDeclaration {
+        axis,
+        places,
+        complete,
+    }
+}
+
+struct AxisReader {
+    tower: Tower,
+    names: Namespace,
+    others: Option<(Others, Span)>,
+    declared: Vec<Declared>,
+    /// All raw values, each with the place of its domain in `declared`.
+    values: Vec<(usize, Raw)>,
+}
+
+impl AxisReader {
+    fn statement(&mut self, context: &mut Context<'_>, statement: &Statement) {
+        if statement.word.text == "others" {
+            self.others(context, statement);
+        } else {
+            self.domain(context, statement);
+        }
+    }
+
+    fn others(&mut self, context: &mut Context<'_>, statement: &Statement) {
+        let form = "others skip` or `others error";
+        context.refuse_doc(statement);
+        context.refuse_block(statement, form);
+        let mut head = Head::new(statement, form);
+        if let Some((_, first)) = self.others {
+            context.report(
+                Diagnostic::new(
+                    Code::E0205,
+                    "`others` is given twice",
+                    statement.head,
+                    "given again here",
+                )
+                .label(first, "first given here")
+                .help("keep one of them"),
+            );
+            return;
+        }
+        let choice = value::choice(context, &mut head, &["skip", "error"]);
+        if choice.is_some() {
+            head.end(context);
+        }
+        let others = if choice == Some("skip") {
+            Others::Skip
+        } else {
+            Others::Error
+        };
+        self.others = Some((others, statement.head));
+    }
+
+    fn domain(&mut self, context: &mut Context<'_>, statement: &Statement) {
+        let form = "NAME = VALUE` or `NAME = [VALUE, VALUE]";
+        let kind = if self.tower == Tower::Query {
+            Kind::Surface
+        } else {
+            Kind::Product
+        };
+        context.refuse_block(statement, form);
+        let values = domain_values(context, statement, form);
+        if !self.names.declare(context, &statement.word, kind) {
+            return;
+        }
+        let place = self.declared.len();
+        self.values
+            .extend(values.iter().map(|raw| (place, raw.clone())));
+        let mut values: Vec<RawValue> = values.into_iter().map(|raw| raw.value).collect();
+        values.sort();
+        let domain = Domain {
+            name: statement.word.text.clone(),
+            doc: doc(statement),
+            values,
+        };
+        self.declared.push(Declared {
+            domain,
+            place: statement.word.span,
+        });
+    }
+
+    /// A raw value means one domain, and all are of one kind.
+    fn report_values(&self, context: &mut Context<'_>) {
+        raw::report_mixed(context, self.values.iter().map(|(_, raw)| raw));
+        let mut owners: BTreeMap<&RawValue, (usize, Span)> = BTreeMap::new();
+        for (place, raw) in &self.values {
+            let shown = context.text(raw.span);
+            match owners.get(&raw.value) {
+                Some((owner, first)) if owner == place => {
+                    context.report(repeated(&format!("value `{shown}`"), raw.span, *first));
+                }
+                Some((owner, first)) => {
+                    let name = |place: usize| {
+                        self.declared
+                            .get(place)
+                            .map_or("", |declared| declared.domain.name.as_str())
+                    };
+                    let message = format!("value `{shown}` means two {}", plural(self.tower));
+                    context.report(
+                        Diagnostic::new(
+                            Code::E0405,
+                            message,
+                            raw.span,
+                            format!("`{}` claims it too", name(*place)),
+                        )
+                        .label(*first, format!("`{}` claims it first", name(*owner)))
+                        .help("give the value to one of them"),
+                    );
+                }
+                None => {
+                    owners.insert(&raw.value, (*place, raw.span));
+                }
+            }
+        }
+    }
+}
+
+/// The raw values after the `=`; none if they are not sound, which is reported.
+fn domain_values(context: &mut Context<'_>, statement: &Statement, form: &'static str) -> Vec<Raw> {
+    let mut head = Head::new(statement, form);
+    if statement.damaged || head.mark(context, &AtomKind::Equals).is_none() {
+        return Vec::new();
+    }
+    let Some(atom) = head.next() else {
+        head.fail(context, "a value or a list of values", None);
+        return Vec::new();
+    };
+    let items = match &atom.kind {
+        AtomKind::List(items) => items.as_slice(),
+        _ => std::slice::from_ref(atom),
+    };
+    if items.is_empty() {
+        context.report(
+            Diagnostic::new(
+                Code::E0308,
+                "this list is empty",
+                atom.span,
+                "expected at least one raw value",
+            )
+            .note("a domain without values has no rows"),
+        );
+    }
+    let values = items
+        .iter()
+        .filter_map(|item| raw::raw(context, item))
+        .collect();
+    head.end(context);
+    values
+}

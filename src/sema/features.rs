@@ -1,0 +1,385 @@
+//! Features: the inputs of a tower.
+
+use super::context::{Context, doc, enumerate};
+use super::domains::{Domains, noun};
+use super::head::{Head, Text};
+use super::kinds::{Kind, find_kind};
+use super::names::{Kind as NameKind, Namespace};
+use super::settings::Settings;
+use super::spec::{DomainId, Feature, FeatureKind, Index, Pool, TableId, Tower};
+use super::tables::{Defaults, Shape, Tables, read_shape};
+use super::value::{self, Value};
+use crate::diagnostics::{Code, Diagnostic};
+use crate::syntax::ast::{Statement, Word};
+
+/// Rows of a category's table unless it says otherwise.
+const CATEGORY_ROWS: usize = 256;
+
+/// A declared feature.
+pub(super) struct FeatureDeclaration {
+    pub name: Word,
+    doc: String,
+    /// The column, at the place that names it.
+    pub column: Text,
+    kind: DeclaredKind,
+    /// `None` if the names of `on` could not all be resolved.
+    domains: Option<Vec<DomainId>>,
+    line: u32,
+}
+
+enum DeclaredKind {
+    Embedded {
+        table: String,
+        pool: Option<Pool>,
+        shallow: bool,
+    },
+    Vector {
+        width: usize,
+    },
+    Number {
+        default: f64,
+        clip: Option<(f64, f64)>,
+        log: bool,
+    },
+}
+
+/// The features of a tower.
+pub(super) struct Features {
+    tower: Tower,
+    pub declared: Vec<FeatureDeclaration>,
+    /// Whether all features are known.
+    pub complete: bool,
+}
+
+impl Features {
+    pub fn read(
+        context: &mut Context<'_>,
+        tower: Tower,
+        statement: Option<&Statement>,
+        domains: &Domains,
+        tables: &mut Tables,
+    ) -> Self {
+        let mut features = Self {
+            tower,
+            declared: Vec::new(),
+            complete: false,
+        };
+        let Some(statement) = statement else {
+            return features;
+        };
+        let form = if tower == Tower::Query {
+            "query { … }"
+        } else {
+            "item { … }"
+        };
+        context.refuse_doc(statement);
+        Head::new(statement, form).end(context);
+        let Some(block) = context.require_block(statement, form) else {
+            return features;
+        };
+        features.complete = !block.damaged;
+        let mut names = Namespace::new();
+        for inner in &block.statements {
+            features.read_one(context, inner, domains, tables, &mut names);
+        }
+        if features.declared.is_empty() && features.complete {
+            features.complete = false;
+            context.report(
+                Diagnostic::new(
+                    Code::E0308,
+                    format!("`{}` declares no feature", statement.word.text),
+                    statement.head,
+                    "",
+                )
+                .help("declare at least one: `id user_id { rows 10_000, dim 16 }`"),
+            );
+        }
+        features.report_domains_without_feature(context, domains);
+        features
+    }
+
+    fn read_one(
+        &mut self,
+        context: &mut Context<'_>,
+        statement: &Statement,
+        domains: &Domains,
+        tables: &mut Tables,
+        names: &mut Namespace,
+    ) {
+        let Some((kind, spelling)) = find_kind(context, statement) else {
+            self.complete = false;
+            return;
+        };
+        let mut head = Head::new(statement, kind.form()).spelt(spelling);
+        let name = head.name(context, "the feature's name");
+        let width = if kind == Kind::Vector && !head.failed() {
+            value::whole(context, &mut head, "width", 1)
+        } else {
+            None
+        };
+        let column = read_column(context, &mut head);
+        let settings = Settings::read(context, statement.block.as_ref(), kind.settings());
+        let on = self.read_domains(context, &settings, domains);
+        let Some(name) = name else {
+            self.complete = false;
+            return;
+        };
+        if !names.declare(context, &name, NameKind::Feature) {
+            return;
+        }
+        let damaged =
+            statement.damaged || statement.block.as_ref().is_some_and(|block| block.damaged);
+        let kind = match kind {
+            Kind::Id | Kind::Ids | Kind::Category => {
+                read_embedded(context, kind, &name, &settings, damaged, tables)
+            }
+            Kind::Vector => DeclaredKind::Vector {
+                width: width
+                    .and_then(|width| usize::try_from(width).ok())
+                    .unwrap_or(1),
+            },
+            Kind::Number => read_number(&settings),
+        };
+        let column = column.unwrap_or_else(|| Text {
+            text: name.text.clone(),
+            span: name.span,
+        });
+        let line = context.line(statement.head);
+        self.declared.push(FeatureDeclaration {
+            name,
+            doc: doc(statement),
+            column,
+            kind,
+            domains: on,
+            line,
+        });
+    }
+
+    /// The domains that `on` names, all of this tower; without `on`, all.
+    fn read_domains(
+        &self,
+        context: &mut Context<'_>,
+        settings: &Settings<'_>,
+        domains: &Domains,
+    ) -> Option<Vec<DomainId>> {
+        let Some(given) = settings.get("on") else {
+            return Some(domains.all(self.tower));
+        };
+        let Some(Value::Names(names)) = &given.value else {
+            return None;
+        };
+        let resolved: Vec<Option<DomainId>> = names
+            .iter()
+            .map(|name| self.resolve(context, name, domains))
+            .collect();
+        let mut ids = resolved.into_iter().collect::<Option<Vec<DomainId>>>()?;
+        ids.sort();
+        Some(ids)
+    }
+
+    fn resolve(
+        &self,
+        context: &mut Context<'_>,
+        name: &Word,
+        domains: &Domains,
+    ) -> Option<DomainId> {
+        match domains.find(&name.text) {
+            Some((tower, id)) if tower == self.tower => return Some(id),
+            Some((tower, _)) => context.report(self.wrong_axis(name, tower, domains)),
+            None if domains.axis(self.tower).complete => {
+                context.report(domains.unknown(name, &[self.tower]))
+            }
+            None => {}
+        }
+        None
+    }
+
+    fn wrong_axis(&self, name: &Word, found: Tower, domains: &Domains) -> Diagnostic {
+        let (own, other) = match self.tower {
+            Tower::Query => ("query", "item"),
+            Tower::Item => ("item", "query"),
+        };
+        let wants = noun(self.tower);
+        let names = enumerate(domains.axis(self.tower).names(), 12);
+        let message = format!(
+            "`{}` is a {}, and a feature of `{own}` is on {wants}s",
+            name.text,
+            noun(found)
+        );
+        Diagnostic::new(
+            Code::E0409,
+            message,
+            name.span,
+            format!("expected a {wants}"),
+        )
+        .note(format!("the {wants}s are {names}"))
+        .help(format!("name a {wants}, or move the feature to `{other}`"))
+    }
+
+    fn report_domains_without_feature(&self, context: &mut Context<'_>, domains: &Domains) {
+        if !self.complete
+            || self
+                .declared
+                .iter()
+                .any(|feature| feature.domains.is_none())
+        {
+            return;
+        }
+        for (place, (name, span)) in domains.axis(self.tower).named_places().enumerate() {
+            let has = |feature: &FeatureDeclaration| {
+                feature
+                    .domains
+                    .as_ref()
+                    .is_some_and(|ids| ids.binary_search(&DomainId(place)).is_ok())
+            };
+            if !self.declared.iter().any(has) {
+                let own = noun(self.tower);
+                context.report(
+                    Diagnostic::new(
+                        Code::E0404,
+                        format!("{own} `{name}` has no feature"),
+                        span,
+                        "no feature's `on` names it",
+                    )
+                    .help(format!(
+                        "add a feature for `{name}`, or let one have no `on`"
+                    )),
+                );
+            }
+        }
+    }
+
+    /// The checked features: embedded ones, vectors, numbers, each by name. `table_id` finds a
+    /// table by its name.
+    pub fn canonical(self, table_id: impl Fn(&str) -> TableId) -> Vec<Feature> {
+        let mut features: Vec<Feature> = self
+            .declared
+            .into_iter()
+            .map(|declared| declared.checked(&table_id))
+            .collect();
+        let rank = |feature: &Feature| match feature.kind {
+            FeatureKind::Embedded { .. } => 0,
+            FeatureKind::Vector { .. } => 1,
+            FeatureKind::Number { .. } => 2,
+        };
+        features.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.name.cmp(&b.name)));
+        features
+    }
+}
+
+impl FeatureDeclaration {
+    fn checked(self, table_id: impl Fn(&str) -> TableId) -> Feature {
+        let kind = match self.kind {
+            DeclaredKind::Embedded {
+                table,
+                pool,
+                shallow,
+            } => FeatureKind::Embedded {
+                table: table_id(&table),
+                pool,
+                shallow,
+            },
+            DeclaredKind::Vector { width } => FeatureKind::Vector { width },
+            DeclaredKind::Number { default, clip, log } => {
+                FeatureKind::Number { default, clip, log }
+            }
+        };
+        Feature {
+            name: self.name.text,
+            doc: self.doc,
+            column: self.column.text,
+            kind,
+            domains: self.domains.unwrap_or_default(),
+            line: self.line,
+        }
+    }
+}
+
+fn read_column(context: &mut Context<'_>, head: &mut Head<'_>) -> Option<Text> {
+    if head.failed() {
+        return None;
+    }
+    let column = match head.peek() {
+        Some(_) if head.is_word("from") => {
+            head.next();
+            Some(head.text(context, "a column in quotes")?)
+        }
+        _ => None,
+    };
+    head.end(context);
+    column
+}
+
+fn read_number(settings: &Settings<'_>) -> DeclaredKind {
+    let clip = match settings.value("clip") {
+        Some(Value::Interval(low, high)) => Some((*low, *high)),
+        _ => None,
+    };
+    DeclaredKind::Number {
+        default: settings.real("default").unwrap_or(0.0),
+        clip,
+        log: settings.flag("log"),
+    }
+}
+
+fn read_embedded(
+    context: &mut Context<'_>,
+    kind: Kind,
+    name: &Word,
+    settings: &Settings<'_>,
+    damaged: bool,
+    tables: &mut Tables,
+) -> DeclaredKind {
+    let pool = match (kind, settings.choice("pool")) {
+        (Kind::Ids, Some("sum")) => Some(Pool::Sum),
+        (Kind::Ids, _) => Some(Pool::Mean),
+        _ => None,
+    };
+    let table = match settings.get("table") {
+        Some(given) => {
+            let reason = "rows, width and vocabulary are those of the shared table";
+            let own = ["rows", "dim", "vocabulary", "hash", "values"];
+            settings.exclude(context, "table", &own, reason);
+            match &given.value {
+                Some(Value::Name(shared)) => {
+                    tables.use_shared(context, shared);
+                    shared.text.clone()
+                }
+                _ => String::new(),
+            }
+        }
+        None => {
+            let shape = read_own_shape(context, kind, name, settings, damaged);
+            tables.add_own(context, name, shape);
+            name.text.clone()
+        }
+    };
+    DeclaredKind::Embedded {
+        table,
+        pool,
+        shallow: settings.flag("shallow"),
+    }
+}
+
+fn read_own_shape(
+    context: &mut Context<'_>,
+    kind: Kind,
+    name: &Word,
+    settings: &Settings<'_>,
+    damaged: bool,
+) -> Shape {
+    if damaged && settings.value("dim").is_none() {
+        return Shape::unknown();
+    }
+    let defaults = match kind {
+        Kind::Category => Defaults {
+            rows: Some(CATEGORY_ROWS),
+            index: Index::Vocabulary { min_count: 1 },
+        },
+        _ => Defaults {
+            rows: None,
+            index: Index::Hash,
+        },
+    };
+    read_shape(context, settings, name, &defaults)
+}

@@ -1,0 +1,79 @@
+//! Leaks: a column that tells the outcome, or in which part of the split a row lies, is no input.
+
+use std::collections::BTreeMap;
+
+use super::context::Context;
+use super::features::Features;
+use super::head::Text;
+use super::tasks::Tasks;
+use crate::diagnostics::{Code, Diagnostic};
+use crate::source::Span;
+
+/// Reports features that read a label, an action or the split.
+pub(super) fn report(
+    context: &mut Context<'_>,
+    tasks: &Tasks,
+    split: Option<&Text>,
+    towers: [&Features; 2],
+) {
+    let roles = roles(tasks, split);
+    for feature in towers.iter().flat_map(|features| &features.declared) {
+        let Some(role) = roles.get(feature.column.text.as_str()) else {
+            continue;
+        };
+        let (name, column) = (&feature.name.text, &feature.column.text);
+        let message = format!("feature `{name}` reads column `{column}`, {}", role.name);
+        context.report(
+            Diagnostic::new(
+                Code::E0407,
+                message,
+                feature.column.span,
+                "this is no input",
+            )
+            .label(role.place, format!("`{column}` is {}", role.name))
+            .note(role.reason)
+            .help("remove the feature, or let it read another column"),
+        );
+    }
+}
+
+/// What a column is that is no input.
+struct Role {
+    name: String,
+    /// The first place that says so.
+    place: Span,
+    reason: &'static str,
+}
+
+fn roles<'t>(tasks: &'t Tasks, split: Option<&'t Text>) -> BTreeMap<&'t str, Role> {
+    let mut roles = BTreeMap::new();
+    let mut add = |column: &'t Text, name: String, reason| {
+        roles.entry(column.text.as_str()).or_insert(Role {
+            name,
+            place: column.span,
+            reason,
+        });
+    };
+    let outcome = "the outcome is not known yet when the model serves";
+    for task in &tasks.declared {
+        if let Some(column) = &task.score {
+            add(
+                column,
+                format!("the label of task `{}`", task.name.text),
+                outcome,
+            );
+        }
+        for column in &task.action {
+            add(
+                column,
+                format!("an action of task `{}`", task.name.text),
+                outcome,
+            );
+        }
+    }
+    if let Some(column) = split {
+        let reason = "rows of another part have other values, which training never sees";
+        add(column, "the column of the split".to_owned(), reason);
+    }
+    roles
+}

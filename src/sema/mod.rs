@@ -1,0 +1,173 @@
+//! Meaning: syntax tree to checked spec.
+//!
+//! One file a construct; each reads its statements into declarations and checks them. All checks
+//! run. What could not be read is marked (`damaged`, `complete: false`, `None`), and a check that
+//! depends on it then holds its peace: one mistake is one message.
+
+mod architecture;
+mod cells;
+mod context;
+mod domains;
+mod features;
+mod head;
+mod kinds;
+mod leaks;
+mod names;
+mod outline;
+mod raw;
+mod settings;
+pub mod spec;
+mod split;
+mod tables;
+mod tasks;
+mod training;
+mod value;
+
+use context::Context;
+use domains::Domains;
+use features::Features;
+use head::{Head, Text};
+use outline::Outline;
+use spec::{Spec, TableId, Tower};
+use tables::Tables;
+use tasks::Tasks;
+
+use crate::diagnostics::{Diagnostic, has_errors};
+use crate::source::Source;
+use crate::syntax::ast::{File, Statement};
+
+/// What checking a tree gives.
+#[derive(Debug)]
+pub struct Checked {
+    /// The checked spec; `None` if and only if there is an error.
+    pub spec: Option<Spec>,
+    /// Errors and warnings, in no particular order.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Checks a tree.
+pub fn check(source: &Source, file: &File) -> Checked {
+    let mut context = Context::new(source);
+    let spec = read(&mut context, file);
+    let diagnostics = context.diagnostics;
+    Checked {
+        spec: (!has_errors(&diagnostics)).then_some(spec),
+        diagnostics,
+    }
+}
+
+/// Reads a file, with stand-ins for what is wrong or missing. They never leave this floor: there
+/// is an error for each.
+fn read(context: &mut Context<'_>, file: &File) -> Spec {
+    for doc in &file.stray_docs {
+        context.stray_doc(doc);
+    }
+    let outline = Outline::read(context, file);
+    let (name, doc) = outline
+        .get("model")
+        .map(|statement| read_model(context, statement))
+        .unwrap_or_default();
+    let data = outline
+        .get("data")
+        .and_then(|statement| read_data(context, statement));
+    let domains = Domains::read(context, outline.get("surfaces"), outline.get("products"));
+    let tasks = Tasks::read(context, outline.get("tasks"), &domains);
+    let mut tables = Tables::read(context, &outline.tables, outline.damaged);
+    let query = Features::read(
+        context,
+        Tower::Query,
+        outline.get("query"),
+        &domains,
+        &mut tables,
+    );
+    let item = Features::read(
+        context,
+        Tower::Item,
+        outline.get("item"),
+        &domains,
+        &mut tables,
+    );
+    if query.complete && item.complete {
+        tables.report_unused(context);
+    }
+    let split = outline
+        .get("split")
+        .map(|statement| split::read(context, statement));
+    let split_column = split.as_ref().and_then(|split| split.column.as_ref());
+    leaks::report(context, &tasks, split_column, [&query, &item]);
+    let architecture = architecture::read(context, outline.get("architecture"));
+    let bad_rows = training::read_rows(context, outline.get("rows"));
+    let training = training::read(context, outline.get("training"));
+
+    let tables = tables::canonical(tables);
+    let table_id = |name: &str| {
+        let found = tables.binary_search_by(|table| table.name.as_str().cmp(name));
+        TableId(found.unwrap_or_else(|place| place))
+    };
+    let (query, item) = (query.canonical(table_id), item.canonical(table_id));
+    let (surfaces, products) = domains.into_axes();
+    let split = split.map(|split| split.split);
+    let tasks = tasks.canonical();
+    Spec {
+        name,
+        doc,
+        data,
+        surfaces,
+        products,
+        tasks,
+        tables,
+        query,
+        item,
+        architecture,
+        split,
+        bad_rows,
+        training,
+    }
+}
+
+/// Name and doc comment of the model.
+fn read_model(context: &mut Context<'_>, statement: &Statement) -> (String, String) {
+    let form = "model NAME";
+    context.refuse_block(statement, form);
+    let mut head = Head::new(statement, form);
+    let name = head.name(context, "the model's name");
+    if let Some(name) = &name {
+        head.end(context);
+        names::check(context, name, names::Kind::Model);
+    }
+    (
+        name.map(|name| name.text).unwrap_or_default(),
+        context::doc(statement),
+    )
+}
+
+fn read_data(context: &mut Context<'_>, statement: &Statement) -> Option<String> {
+    let form = "data \"PATH\"";
+    context.refuse_doc(statement);
+    context.refuse_block(statement, form);
+    let mut head = Head::new(statement, form);
+    let Text { text, .. } = head.text(context, "a path in quotes")?;
+    head.end(context);
+    Some(text)
+}
+
+/// All tables of settings, to say whose setting a misplaced one is.
+fn tables_of_settings() -> impl Iterator<Item = &'static settings::Table> {
+    [
+        &tasks::TASK,
+        &tables::TABLE,
+        &kinds::ID,
+        &kinds::IDS,
+        &kinds::CATEGORY,
+        &kinds::NUMBER,
+        &kinds::VECTOR,
+        &architecture::ARCHITECTURE,
+        &architecture::CROSS,
+        &split::SPLIT,
+        &training::ROWS,
+        &training::TRAINING,
+        &training::DENSE,
+        &training::EMBEDDINGS,
+    ]
+    .into_iter()
+}

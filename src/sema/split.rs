@@ -1,0 +1,155 @@
+//! The split of the rows into training, validation and test.
+
+use super::context::Context;
+use super::head::{Head, Text};
+use super::raw::{Raw, RawRange, report_mixed};
+use super::settings::{Settings, Table as SettingsTable, setting};
+use super::spec::{RawValue, Split};
+use super::value::{Form, Value};
+use crate::diagnostics::{Code, Diagnostic};
+use crate::syntax::ast::Statement;
+
+pub(super) static SPLIT: SettingsTable = SettingsTable {
+    owner: "a split",
+    settings: &[
+        setting("train", Form::Ranges),
+        setting("validate", Form::Ranges),
+        setting("test", Form::Ranges),
+    ],
+};
+
+/// A declared split, with the place of its column.
+pub(super) struct SplitDeclaration {
+    pub split: Split,
+    pub column: Option<Text>,
+}
+
+pub(super) fn read(context: &mut Context<'_>, statement: &Statement) -> SplitDeclaration {
+    let form = "split by \"COLUMN\" { train FIRST .. LAST, test VALUE }";
+    context.refuse_doc(statement);
+    let mut head = Head::new(statement, form);
+    let column = head
+        .keyword(context, "by")
+        .and_then(|()| head.text(context, "a column in quotes"));
+    if column.is_some() {
+        head.end(context);
+    }
+    let block = context.require_block(statement, form);
+    let settings = Settings::read(context, block, &SPLIT);
+    if block.is_some() && settings.lacks("train") {
+        context.report(
+            Diagnostic::new(
+                Code::E0302,
+                "this split has no `train`",
+                statement.head,
+                "`train` is required",
+            )
+            .help("say which rows train: `train FIRST .. LAST`"),
+        );
+    }
+    let part = |name| match settings.value(name) {
+        Some(Value::Ranges(ranges)) => ranges.as_slice(),
+        _ => &[],
+    };
+    let parts = [
+        ("train", part("train")),
+        ("validate", part("validate")),
+        ("test", part("test")),
+    ];
+    report_mixed_parts(context, &parts);
+    report_overlaps(context, &parts);
+    let split = Split {
+        column: column
+            .as_ref()
+            .map(|column| column.text.clone())
+            .unwrap_or_default(),
+        train: canonical(part("train")),
+        validate: canonical(part("validate")),
+        test: canonical(part("test")),
+        line: context.line(statement.head),
+    };
+    SplitDeclaration { split, column }
+}
+
+type Parts<'p> = [(&'static str, &'p [RawRange]); 3];
+
+fn report_mixed_parts(context: &mut Context<'_>, parts: &Parts<'_>) {
+    let raw = |range: &RawRange| Raw {
+        value: range.first.clone(),
+        span: range.span,
+    };
+    let mut all: Vec<Raw> = parts
+        .iter()
+        .flat_map(|(_, ranges)| ranges.iter().map(raw))
+        .collect();
+    all.sort_by_key(|raw| raw.span);
+    report_mixed(context, all.iter());
+}
+
+/// Sorted by their first value, ranges overlap if and only if two neighbours do, as long as the
+/// one that reaches furthest is kept.
+fn report_overlaps(context: &mut Context<'_>, parts: &Parts<'_>) {
+    let mut all: Vec<(&str, &RawRange)> = parts
+        .iter()
+        .flat_map(|(name, ranges)| ranges.iter().map(move |range| (*name, range)))
+        .collect();
+    all.sort_by(|(_, a), (_, b)| (&a.first, &a.last, a.span).cmp(&(&b.first, &b.last, b.span)));
+    let mut furthest: Option<(&str, &RawRange)> = None;
+    for (name, range) in all {
+        if let Some((other, reach)) = furthest
+            && range.first <= reach.last
+        {
+            let (first, second) = if range.span < reach.span {
+                ((name, range), (other, reach))
+            } else {
+                ((other, reach), (name, range))
+            };
+            let message = if name == other {
+                format!("`{name}` takes some rows twice")
+            } else {
+                format!("`{}` and `{}` overlap", first.0, second.0)
+            };
+            context.report(
+                Diagnostic::new(
+                    Code::E0408,
+                    message,
+                    second.1.span,
+                    format!("`{}` takes these", second.0),
+                )
+                .label(
+                    first.1.span,
+                    format!("`{}` takes some of them too", first.0),
+                )
+                .note("both ends of a range belong to it")
+                .help("let every value belong to one part"),
+            );
+        }
+        if furthest.is_none_or(|(_, reach)| range.last > reach.last) {
+            furthest = Some((name, range));
+        }
+    }
+}
+
+/// Sorted, with ranges of whole numbers joined where one starts right after another: `1, 2` and
+/// `1 .. 2` mean the same.
+fn canonical(ranges: &[RawRange]) -> Vec<(RawValue, RawValue)> {
+    let mut sorted: Vec<(RawValue, RawValue)> = ranges
+        .iter()
+        .map(|range| (range.first.clone(), range.last.clone()))
+        .collect();
+    sorted.sort();
+    let mut joined: Vec<(RawValue, RawValue)> = Vec::new();
+    for (first, last) in sorted {
+        match (joined.last_mut(), &first) {
+            (Some((_, RawValue::Int(end))), RawValue::Int(start))
+                if end.checked_add(1) == Some(*start) =>
+            {
+                if let RawValue::Int(new) = last {
+                    *end = new;
+                }
+            }
+            _ => joined.push((first, last)),
+        }
+    }
+    joined
+}

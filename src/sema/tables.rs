@@ -1,0 +1,273 @@
+//! Tables: those that features share, and how a raw value finds its row.
+
+use std::borrow::Cow;
+
+use super::context::{Context, doc};
+use super::head::Head;
+use super::names::{Kind, Namespace, suggest};
+use super::settings::{Settings, Table as SettingsTable, setting};
+use super::spec::{Index, Table};
+use super::value::{Form, Value};
+use crate::diagnostics::{Code, Diagnostic};
+use crate::syntax::ast::{Statement, Word};
+
+pub(super) static TABLE: SettingsTable = SettingsTable {
+    owner: "a table",
+    settings: &[
+        setting("rows", Form::Whole(2)),
+        setting("dim", Form::Whole(1)),
+        setting("vocabulary", Form::OptionalWhole(1)),
+        setting("values", Form::Values),
+    ],
+};
+
+/// A table, with the place of its name.
+pub(super) struct TableDeclaration {
+    pub table: Table,
+    pub name: Word,
+    /// Whether a feature uses it.
+    pub used: bool,
+}
+
+/// The tables of a spec: shared ones first, then those of features.
+pub(super) struct Tables {
+    pub declared: Vec<TableDeclaration>,
+    names: Namespace,
+}
+
+impl Tables {
+    pub fn read(
+        context: &mut Context<'_>,
+        statements: &[Cow<'_, Statement>],
+        outline_is_damaged: bool,
+    ) -> Self {
+        let mut tables = Self {
+            declared: Vec::new(),
+            names: Namespace::new(),
+        };
+        tables.names.complete = !outline_is_damaged;
+        for statement in statements {
+            tables.read_one(context, statement);
+        }
+        tables
+    }
+
+    fn read_one(&mut self, context: &mut Context<'_>, statement: &Statement) {
+        let form = "table NAME { rows N, dim D }";
+        let mut head = Head::new(statement, form);
+        let name = head.name(context, "the table's name");
+        if name.is_some() {
+            head.end(context);
+        }
+        let block = context.require_block(statement, form);
+        let settings = Settings::read(context, block, &TABLE);
+        let Some(name) = name else {
+            self.names.complete = false;
+            return;
+        };
+        let shape = match block {
+            Some(_) => read_shape(
+                context,
+                &settings,
+                &name,
+                &Defaults {
+                    rows: None,
+                    index: Index::Hash,
+                },
+            ),
+            None => Shape::unknown(),
+        };
+        if self.names.declare(context, &name, Kind::Table) {
+            let Shape { rows, dim, index } = shape;
+            let table = Table {
+                name: name.text.clone(),
+                doc: doc(statement),
+                shared: true,
+                rows,
+                dim,
+                index,
+            };
+            self.declared.push(TableDeclaration {
+                table,
+                name,
+                used: false,
+            });
+        }
+    }
+
+    /// Marks a shared table as used; `false` if there is none of this name. Reports that, unless
+    /// the table may have been one that could not be read.
+    pub fn use_shared(&mut self, context: &mut Context<'_>, name: &Word) -> bool {
+        if let Some(found) = self
+            .declared
+            .iter_mut()
+            .find(|declared| declared.table.shared && declared.table.name == name.text)
+        {
+            found.used = true;
+            return true;
+        }
+        if self.names.complete {
+            let message = format!("there is no table `{}`", name.text);
+            let diagnostic = Diagnostic::new(Code::E0203, message, name.span, "unknown table");
+            let names: Vec<&str> = self.names.names().collect();
+            context.report(match names.is_empty() {
+                true => {
+                    diagnostic.help(format!("declare `table {} {{ rows N, dim D }}`", name.text))
+                }
+                false => suggest(diagnostic, name, names, "the tables are"),
+            });
+        }
+        // A misspelt name must not leave the table that was meant without a use.
+        for declared in &mut self.declared {
+            declared.used = true;
+        }
+        false
+    }
+
+    /// Adds a feature's own table, which has the feature's name.
+    pub fn add_own(&mut self, context: &mut Context<'_>, name: &Word, shape: Shape) {
+        let taken = self
+            .declared
+            .iter()
+            .find(|declared| declared.table.name == name.text);
+        if let Some(other) = taken {
+            let owner = if other.table.shared {
+                "a `table` of this name"
+            } else {
+                "the table of the other tower's feature"
+            };
+            context.report(
+                Diagnostic::new(
+                    Code::E0204,
+                    format!("there are two tables `{}`", name.text),
+                    name.span,
+                    "this feature's own table has its name",
+                )
+                .label(other.name.span, owner)
+                .help(format!(
+                    "share one table with `table NAME`, or rename the feature: `NAME from \"{}\"`",
+                    name.text
+                )),
+            );
+            return;
+        }
+        let Shape { rows, dim, index } = shape;
+        let table = Table {
+            name: name.text.clone(),
+            doc: String::new(),
+            shared: false,
+            rows,
+            dim,
+            index,
+        };
+        self.declared.push(TableDeclaration {
+            table,
+            name: name.clone(),
+            used: true,
+        });
+    }
+
+    pub fn report_unused(&self, context: &mut Context<'_>) {
+        for declared in self.declared.iter().filter(|declared| !declared.used) {
+            let name = &declared.table.name;
+            context.report(
+                Diagnostic::new(
+                    Code::W0501,
+                    format!("no feature uses table `{name}`"),
+                    declared.name.span,
+                    "never used",
+                )
+                .help(format!(
+                    "name it in a feature, as in `id ad_id {{ table {name} }}`, or remove it"
+                )),
+            );
+        }
+    }
+}
+
+/// Rows, width and index of a table.
+pub(super) struct Shape {
+    pub rows: usize,
+    pub dim: usize,
+    pub index: Index,
+}
+
+impl Shape {
+    /// A shape that stands for one that has been complained about.
+    pub fn unknown() -> Self {
+        Self {
+            rows: 2,
+            dim: 1,
+            index: Index::Hash,
+        }
+    }
+}
+
+/// What a table has that does not say.
+pub(super) struct Defaults {
+    pub rows: Option<usize>,
+    pub index: Index,
+}
+
+/// Reads `rows`, `dim` and the vocabulary.
+pub(super) fn read_shape(
+    context: &mut Context<'_>,
+    settings: &Settings<'_>,
+    name: &Word,
+    defaults: &Defaults,
+) -> Shape {
+    let reason = "an inline vocabulary has one row for each of its values, and row 0";
+    settings.exclude(context, "values", &["rows", "vocabulary", "hash"], reason);
+    if !settings.flag("values") {
+        let reason = "a table has one way to find the row of a value";
+        settings.exclude(context, "vocabulary", &["hash"], reason);
+    }
+    let index = match (settings.value("values"), settings.value("vocabulary")) {
+        (Some(Value::Values(values)), _) => {
+            Index::Values(values.iter().map(|raw| raw.value.clone()).collect())
+        }
+        (_, Some(Value::Whole(count))) => Index::Vocabulary {
+            min_count: u32::try_from(*count).unwrap_or(u32::MAX),
+        },
+        (_, Some(_)) => Index::Vocabulary { min_count: 1 },
+        _ if settings.flag("hash") => Index::Hash,
+        _ => defaults.index.clone(),
+    };
+    let rows = match &index {
+        Index::Values(values) => Some(values.len() + 1),
+        Index::Hash | Index::Vocabulary { .. } => settings.size("rows").or(defaults.rows),
+    };
+    let lacks_rows = defaults.rows.is_none() && settings.lacks("rows") && settings.lacks("values");
+    report_missing(context, name, lacks_rows, settings.lacks("dim"));
+    Shape {
+        rows: rows.unwrap_or(2),
+        dim: settings.size("dim").unwrap_or(1),
+        index,
+    }
+}
+
+fn report_missing(context: &mut Context<'_>, name: &Word, rows: bool, dim: bool) {
+    let (what, example) = match (rows, dim) {
+        (true, true) => ("neither `rows` nor `dim`", "{ rows 10_000, dim 16 }"),
+        (true, false) => ("no `rows`", "rows 10_000"),
+        (false, true) => ("no `dim`", "dim 16"),
+        (false, false) => return,
+    };
+    let message = format!("`{}` has {what}", name.text);
+    context.report(
+        Diagnostic::new(Code::E0302, message, name.span, "its table has no size")
+            .note("`rows` counts row 0, which missing values have; `dim` is the width of a row")
+            .help(format!("say it, as in `{example}`")),
+    );
+}
+
+/// Sorts tables by name.
+pub(super) fn canonical(tables: Tables) -> Vec<Table> {
+    let mut sorted: Vec<Table> = tables
+        .declared
+        .into_iter()
+        .map(|declared| declared.table)
+        .collect();
+    sorted.sort_by(|a, b| a.name.cmp(&b.name));
+    sorted
+}

@@ -1,0 +1,425 @@
+//! Tasks: labels, parents and cells.
+
+use super::cells::Cells;
+use super::context::{Context, doc, enumerate};
+use super::domains::{Domains, noun};
+use super::head::{Head, Text};
+use super::names::{Kind, Namespace, suggest};
+use super::settings::{Settings, Table as SettingsTable, setting};
+use super::spec::{DomainId, Label, Task, TaskId, Tower};
+use super::value::{self, Bound, Form, Value};
+use crate::diagnostics::{Code, Diagnostic};
+use crate::source::Span;
+use crate::syntax::ast::{Statement, Word};
+
+pub(super) static TASK: SettingsTable = SettingsTable {
+    owner: "a task",
+    settings: &[
+        setting("embedding", Form::Whole(1)),
+        setting("weight", Form::Real(Bound::Positive)),
+        setting("given", Form::Name),
+        setting("on", Form::Names),
+        setting("action", Form::Columns),
+    ],
+};
+
+/// How a task is written, for help.
+const FORM: &str = "NAME from \"COLUMN\" { … }` or `NAME from action \"COLUMN\" { … }";
+
+/// Size of emb_deep unless a task says otherwise.
+const EMBEDDING: usize = 64;
+
+/// A declared task. Its parent is a place in the list of declarations.
+pub(super) struct TaskDeclaration {
+    pub name: Word,
+    doc: String,
+    /// `None` if it has been complained about.
+    label: Option<Label>,
+    /// Column of the label, if it is a score.
+    pub score: Option<Text>,
+    /// Columns of the action.
+    pub action: Vec<Text>,
+    given: Option<Word>,
+    parent: Option<usize>,
+    weight: f64,
+    embedding: usize,
+    /// `None` if the names of `on` could not all be resolved.
+    cells: Option<Cells>,
+    on: Option<Span>,
+    line: u32,
+}
+
+/// The tasks of a spec, sorted by name.
+pub(super) struct Tasks {
+    pub declared: Vec<TaskDeclaration>,
+    complete: bool,
+}
+
+impl Tasks {
+    pub fn read(
+        context: &mut Context<'_>,
+        statement: Option<&Statement>,
+        domains: &Domains,
+    ) -> Self {
+        let mut tasks = Self {
+            declared: Vec::new(),
+            complete: false,
+        };
+        let Some(statement) = statement else {
+            return tasks;
+        };
+        let form = "tasks { … }";
+        context.refuse_doc(statement);
+        Head::new(statement, form).end(context);
+        let Some(block) = context.require_block(statement, form) else {
+            return tasks;
+        };
+        tasks.complete = !block.damaged;
+        let mut names = Namespace::new();
+        for inner in &block.statements {
+            if inner.word.text == "from" {
+                report_nameless(context, &inner.word);
+                tasks.complete = false;
+                continue;
+            }
+            let task = read_task(context, inner, domains);
+            if names.declare(context, &task.name, Kind::Task) {
+                names.declare_type(context, &task.name);
+                tasks.declared.push(task);
+            }
+        }
+        if tasks.declared.is_empty() && tasks.complete {
+            tasks.complete = false;
+            context.report(
+                Diagnostic::new(Code::E0308, "`tasks` declares no task", statement.head, "")
+                    .help("declare at least one: `ctr from action \"is_click\"`"),
+            );
+        }
+        tasks.declared.sort_by(|a, b| a.name.text.cmp(&b.name.text));
+        tasks.resolve_parents(context);
+        tasks.report_cycles(context);
+        tasks.report_children_outside(context, domains);
+        tasks.report_domains_without_task(context, domains);
+        tasks
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        self.declared
+            .binary_search_by(|task| task.name.text.as_str().cmp(name))
+            .ok()
+    }
+
+    fn get(&self, place: usize) -> Option<&TaskDeclaration> {
+        self.declared.get(place)
+    }
+
+    fn name(&self, place: usize) -> &str {
+        self.get(place).map_or("", |task| task.name.text.as_str())
+    }
+
+    fn resolve_parents(&mut self, context: &mut Context<'_>) {
+        let parents: Vec<Option<usize>> = self
+            .declared
+            .iter()
+            .map(|task| self.find(&task.given.as_ref()?.text))
+            .collect();
+        for (task, parent) in self.declared.iter().zip(&parents) {
+            if let (Some(given), None, true) = (&task.given, parent, self.complete) {
+                let names = self
+                    .declared
+                    .iter()
+                    .map(|task| task.name.text.as_str())
+                    .filter(|name| *name != task.name.text);
+                let diagnostic = Diagnostic::new(
+                    Code::E0203,
+                    format!("there is no task `{}`", given.text),
+                    given.span,
+                    "unknown task",
+                );
+                context.report(suggest(diagnostic, given, names, "the tasks are"));
+            }
+        }
+        for (task, parent) in self.declared.iter_mut().zip(parents) {
+            task.parent = parent;
+        }
+    }
+
+    /// Reports each cycle once, at its first edge in the file, and cuts it there.
+    fn report_cycles(&mut self, context: &mut Context<'_>) {
+        for cycle in self.cycles() {
+            let mut edges: Vec<(Span, usize)> = cycle
+                .iter()
+                .filter_map(|place| Some((self.get(*place)?.given.as_ref()?.span, *place)))
+                .collect();
+            edges.sort();
+            let label = |place: usize| {
+                let parent = self
+                    .get(place)
+                    .and_then(|task| task.parent)
+                    .unwrap_or(place);
+                format!("`{}` is given `{}`", self.name(place), self.name(parent))
+            };
+            let Some(((span, first), rest)) = edges.split_first() else {
+                continue;
+            };
+            let message = match rest {
+                [] => format!("task `{}` is given itself", self.name(*first)),
+                _ => format!(
+                    "tasks {} are given each other in a cycle",
+                    enumerate(edges.iter().map(|(_, place)| self.name(*place)), 12)
+                ),
+            };
+            let mut diagnostic = Diagnostic::new(Code::E0401, message, *span, label(*first));
+            for (span, place) in rest {
+                diagnostic = diagnostic.label(*span, label(*place));
+            }
+            context.report(
+                diagnostic
+                    .note("P(task) = sigmoid(z) · P(parent) needs a task that is given nothing at its root")
+                    .help("remove one `given`"),
+            );
+            for place in cycle {
+                if let Some(task) = self.declared.get_mut(place) {
+                    task.parent = None;
+                }
+            }
+        }
+    }
+
+    /// Every task has one parent at most, so walking up from each task, over tasks that no walk
+    /// has seen, finds every cycle once, in linear time.
+    fn cycles(&self) -> Vec<Vec<usize>> {
+        let mut walk_of: Vec<Option<usize>> = vec![None; self.declared.len()];
+        let mut cycles = Vec::new();
+        for start in 0..self.declared.len() {
+            let mut path = Vec::new();
+            let mut next = Some(start);
+            while let Some(place) = next {
+                match walk_of.get_mut(place) {
+                    Some(walk @ None) => *walk = Some(start),
+                    Some(Some(walk)) if *walk == start => {
+                        cycles.push(
+                            path.iter()
+                                .copied()
+                                .skip_while(|step| *step != place)
+                                .collect(),
+                        );
+                        break;
+                    }
+                    _ => break,
+                }
+                path.push(place);
+                next = self.get(place).and_then(|task| task.parent);
+            }
+        }
+        cycles
+    }
+
+    fn report_children_outside(&self, context: &mut Context<'_>, domains: &Domains) {
+        for task in &self.declared {
+            let parent = task.parent.and_then(|place| self.get(place));
+            let (Some(parent), Some(given)) = (parent, &task.given) else {
+                continue;
+            };
+            let (Some(cells), Some(outer)) = (&task.cells, &parent.cells) else {
+                continue;
+            };
+            let Some(outside) = cells.outside(outer, domains) else {
+                continue;
+            };
+            let (child, parent_name) = (&task.name.text, &parent.name.text);
+            let message =
+                format!("task `{child}` has cells outside those of its parent `{parent_name}`");
+            let place = task.on.unwrap_or(task.name.span);
+            let label = format!("`{parent_name}` is not on {outside}");
+            let mut diagnostic = Diagnostic::new(Code::E0402, message, place, label).label(
+                given.span,
+                format!("`{child}` is given `{parent_name}` here"),
+            );
+            if let Some(on) = parent.on {
+                diagnostic = diagnostic.label(on, format!("cells of `{parent_name}`"));
+            }
+            let help = match cells.within(outer, domains) {
+                Some(on) => format!("write `{on}` for `{child}`, or widen `{parent_name}`"),
+                None => format!("no cell of `{child}` is left: widen `{parent_name}`"),
+            };
+            context.report(diagnostic.help(help));
+        }
+    }
+
+    fn report_domains_without_task(&self, context: &mut Context<'_>, domains: &Domains) {
+        if !self.complete || self.declared.iter().any(|task| task.cells.is_none()) {
+            return;
+        }
+        for tower in [Tower::Query, Tower::Item] {
+            for (place, (name, span)) in domains.axis(tower).named_places().enumerate() {
+                let has = |task: &TaskDeclaration| {
+                    task.cells
+                        .as_ref()
+                        .is_some_and(|cells| cells.has(tower, DomainId(place)))
+                };
+                if !self.declared.iter().any(has) {
+                    context.report(
+                        Diagnostic::new(
+                            Code::E0403,
+                            format!("{} `{name}` has no task", noun(tower)),
+                            span,
+                            "no task's `on` names it",
+                        )
+                        .help(format!(
+                            "add `{name}` to a task's `on`, or remove the {}",
+                            noun(tower)
+                        )),
+                    );
+                }
+            }
+        }
+    }
+
+    /// The checked tasks: by name, every parent before its children.
+    pub fn canonical(self) -> Vec<Task> {
+        let order = self.order();
+        let mut id_of = vec![TaskId(0); order.len()];
+        for (id, place) in order.iter().enumerate() {
+            if let Some(slot) = id_of.get_mut(*place) {
+                *slot = TaskId(id);
+            }
+        }
+        let mut tasks: Vec<(TaskId, Task)> = self
+            .declared
+            .into_iter()
+            .zip(&id_of)
+            .map(|(task, id)| (*id, task.checked(&id_of)))
+            .collect();
+        tasks.sort_by_key(|(id, _)| *id);
+        tasks.into_iter().map(|(_, task)| task).collect()
+    }
+
+    /// Places of the declarations in canonical order: of the tasks whose parent has been placed,
+    /// the one that comes first by name.
+    fn order(&self) -> Vec<usize> {
+        let mut children: Vec<Vec<usize>> = vec![Vec::new(); self.declared.len()];
+        let mut ready = std::collections::BTreeSet::new();
+        for (place, task) in self.declared.iter().enumerate() {
+            match task.parent.and_then(|parent| children.get_mut(parent)) {
+                Some(siblings) => siblings.push(place),
+                None => {
+                    ready.insert(place);
+                }
+            }
+        }
+        let mut order = Vec::new();
+        while let Some(place) = ready.pop_first() {
+            order.push(place);
+            ready.extend(children.get(place).into_iter().flatten());
+        }
+        order
+    }
+}
+
+impl TaskDeclaration {
+    fn checked(self, id_of: &[TaskId]) -> Task {
+        let mut action: Vec<String> = self.action.into_iter().map(|column| column.text).collect();
+        action.sort();
+        let (surfaces, products) = self
+            .cells
+            .map(|cells| (cells.surfaces, cells.products))
+            .unwrap_or_default();
+        Task {
+            name: self.name.text,
+            doc: self.doc,
+            label: self.label.unwrap_or(Label::Action),
+            action,
+            given: self.parent.and_then(|place| id_of.get(place)).copied(),
+            weight: self.weight,
+            embedding: self.embedding,
+            surfaces,
+            products,
+            line: self.line,
+        }
+    }
+}
+
+fn report_nameless(context: &mut Context<'_>, from: &Word) {
+    let message = "this task has no name";
+    context.report(
+        Diagnostic::new(
+            Code::E0303,
+            message,
+            from.span,
+            "expected a name before this",
+        )
+        .help(format!("write it as `{FORM}`")),
+    );
+}
+
+fn read_task(
+    context: &mut Context<'_>,
+    statement: &Statement,
+    domains: &Domains,
+) -> TaskDeclaration {
+    let mut head = Head::new(statement, FORM);
+    let source = read_label(context, &mut head);
+    let settings = Settings::read(context, statement.block.as_ref(), &TASK);
+    let (label, score, mut action) = match source {
+        Some(Source::Score(column)) => (
+            Some(Label::Score(column.text.clone())),
+            Some(column),
+            Vec::new(),
+        ),
+        Some(Source::Action(columns)) => (Some(Label::Action), None, columns),
+        None => (None, None, Vec::new()),
+    };
+    if let Some(given) = settings.get("action") {
+        if label == Some(Label::Action) {
+            context.report(
+                Diagnostic::new(
+                    Code::E0306,
+                    format!("task `{}` has two actions", statement.word.text),
+                    given.span,
+                    "a second action",
+                )
+                .label(statement.head, "trained on an action already")
+                .help("remove this, or train on a score: `NAME from \"COLUMN\"`"),
+            );
+        } else if let Some(Value::Columns(columns)) = &given.value {
+            action.clone_from(columns);
+        }
+    }
+    let on = settings.get("on").map(|given| given.span);
+    let given = match settings.value("given") {
+        Some(Value::Name(name)) => Some(name.clone()),
+        _ => None,
+    };
+    TaskDeclaration {
+        name: statement.word.clone(),
+        doc: doc(statement),
+        label,
+        score,
+        action,
+        given,
+        parent: None,
+        weight: settings.real("weight").unwrap_or(1.0),
+        embedding: settings.size("embedding").unwrap_or(EMBEDDING),
+        cells: Cells::read(context, &settings, domains),
+        on,
+        line: context.line(statement.head),
+    }
+}
+
+enum Source {
+    Score(Text),
+    Action(Vec<Text>),
+}
+
+fn read_label(context: &mut Context<'_>, head: &mut Head<'_>) -> Option<Source> {
+    head.keyword(context, "from")?;
+    let source = if head.is_word("action") {
+        head.next();
+        Source::Action(value::columns(context, head)?)
+    } else {
+        Source::Score(head.text(context, "a column in quotes or `action`")?)
+    };
+    head.end(context);
+    Some(source)
+}

@@ -1,0 +1,129 @@
+//! Hyperparameters of training, and the fate of bad rows.
+
+use super::context::Context;
+use super::head::Head;
+use super::settings::{Settings, Table as SettingsTable, setting};
+use super::spec::{AdamW, BadRows, Decay, Training};
+use super::value::{Bound, Form, Value};
+use crate::syntax::ast::Statement;
+
+pub(super) static ROWS: SettingsTable = SettingsTable {
+    owner: "`rows`",
+    settings: &[setting("bad", Form::Choice(&["stop", "skip"]))],
+};
+
+pub(super) static TRAINING: SettingsTable = SettingsTable {
+    owner: "`training`",
+    settings: &[
+        setting("batch", Form::Whole(1)),
+        setting("epochs", Form::Whole(1)),
+        setting("seed", Form::Whole(0)),
+        setting("shuffle", Form::Whole(1)),
+        setting("dense", Form::Block),
+        setting("embeddings", Form::Block),
+        setting("warmup", Form::Real(Bound::Fraction)),
+        setting("decay", Form::Choice(&["linear", "constant"])),
+        setting("clip", Form::RealOrNone(Bound::Positive)),
+    ],
+};
+
+pub(super) static DENSE: SettingsTable = SettingsTable {
+    owner: "`dense`",
+    settings: &[
+        setting("lr", Form::Real(Bound::Positive)),
+        setting("weight_decay", Form::Real(Bound::NotNegative)),
+    ],
+};
+
+pub(super) static EMBEDDINGS: SettingsTable = SettingsTable {
+    owner: "`embeddings`",
+    settings: &[
+        setting("lr", Form::Real(Bound::Positive)),
+        setting("weight_decay", Form::Real(Bound::NotNegative)),
+        setting("std", Form::Real(Bound::Positive)),
+    ],
+};
+
+/// The fate of bad rows; they stop a run unless the spec says otherwise.
+pub(super) fn read_rows(context: &mut Context<'_>, statement: Option<&Statement>) -> BadRows {
+    let Some(statement) = statement else {
+        return BadRows::Stop;
+    };
+    let form = "rows { bad skip }";
+    context.refuse_doc(statement);
+    Head::new(statement, form).end(context);
+    let block = context.require_block(statement, form);
+    match Settings::read(context, block, &ROWS).choice("bad") {
+        Some("skip") => BadRows::Skip,
+        _ => BadRows::Stop,
+    }
+}
+
+/// The hyperparameters, with the defaults of the language for what the spec does not say.
+pub(super) fn read(context: &mut Context<'_>, statement: Option<&Statement>) -> Training {
+    let mut training = defaults();
+    let Some(statement) = statement else {
+        return training;
+    };
+    let form = "training { … }";
+    context.refuse_doc(statement);
+    Head::new(statement, form).end(context);
+    let block = context.require_block(statement, form);
+    let settings = Settings::read(context, block, &TRAINING);
+    training.batch = settings.size("batch").unwrap_or(training.batch);
+    training.epochs = settings.size("epochs").unwrap_or(training.epochs);
+    training.seed = settings
+        .size("seed")
+        .and_then(|seed| u64::try_from(seed).ok())
+        .unwrap_or(training.seed);
+    training.shuffle = settings.size("shuffle").unwrap_or(training.shuffle);
+    training.warmup = settings.real("warmup").unwrap_or(training.warmup);
+    if settings.choice("decay") == Some("constant") {
+        training.decay = Decay::Constant;
+    }
+    match settings.value("clip") {
+        Some(Value::Real(norm)) => training.clip = Some(*norm),
+        Some(Value::None) => training.clip = None,
+        _ => {}
+    }
+    if let Some(block) = settings.block("dense") {
+        let dense = Settings::read(context, Some(block), &DENSE);
+        training.dense = read_adamw(&dense, training.dense);
+    }
+    if let Some(block) = settings.block("embeddings") {
+        let embeddings = Settings::read(context, Some(block), &EMBEDDINGS);
+        training.embeddings = read_adamw(&embeddings, training.embeddings);
+        training.embedding_std = embeddings.real("std").unwrap_or(training.embedding_std);
+    }
+    training
+}
+
+fn read_adamw(settings: &Settings<'_>, default: AdamW) -> AdamW {
+    AdamW {
+        lr: settings.real("lr").unwrap_or(default.lr),
+        weight_decay: settings
+            .real("weight_decay")
+            .unwrap_or(default.weight_decay),
+    }
+}
+
+fn defaults() -> Training {
+    Training {
+        batch: 512,
+        epochs: 2,
+        seed: 1,
+        shuffle: 262_144,
+        dense: AdamW {
+            lr: 1e-3,
+            weight_decay: 0.01,
+        },
+        embeddings: AdamW {
+            lr: 3e-2,
+            weight_decay: 0.1,
+        },
+        embedding_std: 0.05,
+        warmup: 0.05,
+        decay: Decay::Linear,
+        clip: Some(5.0),
+    }
+}

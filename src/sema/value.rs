@@ -1,0 +1,421 @@
+//! Values of settings, by form: types and ranges.
+
+use super::context::{Context, enumerate};
+use super::head::{Head, Text};
+use super::names::{closest, suggest};
+use super::raw::{Raw, RawRange, ranges, raw_list, repeated};
+use super::settings::Setting;
+use super::spec::MAX_SIZE;
+use crate::diagnostics::{Code, Diagnostic};
+use crate::source::Span;
+use crate::syntax::ast::{Atom, AtomKind, Block, Number, Statement, Word};
+
+/// How a setting is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Form {
+    /// Nothing after the word.
+    Flag,
+    /// A whole number, at least this.
+    Whole(u64),
+    /// A whole number, at least this, or nothing.
+    OptionalWhole(u64),
+    /// A number.
+    Real(Bound),
+    /// A number or `none`.
+    RealOrNone(Bound),
+    /// `[LO, HI]`, LO below HI.
+    Interval,
+    /// A list of whole numbers above 0, at least one.
+    Sizes,
+    /// A name.
+    Name,
+    /// A name or a list of names, at least one.
+    Names,
+    /// Strings with `&` between them.
+    Columns,
+    /// One of some words.
+    Choice(&'static [&'static str]),
+    /// A list of strings or of whole numbers, at least one.
+    Values,
+    /// A value, a range or a list of values.
+    Ranges,
+    /// A block.
+    Block,
+    /// A block or `none`.
+    BlockOrNone,
+}
+
+/// Which numbers a setting takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Bound {
+    /// Any that is finite.
+    Finite,
+    /// Above 0.
+    Positive,
+    /// 0 or above.
+    NotNegative,
+    /// From 0, below 1.
+    Fraction,
+}
+
+impl Bound {
+    fn holds(self, value: f64) -> bool {
+        value.is_finite()
+            && match self {
+                Self::Finite => true,
+                Self::Positive => value > 0.0,
+                Self::NotNegative => value >= 0.0,
+                Self::Fraction => (0.0..1.0).contains(&value),
+            }
+    }
+
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Finite => "finite",
+            Self::Positive => "above 0",
+            Self::NotNegative => "0 or above",
+            Self::Fraction => "from 0 to below 1",
+        }
+    }
+}
+
+/// The value of a setting.
+#[derive(Debug)]
+pub(super) enum Value<'s> {
+    Flag,
+    None,
+    Whole(u64),
+    Real(f64),
+    Interval(f64, f64),
+    Sizes(Vec<usize>),
+    Name(Word),
+    Names(Vec<Word>),
+    Columns(Vec<Text>),
+    Choice(&'static str),
+    Values(Vec<Raw>),
+    Ranges(Vec<RawRange>),
+    Block(&'s Block),
+}
+
+/// Reads a setting's value; `None` if it is not of the setting's form, which is or has been
+/// reported.
+pub(super) fn read<'s>(
+    context: &mut Context<'_>,
+    statement: &'s Statement,
+    setting: &Setting,
+) -> Option<Value<'s>> {
+    if statement.damaged {
+        return None;
+    }
+    let form = written(setting);
+    let mut head = Head::new(statement, form.as_str());
+    let takes_block = matches!(setting.form, Form::Block | Form::BlockOrNone);
+    let value = match setting.form {
+        Form::Flag => Some(Value::Flag),
+        Form::Whole(least) => whole(context, &mut head, setting.name, least).map(Value::Whole),
+        Form::OptionalWhole(_) if head.peek().is_none() => Some(Value::Flag),
+        Form::OptionalWhole(least) => {
+            whole(context, &mut head, setting.name, least).map(Value::Whole)
+        }
+        Form::RealOrNone(_) | Form::BlockOrNone if head.is_word("none") => {
+            head.next();
+            Some(Value::None)
+        }
+        Form::Real(bound) | Form::RealOrNone(bound) => {
+            real(context, &mut head, setting.name, bound).map(Value::Real)
+        }
+        Form::Interval => interval(context, &mut head),
+        Form::Sizes => sizes(context, &mut head, setting.name),
+        Form::Name => head.name(context, "a name").map(Value::Name),
+        Form::Names => names(context, &mut head),
+        Form::Columns => columns(context, &mut head).map(Value::Columns),
+        Form::Choice(words) => choice(context, &mut head, words).map(Value::Choice),
+        Form::Values => raw_list(context, &mut head).map(Value::Values),
+        Form::Ranges => ranges(context, &mut head).map(Value::Ranges),
+        Form::Block | Form::BlockOrNone => {
+            context.require_block(statement, &form).map(Value::Block)
+        }
+    };
+    if value.is_some() {
+        head.end(context);
+    }
+    if !takes_block || matches!(value, Some(Value::None)) {
+        context.refuse_block(statement, &form);
+    }
+    value.filter(|_| !head.failed())
+}
+
+/// How a setting is written, for help.
+fn written(setting: &Setting) -> String {
+    let form = match setting.form {
+        Form::Flag => "WORD",
+        Form::Whole(_) | Form::OptionalWhole(_) => "WORD N",
+        Form::Real(_) => "WORD X",
+        Form::RealOrNone(_) => "WORD X` or `WORD none",
+        Form::Interval => "WORD [LO, HI]",
+        Form::Sizes => "WORD [N, N]",
+        Form::Name => "WORD NAME",
+        Form::Names => "WORD NAME` or `WORD [NAME, NAME]",
+        Form::Columns => "WORD \"COLUMN\" & \"COLUMN\"",
+        Form::Choice(_) => "WORD CHOICE",
+        Form::Values => "WORD [VALUE, VALUE]",
+        Form::Ranges => "WORD VALUE`, `WORD FIRST .. LAST` or `WORD [VALUE, VALUE]",
+        Form::Block => "WORD { … }",
+        Form::BlockOrNone => "WORD { … }` or `WORD none",
+    };
+    form.replace("WORD", setting.name)
+}
+
+fn out_of_range(name: &str, wants: &str, span: Span, found: &str) -> Diagnostic {
+    let message = format!("`{name}` must be {wants}, not `{found}`");
+    Diagnostic::new(Code::E0305, message, span, format!("must be {wants}"))
+}
+
+/// A whole number from `least` to [`MAX_SIZE`].
+pub(super) fn whole(
+    context: &mut Context<'_>,
+    head: &mut Head<'_>,
+    name: &str,
+    least: u64,
+) -> Option<u64> {
+    let (number, span) = head.number(context, "a whole number")?;
+    whole_of(context, number, span, name, least)
+}
+
+fn whole_of(
+    context: &mut Context<'_>,
+    number: &Number,
+    span: Span,
+    name: &str,
+    least: u64,
+) -> Option<u64> {
+    let value = number.whole.and_then(|value| u64::try_from(value).ok());
+    if let Some(value) = value.filter(|value| (least..=MAX_SIZE).contains(value)) {
+        return Some(value);
+    }
+    if !number.is_written_whole() {
+        let message = format!("`{name}` is a whole number, not `{}`", number.text);
+        let diagnostic = Diagnostic::new(Code::E0304, message, span, "expected a whole number");
+        let rounded = number.real.round();
+        #[expect(clippy::cast_precision_loss, reason = "a bound for a suggestion")]
+        let fits = rounded >= least as f64 && rounded <= MAX_SIZE as f64;
+        context.report(match fits {
+            true => diagnostic.maybe("write it out", span, format!("{rounded}")),
+            false => diagnostic,
+        });
+    } else if value.is_some_and(|value| value > MAX_SIZE) || value.is_none() && number.real > 0.0 {
+        context.report(out_of_range(
+            name,
+            "at most 1_000_000_000",
+            span,
+            &number.text,
+        ));
+    } else {
+        context.report(out_of_range(
+            name,
+            &format!("at least {least}"),
+            span,
+            &number.text,
+        ));
+    }
+    None
+}
+
+fn real(context: &mut Context<'_>, head: &mut Head<'_>, name: &str, bound: Bound) -> Option<f64> {
+    let (number, span) = head.number(context, "a number")?;
+    if !bound.holds(number.real) {
+        context.report(out_of_range(name, bound.describe(), span, &number.text));
+        return None;
+    }
+    Some(number.real)
+}
+
+/// The list that must come next.
+pub(super) fn list<'s>(
+    context: &mut Context<'_>,
+    head: &mut Head<'s>,
+    what: &str,
+) -> Option<(&'s [Atom], Span)> {
+    if let Some(AtomKind::List(items)) = head.peek() {
+        let span = head.next()?.span;
+        if items.is_empty() {
+            context.report(Diagnostic::new(
+                Code::E0308,
+                "this list is empty",
+                span,
+                format!("expected {what}"),
+            ));
+            return None;
+        }
+        return Some((items, span));
+    }
+    head.fail(context, what, None);
+    None
+}
+
+fn interval<'s>(context: &mut Context<'_>, head: &mut Head<'s>) -> Option<Value<'s>> {
+    let what = "`[LO, HI]`, two numbers";
+    let (items, span) = list(context, head, what)?;
+    let ends: Vec<&Number> = items
+        .iter()
+        .filter_map(|item| as_number(&item.kind))
+        .collect();
+    let [low, high] = ends[..] else {
+        context.report(Diagnostic::new(
+            Code::E0304,
+            "a range of numbers has two ends",
+            span,
+            format!("expected {what}"),
+        ));
+        return None;
+    };
+    if items.len() != 2 {
+        context.report(Diagnostic::new(
+            Code::E0304,
+            "a range of numbers has two ends",
+            span,
+            format!("expected {what}"),
+        ));
+        return None;
+    }
+    if !(low.real.is_finite() && high.real.is_finite()) {
+        context.report(Diagnostic::new(
+            Code::E0305,
+            "a range of numbers has finite ends",
+            span,
+            "too large a number",
+        ));
+        return None;
+    }
+    if low.real >= high.real {
+        let order = if low.real > high.real {
+            "reversed"
+        } else {
+            "empty"
+        };
+        let diagnostic = Diagnostic::new(
+            Code::E0311,
+            format!("this range is {order}"),
+            span,
+            "the first end must be below the second",
+        );
+        let swapped = format!("[{}, {}]", high.text, low.text);
+        context.report(match low.real > high.real {
+            true => diagnostic.maybe("swap the ends", span, swapped),
+            false => diagnostic,
+        });
+        return None;
+    }
+    Some(Value::Interval(low.real, high.real))
+}
+
+fn as_number(kind: &AtomKind) -> Option<&Number> {
+    match kind {
+        AtomKind::Number(number) => Some(number),
+        _ => None,
+    }
+}
+
+fn sizes<'s>(context: &mut Context<'_>, head: &mut Head<'s>, name: &str) -> Option<Value<'s>> {
+    let (items, _) = list(context, head, "a list of whole numbers")?;
+    let mut sizes = Vec::new();
+    for item in items {
+        let AtomKind::Number(number) = &item.kind else {
+            context.report(wrong_item(item, "a whole number"));
+            return None;
+        };
+        sizes.push(usize::try_from(whole_of(context, number, item.span, name, 1)?).ok()?);
+    }
+    Some(Value::Sizes(sizes))
+}
+
+fn wrong_item(item: &Atom, wants: &str) -> Diagnostic {
+    let message = format!(
+        "expected {wants} in this list, not {}",
+        item.kind.describe()
+    );
+    let diagnostic = Diagnostic::new(Code::E0304, message, item.span, format!("expected {wants}"));
+    match &item.kind {
+        AtomKind::Text(text) if wants == "a name" => {
+            diagnostic.fix("names of the spec stand without quotes", item.span, text)
+        }
+        AtomKind::Word(word) if wants.contains("string") => diagnostic.fix(
+            "what stands in the data is written in quotes",
+            item.span,
+            format!("\"{word}\""),
+        ),
+        _ => diagnostic,
+    }
+}
+
+fn names<'s>(context: &mut Context<'_>, head: &mut Head<'s>) -> Option<Value<'s>> {
+    if !matches!(head.peek(), Some(AtomKind::List(_))) {
+        return head
+            .name(context, "a name or a list of names")
+            .map(|name| Value::Names(vec![name]));
+    }
+    let (items, _) = list(context, head, "a name or a list of names")?;
+    let mut names: Vec<Word> = Vec::new();
+    let mut sound = true;
+    for item in items {
+        let AtomKind::Word(text) = &item.kind else {
+            context.report(wrong_item(item, "a name"));
+            sound = false;
+            continue;
+        };
+        if let Some(first) = names.iter().find(|name| name.text == *text) {
+            context.report(repeated(&format!("`{text}`"), item.span, first.span));
+        } else {
+            names.push(Word {
+                text: text.clone(),
+                span: item.span,
+            });
+        }
+    }
+    sound.then_some(Value::Names(names))
+}
+
+/// `"A" & "B" …`; no column twice.
+pub(super) fn columns(context: &mut Context<'_>, head: &mut Head<'_>) -> Option<Vec<Text>> {
+    let mut columns: Vec<Text> = Vec::new();
+    loop {
+        let column = head.text(context, "a column in quotes")?;
+        match columns.iter().find(|other| other.text == column.text) {
+            Some(first) => context.report(repeated(
+                &format!("column `{}`", column.text),
+                column.span,
+                first.span,
+            )),
+            None => columns.push(column),
+        }
+        if head.peek() != Some(&AtomKind::And) {
+            return Some(columns);
+        }
+        head.next();
+    }
+}
+
+/// One of some words. A misspelt one counts as what it was meant to be.
+pub(super) fn choice(
+    context: &mut Context<'_>,
+    head: &mut Head<'_>,
+    words: &'static [&'static str],
+) -> Option<&'static str> {
+    let word = head.name(
+        context,
+        &enumerate(words.iter().copied(), 4).replace(" and ", " or "),
+    )?;
+    let same = |text: &str| words.iter().copied().find(|choice| *choice == text);
+    if let Some(choice) = same(&word.text) {
+        return Some(choice);
+    }
+    let message = format!("`{}` is no choice here", word.text);
+    let diagnostic = Diagnostic::new(Code::E0304, message, word.span, "unknown choice");
+    context.report(suggest(
+        diagnostic,
+        &word,
+        words.iter().copied(),
+        "the choices are",
+    ));
+    closest(&word.text, words.iter().copied()).and_then(same)
+}

@@ -1,0 +1,210 @@
+//! The back end on whole specs: graphs, generated crates, drawings.
+
+use mtmdc::diagnostics::render_text;
+use mtmdc::driver::compile::{Artefacts, compile};
+use mtmdc::graph::Graph;
+use mtmdc::source::Source;
+use serde_yaml::Value;
+use std::fs;
+use std::path::Path;
+
+const SPECS: [(&str, &str); 4] = [
+    ("kuairand", include_str!("../specs/kuairand.mtmd")),
+    ("marketplace", include_str!("../specs/marketplace.mtmd")),
+    ("minimal", include_str!("../specs/minimal.mtmd")),
+    ("pinterest", include_str!("../specs/pinterest.mtmd")),
+];
+
+/// Every kind of feature, vocabulary and cell, as small as can be.
+const SMALL: &str = include_str!("backend/small.mtmd");
+
+fn build(name: &str, text: &str) -> Artefacts {
+    let source = Source::new(format!("specs/{name}.mtmd"), text);
+    let outcome = compile(&source).unwrap();
+    let rendered = render_text(&source, &outcome.diagnostics, false);
+    outcome.artefacts.unwrap_or_else(|| panic!("{rendered}"))
+}
+
+fn graph(name: &str, text: &str) -> Graph {
+    build(name, text).graph
+}
+
+#[test]
+fn the_committed_crates_are_what_the_specs_compile_to() {
+    let generated = Path::new(env!("CARGO_MANIFEST_DIR")).join("generated");
+    for (name, text) in SPECS {
+        for file in build(name, text).files {
+            let path = generated.join(name).join(file.path);
+            let committed = fs::read_to_string(&path).unwrap();
+            assert!(
+                committed == file.text,
+                "{} is stale: run `mtmdc build specs/{name}.mtmd`",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_small_spec_whole() {
+    let mut all = format!("─── small.mtmd\n{SMALL}");
+    for file in build("small", SMALL).files {
+        // What every graph ends with is in the repository as a file of its own.
+        let text = file.text.split("# What the file above means").next().unwrap();
+        all += &format!("\n─── {}\n{text}", file.path);
+    }
+    insta::assert_snapshot!("small", all);
+}
+
+#[test]
+fn a_small_drawing() {
+    insta::assert_snapshot!("small_svg", graph("small", SMALL).to_svg());
+}
+
+#[test]
+fn builds_are_deterministic() {
+    for (name, text) in SPECS {
+        assert_eq!(build(name, text).files, build(name, text).files);
+    }
+}
+
+#[test]
+fn order_and_comments_do_not_change_the_graph() {
+    for (name, text) in SPECS.into_iter().chain([("small", SMALL)]) {
+        let shuffled = backwards(text);
+        assert_ne!(shuffled, text);
+        let (graph, again) = (graph(name, text), graph(name, &shuffled));
+        assert_eq!(graph.to_yaml(), again.to_yaml());
+        assert_eq!(graph.to_svg(), again.to_svg());
+    }
+}
+
+/// The spec with its declarations, and those in blocks of several lines, in reverse order, each
+/// below a comment.
+fn backwards(text: &str) -> String {
+    let mut declarations: Vec<Vec<&str>> = vec![vec![]];
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let declaration = declarations.last_mut().unwrap();
+        declaration.push(line);
+        let depth: i32 = declaration.iter().map(|line| braces(line)).sum();
+        if depth == 0 && !line.starts_with("///") {
+            declarations.push(vec![]);
+        }
+    }
+    let mut out = String::new();
+    for declaration in declarations.iter().rev().filter(|lines| !lines.is_empty()) {
+        let head = declaration.iter().position(|line| !line.starts_with("///")).unwrap();
+        let (docs, rest) = declaration.split_at(head);
+        out += &format!("// a comment\n{}\n", docs.join("\n"));
+        let [first, inner @ .., last] = rest else {
+            out += &format!("{}\n", rest[0]);
+            continue;
+        };
+        let mut statements: Vec<Vec<&str>> = vec![vec![]];
+        for line in inner {
+            statements.last_mut().unwrap().push(line);
+            if !line.trim().starts_with("///") {
+                statements.push(vec![]);
+            }
+        }
+        let statements: Vec<String> =
+            statements.iter().rev().map(|lines| lines.join("\n")).collect();
+        out += &format!("{first} // a comment\n{}\n{last}\n", statements.join("\n// a comment\n"));
+    }
+    out
+}
+
+fn braces(line: &str) -> i32 {
+    let code = line.split("//").next().unwrap();
+    code.chars().map(|c| i32::from(c == '{') - i32::from(c == '}')).sum()
+}
+
+#[test]
+fn a_surface_like_another_changes_a_few_lines() {
+    let (_, old) = SPECS[3];
+    let new = old.replace("home_feed    = 0", "home_feed    = 0\n  board        = 9");
+    let (old, new) = (graph("pinterest", old).to_yaml(), graph("pinterest", &new).to_yaml());
+    let only = |a: &str, b: &str| {
+        let mut rest: Vec<String> = b.lines().map(str::to_owned).collect();
+        let mut only = vec![];
+        for line in a.lines() {
+            match rest.iter().position(|other| other == line) {
+                Some(place) => drop(rest.remove(place)),
+                None => only.push(line.to_owned()),
+            }
+        }
+        only
+    };
+    let (removed, added) = (only(&old, &new), only(&new, &old));
+    assert!(removed.len() <= 4 && added.len() <= 5, "-{removed:#?}\n+{added:#?}");
+    assert!(added.contains(&"    - domains: [board, home_feed]".to_owned()), "{added:#?}");
+}
+
+#[test]
+fn the_spec_hash_is_that_of_the_meaning() {
+    let hash = |text: &str| graph("pinterest", text).spec_hash;
+    let (_, text) = SPECS[3];
+    let same = [
+        format!("\n\n// a comment\n{text}"),
+        text.replace("/// What the user typed.", ""),
+        text.replace("model pinterest", "model pinterest\ndata \"elsewhere\""),
+        format!("{text}\ntraining {{ epochs 2 }}"),
+    ];
+    for other in same {
+        assert_eq!(hash(text), hash(&other));
+    }
+    let different = [
+        format!("{text}\ntraining {{ epochs 3 }}"),
+        text.replace("weight 2.0", "weight 2.5"),
+        text.replace("country         { rows 256", "country         { rows 255"),
+        text.replace("model pinterest", "model pinterest_2"),
+        text.replace("number   clicks_7d       { log }", "number   clicks_7d"),
+        text.replace("search       = [2, 3]", "search       = [2, 4]"),
+    ];
+    for other in different {
+        assert_ne!(text, other);
+        assert_ne!(hash(text), hash(&other));
+    }
+}
+
+#[test]
+fn hostile_strings_reach_the_data_unchanged() {
+    let column = "a \"b\" \\ {{ c }} {% d %} # é\u{2028}: - 'x'";
+    let quoted = column.replace('\\', "\\\\").replace('"', "\\\"");
+    let (_, text) = SPECS[2];
+    let text = text
+        .replace("id user_id {", &format!("id user_id from \"{quoted}\" {{"))
+        .replace("model minimal", "/// `code` [link] <b> */ {{ x }}\n/// - item\nmodel minimal");
+    let artefacts = build("minimal", &text);
+    let yaml: Value = serde_yaml::from_str(&artefacts.graph.to_yaml()).unwrap();
+    assert_eq!(yaml["query"]["features"][0]["column"].as_str(), Some(column));
+    let schema = artefacts.files.iter().find(|file| file.path == "src/schema.rs").unwrap();
+    let literal = format!("{column:?}");
+    assert!(schema.text.contains(&format!("column: {literal}")), "{}", schema.text);
+}
+
+#[test]
+fn generated_types_do_not_collide() {
+    let (_, text) = SPECS[2];
+    let text = text.replace("model minimal", "model feed_expert").replace(
+        "query { id user_id",
+        "query { id on_feed { rows 10, dim 4, on feed }, id user_id",
+    );
+    let artefacts = build("feed_expert", &text);
+    let model = artefacts.files.iter().find(|file| file.path == "src/model.rs").unwrap();
+    assert!(model.text.contains("pub struct FeedExpertModel {"), "{}", model.text);
+    assert!(model.text.contains("pub struct FeedExpert {"), "{}", model.text);
+}
+
+#[test]
+fn drawings_have_room_for_many_tasks() {
+    let chain = |i: usize| match i {
+        0 => "t0 from action \"a0\"".to_owned(),
+        i => format!("t{i} from action \"a{i}\" {{ given t{} }}", (i - 1) / 2),
+    };
+    let tasks: Vec<String> = (0..30).map(chain).collect();
+    let (_, text) = SPECS[2];
+    let text = text.replace("ctr from action \"is_click\"", &tasks.join("\n"));
+    let svg = graph("minimal", &text).to_svg();
+    assert!(svg.contains(">t29<") && svg.contains("σ(z) · P(t14)"));
+}

@@ -1,0 +1,149 @@
+//! What the parity tests share: fixtures, and comparison to float32 rounding.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "this crate is test code: a broken fixture fails the test"
+)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use mtmd::burn::tensor::{Device, Tensor, TensorData};
+use mtmd::weights::{Array, Weights};
+use safetensors::{Dtype, SafeTensors};
+
+/// A fixture of float64 and int64 arrays, written by a script in `tests/parity`.
+#[derive(Debug)]
+pub struct Fixture {
+    floats: BTreeMap<String, (Vec<usize>, Vec<f64>)>,
+    ints: BTreeMap<String, Vec<i64>>,
+}
+
+impl Fixture {
+    /// Opens `tests/parity/NAME.safetensors`.
+    pub fn open(name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../parity");
+        let bytes = std::fs::read(folder.join(format!("{name}.safetensors"))).expect("fixture");
+        let file = SafeTensors::deserialize(&bytes).expect("safetensors");
+        let mut fixture = Self { floats: BTreeMap::new(), ints: BTreeMap::new() };
+        for (key, view) in file.iter() {
+            let (chunks, _) = view.data().as_chunks::<8>();
+            match view.dtype() {
+                Dtype::F64 => {
+                    let values = chunks.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect();
+                    fixture.floats.insert(key.to_owned(), (view.shape().to_vec(), values));
+                }
+                Dtype::I64 => {
+                    let values = chunks.iter().map(|&bytes| i64::from_le_bytes(bytes)).collect();
+                    fixture.ints.insert(key.to_owned(), values);
+                }
+                other => panic!("{key}: unexpected type {other:?}"),
+            }
+        }
+        fixture
+    }
+
+    /// Values of a float array.
+    pub fn floats(&self, key: &str) -> &[f64] {
+        &self.floats.get(key).unwrap_or_else(|| panic!("no `{key}`")).1
+    }
+
+    /// Whether there is such a float array.
+    pub fn has(&self, key: &str) -> bool {
+        self.floats.contains_key(key)
+    }
+
+    /// Values of a float array as the runtime holds them.
+    pub fn f32s(&self, key: &str) -> Vec<f32> {
+        self.floats(key).iter().map(|&value| value as f32).collect()
+    }
+
+    /// Values of an integer array.
+    pub fn ints(&self, key: &str) -> &[i64] {
+        self.ints.get(key).unwrap_or_else(|| panic!("no `{key}`"))
+    }
+
+    /// Values of an integer array that are places or rows.
+    pub fn indices(&self, key: &str) -> Vec<u32> {
+        self.ints(key).iter().map(|&value| u32::try_from(value).expect("an index")).collect()
+    }
+
+    /// A matrix of the fixture.
+    pub fn matrix(&self, key: &str, device: &Device) -> Tensor<2> {
+        let (shape, _) = self.floats.get(key).unwrap_or_else(|| panic!("no `{key}`"));
+        Tensor::from_data(TensorData::new(self.f32s(key), shape.clone()), device)
+    }
+
+    /// The arrays whose keys start with `CASE/layer`, as weights.
+    pub fn weights(&self, case: &str) -> Weights {
+        let prefix = format!("{case}/");
+        let mut weights = Weights::default();
+        for (key, (shape, values)) in &self.floats {
+            if let Some(key) = key.strip_prefix(&prefix).filter(|key| key.starts_with("layer.")) {
+                let values = values.iter().map(|&value| value as f32).collect();
+                weights.arrays.insert(key.to_owned(), Array { shape: shape.clone(), values });
+            }
+        }
+        weights
+    }
+}
+
+/// Asserts that float32 results agree with float64 ones to `tolerance`, relative to the largest expected value
+/// (at least 1).
+pub fn assert_close(what: &str, actual: &[f32], expected: &[f64], tolerance: f64) {
+    assert_eq!(actual.len(), expected.len(), "{what}: length");
+    let scale = expected.iter().fold(1.0_f64, |scale, value| scale.max(value.abs()));
+    for (at, (&actual, &expected)) in actual.iter().zip(expected).enumerate() {
+        let error = (f64::from(actual) - expected).abs();
+        assert!(
+            error <= tolerance * scale,
+            "{what}[{at}]: {actual} instead of {expected}, off by {error:e} at scale {scale}"
+        );
+    }
+}
+
+/// Values of a tensor, row-major.
+pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+/// `count` numbers in [-1, 1) that depend on the key alone: SplitMix64 started at the key's FNV-1a hash, as in
+/// `reference_model.py`.
+pub fn uniform(key: &str, count: usize) -> Vec<f64> {
+    let start = key.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |state, byte| {
+        (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+    });
+    let number = |i: u64| {
+        let mut z = start.wrapping_add(i.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^= z >> 31;
+        (z >> 11) as f64 * 2.0_f64.powi(-52) - 1.0
+    };
+    (1..=count as u64).map(number).collect()
+}
+
+/// The weight of a key, as in `reference_model.py`.
+pub fn weight(key: &str, shape: &[usize]) -> Vec<f32> {
+    let is_table = key.starts_with("tables.");
+    let scaled = |u: f64| {
+        if is_table {
+            u
+        } else if key.ends_with(".running_var") {
+            1.0 + 0.5 * u
+        } else if let [_, inputs] = shape {
+            u * (3.0 / *inputs as f64).sqrt()
+        } else if key.ends_with(".norm.weight") {
+            1.0 + 0.25 * u
+        } else {
+            0.25 * u
+        }
+    };
+    let mut values: Vec<f32> =
+        uniform(key, shape.iter().product()).into_iter().map(|u| scaled(u) as f32).collect();
+    if let ([_, dim], true) = (shape, is_table) {
+        values.iter_mut().take(*dim).for_each(|value| *value = 0.0);
+    }
+    values
+}

@@ -1,0 +1,227 @@
+//! Every layer against NumPy in float64 (`tests/parity/fixtures_layers.py`).
+
+use mtmd::burn::module::{Module, Param};
+use mtmd::burn::tensor::{Device, Tensor};
+use mtmd::layers::{
+    Adaptation, BatchNorm, Cross, DomainInput, Ffn, Head, LayerNorm, Layout, Linear, Routing,
+    Shallow, TaskEmbeddings, TowerInput, TowerOutput,
+};
+use mtmd::prelude::*;
+use mtmd::schema::{
+    AdamW, Architecture, Axis, BadRows, Decay, Domain, Feature, Index, Kind, Label, Others, Split,
+    Table, Training, Value,
+};
+use model_tests::{Fixture, assert_close, values};
+
+/// Rounding of float32 through a few layers.
+const TOLERANCE: f64 = 2e-6;
+
+fn load<M: Module>(fixture: &Fixture, case: &str, layer: M) -> M {
+    let mut loading = fixture.weights(case).into_loading();
+    let layer = loading.module("layer", layer);
+    loading.finish().expect("the case's weights are the layer's");
+    layer
+}
+
+#[test]
+fn layers_agree_with_numpy() {
+    let (fixture, device) = (Fixture::open("layers"), Device::flex());
+    let x = |case: &str| fixture.matrix(&format!("{case}/x"), &device);
+    let check = |case: &str, y: Tensor<2>| {
+        assert_close(case, &values(y), fixture.floats(&format!("{case}/y")), TOLERANCE);
+    };
+
+    let layer = load(&fixture, "linear", Linear::new(9, 5, &device));
+    check("linear", layer.forward(x("linear")));
+    let layer = load(&fixture, "layer_norm", LayerNorm::new(9, &device));
+    check("layer_norm", layer.forward(x("layer_norm")));
+    let layer = load(&fixture, "ffn", Ffn::new(9, &[8, 5], &device));
+    check("ffn", layer.forward(x("ffn")));
+    let layer = load(&fixture, "routing", Routing::new(9, &[8, 4], 3, &device));
+    check("routing", layer.forward(x("routing")));
+    let layer = load(&fixture, "cross", Cross::new(12, &SCHEMA.architecture, &device));
+    check("cross", layer.forward(x("cross")));
+}
+
+#[test]
+fn batch_norm_agrees_with_numpy_in_training_and_in_evaluation() {
+    let (fixture, device) = (Fixture::open("layers"), Device::flex());
+    for (case, training) in
+        [("training", true), ("evaluation", false), ("single_row", true)]
+    {
+        let case = format!("batch_norm_{case}");
+        let layer = load(&fixture, &case, BatchNorm::new(4, &device));
+        let y = layer.forward(fixture.matrix(&format!("{case}/x"), &device), training);
+        let expect = |what: &str| fixture.floats(&format!("{case}/{what}"));
+        assert_close(&case, &values(y), expect("y"), TOLERANCE);
+        let (mean, variance) = (layer.running_mean.value(), layer.running_var.value());
+        assert_close(&case, &values(mean), expect("running_mean_after"), TOLERANCE);
+        assert_close(&case, &values(variance), expect("running_var_after"), TOLERANCE);
+    }
+}
+
+#[test]
+fn squeeze_excitation_agrees_with_numpy() {
+    let (fixture, device) = (Fixture::open("layers"), Device::flex());
+    let layout = Layout::new(&SCHEMA, Tower::Query, 0);
+    let layer = Adaptation::new(&layout, &SCHEMA.architecture, &device);
+    let layer = load(&fixture, "squeeze_excitation", layer);
+    let vectors = Some(fixture.matrix("squeeze_excitation/x", &device));
+    let input = DomainInput { embedded: None, vectors, numbers: None, training: false };
+    let y = layer.forward(input).x();
+    let expected = fixture.floats("squeeze_excitation/y");
+    assert_close("squeeze_excitation", &values(y), expected, TOLERANCE);
+}
+
+#[test]
+fn shallow_expert_agrees_with_numpy() {
+    let (fixture, device) = (Fixture::open("layers"), Device::flex());
+    let layout = Layout::new(&SCHEMA, Tower::Item, 0);
+    let embedded = Some(fixture.matrix("shallow/x", &device));
+    let input = DomainInput { embedded, vectors: None, numbers: None, training: false };
+    let adapted = Adaptation::new(&layout, &SCHEMA.architecture, &device).forward(input);
+    let layer = Shallow::new(&layout, &SCHEMA.architecture, &device);
+    let y = load(&fixture, "shallow", layer).forward(&adapted).expect("shallow features");
+    assert_close("shallow", &values(y), fixture.floats("shallow/y"), TOLERANCE);
+}
+
+/// Heads alone: the towers' outputs are given.
+#[derive(Module, Debug)]
+struct HeadsOnly {
+    heads: Vec<Head>,
+}
+
+impl Model for HeadsOnly {
+    fn schema() -> &'static Schema {
+        &SCHEMA
+    }
+
+    fn new(device: &Device) -> Self {
+        let head = || Head { bias: Param::from_tensor(Tensor::zeros([1], device)) };
+        Self { heads: (0..4).map(|_| head()).collect() }
+    }
+
+    fn query(&self, _: TowerInput) -> TowerOutput {
+        TowerOutput::new(1)
+    }
+
+    fn item(&self, _: TowerInput) -> TowerOutput {
+        TowerOutput::new(1)
+    }
+
+    fn heads(&self) -> Vec<&Head> {
+        self.heads.iter().collect()
+    }
+}
+
+/// A chain and a branch of tasks with ordinary and extreme logits, and the loss on them.
+#[test]
+fn constrained_heads_and_loss_agree_with_numpy() {
+    let (fixture, device) = (Fixture::open("layers"), Device::flex());
+    let z = fixture.f32s("heads/z");
+    let rows = z.len() / 4;
+    let tower = |embedding: &dyn Fn(&[f32]) -> Vec<f32>| {
+        let mut tasks = TaskEmbeddings::new(4);
+        for (task, z) in z.chunks(rows).enumerate() {
+            let data = TensorData::new(embedding(z), [rows, 1]);
+            tasks.set(task, Tensor::from_data(data, &device));
+        }
+        let mut output = TowerOutput::new(1);
+        output.set(0, tasks);
+        output
+    };
+    let grouped = || mtmd::data::batch::TowerBatch {
+        domains: vec![0..rows],
+        order: (0..rows as u32).collect(),
+        columns: vec![],
+    };
+    let batch = mtmd::data::batch::Batch {
+        rows,
+        surface: vec![0; rows],
+        product: vec![0; rows],
+        query: grouped(),
+        item: grouped(),
+        labels: fixture.f32s("heads/label").chunks(rows).map(<[f32]>::to_vec).collect(),
+        actions: vec![],
+    };
+    let model = HeadsOnly::new(&device);
+    let query = tower(&|z| z.to_vec());
+    let item = tower(&|z| vec![1.0; z.len()]);
+    let scores = mtmd::model::scores(&model, &query, &item, &batch);
+    let loss = mtmd::model::loss(&SCHEMA, &scores, &batch);
+    for (task, scores) in scores.tasks.iter().enumerate() {
+        let scores = scores.as_ref().expect("every task has rows");
+        let part = |key: &str| &fixture.floats(key)[task * rows..(task + 1) * rows];
+        assert_close("lp", &values(scores.lp.clone()), part("heads/lp"), TOLERANCE);
+        assert_close("lq", &values(scores.lq.clone()), part("heads/lq"), TOLERANCE);
+        let mean = part("heads/kl").iter().sum::<f64>() / rows as f64;
+        let actual = loss.tasks[task].as_ref().expect("labels").value();
+        assert!((actual - mean).abs() <= 1e-5 * mean.max(1.0), "{actual} instead of {mean}");
+    }
+}
+
+const fn vector(width: usize) -> Feature {
+    Feature { name: "v", column: "v", kind: Kind::Vector { width }, domains: &[0], line: 1 }
+}
+
+const fn task(name: &'static str, given: Option<usize>) -> mtmd::schema::Task {
+    mtmd::schema::Task {
+        name,
+        label: Label::Score("label"),
+        action: &[],
+        given,
+        weight: 1.0,
+        embedding: 1,
+        surfaces: &[0],
+        products: &[0],
+        line: 1,
+    }
+}
+
+const fn axis(column: &'static str) -> Axis {
+    const DOMAIN: Domain = Domain { name: "only", values: &[Value::Int(0)] };
+    Axis { column, domains: &[DOMAIN], others: Others::Error, line: 1 }
+}
+
+/// The fixtures' sizes: five vector fields in the query tower, one shallow embedding in the item tower.
+static SCHEMA: Schema = Schema {
+    name: "fixtures",
+    spec_hash: "",
+    graph_hash: "",
+    graph: "",
+    surfaces: axis("surface"),
+    products: axis("product"),
+    tasks: &[task("a", None), task("b", Some(0)), task("c", Some(1)), task("d", Some(0))],
+    tables: &[Table { name: "t", rows: 2, dim: 5, index: Index::Hash }],
+    query: &[vector(3), vector(4), vector(5), vector(1), vector(1)],
+    item: &[Feature {
+        name: "category",
+        column: "category",
+        kind: Kind::Embedded { table: 0, pool: None, shallow: true },
+        domains: &[0],
+        line: 1,
+    }],
+    architecture: Architecture {
+        deep: &[8, 5],
+        routing: &[8, 4],
+        shallow: &[7],
+        shallow_width: 4,
+        cross_rank: 3,
+        cross_depth: 2,
+        se_reduction: 2,
+    },
+    split: Split::Hash,
+    bad_rows: BadRows::Stop,
+    training: Training {
+        batch: 1,
+        epochs: 1,
+        seed: 1,
+        shuffle: 1,
+        dense: AdamW { lr: 1e-3, weight_decay: 0.0 },
+        embeddings: AdamW { lr: 1e-3, weight_decay: 0.0 },
+        embedding_std: 0.05,
+        warmup: 0.0,
+        decay: Decay::Constant,
+        clip: None,
+    },
+};
