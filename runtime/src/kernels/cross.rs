@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::composed;
 use super::op::{HostOp, Operand, apply};
-use super::real::{PIECE, Real, add_pieces, dims, for_type, piece_rows, tensor};
+use super::real::{PIECE, Real, add_pieces, dims, for_type, piece_rows, tensor, vectorised};
 
 /// `first ∘ (up + bias) + x`: `[rows, width]`, with `bias` `[width]`.
 pub fn cross(first: Tensor<2>, up: Tensor<2>, bias: Tensor<1>, x: Tensor<2>) -> Tensor<2> {
@@ -49,12 +49,14 @@ fn forward<E: Real>([first, up, bias, x]: &[FlexTensor; 4]) -> FlexTensor {
     let mut output = E::slice(x).to_vec();
     let piece = |((output, first), up): ((&mut [E], &[E]), &[E])| {
         let rows = output.chunks_mut(width).zip(first.chunks(width));
-        for ((output, first), up) in rows.zip(up.chunks(width)) {
-            let inputs = first.iter().zip(up).zip(bias);
-            for (output, ((&first, &up), &bias)) in output.iter_mut().zip(inputs) {
-                *output += first * (up + bias);
+        vectorised(|| {
+            for ((output, first), up) in rows.zip(up.chunks(width)) {
+                let inputs = first.iter().zip(up).zip(bias);
+                for (output, ((&first, &up), &bias)) in output.iter_mut().zip(inputs) {
+                    *output += first * (up + bias);
+                }
             }
-        }
+        });
     };
     let (first, up) = (E::slice(first), E::slice(up));
     if output.len() <= PIECE {
@@ -79,15 +81,17 @@ fn backward<E: Real>(
     let piece = |((to_first, to_up), gradient): ((&mut [E], &mut [E]), &[E])| {
         let mut to_bias = vec![E::default(); width];
         let rows = to_first.chunks_mut(width).zip(to_up.chunks_mut(width));
-        for ((to_first, to_up), gradient) in rows.zip(gradient.chunks(width)) {
-            let outputs = to_first.iter_mut().zip(to_up).zip(&mut to_bias);
-            let inputs = gradient.iter().zip(bias);
-            for (((to_first, to_up), to_bias), (&gradient, &bias)) in outputs.zip(inputs) {
-                *to_first = gradient * (*to_first + bias);
-                *to_up = gradient * *to_up;
-                *to_bias += *to_up;
+        vectorised(|| {
+            for ((to_first, to_up), gradient) in rows.zip(gradient.chunks(width)) {
+                let outputs = to_first.iter_mut().zip(to_up).zip(&mut to_bias);
+                let inputs = gradient.iter().zip(bias);
+                for (((to_first, to_up), to_bias), (&gradient, &bias)) in outputs.zip(inputs) {
+                    *to_first = gradient * (*to_first + bias);
+                    *to_up = gradient * *to_up;
+                    *to_bias += *to_up;
+                }
             }
-        }
+        });
         to_bias
     };
     let gradient = E::slice(gradient);

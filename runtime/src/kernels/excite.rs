@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 use super::composed;
 use super::op::{HostOp, Operand, apply};
-use super::real::{PIECE, Real, dims, dot, for_type, piece_rows, sum, tensor};
+use super::real::{PIECE, Real, dims, dot, for_type, piece_rows, sum, tensor, vectorised};
 
 /// Columns of each field; together they are all columns, in order.
 pub type Fields = Arc<[Range<usize>]>;
@@ -133,12 +133,12 @@ fn by_row<E: Real>(
     let mut output = vec![E::default(); rows * width];
     if rows * work <= PIECE {
         for (at, output) in output.chunks_mut(width).enumerate() {
-            fill(at, output);
+            vectorised(|| fill(at, output));
         }
     } else {
         let rows = output.par_chunks_mut(width).enumerate();
         rows.with_min_len(piece_rows(work))
-            .for_each(|(at, output)| fill(at, output));
+            .for_each(|(at, output)| vectorised(|| fill(at, output)));
     }
     tensor(output, [rows, width])
 }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::composed;
 use super::op::{HostOp, Operand, apply};
-use super::real::{PIECE, Real, add, column_sums, dims, for_type, piece_rows};
+use super::real::{PIECE, Real, add, column_sums, dims, for_type, piece_rows, vectorised};
 
 /// `x Wᵀ`: `[rows, in]`, `[out, in]` → `[rows, out]`.
 pub fn linear_without_bias(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
@@ -22,8 +22,8 @@ pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     apply(Linear, operands).unwrap_or_else(|| composed::linear(x, weight, bias))
 }
 
-/// Transposed views cost nothing: the matrix product reads any strides. Unlike autodiff's own
-/// backward pass of the transposition, this one makes the weight's gradient contiguous.
+/// The matrix product reads any strides, so a transposed view is not copied. Unlike autodiff's own
+/// backward pass of a transposition, this one makes the weight's gradient contiguous.
 #[derive(Debug, Clone)]
 struct Product;
 
@@ -77,9 +77,11 @@ fn add_rows<E: Real>(matrix: &mut FlexTensor, row: &FlexTensor) {
     let (_, columns) = dims(matrix);
     let row = E::slice(row);
     let piece = |values: &mut [E]| {
-        for to in values.chunks_mut(columns.max(1)) {
-            add(to, row);
-        }
+        vectorised(|| {
+            for to in values.chunks_mut(columns.max(1)) {
+                add(to, row);
+            }
+        });
     };
     let values = E::slice_mut(matrix);
     if values.len() <= PIECE {

@@ -6,7 +6,9 @@ use rayon::prelude::*;
 
 use super::composed;
 use super::op::{HostOp, Operand, apply};
-use super::real::{PIECE, Real, add_pieces, dims, dot, for_type, piece_rows, sum, tensor};
+use super::real::{
+    PIECE, Real, add_pieces, dims, dot, for_type, piece_rows, sum, tensor, vectorised,
+};
 use crate::layers::EPSILON;
 
 /// `leaky(LayerNorm(x + shift) ∘ weight + bias)`, `[rows, width]` and three times `[width]` →
@@ -81,9 +83,11 @@ fn forward<E: Real>(
     let piece = |((y, x), moments): ((&mut [E], &[E]), &mut [E])| {
         let (moments, _) = moments.as_chunks_mut::<2>();
         let rows = y.chunks_mut(width).zip(x.chunks(width));
-        for ((y, x), moments) in rows.zip(moments) {
-            *moments = forward_row(x, parameters, E::real(slope), y);
-        }
+        vectorised(|| {
+            for ((y, x), moments) in rows.zip(moments) {
+                *moments = forward_row(x, parameters, E::real(slope), y);
+            }
+        });
     };
     let x = E::slice(x);
     if x.len() <= PIECE {
@@ -99,6 +103,7 @@ fn forward<E: Real>(
 }
 
 /// Returns mean and 1/√(variance + ε).
+#[inline(always)]
 fn forward_row<E: Real>(
     x: &[E],
     [shift, weight, bias]: [&[E]; 3],
@@ -133,19 +138,21 @@ fn backward<E: Real>(saved: &Saved, mut gradient: FlexTensor, slope: f64) -> [Fl
         let mut sums = Sums::new(width);
         let (moments, _) = moments.as_chunks::<2>();
         let rows = gradient.chunks_mut(width).zip(x.chunks(width));
-        for ((gradient, x), (y, &moments)) in rows.zip(y.chunks(width).zip(moments)) {
-            sums.row(
-                gradient,
-                Row {
-                    x,
-                    y,
-                    shift,
-                    weight,
-                    moments,
-                },
-                E::real(slope),
-            );
-        }
+        vectorised(|| {
+            for ((gradient, x), (y, &moments)) in rows.zip(y.chunks(width).zip(moments)) {
+                sums.row(
+                    gradient,
+                    Row {
+                        x,
+                        y,
+                        shift,
+                        weight,
+                        moments,
+                    },
+                    E::real(slope),
+                );
+            }
+        });
         sums.finish()
     };
     let (x, y, moments) = (
@@ -204,6 +211,7 @@ impl<E: Real> Sums<E> {
     }
 
     /// Adds a row's share and turns the gradient of its output into that of its input.
+    #[inline(always)]
     fn row(&mut self, gradient: &mut [E], row: Row<'_, E>, slope: E) {
         let [mean, scale] = row.moments;
         let share = E::real(1.0 / gradient.len() as f64);

@@ -12,7 +12,7 @@ use burn::tensor::Tensor;
 
 use super::composed;
 use super::op::{HostOp, Operand, apply};
-use super::real::{Real, dims, dot, for_type, tensor, zeros};
+use super::real::{Real, dims, dot, for_type, tensor, vectorised, zeros};
 
 /// `scale · left[left_rows[k]] · right[right_rows[k]]` for each k: two times `[_, width]` →
 /// `[pairs]`.
@@ -67,7 +67,8 @@ impl PairDot {
         let pair = |&(at, other): &(u32, u32)| {
             scale * dot(&left[row(at, width)], &right[row(other, width)])
         };
-        tensor(self.pairs.iter().map(pair).collect(), [self.pairs.len()])
+        let dots = vectorised(|| self.pairs.iter().map(pair).collect());
+        tensor(dots, [self.pairs.len()])
     }
 
     fn scattered<E: Real>(
@@ -82,16 +83,18 @@ impl PairDot {
         let (left, right) = (E::slice(left), E::slice(right));
         let (left_gradient, right_gradient) =
             (E::slice_mut(&mut to_left), E::slice_mut(&mut to_right));
-        for (&(at, other), &gradient) in self.pairs.iter().zip(E::slice(gradient)) {
-            let gradient = gradient * E::real(self.scale);
-            let (at, other) = (row(at, width), row(other, width));
-            axpy(
-                &mut left_gradient[at.clone()],
-                gradient,
-                &right[other.clone()],
-            );
-            axpy(&mut right_gradient[other], gradient, &left[at]);
-        }
+        vectorised(|| {
+            for (&(at, other), &gradient) in self.pairs.iter().zip(E::slice(gradient)) {
+                let gradient = gradient * E::real(self.scale);
+                let (at, other) = (row(at, width), row(other, width));
+                axpy(
+                    &mut left_gradient[at.clone()],
+                    gradient,
+                    &right[other.clone()],
+                );
+                axpy(&mut right_gradient[other], gradient, &left[at]);
+            }
+        });
         [to_left, to_right]
     }
 }
@@ -102,6 +105,7 @@ fn row(at: u32, width: usize) -> std::ops::Range<usize> {
 }
 
 /// `to += factor · from`.
+#[inline(always)]
 fn axpy<E: Real>(to: &mut [E], factor: E, from: &[E]) {
     for (to, &from) in to.iter_mut().zip(from) {
         *to += factor * from;

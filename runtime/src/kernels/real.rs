@@ -34,9 +34,11 @@ pub trait Real:
 macro_rules! real {
     ($type:ty) => {
         impl Real for $type {
+            #[inline(always)]
             fn real(value: f64) -> Self {
                 value as $type
             }
+            #[inline(always)]
             fn root(self) -> Self {
                 self.sqrt()
             }
@@ -89,10 +91,21 @@ pub fn piece_rows(columns: usize) -> usize {
     (PIECE / columns.max(1)).max(1)
 }
 
-/// Sum, by eight running sums so that additions need not wait for one another.
+/// Runs a loop compiled for the widest vectors that the machine has. What the loop calls must be
+/// inlined into it. Results do not depend on the width: the order of operations stays.
+#[inline(always)]
+pub fn vectorised<R>(work: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(work)
+}
+
+/// Sums that run side by side, so that additions need not wait for one another.
+const LANES: usize = 16;
+
+/// Sum, by [`LANES`] running sums.
+#[inline(always)]
 pub fn sum<E: Real>(values: &[E]) -> E {
-    let mut sums = [E::default(); 8];
-    let (blocks, rest) = values.as_chunks::<8>();
+    let mut sums = [E::default(); LANES];
+    let (blocks, rest) = values.as_chunks::<LANES>();
     for block in blocks {
         for (sum, &value) in sums.iter_mut().zip(block) {
             *sum += value;
@@ -101,11 +114,12 @@ pub fn sum<E: Real>(values: &[E]) -> E {
     total(sums) + total_of(rest.iter().copied())
 }
 
-/// Sum of products, by eight running sums.
+/// Sum of products, by [`LANES`] running sums.
+#[inline(always)]
 pub fn dot<E: Real>(left: &[E], right: &[E]) -> E {
-    let mut sums = [E::default(); 8];
-    let (blocks, rest) = left.as_chunks::<8>();
-    let (other_blocks, other_rest) = right.as_chunks::<8>();
+    let mut sums = [E::default(); LANES];
+    let (blocks, rest) = left.as_chunks::<LANES>();
+    let (other_blocks, other_rest) = right.as_chunks::<LANES>();
     for (block, other) in blocks.iter().zip(other_blocks) {
         for (sum, (&a, &b)) in sums.iter_mut().zip(block.iter().zip(other)) {
             *sum += a * b;
@@ -114,15 +128,18 @@ pub fn dot<E: Real>(left: &[E], right: &[E]) -> E {
     total(sums) + total_of(rest.iter().zip(other_rest).map(|(&a, &b)| a * b))
 }
 
-fn total<E: Real>([a, b, c, d, e, f, g, h]: [E; 8]) -> E {
-    ((a + b) + (c + d)) + ((e + f) + (g + h))
+#[inline(always)]
+fn total<E: Real>(sums: [E; LANES]) -> E {
+    total_of(sums.into_iter())
 }
 
+#[inline(always)]
 fn total_of<E: Real>(values: impl Iterator<Item = E>) -> E {
     values.fold(E::default(), |sum, value| sum + value)
 }
 
 /// `to += from`, element by element.
+#[inline(always)]
 pub fn add<E: Real>(to: &mut [E], from: &[E]) {
     for (to, &from) in to.iter_mut().zip(from) {
         *to += from;
@@ -144,9 +161,11 @@ pub fn column_sums<E: Real>(matrix: &FlexTensor) -> FlexTensor {
     let (_, columns) = dims(matrix);
     let piece = |values: &[E]| {
         let mut sums = vec![E::default(); columns];
-        for row in values.chunks(columns.max(1)) {
-            add(&mut sums, row);
-        }
+        vectorised(|| {
+            for row in values.chunks(columns.max(1)) {
+                add(&mut sums, row);
+            }
+        });
         sums
     };
     let values = E::slice(matrix);

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::composed;
 use super::op::{HostOp, Operand, apply};
-use super::real::{PIECE, Real, dims, dot, for_type, piece_rows, tensor};
+use super::real::{PIECE, Real, dims, dot, for_type, piece_rows, tensor, vectorised};
 
 /// `[rows, 3]` and three times `[rows, width]` → `[rows, 3 · width]`.
 pub fn route(weights: Tensor<2>, experts: [Tensor<2>; 3]) -> Tensor<2> {
@@ -47,13 +47,15 @@ fn forward<E: Real>([weights, experts @ ..]: &[FlexTensor; 4]) -> FlexTensor {
     let experts = experts.each_ref().map(E::slice);
     let mut output = vec![E::default(); rows * 3 * width];
     let row = |at: usize, output: &mut [E]| {
-        for (place, output) in output.chunks_mut(width).enumerate() {
-            let weight = weights[at * 3 + place];
-            let expert = &experts[place][at * width..(at + 1) * width];
-            for (output, &value) in output.iter_mut().zip(expert) {
-                *output = value * weight;
+        vectorised(|| {
+            for (place, output) in output.chunks_mut(width).enumerate() {
+                let weight = weights[at * 3 + place];
+                let expert = &experts[place][at * width..(at + 1) * width];
+                for (output, &value) in output.iter_mut().zip(expert) {
+                    *output = value * weight;
+                }
             }
-        }
+        });
     };
     if output.len() <= PIECE {
         for (at, output) in output.chunks_mut(3 * width).enumerate() {
@@ -80,16 +82,18 @@ fn backward<E: Real>(
     let mut to_experts = [(); 3].map(|()| vec![E::default(); rows * width]);
     let [first, second, third] = &mut to_experts;
     let row = |at: usize, to_weights: &mut [E], to_experts: [&mut [E]; 3]| {
-        for (place, to_expert) in to_experts.into_iter().enumerate() {
-            let start = (at * 3 + place) * width;
-            let gradient = &gradient[start..start + width];
-            let expert = &experts[place][at * width..(at + 1) * width];
-            to_weights[place] = dot(gradient, expert);
-            let weight = weights[at * 3 + place];
-            for (to_expert, &gradient) in to_expert.iter_mut().zip(gradient) {
-                *to_expert = gradient * weight;
+        vectorised(|| {
+            for (place, to_expert) in to_experts.into_iter().enumerate() {
+                let start = (at * 3 + place) * width;
+                let gradient = &gradient[start..start + width];
+                let expert = &experts[place][at * width..(at + 1) * width];
+                to_weights[place] = dot(gradient, expert);
+                let weight = weights[at * 3 + place];
+                for (to_expert, &gradient) in to_expert.iter_mut().zip(gradient) {
+                    *to_expert = gradient * weight;
+                }
             }
-        }
+        });
     };
     if gradient.len() <= PIECE {
         let experts = first.chunks_mut(width).zip(second.chunks_mut(width));

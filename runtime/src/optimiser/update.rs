@@ -5,7 +5,7 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::{DType, Tensor, TensorData};
 use rayon::prelude::*;
 
-use crate::kernels::host;
+use crate::kernels::{host, vectorised};
 
 const BETA_1: f64 = 0.9;
 const BETA_2: f64 = 0.999;
@@ -144,10 +144,11 @@ fn step_host(
         .zip(first.par_chunks_mut(PIECE))
         .zip(second.par_chunks_mut(PIECE))
         .for_each(|(((value, gradient), first), second)| {
-            step_piece(value, gradient, first, second, rates);
+            vectorised(|| step_piece(value, gradient, first, second, rates));
         });
 }
 
+#[inline(always)]
 fn step_piece(
     values: &mut [f32],
     gradients: &[f32],
@@ -176,7 +177,7 @@ pub fn squared_sum<const D: usize>(gradient: Tensor<D>) -> f64 {
                 .as_slice::<f32>()
                 .unwrap_or_default()
                 .par_chunks(PIECE)
-                .map(squared_sum_of_piece)
+                .map(|piece| vectorised(|| squared_sum_of_piece(piece)))
                 .collect();
             pieces.iter().sum()
         }
@@ -185,6 +186,7 @@ pub fn squared_sum<const D: usize>(gradient: Tensor<D>) -> f64 {
 }
 
 /// Eight running sums, so that the additions need not wait for one another.
+#[inline(always)]
 fn squared_sum_of_piece(values: &[f32]) -> f64 {
     let mut sums = [0.0_f64; 8];
     let (blocks, rest) = values.as_chunks::<8>();
