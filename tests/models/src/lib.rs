@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mtmd::burn::tensor::{Device, Tensor, TensorData};
+use mtmd::prelude::burn::tensor::{Device, Tensor, TensorData};
 use mtmd::weights::{Array, Weights};
 use safetensors::{Dtype, SafeTensors};
 

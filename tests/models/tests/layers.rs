@@ -1,7 +1,7 @@
 //! Every layer against NumPy in float64 (`tests/parity/fixtures_layers.py`).
 
-use mtmd::burn::module::{Module, Param};
-use mtmd::burn::tensor::{Device, Tensor};
+use mtmd::prelude::burn::module::{Module, Param};
+use mtmd::prelude::burn::tensor::{Device, Tensor, TensorData};
 use mtmd::layers::{
     Adaptation, BatchNorm, Cross, DomainInput, Ffn, Head, LayerNorm, Layout, Linear, Routing,
     Shallow, TaskEmbeddings, TowerInput, TowerOutput,

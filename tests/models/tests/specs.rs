@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use model_tests::{Fixture, assert_close, uniform, values, weight};
-use mtmd::burn::module::{ModuleVisitor, Param};
-use mtmd::burn::tensor::{Device, Gradients, Tensor, TensorData};
+use mtmd::prelude::burn::module::{ModuleVisitor, Param};
+use mtmd::prelude::burn::tensor::{Device, Gradients, Tensor, TensorData};
 use mtmd::data::batch::{Batch, Column, TowerBatch};
 use mtmd::layers::{DomainInput, TowerInput};
 use mtmd::model::{Scores, forward, loss};
