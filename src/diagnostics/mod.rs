@@ -175,16 +175,24 @@ impl Diagnostic {
     }
 
     fn fix_as(
-        mut self,
+        self,
         applicability: Applicability,
         message: impl Into<String>,
         span: Span,
         replacement: impl Into<String>,
     ) -> Self {
-        let edits = vec![Edit {
-            span,
-            replacement: replacement.into(),
-        }];
+        let replacement = replacement.into();
+        self.fix_all(applicability, message, vec![Edit { span, replacement }])
+    }
+
+    /// Sets the fix: several replacements, ascending and not overlapping.
+    #[must_use]
+    pub fn fix_all(
+        mut self,
+        applicability: Applicability,
+        message: impl Into<String>,
+        edits: Vec<Edit>,
+    ) -> Self {
         self.fix = Some(Fix {
             message: message.into(),
             edits,

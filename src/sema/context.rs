@@ -1,6 +1,6 @@
 //! What every check needs: the source, and a place to report to.
 
-use crate::diagnostics::{Code, Diagnostic};
+use crate::diagnostics::{Applicability, Code, Diagnostic, Edit};
 use crate::source::{Source, Span};
 use crate::syntax::ast::{Block, Doc, Statement};
 
@@ -84,11 +84,22 @@ impl<'a> Context<'a> {
     }
 
     fn unused_doc(&mut self, doc: &Doc, message: String) {
-        let slashes = Span::new(doc.span.start, doc.span.start + 3);
+        let Some(first) = doc.lines.first() else {
+            return;
+        };
+        let slashes = |line: &Span| Span::new(line.start, line.start + 3);
+        let edit = |line| Edit {
+            span: slashes(line),
+            replacement: "//".to_owned(),
+        };
         self.report(
-            Diagnostic::new(Code::W0502, message, doc.span, "")
+            Diagnostic::new(Code::W0502, message, *first, "")
                 .note("doc comments stand on lines of their own before `model`, a surface, a product, a task, a table or a feature")
-                .maybe("make it an ordinary comment", slashes, "//"),
+                .fix_all(
+                    Applicability::MaybeIncorrect,
+                    "make it an ordinary comment",
+                    doc.lines.iter().map(edit).collect(),
+                ),
         );
     }
 }

@@ -402,7 +402,7 @@ impl AxisReader {
 /// The raw values after the `=`; none if they are not sound, which is reported.
 fn domain_values(context: &mut Context<'_>, statement: &Statement, form: &'static str) -> Vec<Raw> {
     let mut head = Head::new(statement, form);
-    if head.mark(context, &AtomKind::Equals).is_none() {
+    if statement.damaged || head.mark(context, &AtomKind::Equals).is_none() {
         return Vec::new();
     }
     let Some(atom) = head.next() else {
@@ -413,7 +413,7 @@ fn domain_values(context: &mut Context<'_>, statement: &Statement, form: &'stati
         AtomKind::List(items) => items.as_slice(),
         _ => std::slice::from_ref(atom),
     };
-    if items.is_empty() && !head.failed() {
+    if items.is_empty() {
         context.report(
             Diagnostic::new(
                 Code::E0308,

@@ -149,7 +149,11 @@ impl<'s> Head<'s> {
             && !self.silent
         {
             self.silent = true;
-            let message = format!("`{}` has something left over", self.statement.word.text);
+            let message = format!(
+                "`{}` does not take {} here",
+                self.statement.word.text,
+                first.kind.describe()
+            );
             context.report(
                 Diagnostic::new(
                     Code::E0303,

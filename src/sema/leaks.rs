@@ -16,45 +16,64 @@ pub(super) fn report(
     split: Option<&Text>,
     towers: [&Features; 2],
 ) {
-    let outcomes = outcomes(tasks, split);
+    let roles = roles(tasks, split);
     for feature in towers.iter().flat_map(|features| &features.declared) {
-        let Some((role, place)) = outcomes.get(feature.column.text.as_str()) else {
+        let Some(role) = roles.get(feature.column.text.as_str()) else {
             continue;
         };
-        let message = format!(
-            "feature `{}` reads column `{}`, {role}",
-            feature.name.text, feature.column.text
-        );
+        let (name, column) = (&feature.name.text, &feature.column.text);
+        let message = format!("feature `{name}` reads column `{column}`, {}", role.name);
         context.report(
-            Diagnostic::new(Code::E0407, message, feature.column.span, "not an input")
-                .label(*place, format!("{role}, here"))
-                .note("a model that sees it learns nothing that holds when it serves")
-                .help("remove the feature"),
+            Diagnostic::new(
+                Code::E0407,
+                message,
+                feature.column.span,
+                "this is no input",
+            )
+            .label(role.place, format!("`{column}` is {}", role.name))
+            .note(role.reason)
+            .help("remove the feature, or let it read another column"),
         );
     }
 }
 
-/// Columns that are no inputs, with what they are and the first place that says so.
-fn outcomes<'t>(tasks: &'t Tasks, split: Option<&'t Text>) -> BTreeMap<&'t str, (String, Span)> {
-    let mut outcomes = BTreeMap::new();
+/// What a column is that is no input.
+struct Role {
+    name: String,
+    /// The first place that says so.
+    place: Span,
+    reason: &'static str,
+}
+
+fn roles<'t>(tasks: &'t Tasks, split: Option<&'t Text>) -> BTreeMap<&'t str, Role> {
+    let mut roles = BTreeMap::new();
+    let mut add = |column: &'t Text, name: String, reason| {
+        roles.entry(column.text.as_str()).or_insert(Role {
+            name,
+            place: column.span,
+            reason,
+        });
+    };
+    let outcome = "the outcome is not known yet when the model serves";
     for task in &tasks.declared {
         if let Some(column) = &task.score {
-            outcomes.entry(column.text.as_str()).or_insert((
+            add(
+                column,
                 format!("the label of task `{}`", task.name.text),
-                column.span,
-            ));
+                outcome,
+            );
         }
         for column in &task.action {
-            outcomes.entry(column.text.as_str()).or_insert((
+            add(
+                column,
                 format!("an action of task `{}`", task.name.text),
-                column.span,
-            ));
+                outcome,
+            );
         }
     }
     if let Some(column) = split {
-        outcomes
-            .entry(column.text.as_str())
-            .or_insert(("the column of the split".to_owned(), column.span));
+        let reason = "rows of another part have other values, which training never sees";
+        add(column, "the column of the split".to_owned(), reason);
     }
-    outcomes
+    roles
 }

@@ -5,6 +5,7 @@
 //! depends on it then holds its peace: one mistake is one message.
 
 mod architecture;
+mod cells;
 mod context;
 mod domains;
 mod features;

@@ -125,7 +125,7 @@ pub(super) fn check(context: &mut Context<'_>, name: &Word, kind: Kind) {
     if !is_snake_case(&name.text) {
         let diagnostic = Diagnostic::new(
             Code::E0206,
-            format!("`{}` is no name of a {noun}", name.text),
+            format!("`{}` is not a valid name of a {noun}", name.text),
             name.span,
             "not `snake_case`",
         )

@@ -234,18 +234,8 @@ pub(super) fn read_shape(
         Index::Values(values) => Some(values.len() + 1),
         Index::Hash | Index::Vocabulary { .. } => settings.size("rows").or(defaults.rows),
     };
-    if defaults.rows.is_none() && settings.lacks("rows") && settings.lacks("values") {
-        missing(
-            context,
-            name,
-            "rows",
-            "rows 10_000",
-            "rows of the table, with row 0 for missing values",
-        );
-    }
-    if settings.lacks("dim") {
-        missing(context, name, "dim", "dim 16", "width of a row");
-    }
+    let lacks_rows = defaults.rows.is_none() && settings.lacks("rows") && settings.lacks("values");
+    report_missing(context, name, lacks_rows, settings.lacks("dim"));
     Shape {
         rows: rows.unwrap_or(2),
         dim: settings.size("dim").unwrap_or(1),
@@ -253,15 +243,18 @@ pub(super) fn read_shape(
     }
 }
 
-fn missing(context: &mut Context<'_>, name: &Word, what: &str, example: &str, meaning: &str) {
+fn report_missing(context: &mut Context<'_>, name: &Word, rows: bool, dim: bool) {
+    let (what, example) = match (rows, dim) {
+        (true, true) => ("neither `rows` nor `dim`", "{ rows 10_000, dim 16 }"),
+        (true, false) => ("no `rows`", "rows 10_000"),
+        (false, true) => ("no `dim`", "dim 16"),
+        (false, false) => return,
+    };
+    let message = format!("`{}` has {what}", name.text);
     context.report(
-        Diagnostic::new(
-            Code::E0302,
-            format!("`{}` has no `{what}`", name.text),
-            name.span,
-            format!("`{what}` is required"),
-        )
-        .help(format!("say the {meaning}: `{example}`")),
+        Diagnostic::new(Code::E0302, message, name.span, "its table has no size")
+            .note("`rows` counts row 0, which missing values have; `dim` is the width of a row")
+            .help(format!("say it, as in `{example}`")),
     );
 }
 

@@ -1,5 +1,6 @@
 //! Tasks: labels, parents and cells.
 
+use super::cells::Cells;
 use super::context::{Context, doc, enumerate};
 use super::domains::{Domains, noun};
 use super::head::{Head, Text};
@@ -43,21 +44,6 @@ pub(super) struct TaskDeclaration {
     cells: Option<Cells>,
     on: Option<Span>,
     line: u32,
-}
-
-/// Cells are surfaces × products.
-struct Cells {
-    surfaces: Vec<DomainId>,
-    products: Vec<DomainId>,
-}
-
-impl Cells {
-    fn of(&self, tower: Tower) -> &[DomainId] {
-        match tower {
-            Tower::Query => &self.surfaces,
-            Tower::Item => &self.products,
-        }
-    }
 }
 
 /// The tasks of a spec, sorted by name.
@@ -223,64 +209,33 @@ impl Tasks {
 
     fn report_children_outside(&self, context: &mut Context<'_>, domains: &Domains) {
         for task in &self.declared {
-            let Some(parent) = task.parent.and_then(|place| self.get(place)) else {
+            let parent = task.parent.and_then(|place| self.get(place));
+            let (Some(parent), Some(given)) = (parent, &task.given) else {
                 continue;
             };
-            let (Some(cells), Some(outer), Some(given)) = (&task.cells, &parent.cells, &task.given)
-            else {
+            let (Some(cells), Some(outer)) = (&task.cells, &parent.cells) else {
                 continue;
             };
-            let outside = |tower: Tower| {
-                let beyond = cells
-                    .of(tower)
-                    .iter()
-                    .filter(move |id| !outer.of(tower).contains(id));
-                beyond.map(move |id| (tower, *id))
-            };
-            let beyond: Vec<(Tower, DomainId)> =
-                outside(Tower::Query).chain(outside(Tower::Item)).collect();
-            let Some((first_tower, _)) = beyond.first() else {
+            let Some(outside) = cells.outside(outer, domains) else {
                 continue;
             };
-            let named = |tower: Tower| {
-                let names = beyond
-                    .iter()
-                    .filter(|(axis, _)| *axis == tower)
-                    .map(|(_, id)| domains.name(tower, *id));
-                enumerate(names, 5)
-            };
-            let places: Vec<String> = [Tower::Query, Tower::Item]
-                .into_iter()
-                .filter(|tower| beyond.iter().any(|(axis, _)| axis == tower))
-                .map(|tower| format!("{} {}", noun(tower), named(tower)))
-                .collect();
             let (child, parent_name) = (&task.name.text, &parent.name.text);
             let message =
                 format!("task `{child}` has cells outside those of its parent `{parent_name}`");
-            let label = format!("`{parent_name}` is not on {}", places.join(" nor on "));
-            let mut diagnostic = Diagnostic::new(
-                Code::E0402,
-                message,
-                task.on.unwrap_or(task.name.span),
-                label,
-            )
-            .label(
+            let place = task.on.unwrap_or(task.name.span);
+            let label = format!("`{parent_name}` is not on {outside}");
+            let mut diagnostic = Diagnostic::new(Code::E0402, message, place, label).label(
                 given.span,
                 format!("`{child}` is given `{parent_name}` here"),
             );
             if let Some(on) = parent.on {
                 diagnostic = diagnostic.label(on, format!("cells of `{parent_name}`"));
             }
-            let within = enumerate(
-                outer
-                    .of(*first_tower)
-                    .iter()
-                    .map(|id| domains.name(*first_tower, *id)),
-                5,
-            );
-            context.report(diagnostic.help(format!(
-                "keep `{child}` on {within}, or widen `{parent_name}`"
-            )));
+            let help = match cells.within(outer, domains) {
+                Some(on) => format!("write `{on}` for `{child}`, or widen `{parent_name}`"),
+                None => format!("no cell of `{child}` is left: widen `{parent_name}`"),
+            };
+            context.report(diagnostic.help(help));
         }
     }
 
@@ -293,7 +248,7 @@ impl Tasks {
                 let has = |task: &TaskDeclaration| {
                     task.cells
                         .as_ref()
-                        .is_some_and(|cells| cells.of(tower).contains(&DomainId(place)))
+                        .is_some_and(|cells| cells.has(tower, DomainId(place)))
                 };
                 if !self.declared.iter().any(has) {
                     context.report(
@@ -426,7 +381,7 @@ fn read_task(
         parent: None,
         weight: settings.real("weight").unwrap_or(1.0),
         embedding: settings.size("embedding").unwrap_or(EMBEDDING),
-        cells: read_cells(context, &settings, domains),
+        cells: Cells::read(context, &settings, domains),
         on,
         line: context.line(statement.head),
     }
@@ -447,42 +402,4 @@ fn read_label(context: &mut Context<'_>, head: &mut Head<'_>) -> Option<Source> 
     };
     head.end(context);
     Some(source)
-}
-
-/// The cells that `on` names; of an axis that it does not name, all.
-fn read_cells(
-    context: &mut Context<'_>,
-    settings: &Settings<'_>,
-    domains: &Domains,
-) -> Option<Cells> {
-    let mut cells = Cells {
-        surfaces: Vec::new(),
-        products: Vec::new(),
-    };
-    if let Some(given) = settings.get("on") {
-        let Some(Value::Names(names)) = &given.value else {
-            return None;
-        };
-        let resolved: Vec<Option<(Tower, DomainId)>> = names
-            .iter()
-            .map(|name| domains.resolve(context, name))
-            .collect();
-        for found in resolved {
-            match found? {
-                (Tower::Query, id) => cells.surfaces.push(id),
-                (Tower::Item, id) => cells.products.push(id),
-            }
-        }
-    }
-    for (tower, ids) in [
-        (Tower::Query, &mut cells.surfaces),
-        (Tower::Item, &mut cells.products),
-    ] {
-        if ids.is_empty() {
-            *ids = domains.all(tower);
-        }
-        ids.sort();
-        ids.dedup();
-    }
-    Some(cells)
 }

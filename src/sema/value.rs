@@ -111,12 +111,16 @@ pub(super) enum Value<'s> {
     Block(&'s Block),
 }
 
-/// Reads a setting's value; `None` if it is not of the setting's form, which is reported.
+/// Reads a setting's value; `None` if it is not of the setting's form, which is or has been
+/// reported.
 pub(super) fn read<'s>(
     context: &mut Context<'_>,
     statement: &'s Statement,
     setting: &Setting,
 ) -> Option<Value<'s>> {
+    if statement.damaged {
+        return None;
+    }
     let form = written(setting);
     let mut head = Head::new(statement, form.as_str());
     let takes_block = matches!(setting.form, Form::Block | Form::BlockOrNone);

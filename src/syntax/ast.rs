@@ -32,8 +32,8 @@ pub struct Comment {
 pub struct Doc {
     /// The text, without slashes.
     pub text: String,
-    /// From the first line's slashes to the last line's end.
-    pub span: Span,
+    /// Each line, from its slashes; at least one.
+    pub lines: Vec<Span>,
 }
 
 /// A word, with its place.

@@ -56,6 +56,7 @@ struct OuterLine {
     indent: usize,
     /// End of its last token.
     end: usize,
+    has_block: bool,
 }
 
 struct Scanner<'a> {
@@ -200,6 +201,7 @@ impl<'a> Scanner<'a> {
             self.outer.push(OuterLine {
                 indent: self.indent,
                 end: self.position,
+                has_block: false,
             });
         }
     }
@@ -224,16 +226,19 @@ impl<'a> Scanner<'a> {
     fn string(&mut self) {
         let string = string(self.bytes, self.position);
         if !string.closed {
+            let span = Span::new(self.position, string.end);
             self.repairs.push(Repair::Insert(string.end, "\""));
-            self.diagnostics.push(
-                Diagnostic::new(
-                    Code::E0104,
-                    "this string is never closed",
-                    Span::new(self.position, string.end),
-                    "a string ends on its line",
-                )
-                .maybe("close it with `\"`", Span::at(string.end), "\""),
+            let diagnostic = Diagnostic::new(
+                Code::E0104,
+                "this string is never closed",
+                span,
+                "a string ends on its line",
             );
+            // A lone quote is more likely the end of a string that lacks its own.
+            self.diagnostics.push(match span.end - span.start {
+                1 => diagnostic.help("the quotes of this line do not pair: one is missing"),
+                _ => diagnostic.maybe("close it with `\"`", Span::at(string.end), "\""),
+            });
         }
         self.position = string.end;
     }
@@ -289,8 +294,8 @@ impl<'a> Scanner<'a> {
     }
 
     fn open_block(&mut self) {
-        if self.open.is_empty() {
-            self.outer.clear();
+        if let (true, Some(line)) = (self.open.is_empty(), self.outer.last_mut()) {
+            line.has_block = true;
         }
         if self.open.len() == MAX_DEPTH && self.too_deep.is_none() {
             self.report_too_deep(self.position);
@@ -336,17 +341,10 @@ impl<'a> Scanner<'a> {
     fn report_unmatched_block(&mut self) {
         let span = Span::new(self.position - 1, self.position);
         let own_line = self.line_start + self.indent == span.start;
-        let mut inner = self
-            .outer
-            .iter()
-            .rev()
-            .skip_while(|line| line.indent > self.indent);
-        let lacking = inner.next().filter(|line| {
-            own_line
-                && self
-                    .outer
-                    .last()
-                    .is_some_and(|last| last.indent > line.indent)
+        let is_deeper = |line: &&OuterLine| line.indent > self.indent;
+        let before = self.outer.iter().rev().find(|line| !is_deeper(line));
+        let lacking = before.filter(|line| {
+            own_line && !line.has_block && self.outer.last().is_some_and(|last| is_deeper(&last))
         });
         let diagnostic = Diagnostic::new(
             Code::E0103,
@@ -445,9 +443,9 @@ fn list(bytes: &[u8], start: usize) -> ListEnd {
 
 struct ListScan {
     position: usize,
-    /// End of the last token.
+    /// End of the last token that is no comma.
     end: usize,
-    /// End of the last token before this line, if this is not the list's first line.
+    /// The same before this line, if this is not the list's first line.
     before_line: Option<usize>,
     depth: usize,
     deepest: usize,
@@ -509,7 +507,9 @@ impl ListScan {
             }
         }
         self.position = next;
-        self.end = next;
+        if byte != b',' {
+            self.end = next;
+        }
         None
     }
 

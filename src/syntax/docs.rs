@@ -48,13 +48,20 @@ impl<'a> Cursor<'a> {
         let taken = self.take(offset);
         let (own, trailing): (Vec<Comment>, Vec<Comment>) =
             taken.iter().partition(|comment| comment.own_line);
-        self.stray.extend(self.join(&trailing));
+        self.stray(&trailing);
         self.join(&own)
     }
 
     fn drop_before(&mut self, offset: usize) {
         let taken = self.take(offset);
-        self.stray.extend(self.join(taken));
+        self.stray(taken);
+    }
+
+    /// Comments at the end of a line stand alone; those on lines of their own are one.
+    fn stray(&mut self, comments: &[Comment]) {
+        for group in comments.chunk_by(|a, b| a.own_line && b.own_line) {
+            self.stray.extend(self.join(group));
+        }
     }
 
     fn take(&mut self, offset: usize) -> &'a [Comment] {
@@ -72,10 +79,10 @@ impl<'a> Cursor<'a> {
     }
 
     fn join(&self, comments: &[Comment]) -> Option<Doc> {
-        let span = comments
-            .iter()
-            .map(|comment| comment.span)
-            .reduce(Span::to)?;
+        let spans: Vec<Span> = comments.iter().map(|comment| comment.span).collect();
+        if spans.is_empty() {
+            return None;
+        }
         let line = |comment: &Comment| {
             let text = self.source.slice(comment.span);
             let text = text.strip_prefix("///").unwrap_or(text);
@@ -84,7 +91,7 @@ impl<'a> Cursor<'a> {
         let lines: Vec<String> = comments.iter().map(line).collect();
         Some(Doc {
             text: lines.join("\n").trim().to_owned(),
-            span,
+            lines: spans,
         })
     }
 }

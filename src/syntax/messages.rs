@@ -36,16 +36,22 @@ pub(super) fn unexpected(source: &Source, span: Span, expected: Expected) -> Dia
         span,
         expected.describe(),
     );
-    known_mistake(diagnostic, span, found)
+    match expected {
+        Expected::Comma => diagnostic,
+        Expected::Statement | Expected::Continuation | Expected::Value => {
+            known_mistake(diagnostic, source, span)
+        }
+    }
 }
 
 /// Habits of other languages, each with the way it is written here.
-fn known_mistake(diagnostic: Diagnostic, span: Span, found: &str) -> Diagnostic {
+fn known_mistake(diagnostic: Diagnostic, source: &Source, span: Span) -> Diagnostic {
+    let found = source.slice(span);
     let first = Span::new(
         span.start,
         span.start + found.chars().next().map_or(0, char::len_utf8),
     );
-    if found == ";" || found.ends_with(';') && span.end > span.start {
+    if found.ends_with(';') {
         let last = Span::new(span.end - 1, span.end);
         return diagnostic
             .help("a statement ends with its line or with `,`")
@@ -55,9 +61,13 @@ fn known_mistake(diagnostic: Diagnostic, span: Span, found: &str) -> Diagnostic 
         return diagnostic.help("a comment starts with `//` and ends with its line");
     }
     match found.chars().next() {
-        Some(':') => diagnostic
-            .help("a setting and its value stand side by side: `rows 10`")
-            .maybe("remove the `:`", first, " "),
+        Some(':') => {
+            let next = source.slice(Span::new(first.end, first.end + 1));
+            let space = if matches!(next, " " | "\t") { "" } else { " " };
+            diagnostic
+                .help("a setting and its value stand side by side: `rows 10`")
+                .fix("remove the `:`", first, space)
+        }
         Some('#') => diagnostic
             .help("a comment starts with `//`")
             .fix("write `//`", first, "//"),

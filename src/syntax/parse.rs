@@ -65,6 +65,26 @@ struct Builder<'a> {
     diagnostics: &'a mut Vec<Diagnostic>,
 }
 
+/// What stands between a statement and what follows it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gap {
+    /// Nothing: they stand side by side.
+    Nothing,
+    /// New lines.
+    Lines,
+    /// A comma; or there is no statement before.
+    Separated,
+}
+
+impl Gap {
+    fn widened(self, separator: &str) -> Self {
+        match (self, separator) {
+            (Self::Nothing | Self::Lines, "\n") => Self::Lines,
+            _ => Self::Separated,
+        }
+    }
+}
+
 /// Statements of a file or block.
 #[derive(Default)]
 struct Members {
@@ -88,28 +108,29 @@ impl Builder<'_> {
 
     fn members<'i>(&mut self, pairs: impl Iterator<Item = Pair<'i, Rule>>) -> Members {
         let mut members = Members::default();
-        // Where the last statement ended, as long as nothing separates it from the next one.
-        let mut adjacent: Option<usize> = None;
+        let mut gap = Gap::Separated;
         for pair in pairs {
             match pair.as_rule() {
-                Rule::separator => adjacent = None,
+                Rule::separator => gap = gap.widened(pair.as_str()),
                 Rule::statement => {
                     let start = self.span(&pair).start;
-                    if let Some(end) = adjacent {
-                        self.missing_separator(end, start);
+                    if let (Gap::Nothing, Some(last)) = (gap, members.statements.last()) {
+                        self.missing_separator(last.span().end, start);
                     }
-                    if let Some(statement) = self.statement(pair) {
-                        adjacent = Some(statement.span().end);
-                        members.statements.push(statement);
-                    }
+                    members.statements.extend(self.statement(pair));
+                    gap = Gap::Nothing;
                 }
                 Rule::misplaced => {
-                    members.damaged = true;
-                    self.misplaced(pair, adjacent.is_some());
-                    adjacent = None;
+                    let last = members
+                        .statements
+                        .last_mut()
+                        .filter(|_| gap != Gap::Separated);
+                    let owned = self.misplaced(pair, last);
+                    members.damaged |= !owned;
+                    gap = Gap::Separated;
                 }
                 Rule::block_end => {
-                    members.damaged |= self.repaired.is_inserted(pair.as_span().start())
+                    members.damaged |= self.repaired.is_inserted(pair.as_span().start());
                 }
                 _ => {}
             }
@@ -130,35 +151,46 @@ impl Builder<'_> {
         );
     }
 
-    /// Text that starts no statement. After a statement, it is taken for a bad end of that.
-    fn misplaced(&mut self, pair: Pair<'_, Rule>, after_statement: bool) {
+    /// Text that starts no statement; `last` is the statement that it may belong to. A block on
+    /// the line after its statement is taken for that statement's: then the answer is `true`.
+    fn misplaced(&mut self, pair: Pair<'_, Rule>, last: Option<&mut Statement>) -> bool {
         let mut inner = pair.into_inner();
-        let Some(first) = inner.next() else { return };
-        let span = self.span(&first);
-        if first.as_rule() == Rule::block {
-            let brace = Span::new(span.start, span.start + 1);
-            self.diagnostics.push(
-                Diagnostic::new(
-                    Code::E0101,
-                    "this block belongs to no statement",
-                    brace,
-                    "expected a word before it",
-                )
-                .help("a block opens on the line of its statement: `tasks {`"),
-            );
-            return;
-        }
-        let expected = if after_statement {
-            Expected::Continuation
-        } else {
-            Expected::Statement
+        let Some(first) = inner.next() else {
+            return true;
         };
-        self.unexpected(span, expected);
+        let span = self.span(&first);
+        if first.as_rule() != Rule::block {
+            self.unexpected(span, Expected::Statement);
+            return false;
+        }
+        let brace = Span::new(span.start, span.start + 1);
+        let message = "this block belongs to no statement";
+        let diagnostic = Diagnostic::new(Code::E0101, message, brace, "expected a word before it")
+            .help("a block opens on the line of its statement: `tasks {`");
+        match last {
+            Some(last) if last.block.is_none() => {
+                let gap = Span::new(last.head.end, span.start);
+                let diagnostic = diagnostic.label(last.head, "perhaps to this one");
+                self.diagnostics
+                    .push(match self.source.slice(gap).trim().is_empty() {
+                        true => diagnostic.maybe("open the block on that line", gap, " "),
+                        false => diagnostic,
+                    });
+                last.block = Some(self.block(first));
+                true
+            }
+            _ => {
+                self.diagnostics.push(diagnostic);
+                false
+            }
+        }
     }
 
     fn statement(&mut self, pair: Pair<'_, Rule>) -> Option<Statement> {
+        let whole = pair.as_span();
         let mut inner = pair.into_inner();
         let word = inner.next()?;
+        let mut head_end = whole.end();
         let word = Word {
             text: word.as_str().to_owned(),
             span: self.span(&word),
@@ -174,7 +206,10 @@ impl Builder<'_> {
         for pair in inner {
             let span = self.span(&pair);
             match pair.as_rule() {
-                Rule::block => statement.block = Some(self.block(pair)),
+                Rule::block => {
+                    head_end = pair.as_span().start();
+                    statement.block = Some(self.block(pair));
+                }
                 Rule::junk if statement.damaged => statement.head = statement.head.to(span),
                 Rule::junk => {
                     statement.damaged = true;
@@ -192,6 +227,7 @@ impl Builder<'_> {
                 }
             }
         }
+        statement.damaged |= self.repaired.has_blank(whole.start(), head_end);
         Some(statement)
     }
 
@@ -241,7 +277,13 @@ impl Builder<'_> {
                 _ => false,
             };
             if !fits && !std::mem::replace(&mut reported, true) {
-                self.unexpected(span, expected);
+                let diagnostic = unexpected(self.source, span, expected);
+                self.diagnostics.push(match (values.last(), expected) {
+                    (Some(last), Expected::Comma) => {
+                        diagnostic.maybe("separate the values", Span::at(last.span.end), ",")
+                    }
+                    _ => diagnostic,
+                });
             }
             if matches!(pair.as_rule(), Rule::number | Rule::word | Rule::string) {
                 values.extend(self.atom(pair, damaged));

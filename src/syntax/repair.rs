@@ -28,6 +28,7 @@ impl Repairs {
             return Repaired {
                 text: Cow::Borrowed(text),
                 inserted: Vec::new(),
+                blanks: Vec::new(),
             };
         }
         let place = |repair: &Repair| match repair {
@@ -37,7 +38,7 @@ impl Repairs {
         };
         self.0.sort_by_key(place);
         let mut output = String::with_capacity(text.len() + 2 * self.0.len());
-        let mut inserted = Vec::new();
+        let (mut inserted, mut blanks) = (Vec::new(), Vec::new());
         let mut done = 0;
         for repair in self.0 {
             match repair {
@@ -54,6 +55,7 @@ impl Repairs {
                 Repair::Blank(span) if span.end > done => {
                     let start = span.start.max(done);
                     output.push_str(text.get(done..start).unwrap_or(""));
+                    blanks.push(output.len());
                     output.extend(std::iter::repeat_n(' ', span.end - start));
                     done = span.end;
                 }
@@ -64,6 +66,7 @@ impl Repairs {
         Repaired {
             text: Cow::Owned(output),
             inserted,
+            blanks,
         }
     }
 }
@@ -74,6 +77,8 @@ pub(super) struct Repaired<'a> {
     pub text: Cow<'a, str>,
     /// Ascending.
     inserted: Vec<Inserted>,
+    /// Where text has been overwritten, in the repaired text; ascending.
+    blanks: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -93,6 +98,12 @@ impl Repaired<'_> {
             Some(last) => last.original + (offset - last.repaired - last.len),
             None => offset,
         }
+    }
+
+    /// Whether text has been overwritten between two offsets of the repaired text.
+    pub fn has_blank(&self, start: usize, end: usize) -> bool {
+        let next = self.blanks.partition_point(|blank| *blank < start);
+        self.blanks.get(next).is_some_and(|blank| *blank < end)
     }
 
     /// Whether the character at an offset of the repaired text is not the user's.

@@ -70,7 +70,7 @@ fn doc_comments_go_to_the_next_statement() {
     assert_eq!(inner[0].doc.as_ref().unwrap().text, "three");
     assert!(inner[1].doc.is_none());
     assert!(parsed.file.statements[1].doc.is_none());
-    assert_eq!(parsed.file.stray_docs.len(), 1);
+    assert_eq!(parsed.file.stray_docs.len(), 2);
     assert_eq!(parsed.file.comments.len(), 7);
 }
 

@@ -18,7 +18,7 @@ use super::state::{FORMAT, State};
 use crate::data::Vocabularies;
 use crate::error::{Error, Result};
 use crate::schema::Schema;
-use crate::weights::{Problem, Weights, WeightsError};
+use crate::weights::{Weights, WeightsError};
 
 const MODEL: &str = "model.safetensors";
 const OPTIMISER: &str = "optimiser.safetensors";
@@ -98,11 +98,6 @@ pub fn load_progress(path: &Path) -> Result<(Weights, State)> {
         ));
     }
     Ok((optimiser, state))
-}
-
-/// An array that does not fit although the graph is the same.
-pub fn unfit(path: &Path, problems: Vec<Problem>) -> Error {
-    weights_error(WeightsError::Mismatch { path: path.to_owned(), problems })
 }
 
 fn write_model(

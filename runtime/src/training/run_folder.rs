@@ -31,12 +31,10 @@ impl RunFolder {
     /// The folder, ready for a run.
     ///
     /// # Errors
-    /// A run that is there and should not be, one that should be there and is not, and what the
-    /// system refuses.
+    /// A run that is there and should not be, and what the system refuses.
     pub fn open(root: &Path, existing: Existing) -> Result<Self> {
         let folder = Self { root: root.to_owned() };
-        let checkpoint = folder.latest()?.is_some();
-        let occupied = checkpoint || folder.results().iter().any(|path| path.exists());
+        let occupied = folder.latest()?.is_some() || folder.results().iter().any(|path| path.exists());
         match existing {
             Existing::Refuse if occupied => {
                 return Err(Error::usage(
@@ -46,13 +44,6 @@ impl RunFolder {
                 ));
             }
             Existing::Replace => folder.clear()?,
-            Existing::Resume if !checkpoint => {
-                return Err(Error::usage(
-                    root.display().to_string(),
-                    "no checkpoint to go on from",
-                    "leave out `--resume` to start a run there, or give the run's folder by `--out`",
-                ));
-            }
             Existing::Refuse | Existing::Resume => {}
         }
         fs::create_dir_all(folder.checkpoints())
@@ -91,6 +82,20 @@ impl RunFolder {
     /// What the system refuses.
     pub fn latest(&self) -> Result<Option<PathBuf>> {
         Ok(self.list()?.pop())
+    }
+
+    /// The checkpoint that a run goes on from.
+    ///
+    /// # Errors
+    /// No checkpoint, and what the system refuses.
+    pub fn resume_from(&self) -> Result<PathBuf> {
+        self.latest()?.ok_or_else(|| {
+            Error::usage(
+                self.root.display().to_string(),
+                "no checkpoint to go on from",
+                "leave out `--resume` to start a run there, or give the run's folder by `--out`",
+            )
+        })
     }
 
     /// Deletes all checkpoints but the last two, and what a kill left of one half-written.
@@ -169,7 +174,7 @@ mod tests {
         RunFolder::open(&run, Existing::Replace).expect("deleted");
         assert_eq!(folder.latest().expect("listed"), None);
         assert!(other.exists(), "what is no part of a run is left alone");
-        assert!(RunFolder::open(&run, Existing::Resume).is_err());
+        assert!(folder.resume_from().is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Parts, Statistics};
-use crate::schema::Training;
+use crate::schema::{Schema, Training};
 
 /// Version of the checkpoint's layout.
 pub const FORMAT: u32 = 1;
@@ -23,6 +23,10 @@ pub struct State {
     pub epoch_step: u64,
     /// Whether the validation rows train too.
     pub refit: bool,
+    /// Rows of an epoch at most, rounded up to whole batches.
+    pub max_rows: Option<u64>,
+    /// Steps between two checkpoints, beside those after every epoch.
+    pub checkpoint_every: Option<u64>,
     /// Rows of all files, usable or not: other data is not gone on with.
     pub data_rows: u64,
     /// Hyperparameters in force: the spec's, with what the command line changed.
@@ -32,9 +36,9 @@ pub struct State {
 }
 
 impl State {
-    /// The state before the first step.
+    /// The state before the first step, without limits and with checkpoints after epochs only.
     pub fn new(
-        model: &str,
+        schema: &Schema,
         training: Training,
         refit: bool,
         data_rows: u64,
@@ -42,11 +46,13 @@ impl State {
     ) -> Self {
         Self {
             format: FORMAT,
-            model: model.to_owned(),
+            model: schema.name.to_owned(),
             step: 0,
             epoch: 0,
             epoch_step: 0,
             refit,
+            max_rows: None,
+            checkpoint_every: None,
             data_rows,
             training,
             statistics,
@@ -60,7 +66,9 @@ impl State {
 
     /// Steps of an epoch. The last one may have fewer rows.
     pub fn epoch_steps(&self) -> u64 {
-        self.statistics.rows().div_ceil(self.training.batch.max(1) as u64)
+        let rows = self.statistics.rows();
+        let rows = self.max_rows.map_or(rows, |max| rows.min(max));
+        rows.div_ceil(self.training.batch.max(1) as u64)
     }
 
     /// Steps of the whole run.

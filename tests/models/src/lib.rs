@@ -49,6 +49,11 @@ impl Fixture {
         &self.floats.get(key).unwrap_or_else(|| panic!("no `{key}`")).1
     }
 
+    /// Whether there is such a float array.
+    pub fn has(&self, key: &str) -> bool {
+        self.floats.contains_key(key)
+    }
+
     /// Values of a float array as the runtime holds them.
     pub fn f32s(&self, key: &str) -> Vec<f32> {
         self.floats(key).iter().map(|&value| value as f32).collect()
@@ -101,4 +106,44 @@ pub fn assert_close(what: &str, actual: &[f32], expected: &[f64], tolerance: f64
 /// Values of a tensor, row-major.
 pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().iter::<f32>().collect()
+}
+
+/// `count` numbers in [-1, 1) that depend on the key alone: SplitMix64 started at the key's FNV-1a hash, as in
+/// `reference_model.py`.
+pub fn uniform(key: &str, count: usize) -> Vec<f64> {
+    let start = key.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |state, byte| {
+        (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+    });
+    let number = |i: u64| {
+        let mut z = start.wrapping_add(i.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^= z >> 31;
+        (z >> 11) as f64 * 2.0_f64.powi(-52) - 1.0
+    };
+    (1..=count as u64).map(number).collect()
+}
+
+/// The weight of a key, as in `reference_model.py`.
+pub fn weight(key: &str, shape: &[usize]) -> Vec<f32> {
+    let is_table = key.starts_with("tables.");
+    let scaled = |u: f64| {
+        if is_table {
+            u
+        } else if key.ends_with(".running_var") {
+            1.0 + 0.5 * u
+        } else if let [_, inputs] = shape {
+            u * (3.0 / *inputs as f64).sqrt()
+        } else if key.ends_with(".norm.weight") {
+            1.0 + 0.25 * u
+        } else {
+            0.25 * u
+        }
+    };
+    let mut values: Vec<f32> =
+        uniform(key, shape.iter().product()).into_iter().map(|u| scaled(u) as f32).collect();
+    if let ([_, dim], true) = (shape, is_table) {
+        values.iter_mut().take(*dim).for_each(|value| *value = 0.0);
+    }
+    values
 }

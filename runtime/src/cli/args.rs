@@ -1,0 +1,189 @@
+//! What the command line takes.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::device::DeviceChoice;
+use crate::data::Parts;
+
+/// Trains, evaluates and measures this model.
+#[derive(Debug, Parser)]
+#[command(version, about, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train the model and evaluate it per cell
+    Train(TrainArgs),
+    /// Evaluate a trained model per cell
+    Eval(EvalArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// Parquet files, or folders of them
+    #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
+    pub data: Vec<PathBuf>,
+    /// Folder of the run [default: runs/NAME]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu")]
+    pub device: DeviceChoice,
+    /// Passes over the training rows, instead of the spec's
+    #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "resume")]
+    pub epochs: Option<usize>,
+    /// Rows a step, instead of the spec's
+    #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "resume")]
+    pub batch: Option<usize>,
+    /// Seed of weights and order, instead of the spec's
+    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    pub seed: Option<u64>,
+    /// Train on the validation rows too, when the hyperparameters are chosen
+    #[arg(long, conflicts_with = "resume")]
+    pub refit: bool,
+    /// Rows of an epoch at most, rounded up to whole batches
+    #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "resume")]
+    pub max_rows: Option<usize>,
+    /// Steps between two checkpoints, beside those after every epoch
+    #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "resume")]
+    pub checkpoint_every: Option<usize>,
+    /// Go on from the last checkpoint in the run's folder
+    #[arg(long, conflicts_with = "force")]
+    pub resume: bool,
+    /// Delete a run that stands in the folder
+    #[arg(long)]
+    pub force: bool,
+    /// Threads [default: one a core]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub threads: Option<usize>,
+    /// Show no progress
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// Folder of a model, a checkpoint or a run
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// Parquet files, or folders of them
+    #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
+    pub data: Vec<PathBuf>,
+    /// Rows to evaluate
+    #[arg(long, value_enum, default_value_t = Part::Test)]
+    pub part: Part,
+    /// Write every figure to this file
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu")]
+    pub device: DeviceChoice,
+    /// Threads [default: one a core]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub threads: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub struct SynthArgs {
+    /// Folder to write, new or empty
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Rows
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = positive)]
+    pub rows: usize,
+    /// Seed
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Parquet files, or folders of them, instead of synthetic rows
+    #[arg(long, num_args = 1.., value_name = "PATH")]
+    pub data: Vec<PathBuf>,
+    /// Rows a step, instead of the spec's
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub batch: Option<usize>,
+    /// Steps of a repeat
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = positive)]
+    pub steps: usize,
+    /// Repeats
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = positive)]
+    pub repeats: usize,
+    /// cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu")]
+    pub device: DeviceChoice,
+    /// Threads [default: one a core]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub threads: Option<usize>,
+}
+
+/// Parts of the data by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// Rows that train
+    Train,
+    /// Rows that choose hyperparameters
+    Validate,
+    /// Rows that judge the model
+    Test,
+    /// All three
+    All,
+}
+
+impl Part {
+    pub fn parts(self) -> Parts {
+        match self {
+            Self::Train => Parts::TRAIN,
+            Self::Validate => Parts::VALIDATE,
+            Self::Test => Parts::TEST,
+            Self::All => Parts::TRAIN | Parts::VALIDATE | Parts::TEST,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validate => "validate",
+            Self::Test => "test",
+            Self::All => "all",
+        }
+    }
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    match text.replace('_', "").parse() {
+        Ok(0) => Err("it must be at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_resumed_run_keeps_its_hyperparameters() {
+        let parse = |args: &[&str]| Cli::try_parse_from([&["m", "train", "--data", "d"], args].concat());
+        assert!(parse(&["--resume"]).is_ok());
+        for option in [["--epochs", "3"], ["--batch", "3"], ["--seed", "3"], ["--max-rows", "3"]] {
+            assert!(parse(&option).is_ok());
+            assert!(parse(&[&["--resume"], &option[..]].concat()).is_err());
+        }
+        assert!(parse(&["--resume", "--force"]).is_err());
+        assert!(parse(&["--epochs", "0"]).is_err());
+    }
+}

@@ -1,0 +1,50 @@
+//! Scoring parts of the data.
+
+use std::sync::Arc;
+
+use super::learner::Learner;
+use crate::data::{Dataset, Parts, Scan, Vocabularies};
+use crate::error::Result;
+use crate::evaluation::{Evaluator, Report};
+
+/// Rows that are scored together. Figures do not depend on it but for rounding.
+const BATCH: usize = 4096;
+
+/// Scores every usable row of `parts`, in the order of the files.
+///
+/// # Errors
+/// Damaged files, rows that the spec says to stop at, and parts without a usable row.
+pub fn evaluate(
+    learner: &dyn Learner,
+    dataset: &Dataset,
+    vocabularies: &Arc<Vocabularies>,
+    parts: Parts,
+    name: &str,
+) -> Result<Report> {
+    let mut evaluator = Evaluator::new(dataset.schema());
+    let scan = Scan { parts, batch: BATCH, shuffle: None, skip: 0 };
+    for batch in dataset.batches(vocabularies, scan)? {
+        let batch = batch?;
+        evaluator.add(&batch, &learner.score(&batch)?);
+    }
+    Ok(evaluator.report(name))
+}
+
+/// Whether the data has a usable row of `parts`.
+///
+/// # Errors
+/// Damaged files, and rows that the spec says to stop at.
+pub fn has_rows(
+    dataset: &Dataset,
+    vocabularies: &Arc<Vocabularies>,
+    parts: Parts,
+) -> Result<bool> {
+    let scan = Scan { parts, batch: BATCH, shuffle: None, skip: 0 };
+    let mut batches = dataset.batches(vocabularies, scan)?;
+    match batches.next() {
+        Some(Ok(_)) => Ok(true),
+        // A pass without a usable row ends in an error and a report; other errors have no report.
+        Some(Err(error)) if batches.report().is_none() => Err(error),
+        Some(Err(_)) | None => Ok(false),
+    }
+}

@@ -1,0 +1,157 @@
+//! Checkpoints: resumed to the bit, refused where they do not fit, whole whatever happens.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use burn::tensor::Device;
+use mtmd::data::{Dataset, Parts};
+use mtmd::error::Error;
+use mtmd::schema::Schema;
+use mtmd::training::{Existing, Fit, Learner, ModelLearner, RunFolder, State, StepError, checkpoint};
+
+use crate::child::{program, program_on_a_small_disk, run, run_well, stderr, text};
+use crate::rows;
+use crate::sample::{SAMPLE, SCHEMA, Sample};
+use crate::training::Faulty;
+
+/// The weights' bytes after a run that stops before step `stop`, if that is given, and is resumed.
+fn weights_of_run(root: &Path, data: &Path, stop: Option<u64>) -> Vec<u8> {
+    let dataset = Dataset::open(&SAMPLE, &[data.to_owned()]).unwrap();
+    let learned = dataset.learn(Parts::TRAIN).unwrap();
+    let vocabularies = Arc::new(learned.vocabularies);
+    let folder = RunFolder::open(root, Existing::Refuse).unwrap();
+    let fit = Fit { dataset: &dataset, vocabularies: &vocabularies, folder: &folder, validate: true, quiet: true };
+    let mut state = State::new(&SAMPLE, SAMPLE.training.clone(), false, dataset.rows(), learned.statistics);
+    state.checkpoint_every = Some(7);
+    let mut learner = ModelLearner::<Sample>::new(&state.training, &Device::flex());
+    if let Some(stop) = stop {
+        let stopped = || StepError::Other(Error::run("the test", "stopped", "go on"));
+        let mut faulty = Faulty::new(&state.training, stop, stopped);
+        fit.run(&mut faulty, &mut state).expect_err("it is stopped");
+        let path = folder.resume_from().unwrap();
+        let (weights, _) = checkpoint::load_model(&path, &SAMPLE).unwrap();
+        let (optimiser, saved) = checkpoint::load_progress(&path).unwrap();
+        assert!(saved.step < stop, "{} steps were saved", saved.step);
+        state = saved;
+        learner.import(weights, Some(optimiser)).unwrap();
+    }
+    fit.run(&mut learner, &mut state).unwrap();
+    checkpoint::save_model(&folder.model(), &SAMPLE, &vocabularies, learner.export().unwrap().model).unwrap();
+    fs::read(folder.model().join("model.safetensors")).unwrap()
+}
+
+#[test]
+fn a_resumed_run_ends_with_the_same_bytes() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("rows.parquet");
+    rows::write(&data, 1_500);
+    // 900 rows are 15 steps an epoch: stops within an epoch, at a checkpoint, and in a later epoch.
+    let whole = weights_of_run(&root.path().join("whole"), &data, None);
+    for stop in [12, 15, 16, 40] {
+        let resumed = weights_of_run(&root.path().join(format!("stop-{stop}")), &data, Some(stop));
+        assert!(whole == resumed, "a run stopped before step {stop} ends otherwise");
+    }
+}
+
+#[test]
+fn a_killed_program_goes_on_from_its_last_checkpoint() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("rows.parquet");
+    rows::write(&data, 3_000);
+    let (whole, killed) = (root.path().join("whole"), root.path().join("killed"));
+    let train = |out| {
+        let out = text(out);
+        ["train", "--data", text(&data), "--quiet", "--checkpoint-every", "3", "--out", out]
+    };
+    run_well(&train(&whole));
+    let mut child = program(&train(&killed)).spawn().unwrap();
+    let folder = RunFolder::open(&killed, Existing::Resume).unwrap();
+    let started = Instant::now();
+    while folder.latest().unwrap().is_none() && started.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let last: PathBuf = folder.resume_from().unwrap();
+    checkpoint::load_model(&last, &SAMPLE).expect("the last checkpoint is whole");
+    checkpoint::load_progress(&last).expect("the last checkpoint is whole");
+
+    // A disk without room: the run fails, and the checkpoint stays.
+    let resume = ["train", "--data", text(&data), "--quiet", "--resume", "--out", text(&killed)];
+    let full = program_on_a_small_disk(64, &resume).output().unwrap();
+    assert_eq!(full.status.code(), Some(3), "{}", stderr(&full));
+    assert!(stderr(&full).contains("cannot write the weights"), "{}", stderr(&full));
+    assert_eq!(folder.resume_from().unwrap(), last);
+    checkpoint::load_model(&last, &SAMPLE).expect("the last checkpoint is still whole");
+
+    run_well(&resume);
+    let weights = |run: &Path| fs::read(run.join("model/model.safetensors")).unwrap();
+    assert!(weights(&whole) == weights(&killed), "the killed run ends otherwise");
+    let metrics = |run: &Path| fs::read_to_string(run.join("metrics.jsonl")).unwrap().lines().count();
+    assert!(metrics(&killed) >= metrics(&whole));
+}
+
+/// A trained run of one short epoch.
+fn trained(root: &Path) -> (PathBuf, PathBuf) {
+    let (data, out) = (root.join("rows.parquet"), root.join("run"));
+    rows::write(&data, 1_000);
+    run_well(&["train", "--data", text(&data), "--out", text(&out), "--epochs", "1", "--quiet"]);
+    (data, out)
+}
+
+#[test]
+fn weights_of_another_spec_are_refused_with_the_difference() {
+    let root = tempfile::tempdir().unwrap();
+    let (_, out) = trained(root.path());
+    let other: &'static Schema = Box::leak(Box::new(Schema {
+        name: "wider",
+        graph_hash: "graph-2",
+        graph: "model: wider\nquery.feed.ctr.deep: FFN 48, 12\nitem.shop.ctr.deep: FFN 24, 12\n",
+        ..SCHEMA
+    }));
+    let error = checkpoint::load_model(&out.join("model"), other).expect_err("another graph");
+    assert_eq!(error.exit_code(), 1);
+    let message = error.to_string();
+    for part in ["`sample`", "`wider`", "-query.feed.ctr.deep: FFN 24, 12", "+query.feed.ctr.deep: FFN 48, 12"] {
+        assert!(message.contains(part), "no {part:?} in\n{message}");
+    }
+}
+
+#[test]
+fn damaged_files_are_named() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, out) = trained(root.path());
+    let model = out.join("model");
+    let eval = |file: &str| {
+        let output = run(&["eval", "--model", text(&model), "--data", text(&data)]);
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        assert!(stderr(&output).contains(file), "no {file} in {}", stderr(&output));
+    };
+    let weights = model.join("model.safetensors");
+    let bytes = fs::read(&weights).unwrap();
+    for length in [0, 5, 100, bytes.len() / 2, bytes.len() - 1] {
+        fs::write(&weights, &bytes[..length]).unwrap();
+        eval("model.safetensors");
+    }
+    fs::write(&weights, &bytes).unwrap();
+    fs::write(model.join("vocabulary.json"), "[{\"table\": \"ad_id\"").unwrap();
+    eval("vocabular");
+
+    let state = RunFolder::open(&out, Existing::Resume).unwrap().resume_from().unwrap().join("state.json");
+    fs::write(&state, "{\"format\": 1}").unwrap();
+    let output = run(&["train", "--data", text(&data), "--out", text(&out), "--resume"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("state.json"), "{}", stderr(&output));
+}
+
+#[test]
+fn other_data_is_not_gone_on_with() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, out) = trained(root.path());
+    rows::write(&data, 1_100);
+    let output = run(&["train", "--data", text(&data), "--out", text(&out), "--resume"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("1,100 rows, where the run began with 1,000"), "{}", stderr(&output));
+}

@@ -1,0 +1,80 @@
+//! Rows with a planted signal: what users and ads like about each other decides the score.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Float32Array, Float64Array, Int64Array, ListBuilder, Int64Builder, RecordBatch,
+    StringArray,
+};
+use parquet::arrow::ArrowWriter;
+
+struct Draws(u64);
+
+impl Draws {
+    /// A draw from U[0, 1).
+    fn next(&mut self) -> f64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() * bound as f64) as usize
+    }
+}
+
+/// Writes `rows` rows of five days, a day a fifth, as one Parquet file.
+pub fn write(path: &Path, rows: usize) {
+    const USERS: usize = 40;
+    const ADS: usize = 30;
+    let mut draws = Draws(0x1234_5678_9ABC_DEF1);
+    let mut taste = |count: usize| -> Vec<f64> { (0..count).map(|_| 3.0 * draws.next() - 1.5).collect() };
+    let (users, ads) = (taste(USERS), taste(ADS));
+    let mut ints: [Vec<i64>; 4] = Default::default();
+    let (mut product, mut age, mut score) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut click, mut buy) = (Vec::new(), Vec::new());
+    let mut history = ListBuilder::new(Int64Builder::new());
+    for row in 0..rows {
+        let (user, ad) = (draws.below(USERS), draws.below(ADS));
+        let (surface, shop) = (draws.below(2), draws.below(2) == 0);
+        let years = 2.0 * draws.next() - 1.0;
+        let logit = users[user] + ads[ad] + 0.5 * surface as f64 - 1.0;
+        let p = 1.0 / (1.0 + (-logit).exp());
+        let clicked = draws.next() < p;
+        let values = [(1 + 5 * row / rows) as i64, surface as i64, user as i64, ad as i64];
+        ints.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
+        product.push(if shop { "shop" } else { "standard" });
+        age.push(years);
+        score.push(p as f32);
+        click.push(i64::from(clicked));
+        buy.push(i64::from(clicked && draws.next() < 0.4));
+        for _ in 0..draws.below(3) {
+            history.values().append_value(draws.below(ADS) as i64);
+        }
+        history.append(true);
+    }
+    let [day, surface, user, ad] = ints;
+    let kind: Vec<i64> = ad.iter().map(|ad| ad % 5).collect();
+    let int = |values: Vec<i64>| Arc::new(Int64Array::from(values)) as ArrayRef;
+    let batch = RecordBatch::try_from_iter([
+        ("day", int(day)),
+        ("surface", int(surface)),
+        ("product", Arc::new(StringArray::from(product)) as ArrayRef),
+        ("user_id", int(user)),
+        ("history", Arc::new(history.finish()) as ArrayRef),
+        ("age", Arc::new(Float64Array::from(age)) as ArrayRef),
+        ("ad_id", int(ad)),
+        ("kind", int(kind)),
+        ("hw_ctr", Arc::new(Float32Array::from(score)) as ArrayRef),
+        ("is_click", int(click)),
+        ("is_buy", int(buy)),
+    ])
+    .expect("columns of one length");
+    let file = File::create(path).expect("a file");
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");
+    writer.write(&batch).expect("written");
+    writer.close().expect("closed");
+}

@@ -1,0 +1,275 @@
+//! A small model in the form of generated code: two surfaces, two products, a scored task and an
+//! action that depends on it, on one product only.
+
+use mtmd::prelude::*;
+use mtmd::schema::{
+    AdamW, Architecture, Axis, BadRows, Decay, Domain, Feature, Index, Kind, Label, Others, Pool,
+    Split, Table, Task, Training, Transform, Value,
+};
+
+const _: mtmd::Version_0_1_0 = mtmd::Version_0_1_0;
+
+const ALL: &[usize] = &[0, 1];
+
+const fn embedded(table: usize, pool: Option<Pool>, shallow: bool) -> Kind {
+    Kind::Embedded { table, pool, shallow }
+}
+
+const fn feature(name: &'static str, kind: Kind, domains: &'static [usize]) -> Feature {
+    Feature { name, column: name, kind, domains, line: 1 }
+}
+
+const fn day(day: i64) -> (Value, Value) {
+    (Value::Int(day), Value::Int(day))
+}
+
+/// The schema of [`Sample`].
+pub const SCHEMA: Schema = Schema {
+    name: "sample",
+    spec_hash: "spec-1",
+    graph_hash: "graph-1",
+    graph: "model: sample\nquery.feed.ctr.deep: FFN 24, 12\nitem.shop.ctr.deep: FFN 24, 12\n",
+    surfaces: Axis {
+        column: "surface",
+        domains: &[
+            Domain { name: "feed", values: &[Value::Int(0)] },
+            Domain { name: "search", values: &[Value::Int(1)] },
+        ],
+        others: Others::Error,
+        line: 1,
+    },
+    products: Axis {
+        column: "product",
+        domains: &[
+            Domain { name: "shop", values: &[Value::Text("shop")] },
+            Domain { name: "standard", values: &[Value::Text("standard")] },
+        ],
+        others: Others::Error,
+        line: 1,
+    },
+    tasks: &[
+        Task {
+            name: "ctr",
+            label: Label::Score("hw_ctr"),
+            action: &["is_click"],
+            given: None,
+            weight: 1.0,
+            embedding: 8,
+            surfaces: ALL,
+            products: ALL,
+            line: 1,
+        },
+        Task {
+            name: "buy",
+            label: Label::Action,
+            action: &["is_click", "is_buy"],
+            given: Some(0),
+            weight: 0.5,
+            embedding: 4,
+            surfaces: ALL,
+            products: &[0],
+            line: 1,
+        },
+    ],
+    tables: &[
+        Table { name: "ad_id", rows: 64, dim: 8, index: Index::Vocabulary { min_count: 1 } },
+        Table { name: "kind", rows: 16, dim: 4, index: Index::Hash },
+        Table { name: "user_id", rows: 101, dim: 8, index: Index::Hash },
+    ],
+    query: &[
+        feature("history", embedded(0, Some(Pool::Mean), false), ALL),
+        feature("user_id", embedded(2, None, false), ALL),
+        feature("age", Kind::Number(Transform { default: 0.0, clip: None, log: false }), &[1]),
+    ],
+    item: &[
+        feature("ad_id", embedded(0, None, false), ALL),
+        feature("kind", embedded(1, None, true), ALL),
+    ],
+    architecture: Architecture {
+        deep: &[24, 12],
+        routing: &[8],
+        shallow: &[8],
+        shallow_width: 4,
+        cross_rank: 4,
+        cross_depth: 1,
+        se_reduction: 2,
+    },
+    split: Split::Column {
+        column: "day",
+        train: &[(Value::Int(1), Value::Int(3))],
+        validate: &[day(4)],
+        test: &[day(5)],
+        line: 1,
+    },
+    bad_rows: BadRows::Stop,
+    training: Training {
+        batch: 64,
+        epochs: 3,
+        seed: 1,
+        shuffle: 1_000,
+        dense: AdamW { lr: 3e-3, weight_decay: 0.01 },
+        embeddings: AdamW { lr: 3e-2, weight_decay: 0.01 },
+        embedding_std: 0.05,
+        warmup: 0.05,
+        decay: Decay::Linear,
+        clip: Some(5.0),
+    },
+};
+
+/// [`SCHEMA`], for the model.
+pub static SAMPLE: Schema = SCHEMA;
+
+/// The model of [`SAMPLE`].
+#[derive(Module, Debug)]
+pub struct Sample {
+    pub query: QueryTower,
+    pub item: ItemTower,
+    pub heads: Heads,
+}
+
+impl Model for Sample {
+    fn schema() -> &'static Schema {
+        &SAMPLE
+    }
+
+    fn new(device: &Device) -> Self {
+        Self {
+            query: QueryTower::new(device),
+            item: ItemTower::new(device),
+            heads: Heads { ctr: Head::new(device), buy: Head::new(device) },
+        }
+    }
+
+    fn query(&self, input: TowerInput) -> TowerOutput {
+        self.query.forward(input)
+    }
+
+    fn item(&self, input: TowerInput) -> TowerOutput {
+        self.item.forward(input)
+    }
+
+    fn heads(&self) -> Vec<&Head> {
+        vec![&self.heads.ctr, &self.heads.buy]
+    }
+}
+
+#[derive(Module, Debug)]
+pub struct Heads {
+    pub ctr: Head,
+    pub buy: Head,
+}
+
+#[derive(Module, Debug)]
+pub struct QueryTower {
+    pub shared: DomainShared,
+    pub feed: FullExpert,
+    pub search: FullExpert,
+}
+
+impl QueryTower {
+    fn new(device: &Device) -> Self {
+        Self {
+            shared: DomainShared::new(&SAMPLE, Tower::Query, device),
+            feed: FullExpert::new(Tower::Query, 0, device),
+            search: FullExpert::new(Tower::Query, 1, device),
+        }
+    }
+
+    fn forward(&self, mut input: TowerInput) -> TowerOutput {
+        let mut output = TowerOutput::new(2);
+        if let Some(rows) = input.take(0) {
+            output.set(0, self.feed.forward(rows, &self.shared));
+        }
+        if let Some(rows) = input.take(1) {
+            output.set(1, self.search.forward(rows, &self.shared));
+        }
+        output
+    }
+}
+
+#[derive(Module, Debug)]
+pub struct ItemTower {
+    pub shared: DomainShared,
+    pub shop: FullExpert,
+    pub standard: StandardExpert,
+}
+
+impl ItemTower {
+    fn new(device: &Device) -> Self {
+        Self {
+            shared: DomainShared::new(&SAMPLE, Tower::Item, device),
+            shop: FullExpert::new(Tower::Item, 0, device),
+            standard: StandardExpert::new(device),
+        }
+    }
+
+    fn forward(&self, mut input: TowerInput) -> TowerOutput {
+        let mut output = TowerOutput::new(2);
+        if let Some(rows) = input.take(0) {
+            output.set(0, self.shop.forward(rows, &self.shared));
+        }
+        if let Some(rows) = input.take(1) {
+            output.set(1, self.standard.forward(rows, &self.shared));
+        }
+        output
+    }
+}
+
+/// Domain Expert with both tasks.
+#[derive(Module, Debug)]
+pub struct FullExpert {
+    pub adapt: Adaptation,
+    pub task_shared: Ffn,
+    pub ctr: TaskExpert,
+    pub buy: TaskExpert,
+}
+
+impl FullExpert {
+    fn new(tower: Tower, domain: usize, device: &Device) -> Self {
+        let layout = Layout::new(&SAMPLE, tower, domain);
+        Self {
+            adapt: Adaptation::new(&layout, &SAMPLE.architecture, device),
+            task_shared: Ffn::new(layout.width(), SAMPLE.architecture.deep, device),
+            ctr: TaskExpert::new(&SAMPLE, &layout, 0, device),
+            buy: TaskExpert::new(&SAMPLE, &layout, 1, device),
+        }
+    }
+
+    fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
+        let x = self.adapt.forward(rows);
+        let common =
+            SharedExperts { task: self.task_shared.forward(x.x()), domain: shared.forward(&x) };
+        let mut output = TaskEmbeddings::new(2);
+        output.set(0, self.ctr.forward(&x, &common));
+        output.set(1, self.buy.forward(&x, &common));
+        output
+    }
+}
+
+/// Domain Expert of `standard`: `ctr` alone.
+#[derive(Module, Debug)]
+pub struct StandardExpert {
+    pub adapt: Adaptation,
+    pub task_shared: Ffn,
+    pub ctr: TaskExpert,
+}
+
+impl StandardExpert {
+    fn new(device: &Device) -> Self {
+        let layout = Layout::new(&SAMPLE, Tower::Item, 1);
+        Self {
+            adapt: Adaptation::new(&layout, &SAMPLE.architecture, device),
+            task_shared: Ffn::new(layout.width(), SAMPLE.architecture.deep, device),
+            ctr: TaskExpert::new(&SAMPLE, &layout, 0, device),
+        }
+    }
+
+    fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
+        let x = self.adapt.forward(rows);
+        let common =
+            SharedExperts { task: self.task_shared.forward(x.x()), domain: shared.forward(&x) };
+        let mut output = TaskEmbeddings::new(2);
+        output.set(0, self.ctr.forward(&x, &common));
+        output
+    }
+}

@@ -1,0 +1,164 @@
+//! The loop learns, and stops where it must.
+
+use std::fs;
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use mtmd::data::batch::Batch;
+use mtmd::data::{Dataset, Parts};
+use mtmd::error::Result;
+use mtmd::evaluation::TaskPredictions;
+use mtmd::schema::{AdamW, Training};
+use mtmd::training::{
+    Existing, Exported, Fit, Learner, ModelLearner, RunFolder, State, StepError, StepReport,
+};
+use mtmd::weights::Weights;
+use serde_json::Value;
+
+use crate::child::{run_well, text};
+use crate::rows;
+use crate::sample::{SAMPLE, Sample};
+
+#[test]
+fn the_sample_learns_the_planted_signal() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, out) = (root.path().join("rows.parquet"), root.path().join("run"));
+    rows::write(&data, 8_000);
+    let shown = run_well(&["train", "--data", text(&data), "--out", text(&out)]);
+    for part in ["4800 of 4800 rows used", "task buy:", "vocabulary ad_id: 30 values", "ctr: trained on hw_ctr"] {
+        assert!(shown.contains(part), "no {part:?} in\n{shown}");
+    }
+
+    let report: Value = serde_json::from_slice(&fs::read(out.join("evaluation.json")).unwrap()).unwrap();
+    assert_eq!(report["part"], "test");
+    assert_eq!(report["rows"], 1600);
+    let [ctr, buy] = [&report["tasks"][0]["all"], &report["tasks"][1]["all"]];
+    let figure = |value: &Value| value.as_f64().unwrap();
+    // The scores themselves reach an AUC of about 0.80 on these rows.
+    assert!(figure(&ctr["auc"]) > 0.76, "{ctr}");
+    assert!(figure(&ctr["kl"]) < 0.03, "{ctr}");
+    assert!((figure(&ctr["calibration"]) - 1.0).abs() < 0.1, "{ctr}");
+    assert!(figure(&buy["auc"]) > 0.65, "{buy}");
+    assert_eq!(buy["log_mae"], Value::Null);
+    assert_eq!(report["tasks"][0]["cells"].as_array().unwrap().len(), 4);
+    assert_eq!(report["tasks"][1]["cells"].as_array().unwrap().len(), 2);
+
+    let metrics = fs::read_to_string(out.join("metrics.jsonl")).unwrap();
+    let entries: Vec<Value> = metrics.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let kinds = |kind: &str| entries.iter().filter(|entry| entry["kind"] == kind).count();
+    assert_eq!(kinds("validate"), 3);
+    assert!(kinds("train") >= 225 / 20);
+    let losses: Vec<f64> = entries.iter().filter(|e| e["kind"] == "validate").map(|e| figure(&e["loss"])).collect();
+    assert!(losses[2] < losses[0], "{losses:?}");
+    for file in ["model.safetensors", "vocabulary.json", "graph.yaml"] {
+        assert!(out.join("model").join(file).exists());
+    }
+}
+
+#[test]
+fn refit_trains_on_the_validation_rows_too() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, out) = (root.path().join("rows.parquet"), root.path().join("run"));
+    rows::write(&data, 1_000);
+    let shown = run_well(&["train", "--data", text(&data), "--out", text(&out), "--refit", "--epochs", "1", "--quiet"]);
+    assert!(shown.contains("800 of 800 rows used (train and validate)"), "{shown}");
+    assert!(!fs::read_to_string(out.join("metrics.jsonl")).unwrap().contains("\"validate\""));
+}
+
+#[test]
+fn max_rows_cuts_an_epoch() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, out) = (root.path().join("rows.parquet"), root.path().join("run"));
+    rows::write(&data, 2_000);
+    run_well(&["train", "--data", text(&data), "--out", text(&out), "--max-rows", "100", "--epochs", "2"]);
+    // Two epochs of two batches.
+    assert!(out.join("checkpoints/step-0000000004/state.json").exists());
+}
+
+/// The sample's learner, with a fault at one step.
+pub struct Faulty {
+    inner: ModelLearner<Sample>,
+    steps: u64,
+    at: u64,
+    fault: fn() -> StepError,
+}
+
+impl Faulty {
+    pub fn new(training: &Training, at: u64, fault: fn() -> StepError) -> Self {
+        Self { inner: ModelLearner::new(training, &Device::flex()), steps: 0, at, fault }
+    }
+}
+
+impl Learner for Faulty {
+    fn step(&mut self, batch: &Batch, factor: f64) -> std::result::Result<StepReport, StepError> {
+        self.steps += 1;
+        if self.steps == self.at { Err((self.fault)()) } else { self.inner.step(batch, factor) }
+    }
+    fn score(&self, batch: &Batch) -> Result<Vec<TaskPredictions>> {
+        self.inner.score(batch)
+    }
+    fn set_biases(&mut self, biases: &[f64]) -> Result<()> {
+        self.inner.set_biases(biases)
+    }
+    fn export(&mut self) -> Result<Exported> {
+        self.inner.export()
+    }
+    fn import(&mut self, model: Weights, optimiser: Option<Weights>) -> Result<()> {
+        self.inner.import(model, optimiser)
+    }
+    fn parameters(&self) -> Vec<(String, Vec<usize>)> {
+        self.inner.parameters()
+    }
+}
+
+#[test]
+fn a_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_checkpoint() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("rows.parquet");
+    rows::write(&data, 2_000);
+    let dataset = Dataset::open(&SAMPLE, &[data]).unwrap();
+    let learned = dataset.learn(Parts::TRAIN).unwrap();
+    let mut state = State::new(&SAMPLE, SAMPLE.training.clone(), false, dataset.rows(), learned.statistics);
+    state.checkpoint_every = Some(5);
+    let folder = RunFolder::open(&root.path().join("run"), Existing::Refuse).unwrap();
+    let fit = Fit {
+        dataset: &dataset,
+        vocabularies: &Arc::new(learned.vocabularies),
+        folder: &folder,
+        validate: false,
+        quiet: true,
+    };
+    let mut learner = Faulty::new(&state.training, 24, || StepError::Loss { task: 1, value: f64::NAN });
+    let error = fit.run(&mut learner, &mut state).expect_err("the loss is NaN");
+    assert_eq!(error.exit_code(), 3);
+    let message = error.to_string();
+    // 1,200 rows are 19 batches of 64: step 24 is batch 5 of the second epoch.
+    for part in ["step 24", "epoch 2", "batch 5", "rows 257 to 320", "task `buy` is NaN", "step-0000000020"] {
+        assert!(message.contains(part), "no {part:?} in\n{message}");
+    }
+    assert_eq!(folder.latest().unwrap(), Some(folder.checkpoint(20)));
+}
+
+#[test]
+fn a_learning_rate_beyond_reason_is_told_and_not_trained_on() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("rows.parquet");
+    rows::write(&data, 2_000);
+    let dataset = Dataset::open(&SAMPLE, &[data]).unwrap();
+    let learned = dataset.learn(Parts::TRAIN).unwrap();
+    let beyond = AdamW { lr: 1e30, weight_decay: 0.0 };
+    let training = Training { dense: beyond, embeddings: beyond, warmup: 0.0, ..SAMPLE.training.clone() };
+    let mut state = State::new(&SAMPLE, training, false, dataset.rows(), learned.statistics);
+    let folder = RunFolder::open(&root.path().join("run"), Existing::Refuse).unwrap();
+    let fit = Fit {
+        dataset: &dataset,
+        vocabularies: &Arc::new(learned.vocabularies),
+        folder: &folder,
+        validate: false,
+        quiet: true,
+    };
+    let mut learner = ModelLearner::<Sample>::new(&state.training, &Device::flex());
+    let error = fit.run(&mut learner, &mut state).expect_err("it cannot stay finite");
+    assert_eq!(error.exit_code(), 3);
+    assert!(error.to_string().contains("there is no checkpoint yet"), "{error}");
+}
