@@ -10,7 +10,7 @@
 
 use mtmdc::diagnostics::render_text;
 use mtmdc::driver::compile::{Artefacts, compile};
-use mtmdc::graph::Graph;
+use mtmdc::graph::{Graph, Node};
 use mtmdc::source::Source;
 use serde_yaml::Value;
 use std::fs;
@@ -170,6 +170,77 @@ fn a_surface_like_another_changes_a_few_lines() {
         added.contains(&"    - domains: [board, home_feed]".to_owned()),
         "{added:#?}"
     );
+}
+
+#[test]
+fn the_yaml_holds_the_whole_graph() {
+    for (name, text) in SPECS.into_iter().chain([("small", SMALL)]) {
+        let graph = graph(name, text);
+        let yaml: Value = serde_yaml::from_str(&graph.to_yaml()).unwrap();
+        assert_eq!(yaml["spec_hash"].as_str(), Some(graph.spec_hash.as_str()));
+        for tower in [&graph.query, &graph.item] {
+            let written = &yaml[tower.name()];
+            assert_nodes(&tower.shared, &written["shared"]);
+            let experts = written["experts"].as_sequence().unwrap();
+            assert_eq!(experts.len(), tower.experts.len());
+            for (expert, written) in tower.experts.iter().zip(experts) {
+                assert_nodes(&expert.nodes, &written["nodes"]);
+                assert_eq!(written["width"].as_u64(), Some(expert.width as u64));
+                let domains = written["domains"].as_sequence().unwrap();
+                assert_eq!(domains.len(), expert.domains.len());
+            }
+        }
+    }
+}
+
+fn assert_nodes(nodes: &[Node], written: &Value) {
+    let written = written.as_mapping().unwrap();
+    assert_eq!(nodes.len(), written.len());
+    for (node, (path, written)) in nodes.iter().zip(written) {
+        assert_eq!(path.as_str(), Some(node.path.as_str()));
+        let cost = |key: &str| u128::from(written[key].as_u64().unwrap_or_default());
+        assert_eq!(cost("parameters"), node.cost.parameters);
+        assert_eq!(cost("flops"), node.cost.flops);
+        let inputs = written.get("inputs").and_then(Value::as_sequence);
+        let inputs = inputs
+            .into_iter()
+            .flatten()
+            .map(|input| input.as_str().unwrap());
+        assert!(inputs.eq(node.inputs.iter().map(String::as_str)));
+    }
+}
+
+#[test]
+fn mutilated_specs_never_panic() {
+    // A multiplicative generator: the same mutations on every run.
+    let mut state = 1_u64;
+    let mut below = |bound: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % bound
+    };
+    let mut compiled = 0;
+    for (name, text) in SPECS.into_iter().chain([("small", SMALL)]) {
+        let words: Vec<&str> = text.split_inclusive([' ', '\n']).collect();
+        for _ in 0..60 {
+            let mut mutilated = words.clone();
+            for _ in 0..=below(3) {
+                let (from, to) = (below(mutilated.len()), below(mutilated.len()));
+                match below(3) {
+                    0 => drop(mutilated.remove(from)),
+                    1 => mutilated.swap(from, to),
+                    _ => mutilated.insert(from, words[below(words.len())]),
+                }
+            }
+            let outcome = compile(&Source::new(name, mutilated.concat())).unwrap();
+            if let Some(artefacts) = outcome.artefacts {
+                artefacts.graph.to_svg();
+                compiled += 1;
+            }
+        }
+    }
+    assert!(compiled > 5, "the back end was hardly reached: {compiled}");
 }
 
 #[test]
