@@ -26,7 +26,7 @@ const COMPILER: [&str; 9] = [
 ];
 
 /// Rooms of the runtime, lowest first.
-const RUNTIME: [&str; 14] = [
+const RUNTIME: [&str; 13] = [
     "error",
     "schema",
     "hash",
@@ -40,7 +40,6 @@ const RUNTIME: [&str; 14] = [
     "evaluation",
     "training",
     "cli",
-    "prelude",
 ];
 
 /// Crates and modules that only one floor of the compiler names.
