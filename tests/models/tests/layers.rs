@@ -1,5 +1,10 @@
 //! Every layer against NumPy in float64 (`tests/parity/fixtures_layers.py`).
 
+#![expect(
+    clippy::expect_used,
+    reason = "a broken fixture fails the test"
+)]
+
 use model_tests::{Fixture, assert_close, values};
 use mtmd::layers::{
     Adaptation, BatchNorm, Cross, DomainInput, Ffn, Head, LayerNorm, Layout, Linear, Routing,
@@ -175,7 +180,7 @@ fn constrained_heads_and_loss_agree_with_numpy() {
         output
     };
     let grouped = || mtmd::data::batch::TowerBatch {
-        domains: vec![0..rows],
+        domains: Vec::from([0..rows]),
         order: (0..rows as u32).collect(),
         columns: vec![],
     };
