@@ -24,7 +24,10 @@ pub use cli::main;
 
 /// What generated code of this version names, so that a runtime of another version does not compile
 /// with it: build the spec again with the `mtmdc` of the runtime's version.
-#[expect(non_camel_case_types, reason = "the name is what the compiler's error shows")]
+#[expect(
+    non_camel_case_types,
+    reason = "the name is what the compiler's error shows"
+)]
 #[derive(Debug, Clone, Copy)]
 pub struct Version_0_1_0;
 
