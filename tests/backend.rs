@@ -1,8 +1,16 @@
 //! The back end on whole specs: graphs, generated crates, drawings.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test fails by panicking"
+)]
+
 use mtmdc::diagnostics::render_text;
 use mtmdc::driver::compile::{Artefacts, compile};
-use mtmdc::graph::Graph;
+use mtmdc::graph::{Graph, Node};
 use mtmdc::source::Source;
 use serde_yaml::Value;
 use std::fs;
@@ -50,7 +58,11 @@ fn a_small_spec_whole() {
     let mut all = format!("─── small.mtmd\n{SMALL}");
     for file in build("small", SMALL).files {
         // What every graph ends with is in the repository as a file of its own.
-        let text = file.text.split("# What the file above means").next().unwrap();
+        let text = file
+            .text
+            .split("# What the file above means")
+            .next()
+            .unwrap();
         all += &format!("\n─── {}\n{text}", file.path);
     }
     insta::assert_snapshot!("small", all);
@@ -93,7 +105,10 @@ fn backwards(text: &str) -> String {
     }
     let mut out = String::new();
     for declaration in declarations.iter().rev().filter(|lines| !lines.is_empty()) {
-        let head = declaration.iter().position(|line| !line.starts_with("///")).unwrap();
+        let head = declaration
+            .iter()
+            .position(|line| !line.starts_with("///"))
+            .unwrap();
         let (docs, rest) = declaration.split_at(head);
         out += &format!("// a comment\n{}\n", docs.join("\n"));
         let [first, inner @ .., last] = rest else {
@@ -107,23 +122,34 @@ fn backwards(text: &str) -> String {
                 statements.push(vec![]);
             }
         }
-        let statements: Vec<String> =
-            statements.iter().rev().map(|lines| lines.join("\n")).collect();
-        out += &format!("{first} // a comment\n{}\n{last}\n", statements.join("\n// a comment\n"));
+        let statements: Vec<String> = statements
+            .iter()
+            .rev()
+            .map(|lines| lines.join("\n"))
+            .collect();
+        out += &format!(
+            "{first} // a comment\n{}\n{last}\n",
+            statements.join("\n// a comment\n")
+        );
     }
     out
 }
 
 fn braces(line: &str) -> i32 {
     let code = line.split("//").next().unwrap();
-    code.chars().map(|c| i32::from(c == '{') - i32::from(c == '}')).sum()
+    code.chars()
+        .map(|c| i32::from(c == '{') - i32::from(c == '}'))
+        .sum()
 }
 
 #[test]
 fn a_surface_like_another_changes_a_few_lines() {
     let (_, old) = SPECS[3];
     let new = old.replace("home_feed    = 0", "home_feed    = 0\n  board        = 9");
-    let (old, new) = (graph("pinterest", old).to_yaml(), graph("pinterest", &new).to_yaml());
+    let (old, new) = (
+        graph("pinterest", old).to_yaml(),
+        graph("pinterest", &new).to_yaml(),
+    );
     let only = |a: &str, b: &str| {
         let mut rest: Vec<String> = b.lines().map(str::to_owned).collect();
         let mut only = vec![];
@@ -136,8 +162,85 @@ fn a_surface_like_another_changes_a_few_lines() {
         only
     };
     let (removed, added) = (only(&old, &new), only(&new, &old));
-    assert!(removed.len() <= 4 && added.len() <= 5, "-{removed:#?}\n+{added:#?}");
-    assert!(added.contains(&"    - domains: [board, home_feed]".to_owned()), "{added:#?}");
+    assert!(
+        removed.len() <= 4 && added.len() <= 5,
+        "-{removed:#?}\n+{added:#?}"
+    );
+    assert!(
+        added.contains(&"    - domains: [board, home_feed]".to_owned()),
+        "{added:#?}"
+    );
+}
+
+#[test]
+fn the_yaml_holds_the_whole_graph() {
+    for (name, text) in SPECS.into_iter().chain([("small", SMALL)]) {
+        let graph = graph(name, text);
+        let yaml: Value = serde_yaml::from_str(&graph.to_yaml()).unwrap();
+        assert_eq!(yaml["spec_hash"].as_str(), Some(graph.spec_hash.as_str()));
+        for tower in [&graph.query, &graph.item] {
+            let written = &yaml[tower.name()];
+            assert_nodes(&tower.shared, &written["shared"]);
+            let experts = written["experts"].as_sequence().unwrap();
+            assert_eq!(experts.len(), tower.experts.len());
+            for (expert, written) in tower.experts.iter().zip(experts) {
+                assert_nodes(&expert.nodes, &written["nodes"]);
+                assert_eq!(written["width"].as_u64(), Some(expert.width as u64));
+                let domains = written["domains"].as_sequence().unwrap();
+                assert_eq!(domains.len(), expert.domains.len());
+            }
+        }
+    }
+}
+
+fn assert_nodes(nodes: &[Node], written: &Value) {
+    let written = written.as_mapping().unwrap();
+    assert_eq!(nodes.len(), written.len());
+    for (node, (path, written)) in nodes.iter().zip(written) {
+        assert_eq!(path.as_str(), Some(node.path.as_str()));
+        let cost = |key: &str| u128::from(written[key].as_u64().unwrap_or_default());
+        assert_eq!(cost("parameters"), node.cost.parameters);
+        assert_eq!(cost("flops"), node.cost.flops);
+        let inputs = written.get("inputs").and_then(Value::as_sequence);
+        let inputs = inputs
+            .into_iter()
+            .flatten()
+            .map(|input| input.as_str().unwrap());
+        assert!(inputs.eq(node.inputs.iter().map(String::as_str)));
+    }
+}
+
+#[test]
+fn mutilated_specs_never_panic() {
+    // A multiplicative generator: the same mutations on every run.
+    let mut state = 1_u64;
+    let mut below = |bound: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % bound
+    };
+    let mut compiled = 0;
+    for (name, text) in SPECS.into_iter().chain([("small", SMALL)]) {
+        let words: Vec<&str> = text.split_inclusive([' ', '\n']).collect();
+        for _ in 0..60 {
+            let mut mutilated = words.clone();
+            for _ in 0..=below(3) {
+                let (from, to) = (below(mutilated.len()), below(mutilated.len()));
+                match below(3) {
+                    0 => drop(mutilated.remove(from)),
+                    1 => mutilated.swap(from, to),
+                    _ => mutilated.insert(from, words[below(words.len())]),
+                }
+            }
+            let outcome = compile(&Source::new(name, mutilated.concat())).unwrap();
+            if let Some(artefacts) = outcome.artefacts {
+                artefacts.graph.to_svg();
+                compiled += 1;
+            }
+        }
+    }
+    assert!(compiled > 5, "the back end was hardly reached: {compiled}");
 }
 
 #[test]
@@ -174,13 +277,27 @@ fn hostile_strings_reach_the_data_unchanged() {
     let (_, text) = SPECS[2];
     let text = text
         .replace("id user_id {", &format!("id user_id from \"{quoted}\" {{"))
-        .replace("model minimal", "/// `code` [link] <b> */ {{ x }}\n/// - item\nmodel minimal");
+        .replace(
+            "model minimal",
+            "/// `code` [link] <b> */ {{ x }}\n/// - item\nmodel minimal",
+        );
     let artefacts = build("minimal", &text);
     let yaml: Value = serde_yaml::from_str(&artefacts.graph.to_yaml()).unwrap();
-    assert_eq!(yaml["query"]["features"][0]["column"].as_str(), Some(column));
-    let schema = artefacts.files.iter().find(|file| file.path == "src/schema.rs").unwrap();
+    assert_eq!(
+        yaml["query"]["features"][0]["column"].as_str(),
+        Some(column)
+    );
+    let schema = artefacts
+        .files
+        .iter()
+        .find(|file| file.path == "src/schema.rs")
+        .unwrap();
     let literal = format!("{column:?}");
-    assert!(schema.text.contains(&format!("column: {literal}")), "{}", schema.text);
+    assert!(
+        schema.text.contains(&format!("column: {literal}")),
+        "{}",
+        schema.text
+    );
 }
 
 #[test]
@@ -191,9 +308,21 @@ fn generated_types_do_not_collide() {
         "query { id on_feed { rows 10, dim 4, on feed }, id user_id",
     );
     let artefacts = build("feed_expert", &text);
-    let model = artefacts.files.iter().find(|file| file.path == "src/model.rs").unwrap();
-    assert!(model.text.contains("pub struct FeedExpertModel {"), "{}", model.text);
-    assert!(model.text.contains("pub struct FeedExpert {"), "{}", model.text);
+    let model = artefacts
+        .files
+        .iter()
+        .find(|file| file.path == "src/model.rs")
+        .unwrap();
+    assert!(
+        model.text.contains("pub struct FeedExpertModel {"),
+        "{}",
+        model.text
+    );
+    assert!(
+        model.text.contains("pub struct FeedExpert {"),
+        "{}",
+        model.text
+    );
 }
 
 #[test]

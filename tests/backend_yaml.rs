@@ -1,14 +1,28 @@
 //! `graph.yaml` read by a YAML parser alone: the shapes of all weights follow from it, and with
 //! them every number that the file states. Nothing here uses the compiler's own arithmetic.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test fails by panicking"
+)]
+
 use serde_yaml::Value;
 use std::collections::BTreeMap;
 
 const GRAPHS: [(&str, &str); 4] = [
     ("kuairand", include_str!("../generated/kuairand/graph.yaml")),
-    ("marketplace", include_str!("../generated/marketplace/graph.yaml")),
+    (
+        "marketplace",
+        include_str!("../generated/marketplace/graph.yaml"),
+    ),
     ("minimal", include_str!("../generated/minimal/graph.yaml")),
-    ("pinterest", include_str!("../generated/pinterest/graph.yaml")),
+    (
+        "pinterest",
+        include_str!("../generated/pinterest/graph.yaml"),
+    ),
 ];
 
 fn number(value: &Value) -> u64 {
@@ -28,7 +42,11 @@ fn names(value: &Value) -> Vec<&str> {
 }
 
 fn entries(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
-    value.as_mapping().unwrap().iter().map(|(key, value)| (key.as_str().unwrap(), value))
+    value
+        .as_mapping()
+        .unwrap()
+        .iter()
+        .map(|(key, value)| (key.as_str().unwrap(), value))
 }
 
 /// Shapes of the weights of an FFN, and its output width.
@@ -49,7 +67,12 @@ fn shapes(node: &Value) -> Vec<Vec<u64>> {
         "batch_norm" => vec![vec![output]; 2],
         "squeeze_excitation" => {
             let (fields, hidden) = (number(&node["fields"]), number(&node["hidden"]));
-            vec![vec![hidden, fields], vec![hidden], vec![fields, hidden], vec![fields]]
+            vec![
+                vec![hidden, fields],
+                vec![hidden],
+                vec![fields, hidden],
+                vec![fields],
+            ]
         }
         "ffn" | "domain_shared" => ffn(input, &numbers(&node["widths"])).0,
         "routing" | "shallow" => {
@@ -74,12 +97,21 @@ fn shapes(node: &Value) -> Vec<Vec<u64>> {
 
 fn parameters(node: &Value) -> u64 {
     let own = node["kind"] != "domain_shared";
-    if own { shapes(node).iter().map(|shape| shape.iter().product::<u64>()).sum() } else { 0 }
+    if own {
+        shapes(node)
+            .iter()
+            .map(|shape| shape.iter().product::<u64>())
+            .sum()
+    } else {
+        0
+    }
 }
 
 fn flops(node: &Value) -> u64 {
     let matrices = shapes(node).into_iter().filter(|shape| shape.len() == 2);
-    matrices.map(|shape| 2 * shape.iter().product::<u64>()).sum()
+    matrices
+        .map(|shape| 2 * shape.iter().product::<u64>())
+        .sum()
 }
 
 fn output(node: &Value) -> u64 {
@@ -102,7 +134,9 @@ fn field_widths<'a>(graph: &'a Value, tower: &str) -> BTreeMap<&'a str, u64> {
         kind => panic!("unknown kind {kind}"),
     };
     let features = list(&graph[tower]["features"]);
-    features.map(|feature| (feature["name"].as_str().unwrap(), width(feature))).collect()
+    features
+        .map(|feature| (feature["name"].as_str().unwrap(), width(feature)))
+        .collect()
 }
 
 /// Checks a Domain Expert: its parameters and operations of a row.
@@ -117,7 +151,10 @@ fn check_expert(graph: &Value, tower: &str, expert: &Value) -> (u64, u64) {
         widths.insert(group.to_owned(), width);
     }
     let missing = &graph[tower]["shared"]["missing"];
-    let stand_in: u64 = names(&missing["features"]).iter().map(|name| fields[name]).sum();
+    let stand_in: u64 = names(&missing["features"])
+        .iter()
+        .map(|name| fields[name])
+        .sum();
     assert_eq!(stand_in, number(&missing["out"]));
     let mut sums = (0, 0);
     for (path, node) in entries(&expert["nodes"]) {
@@ -140,7 +177,10 @@ fn check_expert(graph: &Value, tower: &str, expert: &Value) -> (u64, u64) {
         widths.insert(path.to_owned(), output(node));
     }
     assert_eq!(widths["adapt"], number(&expert["width"]));
-    assert_eq!(sums, (number(&expert["parameters"]), number(&expert["flops"])));
+    assert_eq!(
+        sums,
+        (number(&expert["parameters"]), number(&expert["flops"]))
+    );
     sums
 }
 
@@ -164,8 +204,9 @@ fn every_number_follows_from_the_shapes() {
             assert_eq!(worst, number(stated), "{name}");
         }
         dense += list(&graph["tasks"]).count() as u64;
-        let tables: u64 =
-            list(&graph["tables"]).map(|table| number(&table["rows"]) * number(&table["dim"])).sum();
+        let tables: u64 = list(&graph["tables"])
+            .map(|table| number(&table["rows"]) * number(&table["dim"]))
+            .sum();
         let stated = &graph["totals"]["parameters"];
         assert_eq!(dense, number(&stated["dense"]), "{name}");
         assert_eq!(tables, number(&stated["tables"]), "{name}");
@@ -185,7 +226,9 @@ fn every_domain_has_one_expert_with_its_features_and_tasks() {
                 assert_eq!(experts.iter().filter(has).count(), 1);
                 let expert = experts.iter().find(has).unwrap();
                 let on = |holder: &&Value, key: &str| {
-                    holder.get(key).is_none_or(|domains| names(domains).contains(&domain))
+                    holder
+                        .get(key)
+                        .is_none_or(|domains| names(domains).contains(&domain))
                 };
                 let features = list(&graph[tower]["features"]).filter(|f| on(f, "domains"));
                 let features: Vec<&str> = features.map(|f| f["name"].as_str().unwrap()).collect();
@@ -209,9 +252,13 @@ fn heads_and_served_bytes_follow_from_the_tasks() {
         for task in list(&graph["tasks"]) {
             let width = number(&task["embedding"]) + shallow;
             let head = &graph["heads"][task["name"].as_str().unwrap()];
-            assert_eq!((number(&head["in"]), number(&head["flops"])), (width, 2 * width));
+            assert_eq!(
+                (number(&head["in"]), number(&head["flops"])),
+                (width, 2 * width)
+            );
             assert_eq!(head.get("given"), task.get("given"));
-            let all = |axis: &str| list(&graph[axis]["domains"]).map(|d| d["name"].as_str().unwrap());
+            let all =
+                |axis: &str| list(&graph[axis]["domains"]).map(|d| d["name"].as_str().unwrap());
             let on = |axis: &str| task.get(axis).map_or_else(|| all(axis).collect(), names);
             cells += on("surfaces").len() * on("products").len();
             for product in on("products") {
@@ -220,7 +267,11 @@ fn heads_and_served_bytes_follow_from_the_tasks() {
         }
         assert_eq!(cells as u64, number(&graph["totals"]["cells"]));
         let stated = entries(&graph["totals"]["bytes_per_item"]);
-        assert!(stated.map(|(product, bytes)| (product, number(bytes))).eq(served));
+        assert!(
+            stated
+                .map(|(product, bytes)| (product, number(bytes)))
+                .eq(served)
+        );
     }
 }
 

@@ -174,7 +174,10 @@ fn graph(
 }
 
 /// Compiles and reports; `None` if the spec has errors.
-fn compile(source: &Source, reporter: &mut Reporter) -> Result<Option<driver::compile::Artefacts>, Failure> {
+fn compile(
+    source: &Source,
+    reporter: &mut Reporter,
+) -> Result<Option<driver::compile::Artefacts>, Failure> {
     let outcome = driver::compile::compile(source).map_err(|error| {
         let message = format!("internal error: {error}");
         let help = "this is a mistake of mtmdc, not of the spec: please report it with the spec";

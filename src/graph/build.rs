@@ -45,7 +45,9 @@ fn tower(spec: &Spec, tower: Tower) -> TowerGraph {
     };
     graph.shared = shared(spec, &graph);
     for domain in (0..axis.domains.len()).map(DomainId) {
-        let fields = ids(features, |feature| feature.domains.contains(&domain));
+        let fields = ids(features, |feature| {
+            feature.domains.binary_search(&domain).is_ok()
+        });
         let tasks = tasks(spec, tower, domain);
         let same = |expert: &&mut DomainExpert| expert.fields == fields && expert.tasks == tasks;
         match graph.experts.iter_mut().find(same) {
@@ -73,8 +75,8 @@ fn tasks(spec: &Spec, tower: Tower, domain: DomainId) -> Vec<TaskId> {
         .iter()
         .enumerate()
         .filter(|(_, task)| match tower {
-            Tower::Query => task.surfaces.contains(&domain),
-            Tower::Item => task.products.contains(&domain),
+            Tower::Query => task.surfaces.binary_search(&domain).is_ok(),
+            Tower::Item => task.products.binary_search(&domain).is_ok(),
         });
     tasks.map(|(index, _)| TaskId(index)).collect()
 }
@@ -300,7 +302,8 @@ fn totals(spec: &Spec, query: &TowerGraph, item: &TowerGraph, heads: &[Head]) ->
     };
     let bytes = |product: usize| {
         let tasks = spec.tasks.iter().zip(heads);
-        let served = tasks.filter(|(task, _)| task.products.contains(&DomainId(product)));
+        let served =
+            tasks.filter(|(task, _)| task.products.binary_search(&DomainId(product)).is_ok());
         4 * served.map(|(_, head)| head.width as u128).sum::<u128>()
     };
     Totals {

@@ -38,7 +38,12 @@ pub fn plan(graph: &Graph) -> Plan {
     let spec = &graph.spec;
     let query = experts(&graph.query, &spec.surfaces);
     let item = experts(&graph.item, &spec.products);
-    let variants = |axis: &Axis| axis.domains.iter().map(|domain| pascal(&domain.name)).collect();
+    let variants = |axis: &Axis| {
+        axis.domains
+            .iter()
+            .map(|domain| pascal(&domain.name))
+            .collect()
+    };
     // The spec keeps all types apart but this: a model `a_expert` of a domain `a`.
     let mut model = pascal(&spec.name);
     if query.iter().chain(&item).any(|expert| expert.name == model) {
@@ -65,7 +70,10 @@ fn experts(tower: &TowerGraph, axis: &Axis) -> Vec<ExpertPlan> {
 
 /// `SurfaceExpert` if it serves the whole tower, else named after its first domain.
 fn expert_name(tower: Tower, axis: &Axis, expert: &DomainExpert) -> String {
-    let first = expert.domains.first().and_then(|first| axis.domains.get(first.0));
+    let first = expert
+        .domains
+        .first()
+        .and_then(|first| axis.domains.get(first.0));
     match (first, tower) {
         (Some(first), _) if expert.domains.len() < axis.domains.len() => {
             format!("{}Expert", pascal(&first.name))

@@ -11,7 +11,7 @@ use mtmd::schema::{
 pub static SCHEMA: Schema = Schema {
     name: "kuairand",
     spec_hash: "44220819b31facc0",
-    graph_hash: "254d8161e6737eda",
+    graph_hash: "6b57085b066c6dfe",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "tab",

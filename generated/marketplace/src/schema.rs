@@ -11,7 +11,7 @@ use mtmd::schema::{
 pub static SCHEMA: Schema = Schema {
     name: "marketplace",
     spec_hash: "5c5d68a96de9fb69",
-    graph_hash: "4d5d149bd320325f",
+    graph_hash: "75677fd3fb0e99b5",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "placement",

@@ -11,7 +11,7 @@ use mtmd::schema::{
 pub static SCHEMA: Schema = Schema {
     name: "minimal",
     spec_hash: "8ae1e7b44009d360",
-    graph_hash: "009163cb9d250e6c",
+    graph_hash: "66dff54b19b22041",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "surface",

@@ -11,7 +11,7 @@ use mtmd::schema::{
 pub static SCHEMA: Schema = Schema {
     name: "pinterest",
     spec_hash: "728dc9c4a497095e",
-    graph_hash: "6e741c0e92c9567a",
+    graph_hash: "f0286cc5c3e7f384",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "surface",

@@ -5,7 +5,9 @@ use burn::tensor::activation::leaky_relu;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use super::excite::Fields;
-use crate::layers::EPSILON;
+
+/// Added to the variance by every norm.
+pub const EPSILON: f64 = 1e-5;
 
 /// `x Wᵀ`.
 pub fn linear_without_bias(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {

@@ -5,11 +5,11 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::composed;
+use super::composed::EPSILON;
 use super::op::{HostOp, Operand, apply};
 use super::real::{
     ALONE, Real, add_pieces, dims, dot, for_type, piece_rows, sum, tensor, vectorised,
 };
-use crate::layers::EPSILON;
 
 /// `leaky(LayerNorm(x + shift) ∘ weight + bias)`, `[rows, width]` and three times `[width]` →
 /// `[rows, width]`. With a slope of 1 there is no activation.

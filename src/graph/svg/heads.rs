@@ -1,7 +1,7 @@
 //! Between the towers: a dot product for each task, and the tree in which the tasks are given.
 
 use super::canvas::{Anchor, Area, Canvas, Style};
-use super::tower::ROW;
+use super::flow::ROW;
 use crate::graph::Graph;
 use crate::sema::spec::{Spec, Task};
 

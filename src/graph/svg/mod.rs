@@ -3,6 +3,7 @@
 //! most tasks and fields; the others are folded to a line.
 
 mod canvas;
+mod flow;
 mod heads;
 mod tower;
 
@@ -26,8 +27,8 @@ pub(super) fn draw(graph: &Graph) -> String {
     let flow = query
         .fields_end()
         .max(item.fields_end())
-        .max(tree.height() - tower::TO_OUTPUTS);
-    let height = flow + tower::TO_OUTPUTS + tower::outputs_height(graph.spec.tasks.len());
+        .max(tree.height() - flow::TO_OUTPUTS);
+    let height = flow + flow::TO_OUTPUTS + flow::outputs_height(graph.spec.tasks.len());
     let width = 2.0 * (MARGIN + PANEL_WIDTH) + middle;
 
     let mut canvas = Canvas::new();
@@ -38,7 +39,7 @@ pub(super) fn draw(graph: &Graph) -> String {
     item.draw(&mut canvas, right, flow, Some(2.0 * right.middle()));
     let between = Area::new(left.right(), top, middle, height);
     tree.draw(&mut canvas, graph, between);
-    let outputs = top + flow + tower::TO_OUTPUTS;
+    let outputs = top + flow + flow::TO_OUTPUTS;
     tree.feed(&mut canvas, between, outputs);
     heads::logits(&mut canvas, graph, between, outputs);
     legend(&mut canvas, top + height + 30.0);

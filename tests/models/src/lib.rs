@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mtmd::burn::tensor::{Device, Tensor, TensorData};
+use mtmd::prelude::burn::tensor::{Device, Tensor, TensorData};
 use mtmd::weights::{Array, Weights};
 use safetensors::{Dtype, SafeTensors};
 
@@ -26,16 +26,27 @@ impl Fixture {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../parity");
         let bytes = std::fs::read(folder.join(format!("{name}.safetensors"))).expect("fixture");
         let file = SafeTensors::deserialize(&bytes).expect("safetensors");
-        let mut fixture = Self { floats: BTreeMap::new(), ints: BTreeMap::new() };
+        let mut fixture = Self {
+            floats: BTreeMap::new(),
+            ints: BTreeMap::new(),
+        };
         for (key, view) in file.iter() {
             let (chunks, _) = view.data().as_chunks::<8>();
             match view.dtype() {
                 Dtype::F64 => {
-                    let values = chunks.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect();
-                    fixture.floats.insert(key.to_owned(), (view.shape().to_vec(), values));
+                    let values = chunks
+                        .iter()
+                        .map(|&bytes| f64::from_le_bytes(bytes))
+                        .collect();
+                    fixture
+                        .floats
+                        .insert(key.to_owned(), (view.shape().to_vec(), values));
                 }
                 Dtype::I64 => {
-                    let values = chunks.iter().map(|&bytes| i64::from_le_bytes(bytes)).collect();
+                    let values = chunks
+                        .iter()
+                        .map(|&bytes| i64::from_le_bytes(bytes))
+                        .collect();
                     fixture.ints.insert(key.to_owned(), values);
                 }
                 other => panic!("{key}: unexpected type {other:?}"),
@@ -46,7 +57,11 @@ impl Fixture {
 
     /// Values of a float array.
     pub fn floats(&self, key: &str) -> &[f64] {
-        &self.floats.get(key).unwrap_or_else(|| panic!("no `{key}`")).1
+        &self
+            .floats
+            .get(key)
+            .unwrap_or_else(|| panic!("no `{key}`"))
+            .1
     }
 
     /// Whether there is such a float array.
@@ -66,7 +81,10 @@ impl Fixture {
 
     /// Values of an integer array that are places or rows.
     pub fn indices(&self, key: &str) -> Vec<u32> {
-        self.ints(key).iter().map(|&value| u32::try_from(value).expect("an index")).collect()
+        self.ints(key)
+            .iter()
+            .map(|&value| u32::try_from(value).expect("an index"))
+            .collect()
     }
 
     /// A matrix of the fixture.
@@ -80,9 +98,18 @@ impl Fixture {
         let prefix = format!("{case}/");
         let mut weights = Weights::default();
         for (key, (shape, values)) in &self.floats {
-            if let Some(key) = key.strip_prefix(&prefix).filter(|key| key.starts_with("layer.")) {
+            if let Some(key) = key
+                .strip_prefix(&prefix)
+                .filter(|key| key.starts_with("layer."))
+            {
                 let values = values.iter().map(|&value| value as f32).collect();
-                weights.arrays.insert(key.to_owned(), Array { shape: shape.clone(), values });
+                weights.arrays.insert(
+                    key.to_owned(),
+                    Array {
+                        shape: shape.clone(),
+                        values,
+                    },
+                );
             }
         }
         weights
@@ -93,7 +120,9 @@ impl Fixture {
 /// (at least 1).
 pub fn assert_close(what: &str, actual: &[f32], expected: &[f64], tolerance: f64) {
     assert_eq!(actual.len(), expected.len(), "{what}: length");
-    let scale = expected.iter().fold(1.0_f64, |scale, value| scale.max(value.abs()));
+    let scale = expected
+        .iter()
+        .fold(1.0_f64, |scale, value| scale.max(value.abs()));
     for (at, (&actual, &expected)) in actual.iter().zip(expected).enumerate() {
         let error = (f64::from(actual) - expected).abs();
         assert!(
@@ -140,8 +169,10 @@ pub fn weight(key: &str, shape: &[usize]) -> Vec<f32> {
             0.25 * u
         }
     };
-    let mut values: Vec<f32> =
-        uniform(key, shape.iter().product()).into_iter().map(|u| scaled(u) as f32).collect();
+    let mut values: Vec<f32> = uniform(key, shape.iter().product())
+        .into_iter()
+        .map(|u| scaled(u) as f32)
+        .collect();
     if let ([_, dim], true) = (shape, is_table) {
         values.iter_mut().take(*dim).for_each(|value| *value = 0.0);
     }

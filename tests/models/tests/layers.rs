@@ -1,17 +1,17 @@
 //! Every layer against NumPy in float64 (`tests/parity/fixtures_layers.py`).
 
-use mtmd::burn::module::{Module, Param};
-use mtmd::burn::tensor::{Device, Tensor};
+use model_tests::{Fixture, assert_close, values};
 use mtmd::layers::{
     Adaptation, BatchNorm, Cross, DomainInput, Ffn, Head, LayerNorm, Layout, Linear, Routing,
     Shallow, TaskEmbeddings, TowerInput, TowerOutput,
 };
+use mtmd::prelude::burn::module::{Module, Param};
+use mtmd::prelude::burn::tensor::{Device, Tensor, TensorData};
 use mtmd::prelude::*;
 use mtmd::schema::{
     AdamW, Architecture, Axis, BadRows, Decay, Domain, Feature, Index, Kind, Label, Others, Split,
     Table, Training, Value,
 };
-use model_tests::{Fixture, assert_close, values};
 
 /// Rounding of float32 through a few layers.
 const TOLERANCE: f64 = 2e-6;
@@ -19,7 +19,9 @@ const TOLERANCE: f64 = 2e-6;
 fn load<M: Module>(fixture: &Fixture, case: &str, layer: M) -> M {
     let mut loading = fixture.weights(case).into_loading();
     let layer = loading.module("layer", layer);
-    loading.finish().expect("the case's weights are the layer's");
+    loading
+        .finish()
+        .expect("the case's weights are the layer's");
     layer
 }
 
@@ -28,7 +30,12 @@ fn layers_agree_with_numpy() {
     let (fixture, device) = (Fixture::open("layers"), Device::flex());
     let x = |case: &str| fixture.matrix(&format!("{case}/x"), &device);
     let check = |case: &str, y: Tensor<2>| {
-        assert_close(case, &values(y), fixture.floats(&format!("{case}/y")), TOLERANCE);
+        assert_close(
+            case,
+            &values(y),
+            fixture.floats(&format!("{case}/y")),
+            TOLERANCE,
+        );
     };
 
     let layer = load(&fixture, "linear", Linear::new(9, 5, &device));
@@ -39,24 +46,40 @@ fn layers_agree_with_numpy() {
     check("ffn", layer.forward(x("ffn")));
     let layer = load(&fixture, "routing", Routing::new(9, &[8, 4], 3, &device));
     check("routing", layer.forward(x("routing")));
-    let layer = load(&fixture, "cross", Cross::new(12, &SCHEMA.architecture, &device));
+    let layer = load(
+        &fixture,
+        "cross",
+        Cross::new(12, &SCHEMA.architecture, &device),
+    );
     check("cross", layer.forward(x("cross")));
 }
 
 #[test]
 fn batch_norm_agrees_with_numpy_in_training_and_in_evaluation() {
     let (fixture, device) = (Fixture::open("layers"), Device::flex());
-    for (case, training) in
-        [("training", true), ("evaluation", false), ("single_row", true)]
-    {
+    for (case, training) in [
+        ("training", true),
+        ("evaluation", false),
+        ("single_row", true),
+    ] {
         let case = format!("batch_norm_{case}");
         let layer = load(&fixture, &case, BatchNorm::new(4, &device));
         let y = layer.forward(fixture.matrix(&format!("{case}/x"), &device), training);
         let expect = |what: &str| fixture.floats(&format!("{case}/{what}"));
         assert_close(&case, &values(y), expect("y"), TOLERANCE);
         let (mean, variance) = (layer.running_mean.value(), layer.running_var.value());
-        assert_close(&case, &values(mean), expect("running_mean_after"), TOLERANCE);
-        assert_close(&case, &values(variance), expect("running_var_after"), TOLERANCE);
+        assert_close(
+            &case,
+            &values(mean),
+            expect("running_mean_after"),
+            TOLERANCE,
+        );
+        assert_close(
+            &case,
+            &values(variance),
+            expect("running_var_after"),
+            TOLERANCE,
+        );
     }
 }
 
@@ -67,7 +90,12 @@ fn squeeze_excitation_agrees_with_numpy() {
     let layer = Adaptation::new(&layout, &SCHEMA.architecture, &device);
     let layer = load(&fixture, "squeeze_excitation", layer);
     let vectors = Some(fixture.matrix("squeeze_excitation/x", &device));
-    let input = DomainInput { embedded: None, vectors, numbers: None, training: false };
+    let input = DomainInput {
+        embedded: None,
+        vectors,
+        numbers: None,
+        training: false,
+    };
     let y = layer.forward(input).x();
     let expected = fixture.floats("squeeze_excitation/y");
     assert_close("squeeze_excitation", &values(y), expected, TOLERANCE);
@@ -78,11 +106,23 @@ fn shallow_expert_agrees_with_numpy() {
     let (fixture, device) = (Fixture::open("layers"), Device::flex());
     let layout = Layout::new(&SCHEMA, Tower::Item, 0);
     let embedded = Some(fixture.matrix("shallow/x", &device));
-    let input = DomainInput { embedded, vectors: None, numbers: None, training: false };
+    let input = DomainInput {
+        embedded,
+        vectors: None,
+        numbers: None,
+        training: false,
+    };
     let adapted = Adaptation::new(&layout, &SCHEMA.architecture, &device).forward(input);
     let layer = Shallow::new(&layout, &SCHEMA.architecture, &device);
-    let y = load(&fixture, "shallow", layer).forward(&adapted).expect("shallow features");
-    assert_close("shallow", &values(y), fixture.floats("shallow/y"), TOLERANCE);
+    let y = load(&fixture, "shallow", layer)
+        .forward(&adapted)
+        .expect("shallow features");
+    assert_close(
+        "shallow",
+        &values(y),
+        fixture.floats("shallow/y"),
+        TOLERANCE,
+    );
 }
 
 /// Heads alone: the towers' outputs are given.
@@ -97,8 +137,12 @@ impl Model for HeadsOnly {
     }
 
     fn new(device: &Device) -> Self {
-        let head = || Head { bias: Param::from_tensor(Tensor::zeros([1], device)) };
-        Self { heads: (0..4).map(|_| head()).collect() }
+        let head = || Head {
+            bias: Param::from_tensor(Tensor::zeros([1], device)),
+        };
+        Self {
+            heads: (0..4).map(|_| head()).collect(),
+        }
     }
 
     fn query(&self, _: TowerInput) -> TowerOutput {
@@ -141,7 +185,11 @@ fn constrained_heads_and_loss_agree_with_numpy() {
         product: vec![0; rows],
         query: grouped(),
         item: grouped(),
-        labels: fixture.f32s("heads/label").chunks(rows).map(<[f32]>::to_vec).collect(),
+        labels: fixture
+            .f32s("heads/label")
+            .chunks(rows)
+            .map(<[f32]>::to_vec)
+            .collect(),
         actions: vec![],
     };
     let model = HeadsOnly::new(&device);
@@ -152,16 +200,35 @@ fn constrained_heads_and_loss_agree_with_numpy() {
     for (task, scores) in scores.tasks.iter().enumerate() {
         let scores = scores.as_ref().expect("every task has rows");
         let part = |key: &str| &fixture.floats(key)[task * rows..(task + 1) * rows];
-        assert_close("lp", &values(scores.lp.clone()), part("heads/lp"), TOLERANCE);
-        assert_close("lq", &values(scores.lq.clone()), part("heads/lq"), TOLERANCE);
+        assert_close(
+            "lp",
+            &values(scores.lp.clone()),
+            part("heads/lp"),
+            TOLERANCE,
+        );
+        assert_close(
+            "lq",
+            &values(scores.lq.clone()),
+            part("heads/lq"),
+            TOLERANCE,
+        );
         let mean = part("heads/kl").iter().sum::<f64>() / rows as f64;
         let actual = loss.tasks[task].as_ref().expect("labels").value();
-        assert!((actual - mean).abs() <= 1e-5 * mean.max(1.0), "{actual} instead of {mean}");
+        assert!(
+            (actual - mean).abs() <= 1e-5 * mean.max(1.0),
+            "{actual} instead of {mean}"
+        );
     }
 }
 
 const fn vector(width: usize) -> Feature {
-    Feature { name: "v", column: "v", kind: Kind::Vector { width }, domains: &[0], line: 1 }
+    Feature {
+        name: "v",
+        column: "v",
+        kind: Kind::Vector { width },
+        domains: &[0],
+        line: 1,
+    }
 }
 
 const fn task(name: &'static str, given: Option<usize>) -> mtmd::schema::Task {
@@ -179,8 +246,16 @@ const fn task(name: &'static str, given: Option<usize>) -> mtmd::schema::Task {
 }
 
 const fn axis(column: &'static str) -> Axis {
-    const DOMAIN: Domain = Domain { name: "only", values: &[Value::Int(0)] };
-    Axis { column, domains: &[DOMAIN], others: Others::Error, line: 1 }
+    const DOMAIN: Domain = Domain {
+        name: "only",
+        values: &[Value::Int(0)],
+    };
+    Axis {
+        column,
+        domains: &[DOMAIN],
+        others: Others::Error,
+        line: 1,
+    }
 }
 
 /// The fixtures' sizes: five vector fields in the query tower, one shallow embedding in the item tower.
@@ -191,13 +266,27 @@ static SCHEMA: Schema = Schema {
     graph: "",
     surfaces: axis("surface"),
     products: axis("product"),
-    tasks: &[task("a", None), task("b", Some(0)), task("c", Some(1)), task("d", Some(0))],
-    tables: &[Table { name: "t", rows: 2, dim: 5, index: Index::Hash }],
+    tasks: &[
+        task("a", None),
+        task("b", Some(0)),
+        task("c", Some(1)),
+        task("d", Some(0)),
+    ],
+    tables: &[Table {
+        name: "t",
+        rows: 2,
+        dim: 5,
+        index: Index::Hash,
+    }],
     query: &[vector(3), vector(4), vector(5), vector(1), vector(1)],
     item: &[Feature {
         name: "category",
         column: "category",
-        kind: Kind::Embedded { table: 0, pool: None, shallow: true },
+        kind: Kind::Embedded {
+            table: 0,
+            pool: None,
+            shallow: true,
+        },
         domains: &[0],
         line: 1,
     }],
@@ -217,8 +306,14 @@ static SCHEMA: Schema = Schema {
         epochs: 1,
         seed: 1,
         shuffle: 1,
-        dense: AdamW { lr: 1e-3, weight_decay: 0.0 },
-        embeddings: AdamW { lr: 1e-3, weight_decay: 0.0 },
+        dense: AdamW {
+            lr: 1e-3,
+            weight_decay: 0.0,
+        },
+        embeddings: AdamW {
+            lr: 1e-3,
+            weight_decay: 0.0,
+        },
         embedding_std: 0.05,
         warmup: 0.0,
         decay: Decay::Constant,

@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 
 use model_tests::{Fixture, assert_close, uniform, values, weight};
-use mtmd::burn::module::{ModuleVisitor, Param};
-use mtmd::burn::tensor::{Device, Gradients, Tensor, TensorData};
 use mtmd::data::batch::{Batch, Column, TowerBatch};
 use mtmd::layers::{DomainInput, TowerInput};
 use mtmd::model::{Scores, forward, loss};
+use mtmd::prelude::burn::module::{ModuleVisitor, Param};
+use mtmd::prelude::burn::tensor::{Device, Gradients, Tensor, TensorData};
 use mtmd::prelude::*;
 use mtmd::schema::{Axis, Kind};
 use mtmd::tables::{DomainRows, TableState, Tables};
@@ -46,13 +46,15 @@ fn agrees_with_numpy<M: Model>() {
 
     let device = Device::flex();
     let model = loaded::<M>(&device);
-    let [query, item] = [Tower::Query, Tower::Item].map(|t| input(&tables, t, &batch, &device, false));
+    let [query, item] =
+        [Tower::Query, Tower::Item].map(|t| input(&tables, t, &batch, &device, false));
     let scores = forward(&model, query, item, &batch);
     check_scores(&fixture, "evaluation", schema, &scores, &batch);
 
     let device = device.autodiff();
     let model = loaded::<M>(&device);
-    let [query, item] = [Tower::Query, Tower::Item].map(|t| input(&tables, t, &batch, &device, true));
+    let [query, item] =
+        [Tower::Query, Tower::Item].map(|t| input(&tables, t, &batch, &device, true));
     let scores = forward(&model, query, item, &batch);
     let total = check_scores(&fixture, "training", schema, &scores, &batch);
     check_running_statistics(&fixture, &model);
@@ -70,14 +72,29 @@ fn check_scores(
     for (task, scores) in schema.tasks.iter().zip(&scores.tasks) {
         let key = |part: &str| format!("{mode}/{}/{part}", task.name);
         let scores = scores.as_ref().expect("every task has rows in the fixture");
-        assert_eq!(scores.rows, fixture.indices(&key("rows")), "{}", key("rows"));
+        assert_eq!(
+            scores.rows,
+            fixture.indices(&key("rows")),
+            "{}",
+            key("rows")
+        );
         for (part, actual) in [("lp", &scores.lp), ("lq", &scores.lq)] {
-            assert_close(&key(part), &values(actual.clone()), fixture.floats(&key(part)), TOLERANCE);
+            assert_close(
+                &key(part),
+                &values(actual.clone()),
+                fixture.floats(&key(part)),
+                TOLERANCE,
+            );
         }
     }
     let total = loss(schema, scores, batch).total.expect("labels");
     let expected = fixture.floats(&format!("{mode}/loss"));
-    assert_close(&format!("{mode}/loss"), &values(total.clone()), expected, TOLERANCE);
+    assert_close(
+        &format!("{mode}/loss"),
+        &values(total.clone()),
+        expected,
+        TOLERANCE,
+    );
     total
 }
 
@@ -86,20 +103,32 @@ fn check_running_statistics<M: Model>(fixture: &Fixture, model: &M) {
     weights.insert_module("", model);
     for (key, array) in &weights.arrays {
         if key.contains(".running_") && fixture.has(&format!("running/{key}")) {
-            assert_close(key, &array.values, fixture.floats(&format!("running/{key}")), TOLERANCE);
+            assert_close(
+                key,
+                &array.values,
+                fixture.floats(&format!("running/{key}")),
+                TOLERANCE,
+            );
         }
     }
 }
 
 /// The gradient times a fixed direction, against NumPy's central difference along it.
 fn check_slopes<M: Model>(fixture: &Fixture, model: &M, gradients: Gradients) {
-    let mut slopes = Slopes { path: Path::default(), gradients, parts: BTreeMap::new() };
+    let mut slopes = Slopes {
+        path: Path::default(),
+        gradients,
+        parts: BTreeMap::new(),
+    };
     model.visit(&mut slopes);
     for (part, (slope, size)) in slopes.parts {
         let expected = fixture.floats(&format!("slope/{part}."))[0];
         // The terms of the sum nearly cancel, so rounding is relative to their size, not to the sum.
         let error = (slope - expected).abs();
-        assert!(error <= 1e-5 * size.max(1.0), "{part}: slope {slope} instead of {expected}");
+        assert!(
+            error <= 1e-5 * size.max(1.0),
+            "{part}: slope {slope} instead of {expected}"
+        );
     }
 }
 
@@ -120,7 +149,9 @@ impl ModuleVisitor for Slopes {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let Some(gradient) = param.val().grad(&self.gradients) else { return };
+        let Some(gradient) = param.val().grad(&self.gradients) else {
+            return;
+        };
         let key = self.path.key();
         let gradient = values(gradient);
         let direction = uniform(&format!("direction.{key}"), gradient.len());
@@ -138,7 +169,13 @@ fn loaded<M: Model>(device: &Device) -> M {
     let model = M::new(device);
     let mut weights = Weights::default();
     for (key, shape) in mtmd::weights::list(&model) {
-        weights.arrays.insert(key.clone(), Array { values: weight(&key, &shape), shape });
+        weights.arrays.insert(
+            key.clone(),
+            Array {
+                values: weight(&key, &shape),
+                shape,
+            },
+        );
     }
     let mut loading = weights.into_loading();
     let model = loading.module("", model);
@@ -151,9 +188,17 @@ fn tables(schema: &'static Schema) -> Tables {
     let weights: Vec<Vec<f32>> = schema
         .tables
         .iter()
-        .map(|table| weight(&format!("tables.{}.weight", table.name), &[table.rows, table.dim]))
+        .map(|table| {
+            weight(
+                &format!("tables.{}.weight", table.name),
+                &[table.rows, table.dim],
+            )
+        })
         .collect();
-    let zeros: Vec<Vec<f32>> = weights.iter().map(|weight| vec![0.0; weight.len()]).collect();
+    let zeros: Vec<Vec<f32>> = weights
+        .iter()
+        .map(|weight| vec![0.0; weight.len()])
+        .collect();
     let states: Vec<TableState> = schema
         .tables
         .iter()
@@ -171,7 +216,13 @@ fn tables(schema: &'static Schema) -> Tables {
     tables
 }
 
-fn input(tables: &Tables, tower: Tower, batch: &Batch, device: &Device, training: bool) -> TowerInput {
+fn input(
+    tables: &Tables,
+    tower: Tower,
+    batch: &Batch,
+    device: &Device,
+    training: bool,
+) -> TowerInput {
     let rows = match tower {
         Tower::Query => &batch.query,
         Tower::Item => &batch.item,
@@ -189,7 +240,13 @@ fn input(tables: &Tables, tower: Tower, batch: &Batch, device: &Device, training
             training,
         }
     };
-    TowerInput::new(tables.gather(tower, rows).into_iter().map(|rows| rows.map(domain)).collect())
+    TowerInput::new(
+        tables
+            .gather(tower, rows)
+            .into_iter()
+            .map(|rows| rows.map(domain))
+            .collect(),
+    )
 }
 
 /// The fixture's batch, grouped by domain.
@@ -244,7 +301,10 @@ fn tower(schema: &Schema, tower: Tower, fixture: &Fixture, domains: &[u32]) -> T
             Kind::Vector { width } => {
                 let all = fixture.f32s(&key);
                 let row = |&row: &u32| all[row as usize * width..][..width].to_vec();
-                Column::Vectors { width, values: order.iter().flat_map(row).collect() }
+                Column::Vectors {
+                    width,
+                    values: order.iter().flat_map(row).collect(),
+                }
             }
             Kind::Number(_) => {
                 let all = fixture.f32s(&key);
@@ -252,5 +312,9 @@ fn tower(schema: &Schema, tower: Tower, fixture: &Fixture, domains: &[u32]) -> T
             }
         }
     });
-    TowerBatch { domains: ranges, columns: columns.collect(), order }
+    TowerBatch {
+        domains: ranges,
+        columns: columns.collect(),
+        order,
+    }
 }

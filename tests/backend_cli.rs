@@ -1,0 +1,367 @@
+//! The command line: what it writes, what it says and what it exits with.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test fails by panicking"
+)]
+
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const MINIMAL: &str = include_str!("../specs/minimal.mtmd");
+
+/// An empty folder of a test's own.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("cli")
+        .join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mtmdc"));
+    command.current_dir(folder).args(arguments);
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+    outcome(command(folder, arguments).output().unwrap())
+}
+
+fn outcome(output: Output) -> (i32, String, String) {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+/// A folder with `minimal.mtmd` in it.
+fn with_spec(name: &str) -> PathBuf {
+    let folder = folder(name);
+    fs::write(folder.join("minimal.mtmd"), MINIMAL).unwrap();
+    folder
+}
+
+#[test]
+fn check_exits_with_what_it_finds() {
+    let folder = with_spec("check");
+    fs::write(
+        folder.join("wrong.mtmd"),
+        MINIMAL.replace("dim 16", "dims 16"),
+    )
+    .unwrap();
+    fs::write(folder.join("latin.mtmd"), b"model minimal\n// caf\xe9\n").unwrap();
+    for (specs, code, said) in [
+        (&["minimal.mtmd"][..], 0, ""),
+        (&["wrong.mtmd"], 1, "wrong.mtmd:8"),
+        (&["minimal.mtmd", "wrong.mtmd"], 1, "did you mean"),
+        (
+            &["latin.mtmd"],
+            1,
+            "`latin.mtmd` is not UTF-8: byte 20, in line 2",
+        ),
+        (&["absent.mtmd"], 2, "there is no file `absent.mtmd`"),
+        (&["wrong.mtmd", "absent.mtmd"], 2, "wrong.mtmd:8"),
+        (&["."], 2, "`.` is a folder, not a spec"),
+        (&[], 2, "Usage"),
+    ] {
+        let (exit, stdout, stderr) = run(&folder, &[&["check"], specs].concat());
+        assert_eq!(exit, code, "{specs:?}: {stderr}");
+        assert!(stderr.contains(said), "{specs:?}: {stderr}");
+        assert_eq!(stdout, "");
+        assert!(!stderr.contains('\u{1b}'), "colour on a pipe: {stderr}");
+    }
+}
+
+#[test]
+fn diagnostics_come_as_json_lines() {
+    let folder = with_spec("json");
+    fs::write(
+        folder.join("wrong.mtmd"),
+        MINIMAL.replace("dim 16", "dims 16"),
+    )
+    .unwrap();
+    let arguments = [
+        "check",
+        "wrong.mtmd",
+        "absent.mtmd",
+        "--message-format",
+        "json",
+    ];
+    let (exit, stdout, stderr) = run(&folder, &arguments);
+    assert_eq!((exit, stderr.as_str()), (2, ""));
+    let lines: Vec<Value> = stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(lines.len() > 2 && lines.iter().all(|line| line["schema"] == 1));
+    assert!(lines.iter().all(|line| line["severity"] == "error"));
+    assert_eq!(lines[0]["file"], "wrong.mtmd");
+    let last = lines.last().unwrap();
+    assert_eq!(last["message"], "there is no file `absent.mtmd`");
+}
+
+#[test]
+fn build_writes_what_differs_and_check_names_it() {
+    let folder = with_spec("build");
+    let build = || run(&folder, &["build", "minimal.mtmd", "--out", "out"]);
+    let check = || {
+        run(
+            &folder,
+            &["build", "minimal.mtmd", "--out", "out", "--check"],
+        )
+    };
+
+    let (exit, _, stderr) = check();
+    assert_eq!(exit, 1);
+    assert_eq!(stderr.matches("is missing").count(), 6, "{stderr}");
+    assert!(!folder.join("out").exists());
+
+    assert_eq!(build().0, 0);
+    assert_eq!(check(), (0, String::new(), String::new()));
+    let model = folder.join("out/minimal/src/model.rs");
+    let written = fs::metadata(&model).unwrap().modified().unwrap();
+    assert_eq!(build().0, 0);
+    assert_eq!(fs::metadata(&model).unwrap().modified().unwrap(), written);
+
+    let text = fs::read_to_string(&model).unwrap();
+    fs::write(&model, text.replace("shared", "other")).unwrap();
+    let (exit, _, stderr) = check();
+    assert_eq!(exit, 1);
+    assert!(
+        stderr.contains("out/minimal/src/model.rs` is stale"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("help: run `mtmdc build minimal.mtmd`"),
+        "{stderr}"
+    );
+    assert_eq!(build().0, 0);
+    assert_eq!(fs::read_to_string(&model).unwrap(), text);
+
+    let all: Vec<_> = fs::read_dir(folder.join("out/minimal/src"))
+        .unwrap()
+        .collect();
+    assert_eq!(all.len(), 4, "a temporary file stayed");
+}
+
+#[test]
+fn build_removes_only_what_it_generated() {
+    let folder = with_spec("left");
+    let build = ["build", "minimal.mtmd", "--out", "."];
+    assert_eq!(run(&folder, &build).0, 0);
+    let source = folder.join("minimal/src");
+    fs::write(
+        source.join("old.rs"),
+        "//! Generated by mtmdc 0.0.1 from `minimal.mtmd`.\n",
+    )
+    .unwrap();
+    fs::write(source.join("mine.rs"), "// mine\n").unwrap();
+    let (exit, _, stderr) = run(&folder, &[&build[..], &["--check"]].concat());
+    assert_eq!(exit, 1);
+    assert!(
+        stderr.contains("old.rs` is left over") && !stderr.contains("mine.rs"),
+        "{stderr}"
+    );
+    assert_eq!(run(&folder, &build).0, 0);
+    assert!(!source.join("old.rs").exists() && source.join("mine.rs").exists());
+
+    fs::write(
+        folder.join("minimal/Cargo.toml"),
+        "[package]\nname = \"mine\"\n",
+    )
+    .unwrap();
+    let (exit, _, stderr) = run(&folder, &build);
+    assert_eq!(exit, 3);
+    assert!(
+        stderr.contains("Cargo.toml` is there, and mtmdc did not write it"),
+        "{stderr}"
+    );
+    let kept = fs::read_to_string(folder.join("minimal/Cargo.toml")).unwrap();
+    assert!(kept.contains("mine"));
+}
+
+#[test]
+fn build_says_what_it_cannot_write() {
+    let folder = with_spec("unwritable");
+    fs::write(folder.join("file"), "").unwrap();
+    let (exit, _, stderr) = run(&folder, &["build", "minimal.mtmd", "--out", "file"]);
+    assert_eq!(exit, 3);
+    assert!(stderr.contains("cannot write `file/minimal/"), "{stderr}");
+
+    fs::create_dir_all(folder.join("out/minimal/graph.yaml")).unwrap();
+    let (exit, _, stderr) = run(&folder, &["build", "minimal.mtmd", "--out", "out"]);
+    assert_eq!(exit, 3);
+    assert!(stderr.contains("out/minimal/graph.yaml"), "{stderr}");
+}
+
+#[test]
+fn two_specs_of_one_name_are_refused() {
+    let folder = with_spec("twins");
+    fs::write(folder.join("twin.mtmd"), MINIMAL).unwrap();
+    let arguments = ["build", "minimal.mtmd", "twin.mtmd", "--out", "out"];
+    let (exit, _, stderr) = run(&folder, &arguments);
+    assert_eq!(exit, 1);
+    assert!(
+        stderr.contains("`twin.mtmd` has the name of an earlier one"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn builds_in_two_folders_are_alike() {
+    let folder = with_spec("two");
+    for out in ["a", "b"] {
+        assert_eq!(run(&folder, &["build", "minimal.mtmd", "--out", out]).0, 0);
+    }
+    for file in [
+        "Cargo.toml",
+        "graph.yaml",
+        "src/lib.rs",
+        "src/main.rs",
+        "src/model.rs",
+        "src/schema.rs",
+    ] {
+        let read = |out: &str| fs::read(folder.join(out).join("minimal").join(file)).unwrap();
+        assert!(read("a") == read("b"), "{file}");
+    }
+}
+
+#[test]
+fn graph_goes_to_stdout_or_a_file() {
+    let folder = with_spec("graph");
+    let (exit, yaml, stderr) = run(&folder, &["graph", "minimal.mtmd"]);
+    assert_eq!((exit, stderr.as_str()), (0, ""));
+    assert!(yaml.contains("\nmtmd: 1\nmodel: minimal\n"));
+    let (exit, svg, _) = run(
+        &folder,
+        &["graph", "minimal.mtmd", "--format", "svg", "-o", "a/b.svg"],
+    );
+    assert_eq!((exit, svg.as_str()), (0, ""));
+    assert!(
+        fs::read_to_string(folder.join("a/b.svg"))
+            .unwrap()
+            .ends_with("</svg>\n")
+    );
+}
+
+#[test]
+fn explain_knows_every_code() {
+    let folder = folder("explain");
+    let (exit, stdout, _) = run(&folder, &["explain", "E0101"]);
+    assert!(exit == 0 && stdout.contains("E0101"), "{stdout}");
+    assert_eq!(run(&folder, &["explain", "e0101"]).1, stdout);
+    let (exit, _, stderr) = run(&folder, &["explain", "E9999"]);
+    assert_eq!(exit, 2);
+    assert!(
+        stderr.contains("there is no diagnostic `E9999`"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn without_a_workspace_nothing_is_trained() {
+    // A folder under the system's own temporary folder lies in no workspace.
+    let folder = std::env::temp_dir().join(format!("mtmdc-cli-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("minimal.mtmd"), MINIMAL).unwrap();
+    let (exit, _, stderr) = run(&folder, &["train", "minimal.mtmd"]);
+    fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(exit, 3);
+    assert!(stderr.contains("no workspace of mtmdc"), "{stderr}");
+}
+
+/// A workspace whose cargo and whose program are one script that prints its arguments.
+#[cfg(unix)]
+fn with_workspace(name: &str) -> (PathBuf, PathBuf) {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder(name);
+    fs::create_dir_all(folder.join("runtime")).unwrap();
+    fs::create_dir_all(folder.join("specs")).unwrap();
+    fs::write(folder.join("Cargo.toml"), "[workspace]\n").unwrap();
+    fs::write(folder.join("runtime/Cargo.toml"), "[package]\n").unwrap();
+    let spec = MINIMAL.replace("model minimal", "model minimal\ndata \"../data\"");
+    fs::write(folder.join("specs/minimal.mtmd"), spec).unwrap();
+    let script = folder.join("cargo");
+    let text = format!(
+        "#!/bin/sh\nif [ \"$1\" = build ]; then echo \"cargo $*\" >&2; \
+         echo '{{\"target\":{{\"name\":\"minimal\"}},\"executable\":\"{}\"}}'; \
+         else echo \"program $*\"; exit $CODE; fi\n",
+        script.display()
+    );
+    fs::write(&script, text).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    (folder, script)
+}
+
+#[cfg(unix)]
+#[test]
+fn train_builds_the_crate_and_runs_its_program() {
+    let (folder, cargo) = with_workspace("train");
+    let launch = |arguments: &[&str], code: i32| {
+        let mut command = command(&folder, arguments);
+        outcome(
+            command
+                .env("CARGO", &cargo)
+                .env("CODE", code.to_string())
+                .output()
+                .unwrap(),
+        )
+    };
+    let (exit, stdout, stderr) = launch(&["train", "specs/minimal.mtmd", "--epochs", "1"], 0);
+    assert_eq!(exit, 0, "{stderr}");
+    assert_eq!(stdout, "program train --data specs/../data --epochs 1\n");
+    assert!(
+        stderr.contains("cargo build --release --workspace --bin minimal"),
+        "{stderr}"
+    );
+    assert!(folder.join("generated/minimal/src/model.rs").exists());
+
+    let arguments = [
+        "train",
+        "specs/minimal.mtmd",
+        "--data=else",
+        "--device",
+        "cuda:0",
+    ];
+    let (_, stdout, stderr) = launch(&arguments, 0);
+    assert_eq!(stdout, "program train --data=else --device cuda:0\n");
+    assert!(stderr.contains("--features minimal/cuda"), "{stderr}");
+
+    let (_, stdout, _) = launch(&["synth", "specs/minimal.mtmd", "--out", "x"], 0);
+    assert_eq!(stdout, "program synth --out x\n");
+    for code in 1..4 {
+        assert_eq!(launch(&["eval", "specs/minimal.mtmd"], code).0, code);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_failed_build_of_the_crate_is_the_environments() {
+    let (folder, cargo) = with_workspace("failed");
+    fs::write(&cargo, "#!/bin/sh\necho 'error: no' >&2\nexit 101\n").unwrap();
+    let mut train = command(&folder, &["train", "specs/minimal.mtmd"]);
+    let (exit, _, stderr) = outcome(train.env("CARGO", &cargo).output().unwrap());
+    assert_eq!(exit, 3);
+    assert!(
+        stderr.contains("the crate of `minimal` was not built"),
+        "{stderr}"
+    );
+
+    let mut train = command(&folder, &["train", "specs/minimal.mtmd"]);
+    let (exit, _, stderr) = outcome(train.env("CARGO", folder.join("absent")).output().unwrap());
+    assert_eq!(exit, 3);
+    assert!(
+        stderr.contains("cannot run") && stderr.contains("rustup"),
+        "{stderr}"
+    );
+}
