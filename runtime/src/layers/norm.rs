@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use crate::kernels;
 
 /// Added to the variance.
-pub const EPSILON: f64 = crate::kernels::composed::EPSILON;
+pub const EPSILON: f64 = kernels::composed::EPSILON;
 
 /// Weight of a batch in BatchNorm's running statistics.
 pub const MOMENTUM: f64 = 0.1;
