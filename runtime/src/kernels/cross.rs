@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::composed;
 use super::op::{HostOp, Operand, apply};
-use super::real::{PIECE, Real, add_pieces, dims, for_type, piece_rows, tensor, vectorised};
+use super::real::{ALONE, Real, add_pieces, dims, for_type, piece_rows, tensor, vectorised};
 
 /// `first ∘ (up + bias) + x`: `[rows, width]`, with `bias` `[width]`.
 pub fn cross(first: Tensor<2>, up: Tensor<2>, bias: Tensor<1>, x: Tensor<2>) -> Tensor<2> {
@@ -59,7 +59,7 @@ fn forward<E: Real>([first, up, bias, x]: &[FlexTensor; 4]) -> FlexTensor {
         });
     };
     let (first, up) = (E::slice(first), E::slice(up));
-    if output.len() <= PIECE {
+    if output.len() <= ALONE {
         piece(((&mut output, first), up));
     } else {
         let step = piece_rows(width) * width;
@@ -95,7 +95,7 @@ fn backward<E: Real>(
         to_bias
     };
     let gradient = E::slice(gradient);
-    let to_bias = if gradient.len() <= PIECE {
+    let to_bias = if gradient.len() <= ALONE {
         piece(((&mut to_first, &mut to_up), gradient))
     } else {
         let step = piece_rows(width) * width;

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 use super::composed;
 use super::op::{HostOp, Operand, apply};
-use super::real::{PIECE, Real, dims, dot, for_type, piece_rows, sum, tensor, vectorised};
+use super::real::{ALONE, Real, dims, dot, for_type, piece_rows, sum, tensor, vectorised};
 
 /// Columns of each field; together they are all columns, in order.
 pub type Fields = Arc<[Range<usize>]>;
@@ -131,7 +131,7 @@ fn by_row<E: Real>(
     fill: impl Fn(usize, &mut [E]) + Sync,
 ) -> FlexTensor {
     let mut output = vec![E::default(); rows * width];
-    if rows * work <= PIECE {
+    if rows * work <= ALONE {
         for (at, output) in output.chunks_mut(width).enumerate() {
             vectorised(|| fill(at, output));
         }

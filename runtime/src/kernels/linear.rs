@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::composed;
 use super::op::{HostOp, Operand, apply};
-use super::real::{PIECE, Real, add, column_sums, dims, for_type, piece_rows, vectorised};
+use super::real::{ALONE, Real, add, column_sums, dims, for_type, piece_rows, vectorised};
 
 /// `x Wᵀ`: `[rows, in]`, `[out, in]` → `[rows, out]`.
 pub fn linear_without_bias(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
@@ -84,7 +84,7 @@ fn add_rows<E: Real>(matrix: &mut FlexTensor, row: &FlexTensor) {
         });
     };
     let values = E::slice_mut(matrix);
-    if values.len() <= PIECE {
+    if values.len() <= ALONE {
         piece(values);
     } else {
         values

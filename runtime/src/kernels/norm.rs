@@ -8,7 +8,7 @@ use super::composed;
 use super::composed::EPSILON;
 use super::op::{HostOp, Operand, apply};
 use super::real::{
-    PIECE, Real, add_pieces, dims, dot, for_type, piece_rows, sum, tensor, vectorised,
+    ALONE, Real, add_pieces, dims, dot, for_type, piece_rows, sum, tensor, vectorised,
 };
 
 /// `leaky(LayerNorm(x + shift) ∘ weight + bias)`, `[rows, width]` and three times `[width]` →
@@ -90,7 +90,7 @@ fn forward<E: Real>(
         });
     };
     let x = E::slice(x);
-    if x.len() <= PIECE {
+    if x.len() <= ALONE {
         piece(((&mut y, x), &mut moments));
     } else {
         let step = piece_rows(width);
@@ -134,7 +134,7 @@ fn forward_row<E: Real>(
 fn backward<E: Real>(saved: &Saved, mut gradient: FlexTensor, slope: f64) -> [FlexTensor; 4] {
     let (_, width) = dims(&saved.x);
     let [shift, weight] = [&saved.shift, &saved.weight].map(E::slice);
-    let piece = |(((gradient, x), y), moments): (((&mut [E], &[E]), &[E]), &[E])| {
+    let piece = |gradient: &mut [E], x: &[E], y: &[E], moments: &[E]| {
         let mut sums = Sums::new(width);
         let (moments, _) = moments.as_chunks::<2>();
         let rows = gradient.chunks_mut(width).zip(x.chunks(width));
@@ -161,16 +161,16 @@ fn backward<E: Real>(saved: &Saved, mut gradient: FlexTensor, slope: f64) -> [Fl
         E::slice(&saved.moments),
     );
     let values = E::slice_mut(&mut gradient);
-    let sums = if x.len() <= PIECE {
-        piece((((values, x), y), moments))
+    let sums = if x.len() <= ALONE {
+        piece(values, x, y, moments)
     } else {
         let step = piece_rows(width);
+        let read = x.par_chunks(step * width).zip(y.par_chunks(step * width));
         let pieces = values
             .par_chunks_mut(step * width)
-            .zip(x.par_chunks(step * width))
-            .zip(y.par_chunks(step * width))
+            .zip(read)
             .zip(moments.par_chunks(step * 2))
-            .map(piece)
+            .map(|((gradient, (x, y)), moments)| piece(gradient, x, y, moments))
             .collect();
         add_pieces(pieces)
     };

@@ -136,13 +136,13 @@ impl<O: HostOp<N>, const N: usize> Backward<Flex, N> for Step<O> {
 
 /// The host memory of a tensor that lives on the CPU backend outside autodiff, contiguous; the
 /// tensor itself if it lives elsewhere.
-pub fn host<const D: usize>(tensor: Tensor<D>) -> Result<FlexTensor, Tensor<D>> {
+pub fn host<const D: usize>(tensor: Tensor<D>) -> Result<FlexTensor, Box<Tensor<D>>> {
     match tensor.clone().try_into_primitive::<Flex>() {
         Ok(primitive) => {
             // One owner less, so that memory without another one can be written in place.
             drop(tensor);
             Ok(primitive.to_contiguous())
         }
-        Err(_) => Err(tensor),
+        Err(_) => Err(Box::new(tensor)),
     }
 }

@@ -7,7 +7,10 @@ use burn::tensor::{DType, Element, TensorData};
 use rayon::prelude::*;
 
 /// Elements that one thread takes at a time.
-pub const PIECE: usize = 16 * 1024;
+const PIECE: usize = 16 * 1024;
+
+/// Elements up to which one thread does the work alone: to wake another costs more than it saves.
+pub const ALONE: usize = 4 * PIECE;
 
 /// float32 or float64.
 pub trait Real:
@@ -169,7 +172,7 @@ pub fn column_sums<E: Real>(matrix: &FlexTensor) -> FlexTensor {
         sums
     };
     let values = E::slice(matrix);
-    let sums = if values.len() <= PIECE {
+    let sums = if values.len() <= ALONE {
         piece(values)
     } else {
         let length = piece_rows(columns) * columns;

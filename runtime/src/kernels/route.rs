@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::composed;
 use super::op::{HostOp, Operand, apply};
-use super::real::{PIECE, Real, dims, dot, for_type, piece_rows, tensor, vectorised};
+use super::real::{ALONE, Real, dims, dot, for_type, piece_rows, tensor, vectorised};
 
 /// `[rows, 3]` and three times `[rows, width]` → `[rows, 3 · width]`.
 pub fn route(weights: Tensor<2>, experts: [Tensor<2>; 3]) -> Tensor<2> {
@@ -57,7 +57,7 @@ fn forward<E: Real>([weights, experts @ ..]: &[FlexTensor; 4]) -> FlexTensor {
             }
         });
     };
-    if output.len() <= PIECE {
+    if output.len() <= ALONE {
         for (at, output) in output.chunks_mut(3 * width).enumerate() {
             row(at, output);
         }
@@ -95,7 +95,7 @@ fn backward<E: Real>(
             }
         });
     };
-    if gradient.len() <= PIECE {
+    if gradient.len() <= ALONE {
         let experts = first.chunks_mut(width).zip(second.chunks_mut(width));
         let experts = experts.zip(third.chunks_mut(width));
         for (at, (to, ((a, b), c))) in to_weights.chunks_mut(3).zip(experts).enumerate() {

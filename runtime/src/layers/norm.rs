@@ -44,7 +44,7 @@ impl LayerNorm {
 /// BatchNorm over the rows of each column.
 ///
 /// In training it normalises by the rows' mean and biased variance, and moves the running
-/// statistics by [`MOMENTUM`] towards the mean and the unbiased variance. A single row has no
+/// statistics by a tenth towards the mean and the unbiased variance. A single row has no
 /// variance: then, as in evaluation, the running statistics normalise and stay as they are.
 #[derive(Module, Debug)]
 pub struct BatchNorm {

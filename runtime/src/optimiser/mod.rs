@@ -9,7 +9,7 @@ use burn::tensor::{Gradients, Tensor};
 
 use crate::schema::AdamW;
 use crate::weights::{Array, Path, Problem, Weights, list};
-use update::{Moments, Rates, squared_sum};
+use update::{Moments, Rates, SquaredSum};
 
 /// AdamW with betas 0.9 and 0.999, epsilon 1e-8 and decoupled decay of every parameter, as
 /// `torch.optim.AdamW`. A parameter without a gradient in a step is left as it is, its moments too.
@@ -49,10 +49,10 @@ impl Optimiser {
     ) -> (M, f64) {
         let mut norm = Norm {
             gradients,
-            squared: 0.0,
+            squared: SquaredSum::default(),
         };
         module.visit(&mut norm);
-        let norm = norm.squared.sqrt();
+        let norm = norm.squared.value().sqrt();
         if !norm.is_finite() {
             return (module, norm);
         }
@@ -131,7 +131,7 @@ impl Optimiser {
 
 struct Norm<'a> {
     gradients: &'a Gradients,
-    squared: f64,
+    squared: SquaredSum,
 }
 
 impl ModuleVisitor for Norm<'_> {
@@ -140,7 +140,7 @@ impl ModuleVisitor for Norm<'_> {
             return;
         }
         if let Some(gradient) = param.val().grad(self.gradients) {
-            self.squared += squared_sum(gradient);
+            self.squared.add(gradient);
         }
     }
 }

@@ -5,7 +5,7 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::{DType, Tensor, TensorData};
 use rayon::prelude::*;
 
-use crate::kernels::{host, vectorised};
+use crate::kernels::{ALONE, host, vectorised};
 
 const BETA_1: f64 = 0.9;
 const BETA_2: f64 = 0.999;
@@ -51,13 +51,8 @@ pub enum Moments {
         /// Mean of its square.
         second: Vec<f32>,
     },
-    /// On the device of the parameter, flat.
-    Device {
-        /// Mean of the gradient.
-        first: Tensor<1>,
-        /// Mean of its square.
-        second: Tensor<1>,
-    },
+    /// The same two on the device of the parameter, flat.
+    Device(Box<[Tensor<1>; 2]>),
 }
 
 impl Moments {
@@ -74,7 +69,10 @@ impl Moments {
         let numbers = |tensor: &Tensor<1>| tensor.to_data().iter::<f32>().collect();
         match self {
             Self::Host { first, second } => (first.clone(), second.clone()),
-            Self::Device { first, second } => (numbers(first), numbers(second)),
+            Self::Device(moments) => {
+                let [first, second] = moments.as_ref();
+                (numbers(first), numbers(second))
+            }
         }
     }
 
@@ -113,20 +111,20 @@ impl Moments {
             let values = TensorData::new(values.clone(), [values.len()]);
             Tensor::<1>::from_data(values, (&device, dtype))
         };
-        let (first, second) = match self {
-            Self::Host { first, second } => (on_device(first), on_device(second)),
-            Self::Device { first, second } => (first.clone(), second.clone()),
+        let [first, second] = match self {
+            Self::Host { first, second } => [on_device(first), on_device(second)],
+            Self::Device(moments) => moments.as_ref().clone(),
         };
         let first = first * BETA_1 + gradient.clone() * (1.0 - BETA_1);
         let second = second * BETA_2 + gradient.square() * (1.0 - BETA_2);
         let update = first.clone() * rates.rate / (second.clone().sqrt() * rates.root + EPSILON);
-        *self = Self::Device { first, second };
+        *self = Self::Device(Box::new([first, second]));
         value * rates.keep - update.reshape(shape)
     }
 }
 
-fn either<const D: usize>(tensor: Result<FlexTensor, Tensor<D>>) -> Tensor<D> {
-    tensor.map_or_else(|tensor| tensor, Tensor::from_primitive::<Flex>)
+fn either<const D: usize>(tensor: Result<FlexTensor, Box<Tensor<D>>>) -> Tensor<D> {
+    tensor.map_or_else(|tensor| *tensor, Tensor::from_primitive::<Flex>)
 }
 
 fn step_host(
@@ -136,14 +134,19 @@ fn step_host(
     second: &mut [f32],
     rates: &Rates,
 ) {
+    let value = value.storage_mut::<f32>();
     let gradient = gradient.as_slice::<f32>().unwrap_or_default();
-    value
-        .storage_mut::<f32>()
+    if value.len() <= ALONE {
+        vectorised(|| step_piece(value, gradient, first, second, rates));
+        return;
+    }
+    let values = value.par_chunks_mut(PIECE).zip(gradient.par_chunks(PIECE));
+    let moments = first
         .par_chunks_mut(PIECE)
-        .zip(gradient.par_chunks(PIECE))
-        .zip(first.par_chunks_mut(PIECE))
-        .zip(second.par_chunks_mut(PIECE))
-        .for_each(|(((value, gradient), first), second)| {
+        .zip(second.par_chunks_mut(PIECE));
+    values
+        .zip(moments)
+        .for_each(|((value, gradient), (first, second))| {
             vectorised(|| step_piece(value, gradient, first, second, rates));
         });
 }
@@ -169,20 +172,46 @@ fn step_piece(
     }
 }
 
-/// Sum of a gradient's squares.
-pub fn squared_sum<const D: usize>(gradient: Tensor<D>) -> f64 {
-    match host(gradient) {
-        Ok(gradient) if gradient.dtype() == DType::F32 => {
-            let pieces: Vec<f64> = gradient
-                .as_slice::<f32>()
-                .unwrap_or_default()
-                .par_chunks(PIECE)
-                .map(|piece| vectorised(|| squared_sum_of_piece(piece)))
-                .collect();
-            pieces.iter().sum()
+/// Sum of the squares of many tensors: of those in host memory as they come, of those on a device
+/// there, so that one wait for it is enough.
+#[derive(Debug, Default)]
+pub struct SquaredSum {
+    host: f64,
+    device: Option<Tensor<1>>,
+}
+
+impl SquaredSum {
+    /// Adds a tensor's squares.
+    pub fn add<const D: usize>(&mut self, tensor: Tensor<D>) {
+        match host(tensor) {
+            Ok(tensor) if tensor.dtype() == DType::F32 => {
+                let values = tensor.as_slice::<f32>().unwrap_or_default();
+                self.host += squared_sum(values);
+            }
+            tensor => {
+                let sum = either(tensor).square().sum();
+                self.device = Some(match self.device.take() {
+                    Some(before) => before + sum,
+                    None => sum,
+                });
+            }
         }
-        gradient => either(gradient).square().sum().into_scalar::<f64>(),
     }
+
+    /// The sum.
+    pub fn value(self) -> f64 {
+        let device = self.device.map(|sum| sum.into_scalar::<f64>());
+        self.host + device.unwrap_or_default()
+    }
+}
+
+fn squared_sum(values: &[f32]) -> f64 {
+    let piece = |piece: &[f32]| vectorised(|| squared_sum_of_piece(piece));
+    if values.len() <= ALONE {
+        return values.chunks(PIECE).map(piece).sum();
+    }
+    let pieces: Vec<f64> = values.par_chunks(PIECE).map(piece).collect();
+    pieces.iter().sum()
 }
 
 /// Eight running sums, so that the additions need not wait for one another.
