@@ -10,8 +10,8 @@ use mtmd::schema::{
 /// The spec, in canonical order: an index means the same here, in `graph.yaml` and in the data.
 pub static SCHEMA: Schema = Schema {
     name: "kuairand",
-    spec_hash: "44220819b31facc0",
-    graph_hash: "6b57085b066c6dfe",
+    spec_hash: "a4d33553cc6d0c2d",
+    graph_hash: "d1a81814622a16b0",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "tab",
@@ -555,7 +555,7 @@ pub static SCHEMA: Schema = Schema {
             weight_decay: 0.01,
         },
         embeddings: AdamW {
-            lr: 0.03,
+            lr: 0.01,
             weight_decay: 0.1,
         },
         embedding_std: 0.05,
