@@ -1,9 +1,6 @@
 //! Every layer against NumPy in float64 (`tests/parity/fixtures_layers.py`).
 
-#![expect(
-    clippy::expect_used,
-    reason = "a broken fixture fails the test"
-)]
+#![expect(clippy::expect_used, reason = "a broken fixture fails the test")]
 
 use model_tests::{Fixture, assert_close, values};
 use mtmd::layers::{
@@ -180,7 +177,7 @@ fn constrained_heads_and_loss_agree_with_numpy() {
         output
     };
     let grouped = || mtmd::data::batch::TowerBatch {
-        domains: Vec::from([0..rows]),
+        domains: std::iter::once(0..rows).collect(),
         order: (0..rows as u32).collect(),
         columns: vec![],
     };
