@@ -304,8 +304,8 @@ fn hostile_strings_reach_the_data_unchanged() {
 fn generated_types_do_not_collide() {
     let (_, text) = SPECS[2];
     let text = text.replace("model minimal", "model feed_expert").replace(
-        "query { id user_id",
-        "query { id on_feed { rows 10, dim 4, on feed }, id user_id",
+        "tasks { ctr from action \"is_click\" }",
+        "tasks { ctr from action \"is_click\", save from action \"is_save\" { on feed } }",
     );
     let artefacts = build("feed_expert", &text);
     let model = artefacts

@@ -2,7 +2,7 @@
 //! variants are called. Fields have the names of the spec, so that weights are named by graph
 //! paths, whatever the plan does.
 
-use crate::graph::{DomainExpert, Graph, TowerGraph};
+use crate::graph::{Graph, TowerGraph};
 use crate::sema::spec::{Axis, DomainId, TaskId, Tower};
 
 /// Names of the generated code's items, and what it is made of.
@@ -16,13 +16,13 @@ pub struct Plan {
     pub products: Vec<String>,
     /// Variants of the enum `Task`, by task.
     pub tasks: Vec<String>,
-    /// Structs of the query tower's Domain Experts, in the graph's order.
+    /// Structs of the query tower's Domain Experts, by first domain.
     pub query: Vec<ExpertPlan>,
-    /// Structs of the item tower's Domain Experts, in the graph's order.
+    /// Structs of the item tower's Domain Experts, by first domain.
     pub item: Vec<ExpertPlan>,
 }
 
-/// One struct for all Domain Experts of a tower that have the same fields and tasks.
+/// One struct for all Domain Experts of a tower that have the same tasks; the fields are the layout's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpertPlan {
     /// Name of the struct.
@@ -60,22 +60,31 @@ pub fn plan(graph: &Graph) -> Plan {
 }
 
 fn experts(tower: &TowerGraph, axis: &Axis) -> Vec<ExpertPlan> {
-    let plan = |expert: &DomainExpert| ExpertPlan {
-        name: expert_name(tower.tower, axis, expert),
-        domains: expert.domains.clone(),
-        tasks: expert.tasks.clone(),
+    let mut groups: Vec<(Vec<DomainId>, &[TaskId])> = vec![];
+    for expert in &tower.experts {
+        match groups.iter_mut().find(|(_, tasks)| *tasks == expert.tasks) {
+            Some((domains, _)) => domains.extend(&expert.domains),
+            None => groups.push((expert.domains.clone(), &expert.tasks)),
+        }
+    }
+    let plan = |(mut domains, tasks): (Vec<DomainId>, &[TaskId])| {
+        domains.sort();
+        ExpertPlan {
+            name: expert_name(tower.tower, axis, &domains),
+            domains,
+            tasks: tasks.to_vec(),
+        }
     };
-    tower.experts.iter().map(plan).collect()
+    let mut plans: Vec<ExpertPlan> = groups.into_iter().map(plan).collect();
+    plans.sort_by(|one, other| one.domains.cmp(&other.domains));
+    plans
 }
 
 /// `SurfaceExpert` if it serves the whole tower, else named after its first domain.
-fn expert_name(tower: Tower, axis: &Axis, expert: &DomainExpert) -> String {
-    let first = expert
-        .domains
-        .first()
-        .and_then(|first| axis.domains.get(first.0));
+fn expert_name(tower: Tower, axis: &Axis, domains: &[DomainId]) -> String {
+    let first = domains.first().and_then(|first| axis.domains.get(first.0));
     match (first, tower) {
-        (Some(first), _) if expert.domains.len() < axis.domains.len() => {
+        (Some(first), _) if domains.len() < axis.domains.len() => {
             format!("{}Expert", pascal(&first.name))
         }
         (_, Tower::Query) => "SurfaceExpert".to_owned(),

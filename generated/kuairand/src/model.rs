@@ -98,8 +98,7 @@ impl QueryTower {
     }
 }
 
-/// Domain Expert of `tab0`, `tab1`, `tab2`, `tab4` and `tab6`: 17 features, tasks `ctr`, `gctr`
-/// and `octr`.
+/// Domain Expert of `tab0`, `tab1`, `tab2`, `tab4` and `tab6`: tasks `ctr`, `gctr` and `octr`.
 #[derive(Module, Debug)]
 pub struct SurfaceExpert {
     /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.
@@ -181,8 +180,7 @@ impl ItemTower {
     }
 }
 
-/// Domain Expert of `imported`, `studio` and `web`: eleven features, tasks `ctr`, `gctr` and
-/// `octr`.
+/// Domain Expert of `imported`, `studio` and `web`: tasks `ctr`, `gctr` and `octr`.
 #[derive(Module, Debug)]
 pub struct ProductExpert {
     /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.

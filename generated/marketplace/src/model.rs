@@ -56,11 +56,11 @@ pub struct QueryTower {
     /// Domain Expert of `cart`.
     pub cart: CartExpert,
     /// Domain Expert of `home`.
-    pub home: HomeExpert,
+    pub home: CartExpert,
     /// Domain Expert of `search`.
     pub search: SearchExpert,
     /// Listings beside the one that is open.
-    pub similar: SimilarExpert,
+    pub similar: CartExpert,
 }
 
 impl QueryTower {
@@ -68,9 +68,9 @@ impl QueryTower {
         Self {
             shared: DomainShared::new(&SCHEMA, Tower::Query, device),
             cart: CartExpert::new(Surface::Cart, device),
-            home: HomeExpert::new(Surface::Home, device),
+            home: CartExpert::new(Surface::Home, device),
             search: SearchExpert::new(Surface::Search, device),
-            similar: SimilarExpert::new(Surface::Similar, device),
+            similar: CartExpert::new(Surface::Similar, device),
         }
     }
 
@@ -96,7 +96,7 @@ impl QueryTower {
     }
 }
 
-/// Domain Expert of `cart`: eight features, tasks `click`, `add` and `checkout`.
+/// Domain Expert of `cart`, `home` and `similar`: tasks `click`, `add` and `checkout`.
 #[derive(Module, Debug)]
 pub struct CartExpert {
     /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.
@@ -137,48 +137,7 @@ impl CartExpert {
     }
 }
 
-/// Domain Expert of `home`: seven features, tasks `click`, `add` and `checkout`.
-#[derive(Module, Debug)]
-pub struct HomeExpert {
-    /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.
-    pub adapt: Adaptation,
-    /// The expert that the tasks share.
-    pub task_shared: Ffn,
-    /// Task `click`.
-    pub click: TaskExpert,
-    /// Task `add`.
-    pub add: TaskExpert,
-    /// Task `checkout`.
-    pub checkout: TaskExpert,
-}
-
-impl HomeExpert {
-    fn new(surface: Surface, device: &Device) -> Self {
-        let layout = Layout::new(&SCHEMA, Tower::Query, surface.index());
-        Self {
-            adapt: Adaptation::new(&layout, &SCHEMA.architecture, device),
-            task_shared: Ffn::new(layout.width(), SCHEMA.architecture.deep, device),
-            click: TaskExpert::new(&SCHEMA, &layout, Task::Click.index(), device),
-            add: TaskExpert::new(&SCHEMA, &layout, Task::Add.index(), device),
-            checkout: TaskExpert::new(&SCHEMA, &layout, Task::Checkout.index(), device),
-        }
-    }
-
-    fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
-        let x = self.adapt.forward(rows);
-        let common = SharedExperts {
-            task: self.task_shared.forward(x.x()),
-            domain: shared.forward(&x),
-        };
-        let mut output = TaskEmbeddings::new(Task::COUNT);
-        output.set(Task::Click.index(), self.click.forward(&x, &common));
-        output.set(Task::Add.index(), self.add.forward(&x, &common));
-        output.set(Task::Checkout.index(), self.checkout.forward(&x, &common));
-        output
-    }
-}
-
-/// Domain Expert of `search`: eight features, tasks `click`, `add`, `checkout` and `relevance`.
+/// Domain Expert of `search`: tasks `click`, `add`, `checkout` and `relevance`.
 #[derive(Module, Debug)]
 pub struct SearchExpert {
     /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.
@@ -223,67 +182,26 @@ impl SearchExpert {
     }
 }
 
-/// Domain Expert of `similar`: eight features, tasks `click`, `add` and `checkout`.
-#[derive(Module, Debug)]
-pub struct SimilarExpert {
-    /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.
-    pub adapt: Adaptation,
-    /// The expert that the tasks share.
-    pub task_shared: Ffn,
-    /// Task `click`.
-    pub click: TaskExpert,
-    /// Task `add`.
-    pub add: TaskExpert,
-    /// Task `checkout`.
-    pub checkout: TaskExpert,
-}
-
-impl SimilarExpert {
-    fn new(surface: Surface, device: &Device) -> Self {
-        let layout = Layout::new(&SCHEMA, Tower::Query, surface.index());
-        Self {
-            adapt: Adaptation::new(&layout, &SCHEMA.architecture, device),
-            task_shared: Ffn::new(layout.width(), SCHEMA.architecture.deep, device),
-            click: TaskExpert::new(&SCHEMA, &layout, Task::Click.index(), device),
-            add: TaskExpert::new(&SCHEMA, &layout, Task::Add.index(), device),
-            checkout: TaskExpert::new(&SCHEMA, &layout, Task::Checkout.index(), device),
-        }
-    }
-
-    fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
-        let x = self.adapt.forward(rows);
-        let common = SharedExperts {
-            task: self.task_shared.forward(x.x()),
-            domain: shared.forward(&x),
-        };
-        let mut output = TaskEmbeddings::new(Task::COUNT);
-        output.set(Task::Click.index(), self.click.forward(&x, &common));
-        output.set(Task::Add.index(), self.add.forward(&x, &common));
-        output.set(Task::Checkout.index(), self.checkout.forward(&x, &common));
-        output
-    }
-}
-
 /// Item tower: one Domain Expert per product.
 #[derive(Module, Debug)]
 pub struct ItemTower {
     /// The expert that every product shares.
     pub shared: DomainShared,
     /// Domain Expert of `electronics`.
-    pub electronics: ElectronicsExpert,
+    pub electronics: ProductExpert,
     /// Domain Expert of `fashion`.
-    pub fashion: FashionExpert,
+    pub fashion: ProductExpert,
     /// Domain Expert of `grocery`.
-    pub grocery: GroceryExpert,
+    pub grocery: ProductExpert,
 }
 
 impl ItemTower {
     fn new(device: &Device) -> Self {
         Self {
             shared: DomainShared::new(&SCHEMA, Tower::Item, device),
-            electronics: ElectronicsExpert::new(Product::Electronics, device),
-            fashion: FashionExpert::new(Product::Fashion, device),
-            grocery: GroceryExpert::new(Product::Grocery, device),
+            electronics: ProductExpert::new(Product::Electronics, device),
+            fashion: ProductExpert::new(Product::Fashion, device),
+            grocery: ProductExpert::new(Product::Grocery, device),
         }
     }
 
@@ -305,10 +223,10 @@ impl ItemTower {
     }
 }
 
-/// Domain Expert of `electronics`: nine features, tasks `click`, `add`, `checkout` and
-/// `relevance`.
+/// Domain Expert of `electronics`, `fashion` and `grocery`: tasks `click`, `add`, `checkout`
+/// and `relevance`.
 #[derive(Module, Debug)]
-pub struct ElectronicsExpert {
+pub struct ProductExpert {
     /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.
     pub adapt: Adaptation,
     /// The expert that the tasks share.
@@ -323,98 +241,7 @@ pub struct ElectronicsExpert {
     pub relevance: TaskExpert,
 }
 
-impl ElectronicsExpert {
-    fn new(product: Product, device: &Device) -> Self {
-        let layout = Layout::new(&SCHEMA, Tower::Item, product.index());
-        Self {
-            adapt: Adaptation::new(&layout, &SCHEMA.architecture, device),
-            task_shared: Ffn::new(layout.width(), SCHEMA.architecture.deep, device),
-            click: TaskExpert::new(&SCHEMA, &layout, Task::Click.index(), device),
-            add: TaskExpert::new(&SCHEMA, &layout, Task::Add.index(), device),
-            checkout: TaskExpert::new(&SCHEMA, &layout, Task::Checkout.index(), device),
-            relevance: TaskExpert::new(&SCHEMA, &layout, Task::Relevance.index(), device),
-        }
-    }
-
-    fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
-        let x = self.adapt.forward(rows);
-        let common = SharedExperts {
-            task: self.task_shared.forward(x.x()),
-            domain: shared.forward(&x),
-        };
-        let mut output = TaskEmbeddings::new(Task::COUNT);
-        output.set(Task::Click.index(), self.click.forward(&x, &common));
-        output.set(Task::Add.index(), self.add.forward(&x, &common));
-        output.set(Task::Checkout.index(), self.checkout.forward(&x, &common));
-        output.set(Task::Relevance.index(), self.relevance.forward(&x, &common));
-        output
-    }
-}
-
-/// Domain Expert of `fashion`: nine features, tasks `click`, `add`, `checkout` and `relevance`.
-#[derive(Module, Debug)]
-pub struct FashionExpert {
-    /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.
-    pub adapt: Adaptation,
-    /// The expert that the tasks share.
-    pub task_shared: Ffn,
-    /// Task `click`.
-    pub click: TaskExpert,
-    /// Task `add`.
-    pub add: TaskExpert,
-    /// Task `checkout`.
-    pub checkout: TaskExpert,
-    /// Grade of a human rater, scaled to \[0, 1\]; most rows have none.
-    pub relevance: TaskExpert,
-}
-
-impl FashionExpert {
-    fn new(product: Product, device: &Device) -> Self {
-        let layout = Layout::new(&SCHEMA, Tower::Item, product.index());
-        Self {
-            adapt: Adaptation::new(&layout, &SCHEMA.architecture, device),
-            task_shared: Ffn::new(layout.width(), SCHEMA.architecture.deep, device),
-            click: TaskExpert::new(&SCHEMA, &layout, Task::Click.index(), device),
-            add: TaskExpert::new(&SCHEMA, &layout, Task::Add.index(), device),
-            checkout: TaskExpert::new(&SCHEMA, &layout, Task::Checkout.index(), device),
-            relevance: TaskExpert::new(&SCHEMA, &layout, Task::Relevance.index(), device),
-        }
-    }
-
-    fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
-        let x = self.adapt.forward(rows);
-        let common = SharedExperts {
-            task: self.task_shared.forward(x.x()),
-            domain: shared.forward(&x),
-        };
-        let mut output = TaskEmbeddings::new(Task::COUNT);
-        output.set(Task::Click.index(), self.click.forward(&x, &common));
-        output.set(Task::Add.index(), self.add.forward(&x, &common));
-        output.set(Task::Checkout.index(), self.checkout.forward(&x, &common));
-        output.set(Task::Relevance.index(), self.relevance.forward(&x, &common));
-        output
-    }
-}
-
-/// Domain Expert of `grocery`: eight features, tasks `click`, `add`, `checkout` and
-/// `relevance`.
-#[derive(Module, Debug)]
-pub struct GroceryExpert {
-    /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.
-    pub adapt: Adaptation,
-    /// The expert that the tasks share.
-    pub task_shared: Ffn,
-    /// Task `click`.
-    pub click: TaskExpert,
-    /// Task `add`.
-    pub add: TaskExpert,
-    /// Task `checkout`.
-    pub checkout: TaskExpert,
-    /// Grade of a human rater, scaled to \[0, 1\]; most rows have none.
-    pub relevance: TaskExpert,
-}
-
-impl GroceryExpert {
+impl ProductExpert {
     fn new(product: Product, device: &Device) -> Self {
         let layout = Layout::new(&SCHEMA, Tower::Item, product.index());
         Self {

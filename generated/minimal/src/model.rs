@@ -77,7 +77,7 @@ impl QueryTower {
     }
 }
 
-/// Domain Expert of `feed` and `search`: one feature, task `ctr`.
+/// Domain Expert of `feed` and `search`: task `ctr`.
 #[derive(Module, Debug)]
 pub struct SurfaceExpert {
     /// Squeeze-and-Excitation over the fields.
@@ -137,7 +137,7 @@ impl ItemTower {
     }
 }
 
-/// Domain Expert of `standard`: one feature, task `ctr`.
+/// Domain Expert of `standard`: task `ctr`.
 #[derive(Module, Debug)]
 pub struct ProductExpert {
     /// Squeeze-and-Excitation over the fields.

@@ -49,20 +49,20 @@ pub struct QueryTower {
     /// The expert that every surface shares.
     pub shared: DomainShared,
     /// Domain Expert of `home_feed`.
-    pub home_feed: HomeFeedExpert,
+    pub home_feed: SurfaceExpert,
     /// Domain Expert of `related_pins`.
-    pub related_pins: RelatedPinsExpert,
+    pub related_pins: SurfaceExpert,
     /// Domain Expert of `search`.
-    pub search: SearchExpert,
+    pub search: SurfaceExpert,
 }
 
 impl QueryTower {
     fn new(device: &Device) -> Self {
         Self {
             shared: DomainShared::new(&SCHEMA, Tower::Query, device),
-            home_feed: HomeFeedExpert::new(Surface::HomeFeed, device),
-            related_pins: RelatedPinsExpert::new(Surface::RelatedPins, device),
-            search: SearchExpert::new(Surface::Search, device),
+            home_feed: SurfaceExpert::new(Surface::HomeFeed, device),
+            related_pins: SurfaceExpert::new(Surface::RelatedPins, device),
+            search: SurfaceExpert::new(Surface::Search, device),
         }
     }
 
@@ -84,9 +84,9 @@ impl QueryTower {
     }
 }
 
-/// Domain Expert of `home_feed`: 13 features, tasks `ctr`, `gctr` and `octr`.
+/// Domain Expert of `home_feed`, `related_pins` and `search`: tasks `ctr`, `gctr` and `octr`.
 #[derive(Module, Debug)]
-pub struct HomeFeedExpert {
+pub struct SurfaceExpert {
     /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.
     pub adapt: Adaptation,
     /// The expert that the tasks share.
@@ -99,89 +99,7 @@ pub struct HomeFeedExpert {
     pub octr: TaskExpert,
 }
 
-impl HomeFeedExpert {
-    fn new(surface: Surface, device: &Device) -> Self {
-        let layout = Layout::new(&SCHEMA, Tower::Query, surface.index());
-        Self {
-            adapt: Adaptation::new(&layout, &SCHEMA.architecture, device),
-            task_shared: Ffn::new(layout.width(), SCHEMA.architecture.deep, device),
-            ctr: TaskExpert::new(&SCHEMA, &layout, Task::Ctr.index(), device),
-            gctr: TaskExpert::new(&SCHEMA, &layout, Task::Gctr.index(), device),
-            octr: TaskExpert::new(&SCHEMA, &layout, Task::Octr.index(), device),
-        }
-    }
-
-    fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
-        let x = self.adapt.forward(rows);
-        let common = SharedExperts {
-            task: self.task_shared.forward(x.x()),
-            domain: shared.forward(&x),
-        };
-        let mut output = TaskEmbeddings::new(Task::COUNT);
-        output.set(Task::Ctr.index(), self.ctr.forward(&x, &common));
-        output.set(Task::Gctr.index(), self.gctr.forward(&x, &common));
-        output.set(Task::Octr.index(), self.octr.forward(&x, &common));
-        output
-    }
-}
-
-/// Domain Expert of `related_pins`: 15 features, tasks `ctr`, `gctr` and `octr`.
-#[derive(Module, Debug)]
-pub struct RelatedPinsExpert {
-    /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.
-    pub adapt: Adaptation,
-    /// The expert that the tasks share.
-    pub task_shared: Ffn,
-    /// Click given impression.
-    pub ctr: TaskExpert,
-    /// Good click: the visit lasts longer than 30 seconds.
-    pub gctr: TaskExpert,
-    /// Outbound click, to the advertiser's site; shopping ads have none.
-    pub octr: TaskExpert,
-}
-
-impl RelatedPinsExpert {
-    fn new(surface: Surface, device: &Device) -> Self {
-        let layout = Layout::new(&SCHEMA, Tower::Query, surface.index());
-        Self {
-            adapt: Adaptation::new(&layout, &SCHEMA.architecture, device),
-            task_shared: Ffn::new(layout.width(), SCHEMA.architecture.deep, device),
-            ctr: TaskExpert::new(&SCHEMA, &layout, Task::Ctr.index(), device),
-            gctr: TaskExpert::new(&SCHEMA, &layout, Task::Gctr.index(), device),
-            octr: TaskExpert::new(&SCHEMA, &layout, Task::Octr.index(), device),
-        }
-    }
-
-    fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
-        let x = self.adapt.forward(rows);
-        let common = SharedExperts {
-            task: self.task_shared.forward(x.x()),
-            domain: shared.forward(&x),
-        };
-        let mut output = TaskEmbeddings::new(Task::COUNT);
-        output.set(Task::Ctr.index(), self.ctr.forward(&x, &common));
-        output.set(Task::Gctr.index(), self.gctr.forward(&x, &common));
-        output.set(Task::Octr.index(), self.octr.forward(&x, &common));
-        output
-    }
-}
-
-/// Domain Expert of `search`: 15 features, tasks `ctr`, `gctr` and `octr`.
-#[derive(Module, Debug)]
-pub struct SearchExpert {
-    /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.
-    pub adapt: Adaptation,
-    /// The expert that the tasks share.
-    pub task_shared: Ffn,
-    /// Click given impression.
-    pub ctr: TaskExpert,
-    /// Good click: the visit lasts longer than 30 seconds.
-    pub gctr: TaskExpert,
-    /// Outbound click, to the advertiser's site; shopping ads have none.
-    pub octr: TaskExpert,
-}
-
-impl SearchExpert {
+impl SurfaceExpert {
     fn new(surface: Surface, device: &Device) -> Self {
         let layout = Layout::new(&SCHEMA, Tower::Query, surface.index());
         Self {
@@ -241,7 +159,7 @@ impl ItemTower {
     }
 }
 
-/// Domain Expert of `shopping`: 14 features, tasks `ctr` and `gctr`.
+/// Domain Expert of `shopping`: tasks `ctr` and `gctr`.
 #[derive(Module, Debug)]
 pub struct ShoppingExpert {
     /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.
@@ -278,7 +196,7 @@ impl ShoppingExpert {
     }
 }
 
-/// Domain Expert of `standard`: eleven features, tasks `ctr`, `gctr` and `octr`.
+/// Domain Expert of `standard`: tasks `ctr`, `gctr` and `octr`.
 #[derive(Module, Debug)]
 pub struct StandardExpert {
     /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.

@@ -98,7 +98,7 @@ fn experts(
     plans: &[ExpertPlan],
     tasks: &[TaskView],
 ) -> Vec<ExpertView> {
-    let views = tower.experts.iter().zip(plans).map(|(expert, plan)| {
+    let views = plans.iter().map(|plan| {
         let names = plan.domains.iter().filter_map(|id| axis.domains.get(id.0));
         let domains = list(names.map(|domain| format!("`{}`", domain.name)).collect());
         let tasks: Vec<TaskView> = plan
@@ -114,11 +114,15 @@ fn experts(
                 .collect(),
         );
         let noun = if tasks.len() == 1 { "task" } else { "tasks" };
-        let features = count(expert.fields.len(), "feature");
-        let doc = format!("Domain Expert of {domains}: {features}, {noun} {names}.");
-        let numbers = tower
-            .select(&expert.fields)
-            .any(|field| field.group == Group::Numbers);
+        let doc = format!("Domain Expert of {domains}: {noun} {names}.");
+        let mut served = tower.experts.iter().filter(|expert| {
+            let mut domains = expert.domains.iter();
+            domains.any(|domain| plan.domains.contains(domain))
+        });
+        let numbers = served.any(|expert| {
+            let mut fields = tower.select(&expert.fields);
+            fields.any(|field| field.group == Group::Numbers)
+        });
         ExpertView {
             name: plan.name.clone(),
             doc: docs::lines(&doc),
