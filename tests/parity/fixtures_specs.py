@@ -110,5 +110,5 @@ def write(folder):
     print(f"{folder.name}: {len(weights)} weights, loss {out['training/loss'][0]:.6f}")
 
 
-for folder in sorted((Path(__file__).parents[2] / "generated").iterdir()):
-    write(folder)
+for path in sorted((Path(__file__).parents[2] / "generated").glob("*/graph.yaml")):
+    write(path.parent)

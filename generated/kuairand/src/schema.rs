@@ -10,8 +10,8 @@ use mtmd::schema::{
 /// The spec, in canonical order: an index means the same here, in `graph.yaml` and in the data.
 pub static SCHEMA: Schema = Schema {
     name: "kuairand",
-    spec_hash: "a4d33553cc6d0c2d",
-    graph_hash: "d1a81814622a16b0",
+    spec_hash: "23cb023ebb66132f",
+    graph_hash: "fb867f6c1eee958d",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "tab",
@@ -144,8 +144,44 @@ pub static SCHEMA: Schema = Schema {
             index: Index::Vocabulary { min_count: 1 },
         },
         Table {
+            name: "onehot_feat0",
+            rows: 32,
+            dim: 4,
+            index: Index::Vocabulary { min_count: 1 },
+        },
+        Table {
             name: "onehot_feat1",
             rows: 16,
+            dim: 4,
+            index: Index::Vocabulary { min_count: 1 },
+        },
+        Table {
+            name: "onehot_feat10",
+            rows: 32,
+            dim: 4,
+            index: Index::Vocabulary { min_count: 1 },
+        },
+        Table {
+            name: "onehot_feat11",
+            rows: 32,
+            dim: 4,
+            index: Index::Vocabulary { min_count: 1 },
+        },
+        Table {
+            name: "onehot_feat12",
+            rows: 32,
+            dim: 4,
+            index: Index::Vocabulary { min_count: 1 },
+        },
+        Table {
+            name: "onehot_feat14",
+            rows: 32,
+            dim: 4,
+            index: Index::Vocabulary { min_count: 1 },
+        },
+        Table {
+            name: "onehot_feat16",
+            rows: 32,
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
         },
@@ -162,6 +198,24 @@ pub static SCHEMA: Schema = Schema {
             index: Index::Vocabulary { min_count: 1 },
         },
         Table {
+            name: "onehot_feat4",
+            rows: 32,
+            dim: 4,
+            index: Index::Vocabulary { min_count: 1 },
+        },
+        Table {
+            name: "onehot_feat5",
+            rows: 32,
+            dim: 4,
+            index: Index::Vocabulary { min_count: 1 },
+        },
+        Table {
+            name: "onehot_feat6",
+            rows: 32,
+            dim: 4,
+            index: Index::Vocabulary { min_count: 1 },
+        },
+        Table {
             name: "onehot_feat7",
             rows: 128,
             dim: 4,
@@ -170,6 +224,12 @@ pub static SCHEMA: Schema = Schema {
         Table {
             name: "onehot_feat8",
             rows: 512,
+            dim: 4,
+            index: Index::Vocabulary { min_count: 1 },
+        },
+        Table {
+            name: "onehot_feat9",
+            rows: 32,
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
         },
@@ -265,7 +325,7 @@ pub static SCHEMA: Schema = Schema {
             name: "like_seq",
             column: "like_seq",
             kind: Kind::Embedded {
-                table: 18,
+                table: 28,
                 pool: Some(Pool::Mean),
                 shallow: false,
             },
@@ -273,8 +333,8 @@ pub static SCHEMA: Schema = Schema {
             line: 41,
         },
         Feature {
-            name: "onehot_feat1",
-            column: "onehot_feat1",
+            name: "onehot_feat0",
+            column: "onehot_feat0",
             kind: Kind::Embedded {
                 table: 7,
                 pool: None,
@@ -284,8 +344,8 @@ pub static SCHEMA: Schema = Schema {
             line: 48,
         },
         Feature {
-            name: "onehot_feat2",
-            column: "onehot_feat2",
+            name: "onehot_feat1",
+            column: "onehot_feat1",
             kind: Kind::Embedded {
                 table: 8,
                 pool: None,
@@ -295,10 +355,65 @@ pub static SCHEMA: Schema = Schema {
             line: 49,
         },
         Feature {
-            name: "onehot_feat3",
-            column: "onehot_feat3",
+            name: "onehot_feat10",
+            column: "onehot_feat10",
             kind: Kind::Embedded {
                 table: 9,
+                pool: None,
+                shallow: false,
+            },
+            domains: Surface::ALL,
+            line: 58,
+        },
+        Feature {
+            name: "onehot_feat11",
+            column: "onehot_feat11",
+            kind: Kind::Embedded {
+                table: 10,
+                pool: None,
+                shallow: false,
+            },
+            domains: Surface::ALL,
+            line: 59,
+        },
+        Feature {
+            name: "onehot_feat12",
+            column: "onehot_feat12",
+            kind: Kind::Embedded {
+                table: 11,
+                pool: None,
+                shallow: false,
+            },
+            domains: Surface::ALL,
+            line: 60,
+        },
+        Feature {
+            name: "onehot_feat14",
+            column: "onehot_feat14",
+            kind: Kind::Embedded {
+                table: 12,
+                pool: None,
+                shallow: false,
+            },
+            domains: Surface::ALL,
+            line: 61,
+        },
+        Feature {
+            name: "onehot_feat16",
+            column: "onehot_feat16",
+            kind: Kind::Embedded {
+                table: 13,
+                pool: None,
+                shallow: false,
+            },
+            domains: Surface::ALL,
+            line: 62,
+        },
+        Feature {
+            name: "onehot_feat2",
+            column: "onehot_feat2",
+            kind: Kind::Embedded {
+                table: 14,
                 pool: None,
                 shallow: false,
             },
@@ -306,10 +421,10 @@ pub static SCHEMA: Schema = Schema {
             line: 50,
         },
         Feature {
-            name: "onehot_feat7",
-            column: "onehot_feat7",
+            name: "onehot_feat3",
+            column: "onehot_feat3",
             kind: Kind::Embedded {
-                table: 10,
+                table: 15,
                 pool: None,
                 shallow: false,
             },
@@ -317,10 +432,10 @@ pub static SCHEMA: Schema = Schema {
             line: 51,
         },
         Feature {
-            name: "onehot_feat8",
-            column: "onehot_feat8",
+            name: "onehot_feat4",
+            column: "onehot_feat4",
             kind: Kind::Embedded {
-                table: 11,
+                table: 16,
                 pool: None,
                 shallow: false,
             },
@@ -328,10 +443,65 @@ pub static SCHEMA: Schema = Schema {
             line: 52,
         },
         Feature {
+            name: "onehot_feat5",
+            column: "onehot_feat5",
+            kind: Kind::Embedded {
+                table: 17,
+                pool: None,
+                shallow: false,
+            },
+            domains: Surface::ALL,
+            line: 53,
+        },
+        Feature {
+            name: "onehot_feat6",
+            column: "onehot_feat6",
+            kind: Kind::Embedded {
+                table: 18,
+                pool: None,
+                shallow: false,
+            },
+            domains: Surface::ALL,
+            line: 54,
+        },
+        Feature {
+            name: "onehot_feat7",
+            column: "onehot_feat7",
+            kind: Kind::Embedded {
+                table: 19,
+                pool: None,
+                shallow: false,
+            },
+            domains: Surface::ALL,
+            line: 55,
+        },
+        Feature {
+            name: "onehot_feat8",
+            column: "onehot_feat8",
+            kind: Kind::Embedded {
+                table: 20,
+                pool: None,
+                shallow: false,
+            },
+            domains: Surface::ALL,
+            line: 56,
+        },
+        Feature {
+            name: "onehot_feat9",
+            column: "onehot_feat9",
+            kind: Kind::Embedded {
+                table: 21,
+                pool: None,
+                shallow: false,
+            },
+            domains: Surface::ALL,
+            line: 57,
+        },
+        Feature {
             name: "register_days_range",
             column: "register_days_range",
             kind: Kind::Embedded {
-                table: 12,
+                table: 22,
                 pool: None,
                 shallow: false,
             },
@@ -342,7 +512,7 @@ pub static SCHEMA: Schema = Schema {
             name: "user_active_degree",
             column: "user_active_degree",
             kind: Kind::Embedded {
-                table: 15,
+                table: 25,
                 pool: None,
                 shallow: true,
             },
@@ -353,7 +523,7 @@ pub static SCHEMA: Schema = Schema {
             name: "user_id",
             column: "user_id",
             kind: Kind::Embedded {
-                table: 16,
+                table: 26,
                 pool: None,
                 shallow: false,
             },
@@ -364,7 +534,7 @@ pub static SCHEMA: Schema = Schema {
             name: "watch_seq",
             column: "watch_seq",
             kind: Kind::Embedded {
-                table: 18,
+                table: 28,
                 pool: Some(Pool::Mean),
                 shallow: false,
             },
@@ -380,7 +550,7 @@ pub static SCHEMA: Schema = Schema {
                 log: true,
             }),
             domains: Surface::ALL,
-            line: 55,
+            line: 65,
         },
         Feature {
             name: "follow_user_num",
@@ -391,7 +561,7 @@ pub static SCHEMA: Schema = Schema {
                 log: true,
             }),
             domains: Surface::ALL,
-            line: 54,
+            line: 64,
         },
         Feature {
             name: "register_days",
@@ -402,7 +572,7 @@ pub static SCHEMA: Schema = Schema {
                 log: true,
             }),
             domains: Surface::ALL,
-            line: 53,
+            line: 63,
         },
     ],
     item: &[
@@ -415,7 +585,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Product::ALL,
-            line: 60,
+            line: 70,
         },
         Feature {
             name: "music_id",
@@ -426,7 +596,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Product::ALL,
-            line: 61,
+            line: 71,
         },
         Feature {
             name: "music_type",
@@ -437,51 +607,51 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Product::ALL,
-            line: 65,
+            line: 75,
         },
         Feature {
             name: "tag",
             column: "tag",
             kind: Kind::Embedded {
-                table: 13,
+                table: 23,
                 pool: Some(Pool::Mean),
                 shallow: false,
             },
             domains: Product::ALL,
-            line: 62,
+            line: 72,
         },
         Feature {
             name: "upload_type",
             column: "upload_type",
             kind: Kind::Embedded {
-                table: 14,
+                table: 24,
                 pool: None,
                 shallow: true,
             },
             domains: Product::ALL,
-            line: 63,
+            line: 73,
         },
         Feature {
             name: "video_id",
             column: "video_id",
             kind: Kind::Embedded {
-                table: 18,
+                table: 28,
                 pool: None,
                 shallow: false,
             },
             domains: Product::ALL,
-            line: 59,
+            line: 69,
         },
         Feature {
             name: "video_type",
             column: "video_type",
             kind: Kind::Embedded {
-                table: 17,
+                table: 27,
                 pool: None,
                 shallow: true,
             },
             domains: Product::ALL,
-            line: 64,
+            line: 74,
         },
         Feature {
             name: "duration_ms",
@@ -492,18 +662,18 @@ pub static SCHEMA: Schema = Schema {
                 log: true,
             }),
             domains: Product::ALL,
-            line: 66,
+            line: 76,
         },
         Feature {
             name: "freshness_days",
             column: "freshness_days",
             kind: Kind::Number(Transform {
                 default: 0.0,
-                clip: None,
+                clip: Some((0.0, 21.0)),
                 log: true,
             }),
             domains: Product::ALL,
-            line: 67,
+            line: 79,
         },
         Feature {
             name: "server_height",
@@ -514,7 +684,7 @@ pub static SCHEMA: Schema = Schema {
                 log: false,
             }),
             domains: Product::ALL,
-            line: 69,
+            line: 81,
         },
         Feature {
             name: "server_width",
@@ -525,7 +695,7 @@ pub static SCHEMA: Schema = Schema {
                 log: false,
             }),
             domains: Product::ALL,
-            line: 68,
+            line: 80,
         },
     ],
     architecture: Architecture {
@@ -542,7 +712,7 @@ pub static SCHEMA: Schema = Schema {
         train: &[(Value::Int(20220425), Value::Int(20220501))],
         validate: &[(Value::Int(20220502), Value::Int(20220502))],
         test: &[(Value::Int(20220503), Value::Int(20220504))],
-        line: 72,
+        line: 84,
     },
     bad_rows: BadRows::Stop,
     training: Training {
