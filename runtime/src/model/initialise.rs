@@ -3,6 +3,7 @@
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorData};
 
+use crate::hash::{hash_text, mix};
 use crate::weights::{Path, replace};
 
 /// Draws the weights of a module: those of every linear map, weight and bias, from
@@ -71,12 +72,8 @@ const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Stream {
     fn new(seed: u64, key: &str) -> Self {
-        // FNV-1a of the key, so that a parameter's stream is its own.
-        let hash = key.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
-        });
         Self {
-            state: mix(seed.wrapping_add(GOLDEN)) ^ mix(hash),
+            state: mix(seed.wrapping_add(GOLDEN)) ^ hash_text(key),
         }
     }
 
@@ -85,10 +82,4 @@ impl Stream {
         self.state = self.state.wrapping_add(GOLDEN);
         (mix(self.state) >> 11) as f64 / (1_u64 << 53) as f64
     }
-}
-
-fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }
