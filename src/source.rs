@@ -29,38 +29,70 @@ impl Span {
     }
 }
 
-/// A spec's text, with an index of its lines.
+/// A spec's text: the file that was named and those that it uses, one after the other in one space
+/// of positions, so that a span says which file it lies in.
 #[derive(Debug, Clone)]
 pub struct Source {
-    name: String,
+    /// By position; the first is the root, the file that was named. Never empty.
+    files: Vec<FileRange>,
+    /// The texts of all files, each but the first after a line end that belongs to none.
     text: String,
     /// Byte offset of each line's first character; never empty.
     lines: Vec<usize>,
 }
 
+#[derive(Debug, Clone)]
+struct FileRange {
+    name: String,
+    span: Span,
+}
+
 impl Source {
-    /// A source that diagnostics call `name`, usually the path as the user gave it.
+    /// A source of one file, which diagnostics call `name`, usually the path as the user gave it.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
         let text = text.into();
-        let starts = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        let lines = std::iter::once(0)
-            .chain(starts.map(|(offset, _)| offset + 1))
-            .collect();
+        let span = Span::new(0, text.len());
+        let name = name.into();
         Self {
-            name: name.into(),
+            files: vec![FileRange { name, span }],
+            lines: std::iter::once(0).chain(line_starts(&text, 0)).collect(),
             text,
-            lines,
         }
     }
 
-    /// What diagnostics call the source.
-    pub fn name(&self) -> &str {
-        &self.name
+    /// Adds a file that is used; the place of its text.
+    pub fn add(&mut self, name: impl Into<String>, text: &str) -> Span {
+        let name = name.into();
+        self.text.push('\n');
+        let start = self.text.len();
+        self.lines.push(start);
+        self.lines.extend(line_starts(text, start));
+        self.text.push_str(text);
+        let span = Span::new(start, self.text.len());
+        self.files.push(FileRange { name, span });
+        span
     }
 
-    /// The whole text.
+    /// What diagnostics call the root file.
+    pub fn name(&self) -> &str {
+        self.files.first().map_or("", |file| &file.name)
+    }
+
+    /// The whole text of the root file.
     pub fn text(&self) -> &str {
-        &self.text
+        self.files.first().map_or("", |file| self.slice(file.span))
+    }
+
+    /// Names and texts of all files, the root's first.
+    pub fn files(&self) -> impl Iterator<Item = (&str, Span)> {
+        self.files.iter().map(|file| (&*file.name, file.span))
+    }
+
+    /// Name and place of the file that an offset lies in.
+    pub fn file(&self, offset: usize) -> (&str, Span) {
+        let after = self.files.partition_point(|file| file.span.start <= offset);
+        let file = after.checked_sub(1).and_then(|last| self.files.get(last));
+        file.map_or(("", Span::default()), |file| (&file.name, file.span))
     }
 
     /// The text of a span; empty if the span does not lie on character boundaries of the text.
@@ -68,29 +100,28 @@ impl Source {
         self.text.get(span.start..span.end).unwrap_or("")
     }
 
-    /// Line and column of an offset, both from 1, the column in characters. An offset beyond the
-    /// end is at the end.
+    /// Line and column of an offset in its file, both from 1, the column in characters. An offset
+    /// beyond the end is at the end.
     pub fn line_column(&self, offset: usize) -> (u32, u32) {
-        let line = self.line_index(offset);
-        let start = self.line_start(line);
-        let before = self
-            .text
-            .get(start..offset.min(self.text.len()))
-            .unwrap_or("");
-        (saturate(line + 1), saturate(before.chars().count() + 1))
+        let start = self.line_start(self.line_index(offset));
+        let end = offset.min(self.text.len());
+        let before = self.text.get(start..end).unwrap_or("");
+        (self.line(offset), saturate(before.chars().count() + 1))
     }
 
-    /// Line of an offset, from 1.
+    /// Line of an offset in its file, from 1.
     pub fn line(&self, offset: usize) -> u32 {
-        saturate(self.line_index(offset) + 1)
+        let first = self.line_index(self.file(offset).1.start);
+        saturate(self.line_index(offset) - first + 1)
     }
 
-    /// The span of whole lines, line ends included, that hold `span`.
+    /// The span of whole lines, line ends included, that hold `span`, within the file of its start.
     pub fn lines_of(&self, span: Span) -> Span {
+        let file = self.file(span.start).1;
         let first = self.line_index(span.start);
-        let last = self.line_index(span.end.max(span.start));
+        let last = self.line_index(span.end.clamp(span.start, file.end.max(span.start)));
         let end = self.lines.get(last + 1).copied().unwrap_or(self.text.len());
-        Span::new(self.line_start(first), end)
+        Span::new(self.line_start(first), end.min(file.end))
     }
 
     fn line_index(&self, offset: usize) -> usize {
@@ -102,6 +133,12 @@ impl Source {
     fn line_start(&self, line: usize) -> usize {
         self.lines.get(line).copied().unwrap_or(0)
     }
+}
+
+/// Offsets, shifted by `base`, of the lines after the first.
+fn line_starts(text: &str, base: usize) -> impl Iterator<Item = usize> {
+    let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+    ends.map(move |(offset, _)| base + offset + 1)
 }
 
 fn saturate(count: usize) -> u32 {
@@ -131,5 +168,23 @@ mod tests {
         let source = Source::new("a", "one\ntwo\nthree");
         assert_eq!(source.lines_of(Span::new(5, 9)), Span::new(4, 13));
         assert_eq!(source.lines_of(Span::at(1)), Span::new(0, 4));
+    }
+
+    #[test]
+    fn files_have_lines_of_their_own() {
+        let mut source = Source::new("a", "one\ntwo");
+        let b = source.add("b", "x\ny");
+        assert_eq!((source.text(), source.slice(b)), ("one\ntwo", "x\ny"));
+        assert_eq!(source.file(7), ("a", Span::new(0, 7)));
+        assert_eq!(source.file(b.start), ("b", b));
+        assert_eq!(source.file(b.end), ("b", b));
+        assert_eq!(source.line_column(7), (2, 4));
+        assert_eq!(source.line_column(b.start), (1, 1));
+        assert_eq!(source.line_column(b.end), (2, 2));
+        assert_eq!(source.lines_of(Span::new(5, 6)), Span::new(4, 7));
+        assert_eq!(
+            source.lines_of(Span::at(b.start)),
+            Span::new(b.start, b.start + 2)
+        );
     }
 }

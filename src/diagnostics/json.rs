@@ -27,7 +27,7 @@ struct JsonDiagnostic<'a> {
 struct JsonLabel<'a> {
     primary: bool,
     text: &'a str,
-    span: JsonSpan,
+    span: JsonSpan<'a>,
 }
 
 #[derive(Serialize)]
@@ -39,17 +39,18 @@ struct JsonFix<'a> {
 
 #[derive(Serialize)]
 struct JsonEdit<'a> {
-    span: JsonSpan,
+    span: JsonSpan<'a>,
     replacement: &'a str,
 }
 
 #[derive(Serialize)]
-struct JsonSpan {
+struct JsonSpan<'a> {
+    file: &'a str,
     start: JsonPlace,
     end: JsonPlace,
 }
 
-/// Line and column from 1, the column in characters; the byte from 0.
+/// Line and column in the file from 1, the column in characters; the byte from 0.
 #[derive(Serialize)]
 struct JsonPlace {
     line: u32,
@@ -82,7 +83,7 @@ fn view<'a>(source: &'a Source, diagnostic: &'a Diagnostic) -> JsonDiagnostic<'a
         name: diagnostic.code.name(),
         severity: diagnostic.severity.name(),
         message: &diagnostic.message,
-        file: source.name(),
+        file: source.file(diagnostic.primary.span.start).0,
         labels: std::iter::once(primary).chain(secondary).collect(),
         notes: &diagnostic.notes,
         helps: &diagnostic.helps,
@@ -90,7 +91,7 @@ fn view<'a>(source: &'a Source, diagnostic: &'a Diagnostic) -> JsonDiagnostic<'a
     }
 }
 
-fn label<'a>(source: &Source, label: &'a Label, primary: bool) -> JsonLabel<'a> {
+fn label<'a>(source: &'a Source, label: &'a Label, primary: bool) -> JsonLabel<'a> {
     JsonLabel {
         primary,
         text: &label.text,
@@ -98,7 +99,7 @@ fn label<'a>(source: &Source, label: &'a Label, primary: bool) -> JsonLabel<'a> 
     }
 }
 
-fn fix<'a>(source: &Source, fix: &'a Fix) -> JsonFix<'a> {
+fn fix<'a>(source: &'a Source, fix: &'a Fix) -> JsonFix<'a> {
     let edit = |edit: &'a super::Edit| JsonEdit {
         span: span(source, edit.span),
         replacement: &edit.replacement,
@@ -110,14 +111,16 @@ fn fix<'a>(source: &Source, fix: &'a Fix) -> JsonFix<'a> {
     }
 }
 
-fn span(source: &Source, span: Span) -> JsonSpan {
+fn span(source: &Source, span: Span) -> JsonSpan<'_> {
+    let (file, whole) = source.file(span.start);
+    let place = |offset: usize| {
+        let (line, column) = source.line_column(offset);
+        let byte = offset - whole.start.min(offset);
+        JsonPlace { line, column, byte }
+    };
     JsonSpan {
-        start: place(source, span.start),
-        end: place(source, span.end),
+        file,
+        start: place(span.start),
+        end: place(span.end),
     }
-}
-
-fn place(source: &Source, byte: usize) -> JsonPlace {
-    let (line, column) = source.line_column(byte);
-    JsonPlace { line, column, byte }
 }

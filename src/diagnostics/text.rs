@@ -31,11 +31,25 @@ fn groups<'a>(source: &'a Source, diagnostic: &'a Diagnostic) -> Vec<Group<'a>> 
         Some(window) => title.element(snippet(&window, &shown)),
         None => title.element(origin(source, diagnostic.primary.span)),
     };
+    let (elsewhere, far): (Vec<_>, Vec<_>) = far.into_iter().partition(|label| {
+        let own_file = source.file(diagnostic.primary.span.start).1;
+        source.file(label.span.start).1 != own_file
+    });
+    let elsewhere = elsewhere.into_iter().filter_map(|label| {
+        let window = Window::new(source, std::iter::once(label.span))?;
+        let annotation = AnnotationKind::Context.span(window.range(label.span));
+        Some(window.snippet().annotation(annotation.label(&*label.text)))
+    });
     let far = far.into_iter().map(|label| {
         let (line, column) = source.line_column(label.span.start);
-        Level::NOTE.message(format!("{}: {}:{line}:{column}", label.text, source.name()))
+        Level::NOTE.message(format!(
+            "{}: {}:{line}:{column}",
+            label.text,
+            source.file(label.span.start).0
+        ))
     });
     let first = first
+        .elements(elsewhere)
         .elements(far)
         .elements(
             diagnostic
@@ -98,7 +112,7 @@ fn snippet<'a>(window: &Window<'a>, labels: &[&'a Label]) -> Snippet<'a, Annotat
 fn origin(source: &Source, span: Span) -> Origin<'_> {
     let (line, column) = source.line_column(span.start);
     let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-    Origin::path(source.name())
+    Origin::path(source.file(span.start).0)
         .line(size(line))
         .char_column(size(column))
 }
@@ -127,17 +141,19 @@ impl<'a> Window<'a> {
     /// No more bytes than this are shown: the work for a diagnostic must not grow with the file.
     const LARGEST: usize = 16 * 1024;
 
-    /// The lines that hold all spans; `None` if that is too much.
+    /// The lines that hold all spans; `None` if that is too much, or in several files.
     fn new(source: &'a Source, spans: impl Iterator<Item = Span>) -> Option<Self> {
-        let lines = source.lines_of(spans.reduce(Span::to)?);
-        (lines.end - lines.start <= Self::LARGEST).then_some(Self { source, lines })
+        let span = spans.reduce(Span::to)?;
+        let lines = source.lines_of(span);
+        let one_file = source.file(span.start).1 == source.file(span.end).1;
+        (one_file && lines.end - lines.start <= Self::LARGEST).then_some(Self { source, lines })
     }
 
     fn snippet<T: Clone>(&self) -> Snippet<'a, T> {
         let line = usize::try_from(self.source.line(self.lines.start)).unwrap_or(usize::MAX);
         Snippet::source(self.source.slice(self.lines))
             .line_start(line)
-            .path(self.source.name())
+            .path(self.source.file(self.lines.start).0)
     }
 
     fn range(&self, span: Span) -> std::ops::Range<usize> {

@@ -11,9 +11,10 @@ mod ends;
 mod messages;
 mod parse;
 mod repair;
+mod shift;
 
 use crate::diagnostics::Diagnostic;
-use crate::source::Source;
+use crate::source::{Source, Span};
 
 /// A parsed file.
 #[derive(Debug)]
@@ -24,7 +25,14 @@ pub struct Parsed {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Parses a spec. Never fails: what cannot be read is reported and left out.
+/// Parses the file of a source that lies at `place`, as [`Source::add`] gives it.
+pub fn parse_part(source: &Source, place: Span) -> Parsed {
+    let mut parsed = parse(&Source::new("", source.slice(place)));
+    shift::shift(&mut parsed, place.start);
+    parsed
+}
+
+/// Parses the root file of a source. Never fails: what cannot be read is reported and left out.
 pub fn parse(source: &Source) -> Parsed {
     let balance::Balanced {
         repairs,
