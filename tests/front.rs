@@ -28,7 +28,9 @@ const SPECS: [(&str, &str); 4] = [
 /// Checks a text that must be without errors and warnings.
 fn sound(name: &str, text: &str) -> Spec {
     let source = Source::new(name, text);
-    let Checked { spec, diagnostics } = check(&source);
+    let Checked {
+        spec, diagnostics, ..
+    } = check(&source);
     assert!(
         diagnostics.is_empty(),
         "{}\n{text}",
@@ -270,7 +272,9 @@ fn mutated(text: &str, random: &mut Random) -> String {
 /// Checks and renders a text, and holds what is true of every text.
 fn survives(text: &str) {
     let source = Source::new("mutant.mtmd", text);
-    let Checked { spec, diagnostics } = check(&source);
+    let Checked {
+        spec, diagnostics, ..
+    } = check(&source);
     let fatal = mtmdc::diagnostics::has_errors(&diagnostics);
     assert_eq!(spec.is_none(), fatal, "{text}");
     for diagnostic in &diagnostics {

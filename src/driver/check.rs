@@ -1,7 +1,7 @@
 //! Checking a spec: syntax and meaning in one run.
 
 use crate::diagnostics::{self, Diagnostic};
-use crate::sema::{self, spec::Spec};
+use crate::sema::{self, Index, spec::Spec};
 use crate::source::Source;
 use crate::syntax;
 
@@ -12,6 +12,8 @@ pub struct Checked {
     pub spec: Option<Spec>,
     /// Errors and warnings, by place.
     pub diagnostics: Vec<Diagnostic>,
+    /// Where names are declared and used.
+    pub index: Index,
 }
 
 /// Checks a spec. Every mistake is reported in one run, whichever floor finds it.
@@ -28,5 +30,6 @@ pub fn check(source: &Source) -> Checked {
     Checked {
         spec,
         diagnostics: diagnostics::arrange(all),
+        index: checked.index,
     }
 }

@@ -1,5 +1,6 @@
 //! What every check needs: the source, and a place to report to.
 
+use super::index::Index;
 use crate::diagnostics::{Applicability, Code, Diagnostic, Edit};
 use crate::source::{Source, Span};
 use crate::syntax::ast::{Block, Doc, Statement};
@@ -8,6 +9,7 @@ use crate::syntax::ast::{Block, Doc, Statement};
 pub(super) struct Context<'a> {
     source: &'a Source,
     pub diagnostics: Vec<Diagnostic>,
+    pub index: Index,
 }
 
 impl<'a> Context<'a> {
@@ -15,6 +17,7 @@ impl<'a> Context<'a> {
         Self {
             source,
             diagnostics: Vec::new(),
+            index: Index::default(),
         }
     }
 

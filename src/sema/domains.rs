@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::context::{Context, doc, enumerate};
 use super::head::Head;
+use super::index::Inside;
 use super::names::{Kind, Namespace, closest};
 use super::raw::{self, Raw, repeated};
 use super::spec::{Axis, Domain, DomainId, Others, RawValue, Tower};
@@ -95,6 +96,9 @@ impl Domains {
     /// not be read may have declared it.
     pub fn resolve(&self, context: &mut Context<'_>, name: &Word) -> Option<(Tower, DomainId)> {
         let found = self.find(&name.text);
+        if let Some((tower, _)) = found {
+            context.index.refer(Kind::domain(tower), name);
+        }
         if found.is_none() && self.query.complete && self.item.complete {
             context.report(self.unknown(name, &[Tower::Query, Tower::Item]));
         }
@@ -220,6 +224,7 @@ fn read_axis(
     let Some(block) = context.require_block(statement, form) else {
         return AxisDeclaration::unknown();
     };
+    context.index.block(block.span, Inside::Domains(tower));
     let mut reader = AxisReader {
         tower,
         names: Namespace::new(),
@@ -338,14 +343,12 @@ impl AxisReader {
 
     fn domain(&mut self, context: &mut Context<'_>, statement: &Statement) {
         let form = "NAME = VALUE` or `NAME = [VALUE, VALUE]";
-        let kind = if self.tower == Tower::Query {
-            Kind::Surface
-        } else {
-            Kind::Product
-        };
         context.refuse_block(statement, form);
         let values = domain_values(context, statement, form);
-        if !self.names.declare(context, &statement.word, kind) {
+        if !self
+            .names
+            .declare(context, &statement.word, Kind::domain(self.tower))
+        {
             return;
         }
         let place = self.declared.len();

@@ -3,6 +3,7 @@
 use super::context::{Context, doc, enumerate};
 use super::domains::{Domains, noun};
 use super::head::{Head, Text};
+use super::index::Inside;
 use super::kinds::{Kind, find_kind};
 use super::names::{Kind as NameKind, Namespace};
 use super::settings::Settings;
@@ -78,6 +79,7 @@ impl Features {
             return features;
         };
         features.complete = !block.damaged;
+        context.index.block(block.span, Inside::Features(tower));
         let mut names = Namespace::new();
         for inner in &block.statements {
             features.read_one(context, inner, domains, tables, &mut names);
@@ -124,7 +126,7 @@ impl Features {
             self.complete = false;
             return;
         };
-        if !names.declare(context, &name, NameKind::Feature) {
+        if !names.declare(context, &name, NameKind::Feature(self.tower)) {
             return;
         }
         let damaged =
@@ -184,7 +186,10 @@ impl Features {
         domains: &Domains,
     ) -> Option<DomainId> {
         match domains.find(&name.text) {
-            Some((tower, id)) if tower == self.tower => return Some(id),
+            Some((tower, id)) if tower == self.tower => {
+                context.index.refer(NameKind::domain(tower), name);
+                return Some(id);
+            }
             Some((tower, _)) => context.report(self.wrong_axis(name, tower, domains)),
             None if domains.axis(self.tower).complete => {
                 context.report(domains.unknown(name, &[self.tower]))

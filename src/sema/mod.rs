@@ -10,6 +10,7 @@ mod context;
 mod domains;
 mod features;
 mod head;
+mod index;
 mod kinds;
 mod leaks;
 mod names;
@@ -22,6 +23,11 @@ mod tables;
 mod tasks;
 mod training;
 mod value;
+
+pub use index::{Index, Inside, Symbol};
+pub use names::Kind as NameKind;
+pub use settings::{Setting, Table as SettingsTable};
+pub use value::{Bound, Form};
 
 use context::Context;
 use domains::Domains;
@@ -43,16 +49,21 @@ pub struct Checked {
     pub spec: Option<Spec>,
     /// Errors and warnings, in no particular order.
     pub diagnostics: Vec<Diagnostic>,
+    /// Where names are declared and used; of a spec with errors, as far as they are known.
+    pub index: Index,
 }
 
 /// Checks a tree.
 pub fn check(source: &Source, file: &File) -> Checked {
     let mut context = Context::new(source);
     let spec = read(&mut context, file);
-    let diagnostics = context.diagnostics;
+    let Context {
+        diagnostics, index, ..
+    } = context;
     Checked {
         spec: (!has_errors(&diagnostics)).then_some(spec),
         diagnostics,
+        index,
     }
 }
 
@@ -134,6 +145,7 @@ fn read_model(context: &mut Context<'_>, statement: &Statement) -> (String, Stri
     if let Some(name) = &name {
         head.end(context);
         names::check(context, name, names::Kind::Model);
+        context.index.define(names::Kind::Model, name);
     }
     (
         name.map(|name| name.text).unwrap_or_default(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::context::Context;
+use super::spec::Tower;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::Word;
@@ -17,17 +18,31 @@ const KEYWORDS: [&str; 53] = [
 ];
 
 /// What a name is of; each has names of its own that it must not take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// The model.
     Model,
+    /// A surface.
     Surface,
+    /// A product.
     Product,
+    /// A task.
     Task,
+    /// A table that features share.
     Table,
-    Feature,
+    /// A feature of a tower; features of two towers may have one name.
+    Feature(Tower),
 }
 
 impl Kind {
+    /// The domains of a tower.
+    pub(super) fn domain(tower: Tower) -> Self {
+        match tower {
+            Tower::Query => Self::Surface,
+            Tower::Item => Self::Product,
+        }
+    }
+
     /// The word for it.
     pub fn noun(self) -> &'static str {
         match self {
@@ -36,7 +51,7 @@ impl Kind {
             Self::Product => "product",
             Self::Task => "task",
             Self::Table => "table",
-            Self::Feature => "feature",
+            Self::Feature(_) => "feature",
         }
     }
 
@@ -46,7 +61,7 @@ impl Kind {
             Self::Model => &MODEL_NAMES,
             Self::Surface | Self::Product => &DOMAIN_NAMES,
             Self::Task => &TASK_NAMES,
-            Self::Table | Self::Feature => &[],
+            Self::Table | Self::Feature(_) => &[],
         }
     }
 }
@@ -228,6 +243,7 @@ impl Namespace {
             context.report(duplicate(name, kind.noun(), *first));
             return false;
         }
+        context.index.define(kind, name);
         self.names.insert(name.text.clone(), name.span);
         true
     }

@@ -3,6 +3,7 @@
 //! writes is without effect.
 
 use super::context::{Context, enumerate, join};
+use super::index::Inside;
 use super::names::{Spelling, closest, suggest};
 use super::value::{self, Form, Value};
 use crate::diagnostics::{Code, Diagnostic};
@@ -11,16 +12,19 @@ use crate::syntax::ast::{Atom, AtomKind, Block, Statement};
 
 /// One setting that a block may hold.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Setting {
+pub struct Setting {
+    /// Its word.
     pub name: &'static str,
+    /// How it is written.
     pub form: Form,
 }
 
 /// The settings that a kind of statement takes.
 #[derive(Debug)]
-pub(super) struct Table {
+pub struct Table {
     /// Who takes them, with an article: "a task".
     pub owner: &'static str,
+    /// What they are.
     pub settings: &'static [Setting],
 }
 
@@ -49,7 +53,14 @@ pub(super) struct Settings<'s> {
 
 impl<'s> Settings<'s> {
     /// Reads a block; without one, there are no settings.
-    pub fn read(context: &mut Context<'_>, block: Option<&'s Block>, table: &Table) -> Self {
+    pub fn read(
+        context: &mut Context<'_>,
+        block: Option<&'s Block>,
+        table: &'static Table,
+    ) -> Self {
+        if let Some(block) = block {
+            context.index.block(block.span, Inside::Settings(table));
+        }
         let mut settings = Self {
             given: Vec::new(),
             damaged: block.is_some_and(|block| block.damaged),

@@ -104,6 +104,7 @@ impl Tables {
             .find(|declared| declared.table.shared && declared.table.name == name.text)
         {
             found.used = true;
+            context.index.refer(Kind::Table, name);
             return true;
         }
         if self.names.complete {

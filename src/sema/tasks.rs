@@ -4,6 +4,7 @@ use super::cells::Cells;
 use super::context::{Context, doc, enumerate};
 use super::domains::{Domains, noun};
 use super::head::{Head, Text};
+use super::index::Inside;
 use super::names::{Kind, Namespace, suggest};
 use super::settings::{Settings, Table as SettingsTable, setting};
 use super::spec::{DomainId, Label, Task, TaskId, Tower};
@@ -75,6 +76,7 @@ impl Tasks {
             return tasks;
         };
         tasks.complete = !block.damaged;
+        context.index.block(block.span, Inside::Tasks);
         let mut names = Namespace::new();
         for inner in &block.statements {
             if inner.word.text == "from" {
@@ -124,6 +126,9 @@ impl Tasks {
             .map(|task| self.find(&task.given.as_ref()?.text))
             .collect();
         for (task, parent) in self.declared.iter().zip(&parents) {
+            if let (Some(given), Some(_)) = (&task.given, parent) {
+                context.index.refer(Kind::Task, given);
+            }
             if let (Some(given), None, true) = (&task.given, parent, self.complete) {
                 let names = self
                     .declared

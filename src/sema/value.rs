@@ -12,7 +12,7 @@ use crate::syntax::ast::{Atom, AtomKind, Block, Number, Statement, Word};
 
 /// How a setting is written.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Form {
+pub enum Form {
     /// Nothing after the word.
     Flag,
     /// A whole number, at least this.
@@ -47,7 +47,7 @@ pub(super) enum Form {
 
 /// Which numbers a setting takes.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Bound {
+pub enum Bound {
     /// Any that is finite.
     Finite,
     /// Above 0.
