@@ -259,9 +259,9 @@ fn the_spec_hash_is_that_of_the_meaning() {
     let different = [
         format!("{text}\ntraining {{ epochs 3 }}"),
         text.replace("weight 2.0", "weight 2.5"),
-        text.replace("country         { rows 256", "country         { rows 255"),
+        text.replace("country        { rows 256", "country        { rows 255"),
         text.replace("model pinterest", "model pinterest_2"),
-        text.replace("number   clicks_7d       { log }", "number   clicks_7d"),
+        text.replace("number   clicks_7d      { log }", "number   clicks_7d"),
         text.replace("search       = [2, 3]", "search       = [2, 4]"),
     ];
     for other in different {

@@ -13,8 +13,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use mtmdc::diagnostics::{Code, Diagnostic, render_json, render_text};
-use mtmdc::driver::check::check;
+use mtmdc::diagnostics::{Code, Diagnostic, Level, Levels, render_json, render_text};
+use mtmdc::driver::check::check_files;
 use mtmdc::source::Source;
 use mtmdc::syntax::parse;
 
@@ -43,12 +43,36 @@ fn cases() -> Vec<Case> {
 fn case(path: &PathBuf) -> Case {
     let file = path.file_name().unwrap().to_str().unwrap();
     let source = Source::new(file, fs::read_to_string(path).unwrap());
-    let checked = check(&source);
     let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let shown = name.split('-').next().and_then(Code::find);
+    let checked = check_files(source, &read, &showing(shown));
     Case {
         name,
-        source,
+        source: checked.source,
         diagnostics: checked.diagnostics,
+    }
+}
+
+/// The files that cases and examples use.
+fn read(path: &str) -> Result<String, String> {
+    let text = match path {
+        "common/users.mtmd" => "query { id visitor { rows 10_000, dim 16 } }\n",
+        "common/a.mtmd" => "use \"b.mtmd\"\n",
+        "common/b.mtmd" => "use \"a.mtmd\"\n",
+        _ => return Err(format!("there is no file `{path}`")),
+    };
+    Ok(text.to_owned())
+}
+
+/// Levels at which a code is shown, also one that is hidden unless asked for.
+fn showing(code: Option<Code>) -> Levels {
+    let lint = code.filter(|code| code.level() != Level::Error);
+    Levels {
+        codes: lint
+            .map(|code| (code, Level::Warning))
+            .into_iter()
+            .collect(),
+        deny_warnings: false,
     }
 }
 
@@ -143,7 +167,8 @@ fn codes_of_example(code: Code, example: &str) -> BTreeSet<Code> {
     } else {
         rest.join("\n")
     };
-    let checked = check(&Source::new("example.mtmd", format!("{rest}\n{example}")));
+    let source = Source::new("example.mtmd", format!("{rest}\n{example}"));
+    let checked = check_files(source, &read, &showing(Some(code)));
     checked
         .diagnostics
         .iter()

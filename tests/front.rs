@@ -118,14 +118,14 @@ fn features_find_their_tables() {
 
 /// Specs say on which line a thing stands; nothing else in them depends on the order.
 fn without_lines(mut spec: Spec) -> Spec {
-    spec.surfaces.line = 0;
-    spec.products.line = 0;
-    spec.tasks.iter_mut().for_each(|task| task.line = 0);
+    spec.surfaces.place.clear();
+    spec.products.place.clear();
+    spec.tasks.iter_mut().for_each(|task| task.place.clear());
     spec.query
         .iter_mut()
         .chain(&mut spec.item)
-        .for_each(|feature| feature.line = 0);
-    spec.split.iter_mut().for_each(|split| split.line = 0);
+        .for_each(|feature| feature.place.clear());
+    spec.split.iter_mut().for_each(|split| split.place.clear());
     spec
 }
 

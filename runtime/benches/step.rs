@@ -294,7 +294,7 @@ const fn feature(name: &'static str, kind: Kind, domains: &'static [usize]) -> F
         column: name,
         kind,
         domains,
-        line: 1,
+        place: "line 1",
     }
 }
 
@@ -308,7 +308,7 @@ const fn task(name: &'static str, embedding: usize, given: Option<usize>) -> Tas
         embedding,
         surfaces: &[0, 1, 2, 3, 4],
         products: &[0, 1, 2],
-        line: 1,
+        place: "line 1",
     }
 }
 
@@ -343,13 +343,13 @@ static SCHEMA: Schema = Schema {
             domain("e"),
         ],
         others: Others::Error,
-        line: 1,
+        place: "line 1",
     },
     products: Axis {
         column: "product",
         domains: &[domain("x"), domain("y"), domain("z")],
         others: Others::Error,
-        line: 1,
+        place: "line 1",
     },
     tasks: &[
         task("click", 128, None),

@@ -48,8 +48,8 @@ pub struct Message {
 /// A column that the spec needs and the data does not have as needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnProblem {
-    /// Line of the spec, from 1.
-    pub line: u32,
+    /// Where the spec says so: `line 3`.
+    pub place: &'static str,
     /// What needs the column: "query feature `user_id`".
     pub user: String,
     /// Name of the column.
@@ -152,8 +152,8 @@ impl fmt::Display for ColumnProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "line {}: {} needs column `{}`: ",
-            self.line, self.user, self.column
+            "{}: {} needs column `{}`: ",
+            self.place, self.user, self.column
         )?;
         match &self.fault {
             ColumnFault::Missing { similar: None } => write!(f, "not in {}", self.file.display())?,
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn every_column_is_listed() {
         let problem = |files, fault| ColumnProblem {
-            line: 7,
+            place: "line 7",
             user: "query feature `age`".to_owned(),
             column: "age".to_owned(),
             file: "a.parquet".into(),

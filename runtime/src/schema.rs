@@ -49,8 +49,8 @@ pub struct Axis {
     pub domains: &'static [Domain],
     /// What happens to a row whose value is no domain's.
     pub others: Others,
-    /// Line of the spec that declares the axis, from 1.
-    pub line: u32,
+    /// Where the spec says so: `line 3`, or `line 3 of members.mtmd`.
+    pub place: &'static str,
 }
 
 /// One surface or product.
@@ -109,8 +109,8 @@ pub struct Task {
     pub surfaces: &'static [usize],
     /// Indices of the products for which the task exists. Cells are surfaces × products.
     pub products: &'static [usize],
-    /// Line of the spec, from 1.
-    pub line: u32,
+    /// Where the spec says so: `line 3`, or `line 3 of members.mtmd`.
+    pub place: &'static str,
 }
 
 /// Training label of a task.
@@ -161,8 +161,8 @@ pub struct Feature {
     pub kind: Kind,
     /// Indices of the tower's domains that have the feature, ascending.
     pub domains: &'static [usize],
-    /// Line of the spec, from 1.
-    pub line: u32,
+    /// Where the spec says so: `line 3`, or `line 3 of members.mtmd`.
+    pub place: &'static str,
 }
 
 /// How a column becomes a field of x_d.
@@ -239,8 +239,8 @@ pub enum Split {
         validate: &'static [(Value, Value)],
         /// Inclusive ranges; may be empty.
         test: &'static [(Value, Value)],
-        /// Line of the spec, from 1.
-        line: u32,
+        /// Where the spec says so: `line 3`, or `line 3 of members.mtmd`.
+        place: &'static str,
     },
     /// By a hash of the row's place in the data: 80 % train, 10 % validate, 10 % test.
     Hash,

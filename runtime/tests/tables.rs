@@ -52,7 +52,7 @@ fn schema(rows: usize) -> &'static Schema {
             shallow: false,
         },
         domains: &[0, 1],
-        line: 1,
+        place: "line 1",
     };
     let number = |name, domains| Feature {
         name,
@@ -63,14 +63,14 @@ fn schema(rows: usize) -> &'static Schema {
             log: false,
         }),
         domains,
-        line: 1,
+        place: "line 1",
     };
     let vector = Feature {
         name: "text",
         column: "text",
         kind: Kind::Vector { width: 2 },
         domains: &[1],
-        line: 1,
+        place: "line 1",
     };
     Box::leak(Box::new(Schema {
         name: "tables",
@@ -90,7 +90,7 @@ fn schema(rows: usize) -> &'static Schema {
                 },
             ],
             others: Others::Error,
-            line: 1,
+            place: "line 1",
         },
         products: Axis {
             column: "product",
@@ -99,7 +99,7 @@ fn schema(rows: usize) -> &'static Schema {
                 values: &[Value::Int(0)],
             }],
             others: Others::Error,
-            line: 1,
+            place: "line 1",
         },
         tasks: &[Task {
             name: "ctr",
@@ -110,7 +110,7 @@ fn schema(rows: usize) -> &'static Schema {
             embedding: 4,
             surfaces: &[0, 1],
             products: &[0],
-            line: 1,
+            place: "line 1",
         }],
         tables: table,
         query: Box::leak(Box::new([

@@ -1,7 +1,7 @@
 //! `build`: the files of a spec's crate, written, or compared with what is there.
 
 use super::report::{Exit, Failure, Reporter};
-use super::{compile, files, workspace};
+use super::{Which, compile, files, workspace};
 use crate::driver::compile::Artefacts;
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,12 +15,13 @@ pub(super) fn build(
     specs: &[PathBuf],
     out: Option<&Path>,
     check: bool,
-    reporter: &mut Reporter,
+    which: &Which,
+    reporter: &Reporter,
 ) -> Result<Exit, Failure> {
     let mut exit = Exit::Fine;
     let mut folders = BTreeSet::new();
     for path in specs {
-        let built = build_one(path, out, check, &mut folders, reporter);
+        let built = build_one(path, out, check, which, &mut folders, reporter);
         exit = exit.max(built.unwrap_or_else(|failure| reporter.failure(&failure)));
     }
     Ok(exit)
@@ -30,11 +31,11 @@ fn build_one(
     path: &Path,
     out: Option<&Path>,
     check: bool,
+    which: &Which,
     folders: &mut BTreeSet<PathBuf>,
-    reporter: &mut Reporter,
+    reporter: &Reporter,
 ) -> Result<Exit, Failure> {
-    let source = files::read_spec(path)?;
-    let Some(artefacts) = compile(&source, reporter)? else {
+    let Some(artefacts) = compile(path, which, reporter)? else {
         return Ok(Exit::Wrong);
     };
     let out = match out {
@@ -110,7 +111,7 @@ pub(super) fn apply(changes: &[Change]) -> Result<bool, Failure> {
     Ok(!changes.is_empty())
 }
 
-fn report_stale(changes: &[Change], spec: &Path, reporter: &mut Reporter) -> Exit {
+fn report_stale(changes: &[Change], spec: &Path, reporter: &Reporter) -> Exit {
     let help = format!("run `mtmdc build {}`", spec.display());
     let reports = changes.iter().map(|change| {
         let what = match change.kind {

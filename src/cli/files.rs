@@ -8,6 +8,15 @@ use std::path::{Path, PathBuf};
 
 /// Reads a spec.
 pub(super) fn read_spec(path: &Path) -> Result<Source, Failure> {
+    Ok(Source::new(path.display().to_string(), read_text(path)?))
+}
+
+/// Reads a file that a spec uses; the error is for a label in the spec.
+pub(super) fn read_used(path: &str) -> Result<String, String> {
+    read_text(Path::new(path)).map_err(|failure| failure.message().to_owned())
+}
+
+fn read_text(path: &Path) -> Result<String, Failure> {
     let name = path.display();
     let bytes = fs::read(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound => Failure::new(Exit::Misuse, format!("there is no file `{name}`")),
@@ -17,15 +26,14 @@ pub(super) fn read_spec(path: &Path) -> Result<Source, Failure> {
         }
         _ => Failure::new(Exit::Environment, format!("cannot read `{name}`: {error}")),
     })?;
-    let text = String::from_utf8(bytes).map_err(|error| {
+    String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let before = error.as_bytes().iter().take(at);
         let line = before.filter(|byte| **byte == b'\n').count() + 1;
         let message =
             format!("`{name}` is not UTF-8: byte {at}, in line {line}, begins no character");
         Failure::new(Exit::Wrong, message).with_help("save the file in UTF-8")
-    })?;
-    Ok(Source::new(name.to_string(), text))
+    })
 }
 
 /// The contents of a file; `None` if there is none.

@@ -1,7 +1,7 @@
 //! `train`, `eval` and `synth`: builds a spec's crate and runs its program.
 
 use super::report::{Exit, Failure, Reporter};
-use super::{build, compile, files, workspace};
+use super::{RunArguments, Which, build, compile, workspace};
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -10,12 +10,15 @@ use std::process::{Child, Command, Stdio};
 /// Runs a command of a spec's program, with the program built if need be.
 pub(super) fn launch(
     command: &str,
-    path: &Path,
-    arguments: &[OsString],
-    reporter: &mut Reporter,
+    run: &RunArguments,
+    reporter: &Reporter,
 ) -> Result<Exit, Failure> {
-    let source = files::read_spec(path)?;
-    let Some(artefacts) = compile(&source, reporter)? else {
+    let (path, arguments) = (&*run.spec, &*run.arguments);
+    let which = Which {
+        variant: run.variant.clone(),
+        ..Which::default()
+    };
+    let Some(artefacts) = compile(path, &which, reporter)? else {
         return Ok(Exit::Wrong);
     };
     let workspace = workspace::find(path)?;

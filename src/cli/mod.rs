@@ -1,16 +1,17 @@
 //! The command line: the only room that reads and writes files.
 
 mod build;
+mod check;
 mod files;
+mod fmt;
 mod launch;
 mod report;
 mod workspace;
 
-use crate::diagnostics::{self, Code};
-use crate::driver;
-use crate::source::Source;
+use crate::diagnostics::{Code, Level, Levels};
+use crate::driver::compile::{Artefacts, compile_files};
 use clap::{Parser, Subcommand, ValueEnum};
-use report::{Exit, Failure, Reporter};
+use report::{Exit, Failure, MessageFormat, Reporter};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -23,7 +24,8 @@ use std::process::ExitCode;
     or the weights, or is stale; 2 misuse of the command line; 3 the environment or the run failed."
 )]
 struct Cli {
-    /// How diagnostics are printed: `text` on stderr, `json` as JSON lines on stdout
+    /// How diagnostics are printed: `text` on stderr, `json` as JSON lines on stdout, `github` as
+    /// annotations on stdout
     #[arg(
         long,
         global = true,
@@ -37,12 +39,6 @@ struct Cli {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum MessageFormat {
-    Text,
-    Json,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum GraphFormat {
     Yaml,
     Svg,
@@ -51,11 +47,7 @@ enum GraphFormat {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Checks specs and reports every mistake
-    Check {
-        /// Specs
-        #[arg(required = true, value_name = "SPEC")]
-        specs: Vec<PathBuf>,
-    },
+    Check(check::Arguments),
     /// Writes the graph and the crate of specs
     Build {
         /// Specs
@@ -68,7 +60,11 @@ enum Command {
         /// Writes nothing; names what is stale or missing and exits with 1 if anything is
         #[arg(long)]
         check: bool,
+        #[command(flatten)]
+        which: Which,
     },
+    /// Formats specs; a file with syntax errors is left as it is
+    Fmt(fmt::Arguments),
     /// Prints the Domain Expert graph of a spec
     Graph {
         /// Spec
@@ -79,6 +75,8 @@ enum Command {
         /// File to write in place of stdout
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
+        #[command(flatten)]
+        which: Which,
     },
     /// Explains a diagnostic by its code or name
     Explain {
@@ -93,8 +91,69 @@ enum Command {
     Synth(RunArguments),
 }
 
+/// Which model of a spec, and how strictly.
+#[derive(Debug, Default, clap::Args)]
+struct Which {
+    /// The model of this variant of the spec
+    #[arg(long, value_name = "NAME")]
+    variant: Option<String>,
+    #[command(flatten)]
+    lints: Lints,
+}
+
+/// Levels of warnings.
+#[derive(Debug, Default, clap::Args)]
+struct Lints {
+    /// Makes errors of these warnings; `warnings` stands for all
+    #[arg(long, value_name = "CODE")]
+    deny: Vec<String>,
+    /// Hides these warnings
+    #[arg(long, value_name = "CODE")]
+    allow: Vec<String>,
+    /// Shows these warnings, also those that are hidden unless asked for
+    #[arg(long, value_name = "CODE")]
+    warn: Vec<String>,
+}
+
+impl Lints {
+    fn levels(&self) -> Result<Levels, Failure> {
+        let mut levels = Levels::default();
+        let lists = [
+            (&self.allow, Level::Allow),
+            (&self.warn, Level::Warning),
+            (&self.deny, Level::Error),
+        ];
+        for (texts, level) in lists {
+            for text in texts {
+                match Code::find(text) {
+                    _ if level == Level::Error && text == "warnings" => levels.deny_warnings = true,
+                    Some(code) if code.level() != Level::Error => levels.codes.push((code, level)),
+                    found => return Err(not_a_warning(text, found)),
+                }
+            }
+        }
+        Ok(levels)
+    }
+}
+
+fn not_a_warning(text: &str, found: Option<Code>) -> Failure {
+    let message = match found {
+        Some(code) => format!("{code} is an error: its level cannot be changed"),
+        None => format!("there is no warning `{text}`"),
+    };
+    let lints = Code::all()
+        .iter()
+        .filter(|code| code.level() != Level::Error);
+    let ids: Vec<&str> = lints.map(|code| code.id()).collect();
+    let help = format!("the warnings are {}", ids.join(", "));
+    Failure::new(Exit::Misuse, message).with_help(help)
+}
+
 #[derive(Debug, clap::Args)]
 struct RunArguments {
+    /// Trains the model of this variant of the spec
+    #[arg(long, value_name = "NAME")]
+    variant: Option<String>,
     /// Spec
     spec: PathBuf,
     /// What the model's own program takes; `-- --help` lists it
@@ -109,57 +168,42 @@ struct RunArguments {
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    let mut reporter = Reporter::new(cli.message_format == MessageFormat::Json);
+    let mut reporter = Reporter::new(cli.message_format);
     let result = match &cli.command {
-        Command::Check { specs } => check(specs, &mut reporter),
-        Command::Build { specs, out, check } => {
-            build::build(specs, out.as_deref(), *check, &mut reporter)
-        }
+        Command::Check(arguments) => check::check(arguments, &reporter),
+        Command::Build {
+            specs,
+            out,
+            check,
+            which,
+        } => build::build(specs, out.as_deref(), *check, which, &reporter),
+        Command::Fmt(arguments) => fmt::fmt(arguments, &mut reporter),
         Command::Graph {
             spec,
             format,
             output,
-        } => graph(spec, *format, output.as_deref(), &mut reporter),
+            which,
+        } => graph(spec, *format, output.as_deref(), which, &mut reporter),
         Command::Explain { code } => explain(code),
-        Command::Train(run) => launch::launch("train", &run.spec, &run.arguments, &mut reporter),
-        Command::Eval(run) => launch::launch("eval", &run.spec, &run.arguments, &mut reporter),
-        Command::Synth(run) => launch::launch("synth", &run.spec, &run.arguments, &mut reporter),
+        Command::Train(run) => launch::launch("train", run, &reporter),
+        Command::Eval(run) => launch::launch("eval", run, &reporter),
+        Command::Synth(run) => launch::launch("synth", run, &reporter),
     };
     let exit = result.unwrap_or_else(|failure| reporter.failure(&failure));
     exit.code()
-}
-
-fn check(specs: &[PathBuf], reporter: &mut Reporter) -> Result<Exit, Failure> {
-    let mut exit = Exit::Fine;
-    for path in specs {
-        let found = match files::read_spec(path) {
-            Ok(source) => {
-                let diagnostics = driver::check::check(&source).diagnostics;
-                reporter.diagnostics(&source, &diagnostics);
-                if diagnostics::has_errors(&diagnostics) {
-                    Exit::Wrong
-                } else {
-                    Exit::Fine
-                }
-            }
-            Err(failure) => reporter.failure(&failure),
-        };
-        exit = exit.max(found);
-    }
-    Ok(exit)
 }
 
 fn graph(
     path: &Path,
     format: GraphFormat,
     output: Option<&Path>,
+    which: &Which,
     reporter: &mut Reporter,
 ) -> Result<Exit, Failure> {
     if output.is_none() {
         reporter.keep_stdout_free();
     }
-    let source = files::read_spec(path)?;
-    let Some(artefacts) = compile(&source, reporter)? else {
+    let Some(artefacts) = compile(path, which, reporter)? else {
         return Ok(Exit::Wrong);
     };
     let text = match format {
@@ -174,17 +218,27 @@ fn graph(
 }
 
 /// Compiles and reports; `None` if the spec has errors.
-fn compile(
-    source: &Source,
-    reporter: &mut Reporter,
-) -> Result<Option<driver::compile::Artefacts>, Failure> {
-    let outcome = driver::compile::compile(source).map_err(|error| {
+fn compile(path: &Path, which: &Which, reporter: &Reporter) -> Result<Option<Artefacts>, Failure> {
+    let root = files::read_spec(path)?;
+    let variant = which.variant.as_deref();
+    let levels = which.lints.levels()?;
+    let outcome = compile_files(root, &files::read_used, &levels, variant).map_err(|error| {
         let message = format!("internal error: {error}");
         let help = "this is a mistake of mtmdc, not of the spec: please report it with the spec";
         Failure::new(Exit::Environment, message).with_help(help)
     })?;
-    reporter.diagnostics(source, &outcome.diagnostics);
-    Ok(outcome.artefacts)
+    reporter.diagnostics(&outcome.source, &outcome.diagnostics);
+    match variant {
+        Some(name) if !outcome.variants.iter().any(|other| other == name) => {
+            let message = format!("`{}` has no variant `{name}`", path.display());
+            let help = match &outcome.variants[..] {
+                [] => format!("it has none: declare `variant {name} {{ … }}`"),
+                names => format!("its variants are {}", names.join(", ")),
+            };
+            Err(Failure::new(Exit::Misuse, message).with_help(help))
+        }
+        _ => Ok(outcome.artefacts),
+    }
 }
 
 fn explain(code: &str) -> Result<Exit, Failure> {

@@ -47,6 +47,11 @@ impl Failure {
         }
     }
 
+    /// What is wrong, in one line.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(super) fn with_help(self, help: impl Into<String>) -> Self {
         Self {
             help: Some(help.into()),
@@ -55,77 +60,96 @@ impl Failure {
     }
 }
 
+/// How diagnostics are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum MessageFormat {
+    /// For people, on stderr.
+    Text,
+    /// For tools, as JSON lines on stdout.
+    Json,
+    /// For pull requests, as GitHub's annotations on stdout.
+    Github,
+}
+
 /// Prints diagnostics and failures.
 #[derive(Debug)]
 pub(super) struct Reporter {
-    json: bool,
+    format: MessageFormat,
     color: bool,
     stdout_is_taken: bool,
 }
 
 impl Reporter {
-    pub(super) fn new(json: bool) -> Self {
+    pub(super) fn new(format: MessageFormat) -> Self {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let color = !no_color && io::stderr().is_terminal();
         Self {
-            json,
+            format,
             color,
             stdout_is_taken: false,
         }
     }
 
-    /// Sends JSON to stderr, because the command's result goes to stdout.
+    /// Sends diagnostics to stderr, because the command's result goes to stdout.
     pub(super) fn keep_stdout_free(&mut self) {
         self.stdout_is_taken = true;
     }
 
     pub(super) fn diagnostics(&self, source: &Source, diagnostics: &[Diagnostic]) {
-        let text = if self.json {
-            diagnostics::render_json(source, diagnostics)
-        } else {
-            diagnostics::render_text(source, diagnostics, self.color)
+        let text = match self.format {
+            MessageFormat::Json => diagnostics::render_json(source, diagnostics),
+            MessageFormat::Github => diagnostics::render_github(source, diagnostics),
+            MessageFormat::Text => diagnostics::render_text(source, diagnostics, self.color),
         };
         self.emit(&text);
     }
 
     pub(super) fn failure(&self, failure: &Failure) -> Exit {
-        if self.json {
-            let line = json!({
-                "schema": 1,
-                "severity": "error",
-                "message": failure.message,
-                "helps": failure.help.iter().collect::<Vec<_>>(),
-            });
-            self.emit(&format!("{line}\n"));
-        } else {
-            let [bold_red, bold, plain] = if self.color {
-                ["\u{1b}[1;31m", "\u{1b}[1m", "\u{1b}[0m"]
-            } else {
-                [""; 3]
-            };
-            let help = failure
-                .help
-                .iter()
-                .map(|help| format!("  = {bold}help{plain}: {help}\n"));
-            let help: String = help.collect();
-            self.emit(&format!(
-                "{bold_red}error{plain}{bold}: {}{plain}\n{help}",
-                failure.message
-            ));
-        }
+        self.emit(&match self.format {
+            MessageFormat::Json => {
+                let line = json!({
+                    "schema": 1,
+                    "severity": "error",
+                    "message": failure.message,
+                    "helps": failure.help.iter().collect::<Vec<_>>(),
+                });
+                format!("{line}\n")
+            }
+            MessageFormat::Github => {
+                let help = failure.help.iter().map(|help| format!("\n{help}"));
+                let text = format!("{}{}", failure.message, help.collect::<String>());
+                format!("::error::{}\n", diagnostics::github_data(&text))
+            }
+            MessageFormat::Text => self.failure_text(failure),
+        });
         failure.exit
+    }
+
+    fn failure_text(&self, failure: &Failure) -> String {
+        let [bold_red, bold, plain] = if self.color {
+            ["\u{1b}[1;31m", "\u{1b}[1m", "\u{1b}[0m"]
+        } else {
+            [""; 3]
+        };
+        let help = failure
+            .help
+            .iter()
+            .map(|help| format!("  = {bold}help{plain}: {help}\n"));
+        let help: String = help.collect();
+        let message = &failure.message;
+        format!("{bold_red}error{plain}{bold}: {message}{plain}\n{help}")
     }
 
     /// Says what was done; tools need not know.
     pub(super) fn note(&self, message: &str) {
-        if !self.json {
+        if self.format == MessageFormat::Text {
             self.emit(&format!("{message}\n"));
         }
     }
 
     fn emit(&self, text: &str) {
         // There is no one left to tell if this fails.
-        let _ = if self.json && !self.stdout_is_taken {
+        let _ = if self.format != MessageFormat::Text && !self.stdout_is_taken {
             io::stdout().write_all(text.as_bytes())
         } else {
             io::stderr().write_all(text.as_bytes())

@@ -1,7 +1,7 @@
 //! The registry of codes. A code means one kind of mistake for ever: it is never used again for
 //! another one.
 
-use super::Severity;
+use super::{Level, Severity};
 
 macro_rules! codes {
     ($($code:ident $name:literal $severity:ident;)*) => {
@@ -28,9 +28,9 @@ macro_rules! codes {
                 match self { $(Code::$code => $name),* }
             }
 
-            /// How bad it is unless someone says otherwise.
-            pub fn severity(self) -> Severity {
-                match self { $(Code::$code => Severity::$severity),* }
+            /// What happens unless someone says otherwise.
+            pub fn level(self) -> Level {
+                match self { $(Code::$code => Level::$severity),* }
             }
 
             /// Its page, in Markdown.
@@ -83,14 +83,34 @@ codes! {
     E0408 "overlapping-split" Error;
     E0409 "wrong-axis" Error;
 
+    E0570 "unreadable-file" Error;
+    E0571 "use-cycle" Error;
+    E0572 "over-budget" Error;
+
     W0501 "unused-table" Warning;
     W0502 "unused-doc-comment" Warning;
+    W0503 "redundant-feature" Warning;
+    W0504 "unweighted-task" Warning;
+    W0505 "outcome-like-input" Warning;
+    W0506 "query-feature-in-item-tower" Warning;
+    W0507 "no-feature-of-its-own" Allow;
+    W0508 "budget-nearly-spent" Warning;
+    W0509 "needless-allow" Warning;
+    W0510 "idle-variant" Warning;
 }
 
 impl Code {
     /// All codes, ascending.
     pub fn all() -> &'static [Code] {
         Self::ALL
+    }
+
+    /// How bad it is unless someone says otherwise.
+    pub fn severity(self) -> Severity {
+        match self.level() {
+            Level::Error => Severity::Error,
+            Level::Warning | Level::Allow => Severity::Warning,
+        }
     }
 
     /// Finds a code by its id, in either case, or by its name.

@@ -4,11 +4,15 @@
 //! one, a fix; the renderers decide how that looks.
 
 mod code;
+mod github;
 mod json;
+mod levels;
 mod text;
 
 pub use code::Code;
+pub use github::{data as github_data, render_github};
 pub use json::render_json;
+pub use levels::{Level, Levels};
 pub use text::render_text;
 
 use crate::source::Span;

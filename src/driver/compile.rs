@@ -1,19 +1,24 @@
 //! Spec → crate.
 
-use super::check::check;
-use crate::diagnostics::Diagnostic;
+use super::check::{Checked, check_files};
+use super::load::{Read, no_files};
+use crate::diagnostics::{Code, Diagnostic, Levels};
 use crate::emit::{self, EmitError, File};
 use crate::graph::{self, Graph};
 use crate::plan;
 use crate::sema::spec::Spec;
-use crate::source::Source;
+use crate::source::{Source, Span};
 
 /// What compiling a spec gives.
 #[derive(Debug)]
 pub struct Outcome {
+    /// The spec's text, all its files.
+    pub source: Source,
     /// Errors and warnings, by place.
     pub diagnostics: Vec<Diagnostic>,
-    /// `None` if and only if there is an error.
+    /// Names of the spec's variants.
+    pub variants: Vec<String>,
+    /// `None` if there is an error, or no variant of the name that was asked for.
     pub artefacts: Option<Artefacts>,
 }
 
@@ -33,14 +38,63 @@ impl Artefacts {
     }
 }
 
-/// Compiles a spec. The generated files name the last component of the source's name.
+/// Compiles a spec of one file. The generated files name the last component of the source's name.
 ///
 /// # Errors
 ///
 /// Only for a mistake of the compiler's own, whatever the spec.
 pub fn compile(source: &Source) -> Result<Outcome, EmitError> {
-    let checked = check(source);
-    let artefacts = checked.spec.map(|spec| {
+    compile_files(source.clone(), &no_files, &Levels::default(), None)
+}
+
+/// Compiles a spec, whose other files `read` reads, or a variant of it.
+///
+/// # Errors
+///
+/// Only for a mistake of the compiler's own, whatever the spec.
+pub fn compile_files(
+    root: Source,
+    read: &Read<'_>,
+    levels: &Levels,
+    variant: Option<&str>,
+) -> Result<Outcome, EmitError> {
+    let Checked {
+        source,
+        spec,
+        part,
+        variants,
+        mut diagnostics,
+        ..
+    } = check_files(root, read, levels);
+    if part {
+        diagnostics.push(
+            Diagnostic::new(
+                Code::E0301,
+                "this file is a part: it has no `model`, `surfaces` and `products`",
+                Span::at(0),
+                "",
+            )
+            .help(format!(
+                "build a spec that says `use \"{}\"`",
+                source.name()
+            )),
+        );
+    }
+    let names = variants
+        .iter()
+        .map(|variant| variant.name.clone())
+        .collect();
+    let spec = match variant {
+        // A variant of a spec with errors is not built, even if it removes them.
+        Some(name) => spec.and(
+            variants
+                .into_iter()
+                .find(|variant| variant.name == name)
+                .and_then(|variant| variant.spec),
+        ),
+        None => spec,
+    };
+    let artefacts = spec.map(|spec| {
         let graph = graph::build(&spec);
         let plan = plan::plan(&graph);
         let name = source.name();
@@ -49,7 +103,9 @@ pub fn compile(source: &Source) -> Result<Outcome, EmitError> {
         Ok(Artefacts { graph, files })
     });
     Ok(Outcome {
-        diagnostics: checked.diagnostics,
+        diagnostics,
+        variants: names,
         artefacts: artefacts.transpose()?,
+        source,
     })
 }

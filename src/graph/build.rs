@@ -2,7 +2,7 @@
 
 use super::node::{Cost, Node, NodeKind};
 use super::{DomainExpert, Field, FieldId, Graph, Group, Head, Totals, TowerGraph};
-use super::{hash, tower_name, yaml};
+use super::{meaning_hash, tower_name};
 use crate::sema::spec::{Architecture, DomainId, Feature, Spec, TaskId, Tower};
 
 /// Builds the graph of a checked spec.
@@ -11,7 +11,7 @@ pub fn build(spec: &Spec) -> Graph {
     let item = tower(spec, Tower::Item);
     let heads = heads(spec);
     let totals = totals(spec, &query, &item, &heads);
-    let spec_hash = hash::short(&yaml::meaning(spec));
+    let spec_hash = meaning_hash(spec);
     Graph {
         spec: spec.clone(),
         spec_hash,
@@ -322,6 +322,7 @@ fn totals(spec: &Spec, query: &TowerGraph, item: &TowerGraph, heads: &[Head]) ->
             .sum(),
         query_flops: worst(query),
         item_flops: worst(item),
+        dot_flops: heads.iter().map(|head| head.cost.flops).sum(),
         item_bytes: (0..spec.products.domains.len()).map(bytes).collect(),
     }
 }

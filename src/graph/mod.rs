@@ -122,8 +122,23 @@ pub struct Totals {
     pub query_flops: u128,
     /// Operations of the costliest item row.
     pub item_flops: u128,
+    /// Operations of the dot products of one query row and one item, over all tasks.
+    pub dot_flops: u128,
     /// Bytes of the embeddings that are served for an item, by product.
     pub item_bytes: Vec<u128>,
+}
+
+/// First 16 hex digits of the SHA-256 of a spec's meaning, as [`Graph::spec_hash`] has them.
+pub fn meaning_hash(spec: &Spec) -> String {
+    hash::short(&yaml::meaning(spec))
+}
+
+impl Totals {
+    /// Operations of one request that scores so many items: the costliest query row, and the dot
+    /// products of the tasks' embeddings.
+    pub fn request_flops(&self, candidates: u64) -> u128 {
+        self.query_flops + u128::from(candidates) * self.dot_flops
+    }
 }
 
 impl Graph {

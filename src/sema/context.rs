@@ -33,9 +33,23 @@ impl<'a> Context<'a> {
         result
     }
 
-    /// Line of a place, from 1.
-    pub fn line(&self, span: Span) -> u32 {
-        self.source.line(span.start)
+    /// A place for the runtime's messages: the line, and the file unless it is the spec's own.
+    /// The same whatever folder the compiler runs in.
+    pub fn place(&self, span: Span) -> String {
+        let line = self.source.line(span.start);
+        let (file, _) = self.source.file(span.start);
+        let root = self.source.name();
+        if file == root {
+            return format!("line {line}");
+        }
+        let folder = root
+            .rfind('/')
+            .map_or("", |end| root.get(..=end).unwrap_or(""));
+        let inside = file
+            .strip_prefix(folder)
+            .filter(|rest| !rest.starts_with(['/', '.']));
+        let name = file.rsplit('/').next().unwrap_or(file);
+        format!("line {line} of {}", inside.unwrap_or(name))
     }
 
     /// Text of a place.
@@ -105,7 +119,7 @@ impl<'a> Context<'a> {
         };
         self.report(
             Diagnostic::new(Code::W0502, message, *first, "")
-                .note("doc comments stand on lines of their own before `model`, a surface, a product, a task, a table or a feature")
+                .note("doc comments stand on lines of their own before `model`, a surface, a product, a task, a table, a feature or a variant")
                 .fix_all(
                     Applicability::MaybeIncorrect,
                     "make it an ordinary comment",

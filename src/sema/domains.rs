@@ -168,7 +168,7 @@ impl AxisDeclaration {
             column: String::new(),
             domains: Vec::new(),
             others: Others::Error,
-            line: 0,
+            place: String::new(),
         };
         Self {
             axis,
@@ -284,7 +284,7 @@ fn read_axis(
         column: column.map(|column| column.text).unwrap_or_default(),
         domains,
         others: reader.others.map_or(Others::Error, |(others, _)| others),
-        line: context.line(statement.head),
+        place: context.place(statement.head),
     };
     AxisDeclaration {
         axis,

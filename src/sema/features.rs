@@ -24,10 +24,11 @@ pub(super) struct FeatureDeclaration {
     pub column: Text,
     kind: DeclaredKind,
     /// `None` if the names of `on` could not all be resolved.
-    domains: Option<Vec<DomainId>>,
-    line: u32,
+    pub domains: Option<Vec<DomainId>>,
+    place: String,
 }
 
+#[derive(PartialEq)]
 enum DeclaredKind {
     Embedded {
         table: String,
@@ -46,7 +47,7 @@ enum DeclaredKind {
 
 /// The features of a tower.
 pub(super) struct Features {
-    tower: Tower,
+    pub tower: Tower,
     pub declared: Vec<FeatureDeclaration>,
     /// Whether all features are known.
     pub complete: bool,
@@ -146,14 +147,14 @@ impl Features {
             text: name.text.clone(),
             span: name.span,
         });
-        let line = context.line(statement.head);
+        let place = context.place(statement.head);
         self.declared.push(FeatureDeclaration {
             name,
             doc: doc(statement),
             column,
             kind,
             domains: on,
-            line,
+            place,
         });
     }
 
@@ -273,6 +274,19 @@ impl Features {
 }
 
 impl FeatureDeclaration {
+    /// Whether a row has any number of values.
+    pub fn is_list(&self) -> bool {
+        matches!(self.kind, DeclaredKind::Embedded { pool: Some(_), .. })
+    }
+
+    /// Whether another feature of the tower is the same input. Tables of their own make features
+    /// different: one may be larger.
+    pub fn reads_like(&self, other: &Self) -> bool {
+        self.column.text == other.column.text
+            && self.kind == other.kind
+            && self.domains == other.domains
+    }
+
     fn checked(self, table_id: impl Fn(&str) -> TableId) -> Feature {
         let kind = match self.kind {
             DeclaredKind::Embedded {
@@ -295,7 +309,7 @@ impl FeatureDeclaration {
             column: self.column.text,
             kind,
             domains: self.domains.unwrap_or_default(),
-            line: self.line,
+            place: self.place,
         }
     }
 }

@@ -69,6 +69,19 @@ impl Index {
         self.blocks.insert(span, inside);
     }
 
+    /// Takes in the names and blocks of a variant. What the spec itself says of a place counts.
+    pub fn add(&mut self, variant: Self) {
+        for (symbol, span) in variant.definitions {
+            self.definitions.entry(symbol).or_insert(span);
+        }
+        for (span, symbol) in variant.occurrences {
+            self.occurrences.entry(span).or_insert(symbol);
+        }
+        for (span, inside) in variant.blocks {
+            self.blocks.entry(span).or_insert(inside);
+        }
+    }
+
     /// The symbol that is named at an offset, with the place of the name. An offset right after a
     /// name is at it.
     pub fn at(&self, offset: usize) -> Option<(Span, &Symbol)> {

@@ -13,9 +13,11 @@ mod head;
 mod index;
 mod kinds;
 mod leaks;
+mod lints;
 mod names;
 mod outline;
 mod raw;
+mod reuse;
 mod settings;
 pub mod spec;
 mod split;
@@ -34,6 +36,7 @@ use domains::Domains;
 use features::Features;
 use head::{Head, Text};
 use outline::Outline;
+pub use reuse::{Allowed, Variant};
 use spec::{Spec, TableId, Tower};
 use tables::Tables;
 use tasks::Tasks;
@@ -41,12 +44,19 @@ use tasks::Tasks;
 use crate::diagnostics::{Diagnostic, has_errors};
 use crate::source::Source;
 use crate::syntax::ast::{File, Statement};
+use crate::syntax::merge::Vain;
 
 /// What checking a tree gives.
 #[derive(Debug)]
 pub struct Checked {
-    /// The checked spec; `None` if and only if there is an error.
+    /// The checked spec; `None` if there is an error, or if the tree is a part.
     pub spec: Option<Spec>,
+    /// Whether the tree is a part, for other files to use.
+    pub part: bool,
+    /// The variants that it declares.
+    pub variants: Vec<Variant>,
+    /// The lints that it allows.
+    pub allowed: Vec<Allowed>,
     /// Errors and warnings, in no particular order.
     pub diagnostics: Vec<Diagnostic>,
     /// Where names are declared and used; of a spec with errors, as far as they are known.
@@ -56,48 +66,60 @@ pub struct Checked {
 /// Checks a tree.
 pub fn check(source: &Source, file: &File) -> Checked {
     let mut context = Context::new(source);
-    let spec = read(&mut context, file);
-    let Context {
-        diagnostics, index, ..
-    } = context;
-    Checked {
-        spec: (!has_errors(&diagnostics)).then_some(spec),
-        diagnostics,
-        index,
-    }
+    read(&mut context, file)
 }
 
-/// Reads a file, with stand-ins for what is wrong or missing. They never leave this floor: there
-/// is an error for each.
-fn read(context: &mut Context<'_>, file: &File) -> Spec {
+/// Checks a tree with a variant laid over it, as [`overlay`](crate::syntax::merge::overlay) does.
+pub fn check_variant(
+    source: &Source,
+    file: &File,
+    variant: &Variant,
+    vain: &[Vain<'_>],
+) -> Checked {
+    let mut context = Context::new(source);
+    for vain in vain {
+        reuse::report_vain(&mut context, vain);
+    }
+    let mut checked = read(&mut context, file);
+    if let Some(spec) = &mut checked.spec {
+        spec.name = format!("{}_{}", spec.name, variant.name.text);
+        if variant.statement.doc.is_some() {
+            spec.doc = context::doc(&variant.statement);
+        }
+    }
+    checked
+}
+
+/// Reads a tree, with stand-ins for what is wrong or missing. They never leave this floor: there
+/// is an error for each, or the tree is a part.
+fn read(context: &mut Context<'_>, file: &File) -> Checked {
     for doc in &file.stray_docs {
         context.stray_doc(doc);
     }
     let outline = Outline::read(context, file);
+    let part = outline.is_part();
     let (name, doc) = outline
         .get("model")
         .map(|statement| read_model(context, statement))
         .unwrap_or_default();
+    reuse::check_uses(context, &outline);
+    let variants = reuse::variants(context, &outline, &name);
+    let allowed = reuse::allowed(context, &outline);
+    let budget = reuse::budget(context, outline.get("budget"));
     let data = outline
         .get("data")
         .and_then(|statement| read_data(context, statement));
     let domains = Domains::read(context, outline.get("surfaces"), outline.get("products"));
     let tasks = Tasks::read(context, outline.get("tasks"), &domains);
-    let mut tables = Tables::read(context, &outline.tables, outline.damaged);
-    let query = Features::read(
-        context,
-        Tower::Query,
-        outline.get("query"),
-        &domains,
-        &mut tables,
-    );
-    let item = Features::read(
-        context,
-        Tower::Item,
-        outline.get("item"),
-        &domains,
-        &mut tables,
-    );
+    // What a part does not declare, the spec that uses it may.
+    let complete = !outline.damaged && !part;
+    let mut tables = Tables::read(context, outline.all("table"), complete);
+    let mut features = |tower, word| {
+        let statement = outline.get(word);
+        Features::read(context, tower, statement, &domains, &mut tables)
+    };
+    let query = features(Tower::Query, "query");
+    let item = features(Tower::Item, "item");
     if query.complete && item.complete {
         tables.report_unused(context);
     }
@@ -106,6 +128,10 @@ fn read(context: &mut Context<'_>, file: &File) -> Spec {
         .map(|statement| split::read(context, statement));
     let split_column = split.as_ref().and_then(|split| split.column.as_ref());
     leaks::report(context, &tasks, split_column, [&query, &item]);
+    // What is wrong already may mean something else once it is mended.
+    if !has_errors(&context.diagnostics) {
+        lints::report(context, &tasks, &domains, [&query, &item]);
+    }
     let architecture = architecture::read(context, outline.get("architecture"));
     let bad_rows = training::read_rows(context, outline.get("rows"));
     let training = training::read(context, outline.get("training"));
@@ -119,7 +145,7 @@ fn read(context: &mut Context<'_>, file: &File) -> Spec {
     let (surfaces, products) = domains.into_axes();
     let split = split.map(|split| split.split);
     let tasks = tasks.canonical();
-    Spec {
+    let spec = Spec {
         name,
         doc,
         data,
@@ -133,6 +159,17 @@ fn read(context: &mut Context<'_>, file: &File) -> Spec {
         split,
         bad_rows,
         training,
+        budget,
+    };
+    let diagnostics = std::mem::take(&mut context.diagnostics);
+    let index = std::mem::take(&mut context.index);
+    Checked {
+        spec: (!part && !has_errors(&diagnostics)).then_some(spec),
+        part,
+        variants,
+        allowed,
+        diagnostics,
+        index,
     }
 }
 
@@ -180,6 +217,7 @@ fn tables_of_settings() -> impl Iterator<Item = &'static settings::Table> {
         &training::TRAINING,
         &training::DENSE,
         &training::EMBEDDINGS,
+        &reuse::BUDGET,
     ]
     .into_iter()
 }

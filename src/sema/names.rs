@@ -32,6 +32,8 @@ pub enum Kind {
     Table,
     /// A feature of a tower; features of two towers may have one name.
     Feature(Tower),
+    /// A variant.
+    Variant,
 }
 
 impl Kind {
@@ -52,6 +54,7 @@ impl Kind {
             Self::Task => "task",
             Self::Table => "table",
             Self::Feature(_) => "feature",
+            Self::Variant => "variant",
         }
     }
 
@@ -61,7 +64,7 @@ impl Kind {
             Self::Model => &MODEL_NAMES,
             Self::Surface | Self::Product => &DOMAIN_NAMES,
             Self::Task => &TASK_NAMES,
-            Self::Table | Self::Feature(_) => &[],
+            Self::Table | Self::Feature(_) | Self::Variant => &[],
         }
     }
 }

@@ -12,26 +12,33 @@ use crate::syntax::ast::{File, Statement};
 struct Form {
     word: &'static str,
     form: &'static str,
-    required: bool,
+    times: Times,
+}
+
+/// How often a statement may stand in a spec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Times {
+    Once,
+    AtMostOnce,
+    Any,
 }
 
 const fn required(word: &'static str, form: &'static str) -> Form {
-    Form {
-        word,
-        form,
-        required: true,
-    }
+    let times = Times::Once;
+    Form { word, form, times }
 }
 
 const fn optional(word: &'static str, form: &'static str) -> Form {
-    Form {
-        word,
-        form,
-        required: false,
-    }
+    let times = Times::AtMostOnce;
+    Form { word, form, times }
 }
 
-const FORMS: [Form; 12] = [
+const fn repeated(word: &'static str, form: &'static str) -> Form {
+    let times = Times::Any;
+    Form { word, form, times }
+}
+
+static FORMS: [Form; 16] = [
     required("model", "model NAME"),
     required("surfaces", "surfaces from \"COLUMN\" { … }"),
     required("products", "products from \"COLUMN\" { … }"),
@@ -39,17 +46,21 @@ const FORMS: [Form; 12] = [
     required("query", "query { … }"),
     required("item", "item { … }"),
     optional("data", "data \"PATH\""),
-    optional("table", "table NAME { … }"),
+    repeated("table", "table NAME { … }"),
     optional("architecture", "architecture { … }"),
     optional("split", "split by \"COLUMN\" { … }"),
     optional("rows", "rows { … }"),
     optional("training", "training { … }"),
+    optional("budget", "budget { … }"),
+    repeated("use", "use \"PATH\""),
+    repeated("variant", "variant NAME { … }"),
+    repeated("allow", "allow CODE"),
 ];
 
 /// The statements of a file, by their word.
 pub(super) struct Outline<'s> {
     once: Vec<(&'static str, Cow<'s, Statement>)>,
-    pub tables: Vec<Cow<'s, Statement>>,
+    repeated: Vec<(&'static str, Cow<'s, Statement>)>,
     /// Whether a statement may be missing only because it could not be read.
     pub damaged: bool,
 }
@@ -58,11 +69,11 @@ impl<'s> Outline<'s> {
     pub fn read(context: &mut Context<'_>, file: &'s File) -> Self {
         let mut outline = Self {
             once: Vec::new(),
-            tables: Vec::new(),
+            repeated: Vec::new(),
             damaged: file.damaged,
         };
         for statement in &file.statements {
-            let Some((word, spelling)) = find(context, statement) else {
+            let Some((form, spelling)) = find(context, statement) else {
                 outline.damaged = true;
                 continue;
             };
@@ -73,9 +84,9 @@ impl<'s> Outline<'s> {
                     ..statement.clone()
                 }),
             };
-            match word {
-                "table" => outline.tables.push(statement),
-                _ => outline.add(context, word, statement),
+            match form.times {
+                Times::Any => outline.repeated.push((form.word, statement)),
+                Times::Once | Times::AtMostOnce => outline.add(context, form.word, statement),
             }
         }
         outline.report_missing(context);
@@ -88,6 +99,22 @@ impl<'s> Outline<'s> {
             .iter()
             .find(|(name, _)| *name == word)
             .map(|(_, statement)| &**statement)
+    }
+
+    /// The statements of a word that may stand any number of times.
+    pub fn all(&self, word: &str) -> impl Iterator<Item = &Statement> {
+        let of_word = self.repeated.iter().filter(move |(name, _)| *name == word);
+        of_word.map(|(_, statement)| &**statement)
+    }
+
+    /// Whether this is a part: a file for others to use, with none of what says where its
+    /// features and tasks belong.
+    pub fn is_part(&self) -> bool {
+        let lacks = |word: &str| self.get(word).is_none();
+        let holds = |word: &str| !lacks(word) || self.all(word).next().is_some();
+        !self.damaged
+            && ["model", "surfaces", "products"].into_iter().all(lacks)
+            && ["tasks", "query", "item", "table"].into_iter().any(holds)
     }
 
     fn add(
@@ -105,7 +132,7 @@ impl<'s> Outline<'s> {
                     "given again here",
                 )
                 .label(first.head, "first given here")
-                .help("a file has one of it: keep one of them, or join their blocks"),
+                .help("a spec has one of it, over all its files: keep one of them, or join their blocks"),
             );
             return;
         }
@@ -113,12 +140,12 @@ impl<'s> Outline<'s> {
     }
 
     fn report_missing(&self, context: &mut Context<'_>) {
-        if self.damaged {
+        if self.damaged || self.is_part() {
             return;
         }
         let missing: Vec<&Form> = FORMS
             .iter()
-            .filter(|form| form.required && self.get(form.word).is_none())
+            .filter(|form| form.times == Times::Once && self.get(form.word).is_none())
             .collect();
         if missing.is_empty() {
             return;
@@ -137,14 +164,9 @@ impl<'s> Outline<'s> {
     }
 }
 
-/// The word that a statement starts with. A misspelt one counts as what it was meant to be.
-fn find(context: &mut Context<'_>, statement: &Statement) -> Option<(&'static str, Spelling)> {
-    let named = |text: &str| {
-        FORMS
-            .iter()
-            .map(|form| form.word)
-            .find(|word| *word == text)
-    };
+/// The form of a statement. A misspelt one counts as what it was meant to be.
+fn find(context: &mut Context<'_>, statement: &Statement) -> Option<(&'static Form, Spelling)> {
+    let named = |text: &str| FORMS.iter().find(|form| form.word == text);
     let word = &statement.word;
     if let Some(found) = named(&word.text) {
         return Some((found, Spelling::Right));

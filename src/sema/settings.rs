@@ -116,11 +116,16 @@ impl<'s> Settings<'s> {
     }
 
     /// A whole number.
-    pub fn size(&self, name: &str) -> Option<usize> {
+    pub fn whole(&self, name: &str) -> Option<u64> {
         match self.value(name) {
-            Some(Value::Whole(size)) => usize::try_from(*size).ok(),
+            Some(Value::Whole(number)) => Some(*number),
             _ => None,
         }
+    }
+
+    /// A size.
+    pub fn size(&self, name: &str) -> Option<usize> {
+        self.whole(name).and_then(|size| usize::try_from(size).ok())
     }
 
     /// A number.

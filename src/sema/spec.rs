@@ -5,6 +5,8 @@
 //! sorted by name (features by kind first: embedded, vector, number), tasks by name with every
 //! parent before its children.
 
+use crate::source::Span;
+
 /// A checked spec.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
@@ -34,6 +36,8 @@ pub struct Spec {
     pub bad_rows: BadRows,
     /// Hyperparameters of training.
     pub training: Training,
+    /// What the model may cost at most.
+    pub budget: Budget,
 }
 
 macro_rules! ids {
@@ -70,8 +74,8 @@ pub struct Axis {
     pub domains: Vec<Domain>,
     /// Fate of rows whose value is no domain's.
     pub others: Others,
-    /// Line of the declaration, from 1.
-    pub line: u32,
+    /// Where it is declared: `line 3`, or `line 3 of members.mtmd`.
+    pub place: String,
 }
 
 /// One surface or product.
@@ -133,8 +137,8 @@ pub struct Task {
     pub surfaces: Vec<DomainId>,
     /// Products of its cells, ascending. Cells are surfaces × products.
     pub products: Vec<DomainId>,
-    /// Line of the declaration, from 1.
-    pub line: u32,
+    /// Where it is declared: `line 3`, or `line 3 of members.mtmd`.
+    pub place: String,
 }
 
 /// Training label of a task.
@@ -190,8 +194,8 @@ pub struct Feature {
     pub kind: FeatureKind,
     /// Domains that have it, ascending; all of the tower's unless the spec says `on`.
     pub domains: Vec<DomainId>,
-    /// Line of the declaration, from 1.
-    pub line: u32,
+    /// Where it is declared: `line 3`, or `line 3 of members.mtmd`.
+    pub place: String,
 }
 
 /// How a column becomes a field.
@@ -261,8 +265,8 @@ pub struct Split {
     pub validate: Vec<(RawValue, RawValue)>,
     /// Rows that test.
     pub test: Vec<(RawValue, RawValue)>,
-    /// Line of the declaration, from 1.
-    pub line: u32,
+    /// Where it is declared: `line 3`, or `line 3 of members.mtmd`.
+    pub place: String,
 }
 
 /// Hyperparameters of training. Defaults: batch 512, epochs 2, seed 1, shuffle 262,144,
@@ -308,6 +312,29 @@ pub enum Decay {
     Constant,
     /// It falls linearly to 0.
     Linear,
+}
+
+/// What a model may cost at most; `None` where the spec sets no limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Budget {
+    /// Parameters of tables and layers.
+    pub parameters: Option<Limit>,
+    /// Operations of one request: the costliest query row, and a dot product for each candidate
+    /// and task.
+    pub flops_per_request: Option<Limit>,
+    /// Bytes of the embeddings that are served for an item of the costliest product.
+    pub bytes_per_item: Option<Limit>,
+    /// Items that a request scores: 1,000.
+    pub candidates: u64,
+}
+
+/// A limit of the budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// At most this.
+    pub most: u64,
+    /// Where the spec says so.
+    pub span: Span,
 }
 
 /// Whole numbers in a spec must not exceed this, so that sizes and products of sizes fit in u64.

@@ -66,7 +66,7 @@ pub(super) fn read(context: &mut Context<'_>, statement: &Statement) -> SplitDec
         train: canonical(part("train")),
         validate: canonical(part("validate")),
         test: canonical(part("test")),
-        line: context.line(statement.head),
+        place: context.place(statement.head),
     };
     SplitDeclaration { split, column }
 }

@@ -1,7 +1,5 @@
 //! Tables: those that features share, and how a raw value finds its row.
 
-use std::borrow::Cow;
-
 use super::context::{Context, doc};
 use super::head::Head;
 use super::names::{Kind, Namespace, suggest};
@@ -36,16 +34,17 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    pub fn read(
+    /// `complete` says whether the statements are all that the spec has.
+    pub fn read<'s>(
         context: &mut Context<'_>,
-        statements: &[Cow<'_, Statement>],
-        outline_is_damaged: bool,
+        statements: impl Iterator<Item = &'s Statement>,
+        complete: bool,
     ) -> Self {
         let mut tables = Self {
             declared: Vec::new(),
             names: Namespace::new(),
         };
-        tables.names.complete = !outline_is_damaged;
+        tables.names.complete = complete;
         for statement in statements {
             tables.read_one(context, statement);
         }

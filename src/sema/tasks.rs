@@ -17,7 +17,7 @@ pub(super) static TASK: SettingsTable = SettingsTable {
     owner: "a task",
     settings: &[
         setting("embedding", Form::Whole(1)),
-        setting("weight", Form::Real(Bound::Positive)),
+        setting("weight", Form::Real(Bound::NotNegative)),
         setting("given", Form::Name),
         setting("on", Form::Names),
         setting("action", Form::Columns),
@@ -43,11 +43,13 @@ pub(super) struct TaskDeclaration {
     given: Option<Word>,
     parent: Option<usize>,
     weight: f64,
+    /// Place of the weight, or else of the name.
+    weight_place: Span,
     embedding: usize,
     /// `None` if the names of `on` could not all be resolved.
     cells: Option<Cells>,
     on: Option<Span>,
-    line: u32,
+    place: String,
 }
 
 /// The tasks of a spec, sorted by name.
@@ -147,6 +149,35 @@ impl Tasks {
         for (task, parent) in self.declared.iter_mut().zip(parents) {
             task.parent = parent;
         }
+    }
+
+    /// Tasks that no loss reaches, each with the place that says so: neither they nor a task below
+    /// them have a weight.
+    pub fn unweighted(&self) -> Vec<(&Word, Span)> {
+        let mut reached: Vec<bool> = vec![false; self.declared.len()];
+        for (start, task) in self.declared.iter().enumerate() {
+            let mut next = (task.weight > 0.0).then_some(start);
+            while let Some(place) = next {
+                match reached.get_mut(place) {
+                    Some(seen @ false) => *seen = true,
+                    _ => break,
+                }
+                next = self.get(place).and_then(|task| task.parent);
+            }
+        }
+        let tasks = self.declared.iter().zip(reached);
+        let unreached = tasks.filter(|(_, reached)| !reached);
+        unreached
+            .map(|(task, _)| (&task.name, task.weight_place))
+            .collect()
+    }
+
+    /// Whether a column is a label or an action.
+    pub fn reads(&self, column: &str) -> bool {
+        self.declared.iter().any(|task| {
+            let mut columns = task.score.iter().chain(&task.action);
+            columns.any(|read| read.text == column)
+        })
     }
 
     /// Reports each cycle once, at its first edge in the file, and cuts it there.
@@ -340,7 +371,7 @@ impl TaskDeclaration {
             embedding: self.embedding,
             surfaces,
             products,
-            line: self.line,
+            place: self.place,
         }
     }
 }
@@ -405,10 +436,13 @@ fn read_task(
         given,
         parent: None,
         weight: settings.real("weight").unwrap_or(1.0),
+        weight_place: settings
+            .get("weight")
+            .map_or(statement.word.span, |given| given.span),
         embedding: settings.size("embedding").unwrap_or(EMBEDDING),
         cells: Cells::read(context, &settings, domains),
         on,
-        line: context.line(statement.head),
+        place: context.place(statement.head),
     }
 }
 

@@ -17,6 +17,8 @@ pub enum Form {
     Flag,
     /// A whole number, at least this.
     Whole(u64),
+    /// A whole number, at least this, that counts what may be more than [`MAX_SIZE`].
+    Large(u64),
     /// A whole number, at least this, or nothing.
     OptionalWhole(u64),
     /// A number.
@@ -113,6 +115,7 @@ pub(super) fn read<'s>(
     let value = match setting.form {
         Form::Flag => Some(Value::Flag),
         Form::Whole(least) => whole(context, &mut head, setting.name, least).map(Value::Whole),
+        Form::Large(least) => large(context, &mut head, setting.name, least).map(Value::Whole),
         Form::OptionalWhole(_) if head.peek().is_none() => Some(Value::Flag),
         Form::OptionalWhole(least) => {
             whole(context, &mut head, setting.name, least).map(Value::Whole)
@@ -149,7 +152,7 @@ pub(super) fn read<'s>(
 fn written(setting: &Setting) -> String {
     let form = match setting.form {
         Form::Flag => "WORD",
-        Form::Whole(_) | Form::OptionalWhole(_) => "WORD N",
+        Form::Whole(_) | Form::Large(_) | Form::OptionalWhole(_) => "WORD N",
         Form::Real(_) => "WORD X",
         Form::RealOrNone(_) => "WORD X` or `WORD none",
         Form::Interval => "WORD [LO, HI]",
@@ -179,7 +182,13 @@ pub(super) fn whole(
     least: u64,
 ) -> Option<u64> {
     let (number, span) = head.number(context, "a whole number")?;
-    whole_of(context, number, span, name, least)
+    whole_of(context, number, span, name, least, MAX_SIZE)
+}
+
+/// A whole number from `least` up.
+fn large(context: &mut Context<'_>, head: &mut Head<'_>, name: &str, least: u64) -> Option<u64> {
+    let (number, span) = head.number(context, "a whole number")?;
+    whole_of(context, number, span, name, least, i64::MAX.unsigned_abs())
 }
 
 fn whole_of(
@@ -188,9 +197,10 @@ fn whole_of(
     span: Span,
     name: &str,
     least: u64,
+    most: u64,
 ) -> Option<u64> {
     let value = number.whole.and_then(|value| u64::try_from(value).ok());
-    if let Some(value) = value.filter(|value| (least..=MAX_SIZE).contains(value)) {
+    if let Some(value) = value.filter(|value| (least..=most).contains(value)) {
         return Some(value);
     }
     if !number.is_written_whole() {
@@ -198,15 +208,15 @@ fn whole_of(
         let diagnostic = Diagnostic::new(Code::E0304, message, span, "expected a whole number");
         let rounded = number.real.round();
         #[expect(clippy::cast_precision_loss, reason = "a bound for a suggestion")]
-        let fits = rounded >= least as f64 && rounded <= MAX_SIZE as f64;
+        let fits = rounded >= least as f64 && rounded <= most as f64;
         context.report(match fits {
             true => diagnostic.maybe("write it out", span, format!("{rounded}")),
             false => diagnostic,
         });
-    } else if value.is_some_and(|value| value > MAX_SIZE) || value.is_none() && number.real > 0.0 {
+    } else if value.is_some_and(|value| value > most) || value.is_none() && number.real > 0.0 {
         context.report(out_of_range(
             name,
-            "at most 1_000_000_000",
+            &format!("at most {}", grouped(most)),
             span,
             &number.text,
         ));
@@ -219,6 +229,16 @@ fn whole_of(
         ));
     }
     None
+}
+
+/// A whole number as a spec writes it, with `_` between thousands.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let group = |(place, digit): (usize, char)| {
+        let starts = place > 0 && (digits.len() - place).is_multiple_of(3);
+        starts.then_some('_').into_iter().chain([digit])
+    };
+    digits.chars().enumerate().flat_map(group).collect()
 }
 
 fn real(context: &mut Context<'_>, head: &mut Head<'_>, name: &str, bound: Bound) -> Option<f64> {
@@ -324,7 +344,7 @@ fn sizes<'s>(context: &mut Context<'_>, head: &mut Head<'s>, name: &str) -> Opti
             context.report(wrong_item(item, "a whole number"));
             return None;
         };
-        sizes.push(usize::try_from(whole_of(context, number, item.span, name, 1)?).ok()?);
+        sizes.push(usize::try_from(whole_of(context, number, item.span, name, 1, MAX_SIZE)?).ok()?);
     }
     Some(Value::Sizes(sizes))
 }

@@ -96,6 +96,8 @@ struct Scanner<'a> {
     /// How many more missing braces may be guessed.
     guesses: Guesses,
     lacking: Guesses,
+    /// Whether indentation is trusted to tell where braces are missing.
+    guessing: bool,
     repairs: Repairs,
     comments: Vec<Comment>,
     diagnostics: Vec<Diagnostic>,
@@ -120,6 +122,7 @@ impl<'a> Scanner<'a> {
             bare_until: 0,
             too_deep: None,
             guesses,
+            guessing: guesses != Guesses::default(),
             lacking: Guesses::default(),
             repairs: Repairs::default(),
             comments: Vec::new(),
@@ -291,15 +294,22 @@ impl<'a> Scanner<'a> {
         if self.leave_too_deep(self.code_end) {
             return;
         }
-        self.diagnostics.push(
-            Diagnostic::new(
-                Code::E0102,
-                "this block is never closed",
-                Span::new(open.offset, open.offset + 1),
-                "unclosed `{`",
-            )
-            .help("add the missing `}`"),
-        );
+        let brace = Span::new(open.offset, open.offset + 1);
+        let diagnostic =
+            |place, label| Diagnostic::new(Code::E0102, "this block is never closed", place, label);
+        self.diagnostics.push(if self.guessing {
+            // Indentation tells where the block was meant to end.
+            let end = match self.line_start > open.offset {
+                true => format!("\n{:1$}}}", "", open.indent),
+                false => " }".to_owned(),
+            };
+            let place = Span::at(self.code_end);
+            diagnostic(place, "expected `}` after this")
+                .label(brace, "the block opens here")
+                .maybe("close it", place, end)
+        } else {
+            diagnostic(brace, "unclosed `{`").help("add the missing `}`")
+        });
     }
 
     fn string(&mut self) {
@@ -466,25 +476,23 @@ impl<'a> Scanner<'a> {
         let lacking = before.filter(|line| {
             own_line && !line.has_block && self.outer.last().is_some_and(|last| is_deeper(&last))
         });
-        let diagnostic = Diagnostic::new(
-            Code::E0103,
-            "this `}` closes nothing",
-            span,
-            "no `{` is open here",
-        );
         self.diagnostics.push(match lacking {
             Some(line) => {
                 let insert = Span::at(line.end);
                 self.repairs.push(Repair::Insert(line.end, " {"));
-                diagnostic.label(insert, "a `{` may be missing here").maybe(
-                    "open the block",
-                    insert,
-                    " {",
-                )
+                let message = "this block is never opened";
+                Diagnostic::new(Code::E0103, message, insert, "expected `{` after this")
+                    .label(span, "this closes nothing")
+                    .maybe("open the block", insert, " {")
             }
             None => {
                 self.repairs.push(Repair::Blank(span));
-                diagnostic.maybe("remove it", span, "")
+                let message = "this `}` closes nothing";
+                Diagnostic::new(Code::E0103, message, span, "no `{` is open here").maybe(
+                    "remove it",
+                    span,
+                    "",
+                )
             }
         });
         self.outer.clear();

@@ -8,10 +8,14 @@ pub mod ast;
 mod balance;
 mod docs;
 mod ends;
+mod format;
+pub mod merge;
 mod messages;
 mod parse;
 mod repair;
 mod shift;
+
+pub use format::format;
 
 use crate::diagnostics::Diagnostic;
 use crate::source::{Source, Span};

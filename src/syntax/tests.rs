@@ -75,17 +75,17 @@ fn doc_comments_go_to_the_next_statement() {
 }
 
 #[test]
-fn an_unclosed_block_is_one_error_at_its_brace() {
+fn an_unclosed_block_is_one_error_where_it_should_end() {
     let text = "query {\n  id a { rows 2 }\n\nitem {\n  id b { rows 2 }\n}\n";
-    assert_eq!(errors(text), ["E0102 1:7 this block is never closed"]);
+    assert_eq!(errors(text), ["E0102 2:18 this block is never closed"]);
     assert_eq!(parsed(text).file.statements.len(), 2);
     let inner = "query {\n  id a { rows 2\n  id b { rows 2 }\n}\nitem { }\n";
-    assert_eq!(errors(inner), ["E0102 2:8 this block is never closed"]);
+    assert_eq!(errors(inner), ["E0102 2:16 this block is never closed"]);
     assert_eq!(
         errors("query {\n  id a {\n"),
         [
-            "E0102 2:8 this block is never closed",
-            "E0102 1:7 this block is never closed"
+            "E0102 2:9 this block is never closed",
+            "E0102 2:9 this block is never closed"
         ]
     );
 }
@@ -131,7 +131,7 @@ fn a_closing_delimiter_without_an_opening_one() {
     );
     assert_eq!(errors("a 1]\n"), ["E0103 1:4 this `]` closes nothing"]);
     let missing = "tasks\n  a 1\n  b 2\n}\nmodel x\n";
-    assert_eq!(errors(missing), ["E0103 4:1 this `}` closes nothing"]);
+    assert_eq!(errors(missing), ["E0103 1:6 this block is never opened"]);
     assert_eq!(parsed(missing).file.statements.len(), 2);
 }
 

@@ -38,7 +38,7 @@ pub static SCHEMA: Schema = Schema {
             },
         ],
         others: Others::Skip,
-        line: 7,
+        place: "line 7",
     },
     products: Axis {
         column: "upload_type",
@@ -63,7 +63,7 @@ pub static SCHEMA: Schema = Schema {
             },
         ],
         others: Others::Skip,
-        line: 17,
+        place: "line 17",
     },
     tasks: &[
         schema::Task {
@@ -75,7 +75,7 @@ pub static SCHEMA: Schema = Schema {
             embedding: 128,
             surfaces: Surface::ALL,
             products: Product::ALL,
-            line: 28,
+            place: "line 28",
         },
         schema::Task {
             name: "gctr",
@@ -86,7 +86,7 @@ pub static SCHEMA: Schema = Schema {
             embedding: 32,
             surfaces: Surface::ALL,
             products: Product::ALL,
-            line: 30,
+            place: "line 30",
         },
         schema::Task {
             name: "octr",
@@ -97,7 +97,7 @@ pub static SCHEMA: Schema = Schema {
             embedding: 32,
             surfaces: Surface::ALL,
             products: Product::ALL,
-            line: 32,
+            place: "line 32",
         },
     ],
     tables: &[
@@ -286,7 +286,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 45,
+            place: "line 45",
         },
         Feature {
             name: "follow_user_num_range",
@@ -297,7 +297,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 44,
+            place: "line 44",
         },
         Feature {
             name: "friend_user_num_range",
@@ -308,7 +308,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 46,
+            place: "line 46",
         },
         Feature {
             name: "hour",
@@ -319,7 +319,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 43,
+            place: "line 43",
         },
         Feature {
             name: "like_seq",
@@ -330,7 +330,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 41,
+            place: "line 41",
         },
         Feature {
             name: "onehot_feat0",
@@ -341,7 +341,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 48,
+            place: "line 48",
         },
         Feature {
             name: "onehot_feat1",
@@ -352,7 +352,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 49,
+            place: "line 49",
         },
         Feature {
             name: "onehot_feat10",
@@ -363,7 +363,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 58,
+            place: "line 58",
         },
         Feature {
             name: "onehot_feat11",
@@ -374,7 +374,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 59,
+            place: "line 59",
         },
         Feature {
             name: "onehot_feat12",
@@ -385,7 +385,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 60,
+            place: "line 60",
         },
         Feature {
             name: "onehot_feat14",
@@ -396,7 +396,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 61,
+            place: "line 61",
         },
         Feature {
             name: "onehot_feat16",
@@ -407,7 +407,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 62,
+            place: "line 62",
         },
         Feature {
             name: "onehot_feat2",
@@ -418,7 +418,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 50,
+            place: "line 50",
         },
         Feature {
             name: "onehot_feat3",
@@ -429,7 +429,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 51,
+            place: "line 51",
         },
         Feature {
             name: "onehot_feat4",
@@ -440,7 +440,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 52,
+            place: "line 52",
         },
         Feature {
             name: "onehot_feat5",
@@ -451,7 +451,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 53,
+            place: "line 53",
         },
         Feature {
             name: "onehot_feat6",
@@ -462,7 +462,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 54,
+            place: "line 54",
         },
         Feature {
             name: "onehot_feat7",
@@ -473,7 +473,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 55,
+            place: "line 55",
         },
         Feature {
             name: "onehot_feat8",
@@ -484,7 +484,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 56,
+            place: "line 56",
         },
         Feature {
             name: "onehot_feat9",
@@ -495,7 +495,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 57,
+            place: "line 57",
         },
         Feature {
             name: "register_days_range",
@@ -506,7 +506,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 47,
+            place: "line 47",
         },
         Feature {
             name: "user_active_degree",
@@ -517,7 +517,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: true,
             },
             domains: Surface::ALL,
-            line: 42,
+            place: "line 42",
         },
         Feature {
             name: "user_id",
@@ -528,7 +528,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 39,
+            place: "line 39",
         },
         Feature {
             name: "watch_seq",
@@ -539,7 +539,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 40,
+            place: "line 40",
         },
         Feature {
             name: "fans_user_num",
@@ -550,7 +550,7 @@ pub static SCHEMA: Schema = Schema {
                 log: true,
             }),
             domains: Surface::ALL,
-            line: 65,
+            place: "line 65",
         },
         Feature {
             name: "follow_user_num",
@@ -561,7 +561,7 @@ pub static SCHEMA: Schema = Schema {
                 log: true,
             }),
             domains: Surface::ALL,
-            line: 64,
+            place: "line 64",
         },
         Feature {
             name: "register_days",
@@ -572,7 +572,7 @@ pub static SCHEMA: Schema = Schema {
                 log: true,
             }),
             domains: Surface::ALL,
-            line: 63,
+            place: "line 63",
         },
     ],
     item: &[
@@ -585,7 +585,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Product::ALL,
-            line: 70,
+            place: "line 70",
         },
         Feature {
             name: "music_id",
@@ -596,7 +596,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Product::ALL,
-            line: 71,
+            place: "line 71",
         },
         Feature {
             name: "music_type",
@@ -607,7 +607,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Product::ALL,
-            line: 75,
+            place: "line 75",
         },
         Feature {
             name: "tag",
@@ -618,7 +618,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Product::ALL,
-            line: 72,
+            place: "line 72",
         },
         Feature {
             name: "upload_type",
@@ -629,7 +629,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: true,
             },
             domains: Product::ALL,
-            line: 73,
+            place: "line 73",
         },
         Feature {
             name: "video_id",
@@ -640,7 +640,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Product::ALL,
-            line: 69,
+            place: "line 69",
         },
         Feature {
             name: "video_type",
@@ -651,7 +651,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: true,
             },
             domains: Product::ALL,
-            line: 74,
+            place: "line 74",
         },
         Feature {
             name: "duration_ms",
@@ -662,7 +662,7 @@ pub static SCHEMA: Schema = Schema {
                 log: true,
             }),
             domains: Product::ALL,
-            line: 76,
+            place: "line 76",
         },
         Feature {
             name: "freshness_days",
@@ -673,7 +673,7 @@ pub static SCHEMA: Schema = Schema {
                 log: true,
             }),
             domains: Product::ALL,
-            line: 79,
+            place: "line 79",
         },
         Feature {
             name: "server_height",
@@ -684,7 +684,7 @@ pub static SCHEMA: Schema = Schema {
                 log: false,
             }),
             domains: Product::ALL,
-            line: 81,
+            place: "line 81",
         },
         Feature {
             name: "server_width",
@@ -695,7 +695,7 @@ pub static SCHEMA: Schema = Schema {
                 log: false,
             }),
             domains: Product::ALL,
-            line: 80,
+            place: "line 80",
         },
     ],
     architecture: Architecture {
@@ -712,7 +712,7 @@ pub static SCHEMA: Schema = Schema {
         train: &[(Value::Int(20220425), Value::Int(20220501))],
         validate: &[(Value::Int(20220502), Value::Int(20220502))],
         test: &[(Value::Int(20220503), Value::Int(20220504))],
-        line: 84,
+        place: "line 84",
     },
     bad_rows: BadRows::Stop,
     training: Training {

@@ -34,7 +34,7 @@ pub static SCHEMA: Schema = Schema {
             },
         ],
         others: Others::Skip,
-        line: 5,
+        place: "line 5",
     },
     products: Axis {
         column: "listing_type",
@@ -53,7 +53,7 @@ pub static SCHEMA: Schema = Schema {
             },
         ],
         others: Others::Skip,
-        line: 14,
+        place: "line 14",
     },
     tasks: &[
         schema::Task {
@@ -65,7 +65,7 @@ pub static SCHEMA: Schema = Schema {
             embedding: 64,
             surfaces: Surface::ALL,
             products: Product::ALL,
-            line: 22,
+            place: "line 22",
         },
         schema::Task {
             name: "add",
@@ -76,7 +76,7 @@ pub static SCHEMA: Schema = Schema {
             embedding: 32,
             surfaces: Surface::ALL,
             products: Product::ALL,
-            line: 23,
+            place: "line 23",
         },
         schema::Task {
             name: "checkout",
@@ -87,7 +87,7 @@ pub static SCHEMA: Schema = Schema {
             embedding: 32,
             surfaces: Surface::ALL,
             products: Product::ALL,
-            line: 24,
+            place: "line 24",
         },
         schema::Task {
             name: "relevance",
@@ -98,7 +98,7 @@ pub static SCHEMA: Schema = Schema {
             embedding: 16,
             surfaces: &[Surface::Search.index()],
             products: Product::ALL,
-            line: 26,
+            place: "line 26",
         },
     ],
     tables: &[
@@ -177,7 +177,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 34,
+            place: "line 34",
         },
         Feature {
             name: "country",
@@ -188,7 +188,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: true,
             },
             domains: Surface::ALL,
-            line: 35,
+            place: "line 35",
         },
         Feature {
             name: "membership",
@@ -199,7 +199,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: true,
             },
             domains: Surface::ALL,
-            line: 36,
+            place: "line 36",
         },
         Feature {
             name: "open_listing",
@@ -210,7 +210,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: &[Surface::Similar.index()],
-            line: 40,
+            place: "line 40",
         },
         Feature {
             name: "search_terms",
@@ -221,7 +221,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: &[Surface::Search.index()],
-            line: 39,
+            place: "line 39",
         },
         Feature {
             name: "shopper",
@@ -232,7 +232,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 32,
+            place: "line 32",
         },
         Feature {
             name: "viewed",
@@ -243,7 +243,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 33,
+            place: "line 33",
         },
         Feature {
             name: "basket_value",
@@ -254,7 +254,7 @@ pub static SCHEMA: Schema = Schema {
                 log: true,
             }),
             domains: Surface::ALL,
-            line: 38,
+            place: "line 38",
         },
         Feature {
             name: "items_in_cart",
@@ -265,7 +265,7 @@ pub static SCHEMA: Schema = Schema {
                 log: true,
             }),
             domains: &[Surface::Cart.index()],
-            line: 41,
+            place: "line 41",
         },
         Feature {
             name: "orders_30d",
@@ -276,7 +276,7 @@ pub static SCHEMA: Schema = Schema {
                 log: true,
             }),
             domains: Surface::ALL,
-            line: 37,
+            place: "line 37",
         },
     ],
     item: &[
@@ -289,7 +289,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: &[Product::Electronics.index(), Product::Fashion.index()],
-            line: 53,
+            place: "line 53",
         },
         Feature {
             name: "category_path",
@@ -300,7 +300,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: true,
             },
             domains: Product::ALL,
-            line: 48,
+            place: "line 48",
         },
         Feature {
             name: "condition",
@@ -311,7 +311,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: true,
             },
             domains: Product::ALL,
-            line: 47,
+            place: "line 47",
         },
         Feature {
             name: "listing_id",
@@ -322,7 +322,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Product::ALL,
-            line: 45,
+            place: "line 45",
         },
         Feature {
             name: "seller",
@@ -333,7 +333,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Product::ALL,
-            line: 46,
+            place: "line 46",
         },
         Feature {
             name: "size",
@@ -344,7 +344,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: &[Product::Fashion.index()],
-            line: 52,
+            place: "line 52",
         },
         Feature {
             name: "days_to_expiry",
@@ -355,7 +355,7 @@ pub static SCHEMA: Schema = Schema {
                 log: true,
             }),
             domains: &[Product::Grocery.index()],
-            line: 55,
+            place: "line 55",
         },
         Feature {
             name: "price",
@@ -366,7 +366,7 @@ pub static SCHEMA: Schema = Schema {
                 log: true,
             }),
             domains: Product::ALL,
-            line: 49,
+            place: "line 49",
         },
         Feature {
             name: "rating",
@@ -377,7 +377,7 @@ pub static SCHEMA: Schema = Schema {
                 log: false,
             }),
             domains: Product::ALL,
-            line: 50,
+            place: "line 50",
         },
         Feature {
             name: "reviews",
@@ -388,7 +388,7 @@ pub static SCHEMA: Schema = Schema {
                 log: true,
             }),
             domains: Product::ALL,
-            line: 51,
+            place: "line 51",
         },
         Feature {
             name: "warranty_months",
@@ -399,7 +399,7 @@ pub static SCHEMA: Schema = Schema {
                 log: false,
             }),
             domains: &[Product::Electronics.index()],
-            line: 54,
+            place: "line 54",
         },
     ],
     architecture: Architecture {

@@ -26,7 +26,7 @@ pub static SCHEMA: Schema = Schema {
             },
         ],
         others: Others::Error,
-        line: 3,
+        place: "line 3",
     },
     products: Axis {
         column: "product",
@@ -37,7 +37,7 @@ pub static SCHEMA: Schema = Schema {
             },
         ],
         others: Others::Error,
-        line: 4,
+        place: "line 4",
     },
     tasks: &[
         schema::Task {
@@ -49,7 +49,7 @@ pub static SCHEMA: Schema = Schema {
             embedding: 64,
             surfaces: Surface::ALL,
             products: Product::ALL,
-            line: 6,
+            place: "line 6",
         },
     ],
     tables: &[
@@ -76,7 +76,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 8,
+            place: "line 8",
         },
     ],
     item: &[
@@ -89,7 +89,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Product::ALL,
-            line: 9,
+            place: "line 9",
         },
     ],
     architecture: Architecture {

@@ -30,7 +30,7 @@ pub static SCHEMA: Schema = Schema {
             },
         ],
         others: Others::Error,
-        line: 5,
+        place: "line 5",
     },
     products: Axis {
         column: "ad_type",
@@ -45,7 +45,7 @@ pub static SCHEMA: Schema = Schema {
             },
         ],
         others: Others::Error,
-        line: 11,
+        place: "line 11",
     },
     tasks: &[
         schema::Task {
@@ -57,7 +57,7 @@ pub static SCHEMA: Schema = Schema {
             embedding: 128,
             surfaces: Surface::ALL,
             products: Product::ALL,
-            line: 20,
+            place: "line 20",
         },
         schema::Task {
             name: "gctr",
@@ -68,7 +68,7 @@ pub static SCHEMA: Schema = Schema {
             embedding: 32,
             surfaces: Surface::ALL,
             products: Product::ALL,
-            line: 22,
+            place: "line 22",
         },
         schema::Task {
             name: "octr",
@@ -79,7 +79,7 @@ pub static SCHEMA: Schema = Schema {
             embedding: 32,
             surfaces: Surface::ALL,
             products: &[Product::Standard.index()],
-            line: 24,
+            place: "line 24",
         },
     ],
     tables: &[
@@ -205,7 +205,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 37,
+            place: "line 37",
         },
         Feature {
             name: "country",
@@ -216,7 +216,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: true,
             },
             domains: Surface::ALL,
-            line: 34,
+            place: "line 34",
         },
         Feature {
             name: "device",
@@ -227,7 +227,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: true,
             },
             domains: Surface::ALL,
-            line: 35,
+            place: "line 35",
         },
         Feature {
             name: "engaged_pins",
@@ -238,7 +238,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 32,
+            place: "line 32",
         },
         Feature {
             name: "gender",
@@ -249,7 +249,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 36,
+            place: "line 36",
         },
         Feature {
             name: "hour",
@@ -260,7 +260,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 38,
+            place: "line 38",
         },
         Feature {
             name: "interests",
@@ -271,7 +271,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 33,
+            place: "line 33",
         },
         Feature {
             name: "query_tokens",
@@ -282,7 +282,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: &[Surface::Search.index()],
-            line: 46,
+            place: "line 46",
         },
         Feature {
             name: "subject_pin",
@@ -293,7 +293,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: &[Surface::RelatedPins.index()],
-            line: 49,
+            place: "line 49",
         },
         Feature {
             name: "user_id",
@@ -304,28 +304,28 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            line: 31,
+            place: "line 31",
         },
         Feature {
             name: "query_embedding",
             column: "query_embedding",
             kind: Kind::Vector { width: 64 },
             domains: &[Surface::Search.index()],
-            line: 47,
+            place: "line 47",
         },
         Feature {
             name: "subject_embedding",
             column: "subject_embedding",
             kind: Kind::Vector { width: 64 },
             domains: &[Surface::RelatedPins.index()],
-            line: 50,
+            place: "line 50",
         },
         Feature {
             name: "user_embedding",
             column: "user_embedding",
             kind: Kind::Vector { width: 64 },
             domains: Surface::ALL,
-            line: 43,
+            place: "line 43",
         },
         Feature {
             name: "account_age",
@@ -336,7 +336,7 @@ pub static SCHEMA: Schema = Schema {
                 log: true,
             }),
             domains: Surface::ALL,
-            line: 41,
+            place: "line 41",
         },
         Feature {
             name: "clicks_7d",
@@ -347,7 +347,7 @@ pub static SCHEMA: Schema = Schema {
                 log: true,
             }),
             domains: Surface::ALL,
-            line: 39,
+            place: "line 39",
         },
         Feature {
             name: "impressions_7d",
@@ -358,7 +358,7 @@ pub static SCHEMA: Schema = Schema {
                 log: true,
             }),
             domains: Surface::ALL,
-            line: 40,
+            place: "line 40",
         },
         Feature {
             name: "session_length",
@@ -369,7 +369,7 @@ pub static SCHEMA: Schema = Schema {
                 log: true,
             }),
             domains: Surface::ALL,
-            line: 42,
+            place: "line 42",
         },
     ],
     item: &[
@@ -382,7 +382,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Product::ALL,
-            line: 54,
+            place: "line 54",
         },
         Feature {
             name: "ad_interests",
@@ -393,7 +393,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Product::ALL,
-            line: 59,
+            place: "line 59",
         },
         Feature {
             name: "advertiser_id",
@@ -404,7 +404,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Product::ALL,
-            line: 55,
+            place: "line 55",
         },
         Feature {
             name: "campaign_id",
@@ -415,7 +415,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Product::ALL,
-            line: 56,
+            place: "line 56",
         },
         Feature {
             name: "creative_type",
@@ -426,7 +426,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: true,
             },
             domains: Product::ALL,
-            line: 58,
+            place: "line 58",
         },
         Feature {
             name: "landing_domain",
@@ -437,7 +437,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: &[Product::Standard.index()],
-            line: 69,
+            place: "line 69",
         },
         Feature {
             name: "merchant_id",
@@ -448,7 +448,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: &[Product::Shopping.index()],
-            line: 68,
+            place: "line 68",
         },
         Feature {
             name: "objective",
@@ -459,7 +459,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: true,
             },
             domains: Product::ALL,
-            line: 57,
+            place: "line 57",
         },
         Feature {
             name: "product_category",
@@ -470,14 +470,14 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: &[Product::Shopping.index()],
-            line: 65,
+            place: "line 65",
         },
         Feature {
             name: "image_embedding",
             column: "image_embedding",
             kind: Kind::Vector { width: 64 },
             domains: Product::ALL,
-            line: 63,
+            place: "line 63",
         },
         Feature {
             name: "ad_age_days",
@@ -488,7 +488,7 @@ pub static SCHEMA: Schema = Schema {
                 log: true,
             }),
             domains: Product::ALL,
-            line: 62,
+            place: "line 62",
         },
         Feature {
             name: "ad_clicks_7d",
@@ -499,7 +499,7 @@ pub static SCHEMA: Schema = Schema {
                 log: true,
             }),
             domains: Product::ALL,
-            line: 60,
+            place: "line 60",
         },
         Feature {
             name: "ad_impressions_7d",
@@ -510,7 +510,7 @@ pub static SCHEMA: Schema = Schema {
                 log: true,
             }),
             domains: Product::ALL,
-            line: 61,
+            place: "line 61",
         },
         Feature {
             name: "discount",
@@ -521,7 +521,7 @@ pub static SCHEMA: Schema = Schema {
                 log: false,
             }),
             domains: &[Product::Shopping.index()],
-            line: 67,
+            place: "line 67",
         },
         Feature {
             name: "price",
@@ -532,7 +532,7 @@ pub static SCHEMA: Schema = Schema {
                 log: true,
             }),
             domains: &[Product::Shopping.index()],
-            line: 66,
+            place: "line 66",
         },
     ],
     architecture: Architecture {

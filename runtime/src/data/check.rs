@@ -10,7 +10,7 @@ use crate::schema::{Index, Kind, Label, Schema, Split, Tower, Value};
 /// Use of a column by a part of the spec.
 struct Need {
     column: &'static str,
-    line: u32,
+    place: &'static str,
     user: String,
     form: Form,
 }
@@ -80,7 +80,7 @@ fn needs(schema: &Schema) -> Vec<Need> {
         let form = Form::Key(kind_of(values.copied()));
         needs.push(Need {
             column: axis.column,
-            line: axis.line,
+            place: axis.place,
             user: user.to_owned(),
             form,
         });
@@ -93,7 +93,7 @@ fn needs(schema: &Schema) -> Vec<Need> {
         for &column in score.iter().chain(task.action) {
             needs.push(Need {
                 column,
-                line: task.line,
+                place: task.place,
                 user: format!("task `{}`", task.name),
                 form: Form::Number,
             });
@@ -119,7 +119,7 @@ fn needs(schema: &Schema) -> Vec<Need> {
             let user = format!("{name} feature `{}`", feature.name);
             needs.push(Need {
                 column: feature.column,
-                line: feature.line,
+                place: feature.place,
                 user,
                 form,
             });
@@ -130,7 +130,7 @@ fn needs(schema: &Schema) -> Vec<Need> {
         train,
         validate,
         test,
-        line,
+        place,
     } = &schema.split
     {
         let ends = train
@@ -145,7 +145,7 @@ fn needs(schema: &Schema) -> Vec<Need> {
         };
         needs.push(Need {
             column,
-            line: *line,
+            place,
             user: "the split".to_owned(),
             form: Form::Key(values),
         });
@@ -190,7 +190,7 @@ impl Need {
                 continue;
             }
             problems.push(ColumnProblem {
-                line: self.line,
+                place: self.place,
                 user: self.user.clone(),
                 column: self.column.to_owned(),
                 file: path.to_owned(),

@@ -59,9 +59,9 @@ impl Domains {
             Others::Error => Err(Error::data(
                 place.row(row as u32, self.axis.column),
                 format!(
-                    "{} is the value of no domain (line {} of the spec)",
+                    "{} is the value of no domain ({} of the spec)",
                     keys.show(row),
-                    self.axis.line
+                    self.axis.place
                 ),
                 "name the value in a domain, or write `others skip` there to leave such rows out and count them \
                  (rows are counted from 0)",

@@ -33,7 +33,7 @@ const fn feature(name: &'static str, kind: Kind, domains: &'static [usize]) -> F
         column: name,
         kind,
         domains,
-        line: 1,
+        place: "line 1",
     }
 }
 
@@ -60,7 +60,7 @@ const fn task(name: &'static str, given: Option<usize>, products: &'static [usiz
         embedding: 3,
         surfaces: &[0, 1, 2],
         products,
-        line: 1,
+        place: "line 1",
     }
 }
 
@@ -77,7 +77,7 @@ pub static SCHEMA: Schema = Schema {
             domain("search", &[Value::Int(2)]),
         ],
         others: Others::Error,
-        line: 1,
+        place: "line 1",
     },
     products: Axis {
         column: "product",
@@ -86,7 +86,7 @@ pub static SCHEMA: Schema = Schema {
             domain("web", &[Value::Int(1)]),
         ],
         others: Others::Error,
-        line: 1,
+        place: "line 1",
     },
     tasks: &[
         Task {

@@ -170,7 +170,7 @@ fn dates_split_as_numbers_and_as_strings() {
             train: ranges,
             validate: &[],
             test: &[],
-            line: 1,
+            place: "line 1",
         };
         let folder = frame.folder();
         let (_, report) = read(

@@ -75,7 +75,7 @@ const ALL: Split = Split::Column {
     train: &[(Value::Int(1), Value::Int(1))],
     validate: &[],
     test: &[],
-    line: 1,
+    place: "line 1",
 };
 
 /// Numbers of a batch's rows, in the order of the batch.

@@ -67,13 +67,18 @@ const fn embedded(table: usize, pool: Option<Pool>) -> Kind {
     }
 }
 
-const fn feature(name: &'static str, kind: Kind, domains: &'static [usize], line: u32) -> Feature {
+const fn feature(
+    name: &'static str,
+    kind: Kind,
+    domains: &'static [usize],
+    place: &'static str,
+) -> Feature {
     Feature {
         name,
         column: name,
         kind,
         domains,
-        line,
+        place,
     }
 }
 
@@ -90,7 +95,7 @@ pub const SMALL: Schema = Schema {
             domain("search", &[Value::Int(2), Value::Int(3)]),
         ],
         others: Others::Error,
-        line: 3,
+        place: "line 3",
     },
     products: Axis {
         column: "product",
@@ -99,7 +104,7 @@ pub const SMALL: Schema = Schema {
             domain("std", &[Value::Text("std")]),
         ],
         others: Others::Skip,
-        line: 4,
+        place: "line 4",
     },
     tasks: &[
         Task {
@@ -111,7 +116,7 @@ pub const SMALL: Schema = Schema {
             embedding: 8,
             surfaces: &[0, 1],
             products: &[0, 1],
-            line: 7,
+            place: "line 7",
         },
         Task {
             name: "buy",
@@ -122,7 +127,7 @@ pub const SMALL: Schema = Schema {
             embedding: 4,
             surfaces: &[0, 1],
             products: &[0],
-            line: 8,
+            place: "line 8",
         },
     ],
     tables: &[
@@ -136,9 +141,9 @@ pub const SMALL: Schema = Schema {
         table("users", 6, 2, Index::Vocabulary { min_count: 2 }),
     ],
     query: &[
-        feature("history", embedded(0, Some(Pool::Mean)), &[0, 1], 11),
-        feature("user_id", embedded(2, None), &[0, 1], 12),
-        feature("text", Kind::Vector { width: 2 }, &[1], 13),
+        feature("history", embedded(0, Some(Pool::Mean)), &[0, 1], "line 11"),
+        feature("user_id", embedded(2, None), &[0, 1], "line 12"),
+        feature("text", Kind::Vector { width: 2 }, &[1], "line 13"),
         feature(
             "age",
             Kind::Number(Transform {
@@ -147,14 +152,14 @@ pub const SMALL: Schema = Schema {
                 log: false,
             }),
             &[0, 1],
-            14,
+            "line 14",
         ),
     ],
     item: &[
-        feature("ad_id", embedded(0, None), &[0, 1], 17),
-        feature("kind", embedded(1, None), &[0, 1], 18),
-        feature("tags", embedded(0, Some(Pool::Sum)), &[0, 1], 19),
-        feature("price", LOG, &[0], 20),
+        feature("ad_id", embedded(0, None), &[0, 1], "line 17"),
+        feature("kind", embedded(1, None), &[0, 1], "line 18"),
+        feature("tags", embedded(0, Some(Pool::Sum)), &[0, 1], "line 19"),
+        feature("price", LOG, &[0], "line 20"),
     ],
     architecture: ARCHITECTURE,
     split: Split::Column {
@@ -162,7 +167,7 @@ pub const SMALL: Schema = Schema {
         train: &[(Value::Int(1), Value::Int(5))],
         validate: &[(Value::Int(6), Value::Int(6))],
         test: &[(Value::Int(7), Value::Int(8))],
-        line: 23,
+        place: "line 23",
     },
     bad_rows: BadRows::Stop,
     training: TRAINING,
@@ -186,7 +191,7 @@ const fn kuairand_task(
         embedding: 32,
         surfaces: TABS,
         products: TYPES,
-        line: 1,
+        place: "line 1",
     }
 }
 
@@ -206,7 +211,7 @@ pub static KUAIRAND: Schema = Schema {
             domain("tab6", &[Value::Int(6)]),
         ],
         others: Others::Skip,
-        line: 1,
+        place: "line 1",
     },
     products: Axis {
         column: "upload_type",
@@ -228,7 +233,7 @@ pub static KUAIRAND: Schema = Schema {
             domain("web", &[Value::Text("Web")]),
         ],
         others: Others::Skip,
-        line: 1,
+        place: "line 1",
     },
     tasks: &[
         kuairand_task("ctr", "hw_ctr", &["is_click"], None),
@@ -249,36 +254,36 @@ pub static KUAIRAND: Schema = Schema {
         table("tag", 128, 8, VOCABULARY),
     ],
     query: &[
-        feature("user_id", embedded(1, None), TABS, 1),
-        feature("watch_seq", embedded(0, Some(Pool::Mean)), TABS, 1),
-        feature("like_seq", embedded(0, Some(Pool::Mean)), TABS, 1),
-        feature("user_active_degree", embedded(2, None), TABS, 1),
-        feature("hourmin", embedded(2, None), TABS, 1),
-        feature("follow_user_num_range", embedded(2, None), TABS, 1),
-        feature("fans_user_num_range", embedded(2, None), TABS, 1),
-        feature("friend_user_num_range", embedded(2, None), TABS, 1),
-        feature("register_days_range", embedded(2, None), TABS, 1),
-        feature("onehot_feat1", embedded(2, None), TABS, 1),
-        feature("onehot_feat2", embedded(2, None), TABS, 1),
-        feature("onehot_feat3", embedded(2, None), TABS, 1),
-        feature("onehot_feat7", embedded(2, None), TABS, 1),
-        feature("onehot_feat8", embedded(2, None), TABS, 1),
-        feature("register_days", LOG, TABS, 1),
-        feature("follow_user_num", LOG, TABS, 1),
-        feature("fans_user_num", LOG, TABS, 1),
+        feature("user_id", embedded(1, None), TABS, "line 1"),
+        feature("watch_seq", embedded(0, Some(Pool::Mean)), TABS, "line 1"),
+        feature("like_seq", embedded(0, Some(Pool::Mean)), TABS, "line 1"),
+        feature("user_active_degree", embedded(2, None), TABS, "line 1"),
+        feature("hourmin", embedded(2, None), TABS, "line 1"),
+        feature("follow_user_num_range", embedded(2, None), TABS, "line 1"),
+        feature("fans_user_num_range", embedded(2, None), TABS, "line 1"),
+        feature("friend_user_num_range", embedded(2, None), TABS, "line 1"),
+        feature("register_days_range", embedded(2, None), TABS, "line 1"),
+        feature("onehot_feat1", embedded(2, None), TABS, "line 1"),
+        feature("onehot_feat2", embedded(2, None), TABS, "line 1"),
+        feature("onehot_feat3", embedded(2, None), TABS, "line 1"),
+        feature("onehot_feat7", embedded(2, None), TABS, "line 1"),
+        feature("onehot_feat8", embedded(2, None), TABS, "line 1"),
+        feature("register_days", LOG, TABS, "line 1"),
+        feature("follow_user_num", LOG, TABS, "line 1"),
+        feature("fans_user_num", LOG, TABS, "line 1"),
     ],
     item: &[
-        feature("video_id", embedded(0, None), TYPES, 1),
-        feature("author_id", embedded(3, None), TYPES, 1),
-        feature("music_id", embedded(4, None), TYPES, 1),
-        feature("tag", embedded(5, Some(Pool::Mean)), TYPES, 1),
-        feature("upload_type", embedded(2, None), TYPES, 1),
-        feature("video_type", embedded(2, None), TYPES, 1),
-        feature("music_type", embedded(2, None), TYPES, 1),
-        feature("duration_ms", LOG, TYPES, 1),
-        feature("freshness_days", LOG, TYPES, 1),
-        feature("server_width", PLAIN, TYPES, 1),
-        feature("server_height", PLAIN, TYPES, 1),
+        feature("video_id", embedded(0, None), TYPES, "line 1"),
+        feature("author_id", embedded(3, None), TYPES, "line 1"),
+        feature("music_id", embedded(4, None), TYPES, "line 1"),
+        feature("tag", embedded(5, Some(Pool::Mean)), TYPES, "line 1"),
+        feature("upload_type", embedded(2, None), TYPES, "line 1"),
+        feature("video_type", embedded(2, None), TYPES, "line 1"),
+        feature("music_type", embedded(2, None), TYPES, "line 1"),
+        feature("duration_ms", LOG, TYPES, "line 1"),
+        feature("freshness_days", LOG, TYPES, "line 1"),
+        feature("server_width", PLAIN, TYPES, "line 1"),
+        feature("server_height", PLAIN, TYPES, "line 1"),
     ],
     architecture: ARCHITECTURE,
     split: Split::Column {
@@ -286,7 +291,7 @@ pub static KUAIRAND: Schema = Schema {
         train: &[(Value::Int(20_220_425), Value::Int(20_220_501))],
         validate: &[(Value::Int(20_220_502), Value::Int(20_220_502))],
         test: &[(Value::Int(20_220_503), Value::Int(20_220_504))],
-        line: 1,
+        place: "line 1",
     },
     bad_rows: BadRows::Stop,
     training: TRAINING,

@@ -25,7 +25,7 @@ const fn feature(name: &'static str, kind: Kind, domains: &'static [usize]) -> F
         column: name,
         kind,
         domains,
-        line: 1,
+        place: "line 1",
     }
 }
 
@@ -52,7 +52,7 @@ pub const SCHEMA: Schema = Schema {
             },
         ],
         others: Others::Error,
-        line: 1,
+        place: "line 1",
     },
     products: Axis {
         column: "product",
@@ -67,7 +67,7 @@ pub const SCHEMA: Schema = Schema {
             },
         ],
         others: Others::Error,
-        line: 1,
+        place: "line 1",
     },
     tasks: &[
         Task {
@@ -79,7 +79,7 @@ pub const SCHEMA: Schema = Schema {
             embedding: 8,
             surfaces: ALL,
             products: ALL,
-            line: 1,
+            place: "line 1",
         },
         Task {
             name: "buy",
@@ -90,7 +90,7 @@ pub const SCHEMA: Schema = Schema {
             embedding: 4,
             surfaces: ALL,
             products: &[0],
-            line: 1,
+            place: "line 1",
         },
     ],
     tables: &[
@@ -144,7 +144,7 @@ pub const SCHEMA: Schema = Schema {
         train: &[(Value::Int(1), Value::Int(3))],
         validate: &[day(4)],
         test: &[day(5)],
-        line: 1,
+        place: "line 1",
     },
     bad_rows: BadRows::Stop,
     training: Training {

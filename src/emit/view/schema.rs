@@ -29,7 +29,7 @@ struct AxisView {
     column: String,
     domains: Vec<DomainView>,
     others: &'static str,
-    line: u32,
+    place: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -48,7 +48,7 @@ struct TaskView {
     embedding: usize,
     surfaces: String,
     products: String,
-    line: u32,
+    place: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -71,7 +71,7 @@ struct FeatureView {
     column: String,
     kind: String,
     domains: String,
-    line: u32,
+    place: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -199,7 +199,7 @@ fn axis(field: &'static str, axis: &Axis) -> AxisView {
             Others::Skip => "Skip",
             Others::Error => "Error",
         },
-        line: axis.line,
+        place: axis.place.clone(),
     }
 }
 
@@ -219,7 +219,7 @@ fn task_view(task: &Task, plan: &Plan, surfaces: Variants, products: Variants) -
         embedding: task.embedding,
         surfaces: domains(&task.surfaces, surfaces),
         products: domains(&task.products, products),
-        line: task.line,
+        place: task.place.clone(),
     }
 }
 
@@ -246,7 +246,7 @@ fn tower(name: &'static str, features: &[Feature], variants: Variants) -> TowerV
         column: feature.column.clone(),
         kind: kind(&feature.kind),
         domains: domains(&feature.domains, variants),
-        line: feature.line,
+        place: feature.place.clone(),
     });
     TowerView {
         name,
@@ -311,12 +311,12 @@ fn split(split: &Split) -> String {
         )
     };
     format!(
-        "Split::Column {{ column: {:?}, train: {}, validate: {}, test: {}, line: {} }}",
+        "Split::Column {{ column: {:?}, train: {}, validate: {}, test: {}, place: {:?} }}",
         split.column,
         ranges(&split.train),
         ranges(&split.validate),
         ranges(&split.test),
-        split.line,
+        split.place,
     )
 }
 

@@ -56,6 +56,11 @@ impl Flow {
         }
     }
 
+    /// Whether it has no entry.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// The text after `prefix`, wrapped between entries; further lines stand two spaces deeper
     /// than the key.
     pub(super) fn wrap(&self, indent: usize, prefix: &str) -> String {

@@ -7,7 +7,7 @@ mod flow;
 
 use super::node::{Node, NodeKind};
 use super::{DomainExpert, Graph, Group, TowerGraph};
-use crate::sema::spec::{Axis, DomainId, Spec, Tower};
+use crate::sema::spec::{Axis, DomainId, Limit, Spec, Tower};
 use flow::{Flow, float, string};
 use std::fmt::Display;
 
@@ -118,6 +118,17 @@ fn totals(out: &mut Writer, graph: &Graph) {
         map.with(&product.name, bytes)
     });
     out.flow(2, "bytes_per_item", &bytes);
+    let budget = &graph.spec.budget;
+    let limit = |limit: Option<Limit>| limit.map(|limit| limit.most);
+    let candidates = budget.flops_per_request.map(|_| budget.candidates);
+    let limits = Flow::map()
+        .maybe("parameters", limit(budget.parameters))
+        .maybe("flops_per_request", limit(budget.flops_per_request))
+        .maybe("candidates", candidates)
+        .maybe("bytes_per_item", limit(budget.bytes_per_item));
+    if !limits.is_empty() {
+        out.flow(2, "budget", &limits);
+    }
 }
 
 fn write_tower(out: &mut Writer, spec: &Spec, tower: &TowerGraph) {

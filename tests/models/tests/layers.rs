@@ -229,7 +229,7 @@ const fn vector(width: usize) -> Feature {
         column: "v",
         kind: Kind::Vector { width },
         domains: &[0],
-        line: 1,
+        place: "line 1",
     }
 }
 
@@ -243,7 +243,7 @@ const fn task(name: &'static str, given: Option<usize>) -> mtmd::schema::Task {
         embedding: 1,
         surfaces: &[0],
         products: &[0],
-        line: 1,
+        place: "line 1",
     }
 }
 
@@ -256,7 +256,7 @@ const fn axis(column: &'static str) -> Axis {
         column,
         domains: &[DOMAIN],
         others: Others::Error,
-        line: 1,
+        place: "line 1",
     }
 }
 
@@ -290,7 +290,7 @@ static SCHEMA: Schema = Schema {
             shallow: true,
         },
         domains: &[0],
-        line: 1,
+        place: "line 1",
     }],
     architecture: Architecture {
         deep: &[8, 5],

@@ -1,0 +1,67 @@
+//! `check`: every mistake of specs, and the fixes of those that have one.
+
+use super::report::{Exit, Failure, Reporter};
+use super::{Lints, files};
+use crate::diagnostics::{Levels, has_errors};
+use crate::driver::{check::check_files, fix};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Specs, or parts that specs use
+    #[arg(required = true, value_name = "SPEC")]
+    specs: Vec<PathBuf>,
+    /// Applies the fixes that cannot go wrong, and reports what is left
+    #[arg(long)]
+    fix: bool,
+    /// Applies the other fixes too: what they make of the spec may not be what was meant
+    #[arg(long, requires = "fix")]
+    unsafe_fixes: bool,
+    #[command(flatten)]
+    lints: Lints,
+}
+
+pub(super) fn check(arguments: &Arguments, reporter: &Reporter) -> Result<Exit, Failure> {
+    let levels = arguments.lints.levels()?;
+    let mut exit = Exit::Fine;
+    for path in &arguments.specs {
+        let found = if arguments.fix {
+            mend(path, &levels, arguments.unsafe_fixes, reporter)
+        } else {
+            look(path, &levels, reporter)
+        };
+        exit = exit.max(found.unwrap_or_else(|failure| reporter.failure(&failure)));
+    }
+    Ok(exit)
+}
+
+fn look(path: &Path, levels: &Levels, reporter: &Reporter) -> Result<Exit, Failure> {
+    let root = files::read_spec(path)?;
+    let checked = check_files(root, &files::read_used, levels);
+    reporter.diagnostics(&checked.source, &checked.diagnostics);
+    Ok(exit(has_errors(&checked.diagnostics)))
+}
+
+fn mend(path: &Path, levels: &Levels, all: bool, reporter: &Reporter) -> Result<Exit, Failure> {
+    let root = files::read_spec(path)?;
+    let fixed = fix::fix(&root, &files::read_used, levels, all);
+    for (name, text) in &fixed.texts {
+        files::write(Path::new(name), text)?;
+    }
+    if fixed.applied > 0 {
+        let plural = if fixed.applied == 1 { "fix" } else { "fixes" };
+        let names: Vec<&str> = fixed.texts.keys().map(String::as_str).collect();
+        reporter.note(&format!(
+            "{} {plural} applied: {}",
+            fixed.applied,
+            names.join(", ")
+        ));
+    }
+    let checked = fixed.checked;
+    reporter.diagnostics(&checked.source, &checked.diagnostics);
+    Ok(exit(has_errors(&checked.diagnostics)))
+}
+
+fn exit(errors: bool) -> Exit {
+    if errors { Exit::Wrong } else { Exit::Fine }
+}

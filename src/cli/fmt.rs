@@ -1,0 +1,87 @@
+//! `fmt`: lays specs out in the one way that there is.
+
+use super::files;
+use super::report::{self, Exit, Failure, Reporter};
+use crate::source::Source;
+use crate::syntax;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Specs; `-` reads standard input and prints the result
+    #[arg(required = true, value_name = "SPEC")]
+    specs: Vec<PathBuf>,
+    /// Writes nothing; names what is not formatted and exits with 1 if anything is not
+    #[arg(long)]
+    check: bool,
+}
+
+pub(super) fn fmt(arguments: &Arguments, reporter: &mut Reporter) -> Result<Exit, Failure> {
+    let mut exit = Exit::Fine;
+    for path in &arguments.specs {
+        let found = if path == Path::new("-") {
+            standard_input(arguments.check, reporter)
+        } else {
+            file(path, arguments.check, reporter)
+        };
+        exit = exit.max(found.unwrap_or_else(|failure| reporter.failure(&failure)));
+    }
+    Ok(exit)
+}
+
+fn file(path: &Path, check: bool, reporter: &Reporter) -> Result<Exit, Failure> {
+    let source = files::read_spec(path)?;
+    let Some(text) = format(&source, reporter) else {
+        return Ok(Exit::Wrong);
+    };
+    if text == source.text() {
+        return Ok(Exit::Fine);
+    }
+    if check {
+        return Err(unformatted(&path.display().to_string()));
+    }
+    files::write(path, &text)?;
+    reporter.note(&format!("formatted: {}", path.display()));
+    Ok(Exit::Fine)
+}
+
+fn standard_input(check: bool, reporter: &mut Reporter) -> Result<Exit, Failure> {
+    reporter.keep_stdout_free();
+    let mut text = String::new();
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|error| {
+            Failure::new(
+                Exit::Environment,
+                format!("cannot read standard input: {error}"),
+            )
+        })?;
+    let source = Source::new("<stdin>", text);
+    let Some(text) = format(&source, reporter) else {
+        return Ok(Exit::Wrong);
+    };
+    if check && text != source.text() {
+        return Err(unformatted(source.name()));
+    }
+    if !check {
+        report::print(&text)?;
+    }
+    Ok(Exit::Fine)
+}
+
+/// The formatted text; `None` if the text has syntax errors, which are reported.
+fn format(source: &Source, reporter: &Reporter) -> Option<String> {
+    match syntax::format(source) {
+        Ok(text) => Some(text),
+        Err(diagnostics) => {
+            reporter.diagnostics(source, &diagnostics);
+            None
+        }
+    }
+}
+
+fn unformatted(name: &str) -> Failure {
+    Failure::new(Exit::Wrong, format!("`{name}` is not formatted"))
+        .with_help(format!("run `mtmdc fmt {name}`"))
+}

@@ -1,0 +1,86 @@
+//! The budget of a spec against what its graph costs.
+
+use crate::diagnostics::{Code, Diagnostic};
+use crate::graph::Graph;
+use crate::sema::spec::Limit;
+
+/// From this part of a limit on, the budget is nearly spent.
+const NEARLY: f64 = 0.9;
+
+/// Errors for what costs more than the budget has, warnings for what comes near it.
+pub(super) fn check(graph: &Graph) -> Vec<Diagnostic> {
+    let budget = &graph.spec.budget;
+    let totals = &graph.totals;
+    let parameters = totals.dense + totals.tables;
+    let bytes = totals.item_bytes.iter().copied().max().unwrap_or_default();
+    let dot = totals.request_flops(1) - totals.query_flops;
+    let costs = [
+        (
+            budget.parameters,
+            parameters,
+            "parameters",
+            format!(
+                "{} in tables, {} in layers",
+                grouped(totals.tables),
+                grouped(totals.dense)
+            ),
+        ),
+        (
+            budget.flops_per_request,
+            totals.request_flops(budget.candidates),
+            "operations a request",
+            format!(
+                "{} for the costliest query row, {} for each of {} candidates",
+                grouped(totals.query_flops),
+                grouped(dot),
+                grouped(u128::from(budget.candidates))
+            ),
+        ),
+        (
+            budget.bytes_per_item,
+            bytes,
+            "bytes an item",
+            "four for each number of its tasks' embeddings".to_owned(),
+        ),
+    ];
+    costs
+        .into_iter()
+        .filter_map(|(limit, cost, what, parts)| judge(limit?, cost, what, &parts))
+        .collect()
+}
+
+fn judge(limit: Limit, cost: u128, what: &str, parts: &str) -> Option<Diagnostic> {
+    #[expect(clippy::cast_precision_loss, reason = "a share to show")]
+    let share = cost as f64 / limit.most as f64;
+    let most = grouped(u128::from(limit.most));
+    let cost_text = grouped(cost);
+    let diagnostic = if cost > u128::from(limit.most) {
+        Diagnostic::new(
+            Code::E0572,
+            format!("the model takes {cost_text} {what}, and the budget is {most}"),
+            limit.span,
+            format!("over by {}", grouped(cost - u128::from(limit.most))),
+        )
+        .help("make the model smaller, or raise the budget")
+    } else if share >= NEARLY {
+        Diagnostic::new(
+            Code::W0508,
+            format!("the model takes {cost_text} {what} of a budget of {most}"),
+            limit.span,
+            format!("{:.1} % are spent", 100.0 * share),
+        )
+    } else {
+        return None;
+    };
+    Some(diagnostic.note(format!("it is {parts}")))
+}
+
+/// A number with `_` between thousands, as specs write it.
+fn grouped(number: u128) -> String {
+    let digits = number.to_string();
+    let group = |(place, digit): (usize, char)| {
+        let starts = place > 0 && (digits.len() - place).is_multiple_of(3);
+        starts.then_some('_').into_iter().chain([digit])
+    };
+    digits.chars().enumerate().flat_map(group).collect()
+}

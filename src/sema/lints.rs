@@ -1,0 +1,183 @@
+//! Lints: what is allowed and was perhaps not meant.
+
+use super::context::{Context, enumerate};
+use super::domains::{Domains, noun};
+use super::features::{FeatureDeclaration, Features};
+use super::spec::{DomainId, Tower};
+use super::tasks::Tasks;
+use crate::diagnostics::{Code, Diagnostic};
+
+/// Starts and ends of column names that tell an outcome.
+const OUTCOME_STARTS: [&str; 4] = ["is_", "label_", "has_", "did_"];
+const OUTCOME_ENDS: [&str; 9] = [
+    "_label",
+    "_clicked",
+    "_click",
+    "_converted",
+    "_purchased",
+    "_liked",
+    "_outcome",
+    "_played",
+    "_target",
+];
+const OUTCOMES: [&str; 10] = [
+    "label",
+    "target",
+    "click",
+    "clicked",
+    "conversion",
+    "converted",
+    "liked",
+    "purchased",
+    "bought",
+    "outcome",
+];
+
+/// Starts of column names that tell who asks.
+const QUERY_STARTS: [&str; 5] = ["user_", "query_", "viewer_", "session_", "shopper_"];
+
+/// Reports what all lints find.
+pub(super) fn report(
+    context: &mut Context<'_>,
+    tasks: &Tasks,
+    domains: &Domains,
+    [query, item]: [&Features; 2],
+) {
+    unweighted_tasks(context, tasks);
+    for features in [query, item] {
+        outcome_like_inputs(context, tasks, features);
+        redundant_features(context, features);
+        domains_without_own_feature(context, domains, features);
+    }
+    query_features_in_item_tower(context, query, item);
+}
+
+/// A task of weight 0 is measured and never trained, unless a child of it is.
+fn unweighted_tasks(context: &mut Context<'_>, tasks: &Tasks) {
+    for (task, weight) in tasks.unweighted() {
+        context.report(
+            Diagnostic::new(
+                Code::W0504,
+                format!("task `{}` is never trained", task.text),
+                weight,
+                "neither it nor a task below it has a weight",
+            )
+            .note("its Domain Experts keep their first, random weights; the report shows its errors all the same")
+            .help("give it a weight, or remove it"),
+        );
+    }
+}
+
+fn outcome_like_inputs(context: &mut Context<'_>, tasks: &Tasks, features: &Features) {
+    for feature in &features.declared {
+        let column = feature.column.text.as_str();
+        let looks = OUTCOMES.contains(&column)
+            || OUTCOME_STARTS.iter().any(|start| column.starts_with(start))
+            || OUTCOME_ENDS.iter().any(|end| column.ends_with(end));
+        // A list is a history: what was bought before is known.
+        if looks && !feature.is_list() && !tasks.reads(column) {
+            let name = &feature.name.text;
+            context.report(
+                Diagnostic::new(
+                    Code::W0505,
+                    format!("feature `{name}` reads column `{column}`, which looks like an outcome"),
+                    feature.column.span,
+                    "known when the model serves?",
+                )
+                .note("an input that is known only after the impression makes a model that is good in training alone")
+                .help("remove the feature; if the column is known in time, say `allow W0505`"),
+            );
+        }
+    }
+}
+
+fn redundant_features(context: &mut Context<'_>, features: &Features) {
+    for (place, feature) in features.declared.iter().enumerate() {
+        let twin = features
+            .declared
+            .iter()
+            .take(place)
+            .find(|other| other.reads_like(feature));
+        if let Some(twin) = twin {
+            let (name, other) = (&feature.name.text, &twin.name.text);
+            context.report(
+                Diagnostic::new(
+                    Code::W0503,
+                    format!("features `{other}` and `{name}` are the same input"),
+                    feature.name.span,
+                    format!("reads `{}` in the same way", feature.column.text),
+                )
+                .label(twin.name.span, "reads it first")
+                .help(format!("remove `{name}`")),
+            );
+        }
+    }
+}
+
+fn query_features_in_item_tower(context: &mut Context<'_>, query: &Features, item: &Features) {
+    for feature in &item.declared {
+        let column = feature.column.text.as_str();
+        let of_query = query
+            .declared
+            .iter()
+            .find(|other| other.column.text == column);
+        let looks = QUERY_STARTS.iter().any(|start| column.starts_with(start));
+        if of_query.is_none() && !looks {
+            continue;
+        }
+        let name = &feature.name.text;
+        let mut diagnostic = Diagnostic::new(
+            Code::W0506,
+            format!(
+                "feature `{name}` of the item tower reads `{column}`, which belongs to the query"
+            ),
+            feature.column.span,
+            "not known of an item alone",
+        )
+        .note("item embeddings are computed ahead of the request: an item has no user")
+        .help("move the feature to `query`; if the column is the item's, say `allow W0506`");
+        if let Some(other) = of_query {
+            diagnostic = diagnostic.label(other.column.span, "read by the query tower too");
+        }
+        context.report(diagnostic);
+    }
+}
+
+fn domains_without_own_feature(context: &mut Context<'_>, domains: &Domains, features: &Features) {
+    let axis = domains.axis(features.tower);
+    let all = domains.all(features.tower).len();
+    let known = |feature: &FeatureDeclaration| feature.domains.is_some();
+    if !axis.complete || !features.complete || all < 2 || !features.declared.iter().all(known) {
+        return;
+    }
+    let own = |place: usize| {
+        features.declared.iter().any(|feature| {
+            feature
+                .domains
+                .as_ref()
+                .is_some_and(|ids| ids.len() < all && ids.binary_search(&DomainId(place)).is_ok())
+        })
+    };
+    for (place, (name, span)) in axis.named_places().enumerate() {
+        if !own(place) {
+            let (noun, tower) = (noun(features.tower), tower_word(features.tower));
+            let names = enumerate(axis.names().filter(|other| *other != name), 4);
+            context.report(
+                Diagnostic::new(
+                    Code::W0507,
+                    format!("{noun} `{name}` has no feature of its own"),
+                    span,
+                    format!("all features of `{tower}` are those of {names} too"),
+                )
+                .help(format!("add one that only `{name}` has, with `on {name}`")),
+            );
+        }
+    }
+}
+
+fn tower_word(tower: Tower) -> &'static str {
+    match tower {
+        Tower::Query => "query",
+        Tower::Item => "item",
+    }
+}

@@ -1,0 +1,376 @@
+//! Single edits of sound specs: each is rejected where it was made, or means what it says.
+//!
+//! `cargo test --release --test mutation -- --nocapture` prints the figures of the book
+//! (`book/src/measurements.md`) and every miss.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::cast_precision_loss,
+    reason = "a test says what is wrong by failing"
+)]
+
+use mtmdc::diagnostics::{Levels, Severity};
+use mtmdc::driver::check::{Checked, check_files};
+use mtmdc::graph;
+use mtmdc::source::Source;
+use mtmdc::syntax::ast::{Atom, AtomKind, Statement};
+use mtmdc::syntax::parse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Mutants of each kind and spec.
+const EACH: usize = if cfg!(debug_assertions) { 12 } else { 150 };
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound.max(1) as u64) as usize
+    }
+}
+
+/// A spec after one edit.
+struct Mutant {
+    text: String,
+    /// Offsets of the mutant at which something is not what it was.
+    edited: Vec<usize>,
+}
+
+fn replaced(text: &str, place: Range<usize>, new: &str) -> Mutant {
+    Mutant {
+        text: [&text[..place.start], new, &text[place.end..]].concat(),
+        edited: vec![place.start, place.start + new.len()],
+    }
+}
+
+/// Tokens outside of comments, by place: words, numbers, strings and marks.
+fn tokens(text: &str) -> Vec<Range<usize>> {
+    let mut tokens = vec![];
+    let mut rest = 0;
+    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+    while let Some(first) = text[rest..].chars().next() {
+        let start = rest;
+        let length = match first {
+            '/' if text[start..].starts_with("//") => {
+                rest += text[start..].find('\n').unwrap_or(text.len() - start);
+                continue;
+            }
+            '"' => text[start + 1..].find('"').map_or(1, |end| end + 2),
+            '.' if text[start..].starts_with("..") => 2,
+            c if is_part(c) => {
+                let word = &text[start..];
+                let end = word.find(|c| !is_part(c)).unwrap_or(word.len());
+                word.find("..").unwrap_or(end).min(end)
+            }
+            c => c.len_utf8(),
+        };
+        rest = start + length;
+        if !first.is_whitespace() {
+            tokens.push(start..rest);
+        }
+    }
+    tokens
+}
+
+/// Places of all statements, those in blocks too.
+fn statements(list: &[Statement], places: &mut Vec<Range<usize>>) {
+    for statement in list {
+        let span = statement.span();
+        places.push(span.start..span.end);
+        if let Some(block) = &statement.block {
+            statements(&block.statements, places);
+        }
+    }
+}
+
+const KINDS: [&str; 9] = [
+    "token dropped",
+    "token doubled",
+    "tokens swapped",
+    "letter changed",
+    "brace lost",
+    "number negated",
+    "statement moved",
+    "statement doubled",
+    "unknown reference",
+];
+
+/// A mutant of a kind; `None` if the dice fall where it makes none.
+fn mutate(kind: &str, text: &str, random: &mut Random) -> Option<Mutant> {
+    let tokens = tokens(text);
+    let place = random.below(tokens.len());
+    let token = tokens[place].clone();
+    let word = &text[token.clone()];
+    let is_word = word.starts_with(|c: char| c.is_alphabetic());
+    match kind {
+        "token dropped" => Some(replaced(text, token, "")),
+        "token doubled" => Some(replaced(text, token, &format!("{word} {word}"))),
+        "tokens swapped" => {
+            let next = tokens.get(place + 1)?.clone();
+            let between = &text[token.end..next.start];
+            let swapped = [&text[next.clone()], between, word].concat();
+            Some(replaced(text, token.start..next.end, &swapped))
+        }
+        "letter changed" => {
+            let at = random.below(word.len());
+            let letter = char::from(b'a' + random.below(26) as u8);
+            let old = word[at..].chars().next()?;
+            (is_word && old != letter).then(|| {
+                replaced(
+                    text,
+                    token.start + at..token.start + at + 1,
+                    &letter.to_string(),
+                )
+            })
+        }
+        "brace lost" => ["{", "}", "[", "]"]
+            .contains(&word)
+            .then(|| replaced(text, token, "")),
+        "number negated" => word
+            .starts_with(|c: char| c.is_ascii_digit())
+            .then(|| replaced(text, token, &format!("-{word}"))),
+        "statement moved" => moved(text, random, true),
+        "statement doubled" => moved(text, random, false),
+        _ => {
+            let before = place
+                .checked_sub(1)
+                .map(|before| &text[tokens[before].clone()])?;
+            let declares = place == 1 || text[..token.start].ends_with("\ntable ");
+            (is_word && !declares && ["given", "on", "table"].contains(&before))
+                .then(|| replaced(text, token, "zebra"))
+        }
+    }
+}
+
+/// A statement that stands where another one starts, too or instead.
+fn moved(text: &str, random: &mut Random, instead: bool) -> Option<Mutant> {
+    let mut places = vec![];
+    statements(&parse(&Source::new("a", text)).file.statements, &mut places);
+    let from = places[random.below(places.len())].clone();
+    let to = places[random.below(places.len())].start;
+    if from.contains(&to) {
+        return None;
+    }
+    let copy = format!("{}\n", &text[from.clone()]);
+    let mut edited = vec![to, to + copy.len()];
+    let mut mutant = [&text[..to], &copy, &text[to..]].concat();
+    let from = match from.start >= to {
+        true => from.start + copy.len()..from.end + copy.len(),
+        false => from,
+    };
+    if instead {
+        mutant.replace_range(from.clone(), "");
+        if from.start < to {
+            edited = edited.into_iter().map(|at| at - from.len()).collect();
+        }
+        edited.push(from.start);
+    } else {
+        edited.extend([from.start, from.end]);
+    }
+    Some(Mutant {
+        text: mutant,
+        edited,
+    })
+}
+
+fn read_disk(path: &str) -> Result<String, String> {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
+        .map_err(|error| error.to_string())
+}
+
+fn check(name: &str, text: &str) -> Checked {
+    check_files(Source::new(name, text), &read_disk, &Levels::default())
+}
+
+/// What a sound spec means, its variants too; and where its data lies.
+fn meaning(checked: &Checked) -> Vec<String> {
+    let variants = checked.variants.iter().flat_map(|variant| &variant.spec);
+    let specs = checked.spec.iter().chain(variants);
+    specs
+        .map(|spec| format!("{:?} {}", spec.data, graph::build(spec).to_yaml()))
+        .collect()
+}
+
+/// The tree with everything sorted whose order means nothing.
+fn unordered(list: &[Statement]) -> Vec<String> {
+    let atom = |atom: &Atom| match &atom.kind {
+        AtomKind::List(items) => {
+            let mut items: Vec<String> = items
+                .iter()
+                .map(|item| format!("{:?}", item.kind))
+                .collect();
+            items.sort();
+            items.concat()
+        }
+        AtomKind::Number(number) => format!("{:?} {:?}", number.whole, number.real + 0.0),
+        other => format!("{other:?}"),
+    };
+    let mut texts: Vec<String> = list
+        .iter()
+        .map(|statement| {
+            let mut atoms: Vec<String> = statement.atoms.iter().map(atom).collect();
+            if atoms.iter().any(|atom| atom == "And") {
+                atoms.sort();
+            }
+            let block = statement.block.as_ref();
+            let inner = block.map(|block| unordered(&block.statements));
+            format!("{} {atoms:?} {inner:?}", statement.word.text)
+        })
+        .collect();
+    texts.sort();
+    texts
+}
+
+#[derive(Default)]
+struct Figures {
+    mutants: usize,
+    rejected: usize,
+    /// Rejected, with no error on an edited line or beside one.
+    far: usize,
+    /// Rejected, with an error elsewhere too.
+    cascades: usize,
+    /// Accepted, and the graph shows it.
+    shown: usize,
+    /// Accepted, and the same but for an order that means nothing.
+    same: usize,
+    /// Accepted, with a warning that says so.
+    warned: usize,
+    /// Accepted, and nothing shows it.
+    silent: usize,
+}
+
+impl Figures {
+    fn add(&mut self, name: &str, base: &str, meant: &[String], mutant: &Mutant) -> Option<&str> {
+        let started = Instant::now();
+        let checked = check(name, &mutant.text);
+        let took = started.elapsed();
+        assert!(took < Duration::from_secs(2), "{took:?}: {}", mutant.text);
+        self.mutants += 1;
+        let near = |line: u32| {
+            let lines = mutant.edited.iter().map(|at| checked.source.line(*at));
+            lines.into_iter().any(|edited| edited.abs_diff(line) <= 1)
+        };
+        let lines = |severity| {
+            let found = checked
+                .diagnostics
+                .iter()
+                .filter(move |found| found.severity == severity);
+            found.map(|found| checked.source.line(found.primary.span.start))
+        };
+        if lines(Severity::Error).next().is_some() {
+            self.rejected += 1;
+            self.cascades += usize::from(!lines(Severity::Error).all(near));
+            let far = !lines(Severity::Error).any(near);
+            self.far += usize::from(far);
+            return far.then_some("far");
+        }
+        let tree = |text: &str| unordered(&parse(&Source::new(name, text)).file.statements);
+        if meaning(&checked) != meant {
+            self.shown += 1;
+        } else if tree(base) == tree(&mutant.text) {
+            self.same += 1;
+        } else if lines(Severity::Warning).any(near) {
+            self.warned += 1;
+        } else {
+            self.silent += 1;
+            return Some("silent");
+        }
+        None
+    }
+}
+
+#[test]
+fn every_edit_is_rejected_where_it_is_or_means_what_it_says() {
+    let mut figures: BTreeMap<&str, Figures> = BTreeMap::new();
+    let mut folder: Vec<_> = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("specs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "mtmd"))
+        .collect();
+    folder.sort();
+    for path in folder {
+        let name = format!("specs/{}", path.file_name().unwrap().to_str().unwrap());
+        let text = fs::read_to_string(&path).unwrap();
+        let meant = meaning(&check(&name, &text));
+        let mut seen = BTreeSet::new();
+        let mut random = Random(0x2545_f491_4f6c_dd1d);
+        for kind in KINDS {
+            let mut made = 0;
+            let mut tries = 0;
+            while made < EACH && tries < 50 * EACH {
+                tries += 1;
+                let Some(mutant) = mutate(kind, &text, &mut random) else {
+                    continue;
+                };
+                if mutant.text == text || !seen.insert(mutant.text.clone()) {
+                    continue;
+                }
+                made += 1;
+                let miss = figures
+                    .entry(kind)
+                    .or_default()
+                    .add(&name, &text, &meant, &mutant);
+                if let Some(miss) = miss {
+                    show(miss, kind, &name, &text, &mutant);
+                }
+            }
+        }
+    }
+    report(&figures);
+}
+
+fn show(miss: &str, kind: &str, name: &str, text: &str, mutant: &Mutant) {
+    let before = text.lines().collect::<Vec<_>>();
+    let changed = mutant.text.lines().find(|line| !before.contains(line));
+    let source = Source::new(name, mutant.text.as_str());
+    let place = source.line(mutant.edited[0]);
+    let checked = check(name, &mutant.text);
+    let first = checked.diagnostics.first().map(|found| {
+        let line = checked.source.line(found.primary.span.start);
+        format!("{} at {line}: {}", found.code, found.message)
+    });
+    println!("{miss}: {kind}, {name}:{place}: {changed:?} {first:?}");
+}
+
+fn report(figures: &BTreeMap<&str, Figures>) {
+    println!(
+        "{:18} {:>7} {:>8} {:>6} {:>8} {:>6} {:>6} {:>6} {:>6}",
+        "edit", "mutants", "rejected", "there", "cascades", "shown", "same", "warned", "silent"
+    );
+    let (mut rejected, mut far, mut accepted, mut silent, mut cascades) = (0, 0, 0, 0, 0);
+    for (kind, found) in figures {
+        let there = 100.0 * (1.0 - found.far as f64 / found.rejected.max(1) as f64);
+        println!(
+            "{kind:18} {:>7} {:>8} {there:>5.1}% {:>8} {:>6} {:>6} {:>6} {:>6}",
+            found.mutants,
+            found.rejected,
+            found.cascades,
+            found.shown,
+            found.same,
+            found.warned,
+            found.silent
+        );
+        rejected += found.rejected;
+        far += found.far;
+        cascades += found.cascades;
+        accepted += found.mutants - found.rejected;
+        silent += found.silent;
+    }
+    let there = 1.0 - far as f64 / rejected as f64;
+    println!(
+        "all: {} mutants, {rejected} rejected, {:.2} % of them where the edit is, {cascades} with messages elsewhere too; {silent} of {accepted} accepted without a sign",
+        rejected + accepted,
+        100.0 * there
+    );
+    assert!(there >= 0.97, "{there}");
+    assert!(silent * 100 <= accepted, "{silent} of {accepted}");
+}
