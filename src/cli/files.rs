@@ -26,6 +26,15 @@ fn read_text(path: &Path) -> Result<String, Failure> {
         }
         _ => Failure::new(Exit::Environment, format!("cannot read `{name}`: {error}")),
     })?;
+    text(&name.to_string(), bytes)
+}
+
+/// A source of bytes, which should be UTF-8.
+pub(super) fn source(name: &str, bytes: Vec<u8>) -> Result<Source, Failure> {
+    Ok(Source::new(name, text(name, bytes)?))
+}
+
+fn text(name: &str, bytes: Vec<u8>) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let before = error.as_bytes().iter().take(at);

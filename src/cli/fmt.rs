@@ -39,7 +39,7 @@ fn file(path: &Path, check: bool, reporter: &Reporter) -> Result<Exit, Failure> 
         return Ok(Exit::Fine);
     }
     if check {
-        return Err(unformatted(&path.display().to_string()));
+        return Err(unformatted(&source, &text, &path.display().to_string()));
     }
     files::write(path, &text)?;
     reporter.note(&format!("formatted: {}", path.display()));
@@ -48,21 +48,19 @@ fn file(path: &Path, check: bool, reporter: &Reporter) -> Result<Exit, Failure> 
 
 fn standard_input(check: bool, reporter: &mut Reporter) -> Result<Exit, Failure> {
     reporter.keep_stdout_free();
-    let mut text = String::new();
-    std::io::stdin()
-        .read_to_string(&mut text)
-        .map_err(|error| {
-            Failure::new(
-                Exit::Environment,
-                format!("cannot read standard input: {error}"),
-            )
-        })?;
-    let source = Source::new("<stdin>", text);
+    let mut bytes = Vec::new();
+    std::io::stdin().read_to_end(&mut bytes).map_err(|error| {
+        Failure::new(
+            Exit::Environment,
+            format!("cannot read standard input: {error}"),
+        )
+    })?;
+    let source = files::source("<stdin>", bytes)?;
     let Some(text) = format(&source, reporter) else {
         return Ok(Exit::Wrong);
     };
     if check && text != source.text() {
-        return Err(unformatted(source.name()));
+        return Err(unformatted(&source, &text, "-"));
     }
     if !check {
         report::print(&text)?;
@@ -81,7 +79,14 @@ fn format(source: &Source, reporter: &Reporter) -> Option<String> {
     }
 }
 
-fn unformatted(name: &str) -> Failure {
-    Failure::new(Exit::Wrong, format!("`{name}` is not formatted"))
-        .with_help(format!("run `mtmdc fmt {name}`"))
+/// `argument` is what names the text on the command line.
+fn unformatted(source: &Source, text: &str, argument: &str) -> Failure {
+    let lines = source.text().split('\n').zip(text.split('\n'));
+    let same = lines.take_while(|(old, new)| old == new).count();
+    let message = format!(
+        "`{}` is not formatted, from line {}",
+        source.name(),
+        same + 1
+    );
+    Failure::new(Exit::Wrong, message).with_help(format!("run `mtmdc fmt {argument}`"))
 }

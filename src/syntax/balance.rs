@@ -167,9 +167,16 @@ impl<'a> Scanner<'a> {
                 self.end_segment();
             }
             b' ' | b'\t' | b'\r' => self.position += 1,
+            // The mark of UTF-8 that some editors put first is white space, as it is in the grammar.
+            0xEF if self.at_mark() => self.position += '\u{FEFF}'.len_utf8(),
             b'/' if self.bytes.get(self.position + 1) == Some(&b'/') => self.comment(),
             _ => self.token(byte),
         }
+    }
+
+    fn at_mark(&self) -> bool {
+        let rest = self.text.get(self.position..);
+        rest.is_some_and(|rest| rest.starts_with('\u{FEFF}'))
     }
 
     fn comment(&mut self) {
