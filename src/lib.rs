@@ -1,13 +1,14 @@
 //! A compiler from a declarative spec to a multi-task multi-domain (MTMD) ranking model.
 //!
 //! Floors, each importing only from those before it: [`source`], [`diagnostics`], [`syntax`],
-//! [`sema`], [`graph`], [`plan`], [`emit`], [`driver`], [`cli`].
+//! [`sema`], [`graph`], [`plan`], [`emit`], [`driver`], [`lsp`], [`cli`].
 
 pub mod cli;
 pub mod diagnostics;
 pub mod driver;
 pub mod emit;
 pub mod graph;
+pub mod lsp;
 pub mod plan;
 pub mod sema;
 pub mod source;

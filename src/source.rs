@@ -124,6 +124,15 @@ impl Source {
         Span::new(self.line_start(first), end.min(file.end))
     }
 
+    /// The span of a line of the file that lies at `file`, counted from 0, its end included; `None`
+    /// if the file has no such line.
+    pub fn line_span(&self, file: Span, line: u32) -> Option<Span> {
+        let index = self.line_index(file.start) + usize::try_from(line).ok()?;
+        let start = *self.lines.get(index)?;
+        let end = self.lines.get(index + 1).copied().unwrap_or(file.end);
+        (start <= file.end).then(|| Span::new(start, end.min(file.end)))
+    }
+
     fn line_index(&self, offset: usize) -> usize {
         self.lines
             .partition_point(|start| *start <= offset)
@@ -168,6 +177,19 @@ mod tests {
         let source = Source::new("a", "one\ntwo\nthree");
         assert_eq!(source.lines_of(Span::new(5, 9)), Span::new(4, 13));
         assert_eq!(source.lines_of(Span::at(1)), Span::new(0, 4));
+    }
+
+    #[test]
+    fn lines_are_found_by_number() {
+        let mut source = Source::new("a", "one\ntwo");
+        let b = source.add("b", "x\n");
+        let a = Span::new(0, 7);
+        assert_eq!(source.line_span(a, 0), Some(Span::new(0, 4)));
+        assert_eq!(source.line_span(a, 1), Some(Span::new(4, 7)));
+        assert_eq!(source.line_span(a, 2), None);
+        assert_eq!(source.line_span(b, 0), Some(b));
+        assert_eq!(source.line_span(b, 1), Some(Span::at(b.end)));
+        assert_eq!(source.line_span(b, 2), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Floors of the compiler, lowest first.
-const COMPILER: [&str; 9] = [
+const COMPILER: [&str; 10] = [
     "source",
     "diagnostics",
     "syntax",
@@ -22,6 +22,7 @@ const COMPILER: [&str; 9] = [
     "plan",
     "emit",
     "driver",
+    "lsp",
     "cli",
 ];
 
@@ -43,12 +44,14 @@ const RUNTIME: [&str; 13] = [
 ];
 
 /// Crates and modules that only one floor of the compiler names.
-const ALONE: [(&str, &str); 7] = [
+const ALONE: [(&str, &str); 9] = [
     ("pest", "syntax"),
     ("minijinja", "emit"),
     ("prettyplease", "emit"),
     ("syn", "emit"),
     ("annotate_snippets", "diagnostics"),
+    ("lsp_server", "lsp"),
+    ("gen_lsp_types", "lsp"),
     ("clap", "cli"),
     ("std::fs", "cli"),
 ];

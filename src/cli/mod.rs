@@ -5,6 +5,7 @@ mod check;
 mod files;
 mod fmt;
 mod launch;
+mod lsp;
 mod report;
 mod workspace;
 
@@ -78,6 +79,8 @@ enum Command {
         #[command(flatten)]
         which: Which,
     },
+    /// Serves an editor over standard input and output, by the Language Server Protocol
+    Lsp(lsp::Arguments),
     /// Explains a diagnostic by its code or name
     Explain {
         /// Code, as `E0101`
@@ -184,6 +187,7 @@ pub fn run() -> ExitCode {
             output,
             which,
         } => graph(spec, *format, output.as_deref(), which, &mut reporter),
+        Command::Lsp(_) => lsp::serve(),
         Command::Explain { code } => explain(code),
         Command::Train(run) => launch::launch("train", run, &reporter),
         Command::Eval(run) => launch::launch("eval", run, &reporter),

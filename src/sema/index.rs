@@ -10,7 +10,8 @@ use super::names::Kind;
 use super::settings::Table;
 use super::spec::Tower;
 use crate::source::Span;
-use crate::syntax::ast::Word;
+use crate::syntax::ast::{Atom, AtomKind, Block, Statement, Word};
+use crate::syntax::merge::Vain;
 
 /// A name of the spec; names of different kinds are different names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,6 +83,55 @@ impl Index {
         }
     }
 
+    /// Writes down the names by which a variant's block means what its spec declares: what
+    /// `without` removes, but for what is `vain`, and the features that it changes.
+    pub(super) fn variant(&mut self, block: &Block, vain: &[Vain<'_>]) {
+        self.removed(&block.statements, Kind::Table, vain);
+        for section in &block.statements {
+            let kind = match section.word.text.as_str() {
+                "surfaces" => Kind::Surface,
+                "products" => Kind::Product,
+                "tasks" => Kind::Task,
+                "query" => Kind::Feature(Tower::Query),
+                "item" => Kind::Feature(Tower::Item),
+                _ => continue,
+            };
+            let inner = section.block.iter().flat_map(|block| &block.statements);
+            let inner: Vec<&Statement> = inner.collect();
+            self.removed(inner.iter().copied(), kind, vain);
+            let changed = inner.iter().filter(|inner| inner.word.text != "without");
+            if let Kind::Feature(_) = kind {
+                for name in changed.filter_map(|feature| feature.atoms.first()?.as_word()) {
+                    self.refer(kind, &name);
+                }
+            }
+        }
+    }
+
+    fn removed<'s>(
+        &mut self,
+        statements: impl IntoIterator<Item = &'s Statement>,
+        kind: Kind,
+        vain: &[Vain<'_>],
+    ) {
+        let without = |statement: &&Statement| statement.word.text == "without";
+        for atom in statements
+            .into_iter()
+            .filter(without)
+            .flat_map(|without| &without.atoms)
+        {
+            let items = match &atom.kind {
+                AtomKind::List(items) => items.as_slice(),
+                _ => std::slice::from_ref(atom),
+            };
+            for name in items.iter().filter_map(Atom::as_word) {
+                if !vain.iter().any(|vain| vain.atom.span == name.span) {
+                    self.refer(kind, &name);
+                }
+            }
+        }
+    }
+
     /// The symbol that is named at an offset, with the place of the name. An offset right after a
     /// name is at it.
     pub fn at(&self, offset: usize) -> Option<(Span, &Symbol)> {
@@ -128,9 +178,9 @@ impl Index {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
-    use super::{Index, Inside, Kind, Symbol};
+    use super::{Index, Inside, Kind, Symbol, Tower};
     use crate::source::{Source, Span};
-    use crate::syntax;
+    use crate::syntax::{self, ast, merge};
 
     const SPEC: &str = r#"
         model m
@@ -198,6 +248,42 @@ mod tests {
         let open = SPEC.find("{ table pins }").unwrap();
         let inside = index.inside(Span::new(open, open + "{ table pins }".len()));
         assert!(matches!(inside, Some(Inside::Settings(table)) if table.owner == "an `id`"));
+    }
+
+    #[test]
+    fn a_variant_names_what_its_spec_declares() {
+        let variant = "variant v {
+            without pins
+            tasks { without [good, nothing], ctr { weight 2 } }
+            query { without age, id pin { rows 3, dim 2 } }
+            item { id pin { rows 3, dim 2 } }
+        }";
+        let text = format!("{SPEC}{variant}");
+        let source = Source::new("a", &*text);
+        let file = syntax::parse(&source).file;
+        let base = super::super::check(&source, &file);
+        let variant = base.variants.first().unwrap();
+        let over = &variant.statement.block.as_ref().unwrap().statements;
+        let (statements, vain) = merge::overlay(&file.statements, over);
+        let file = ast::File {
+            statements,
+            ..ast::File::default()
+        };
+        let mut index = base.index;
+        index.add(super::super::check_variant(&source, &file, variant, &vain).index);
+        let cases = [
+            (Kind::Table, "pins", &[0, 1, 2, 3][..]),
+            (Kind::Task, "good", &[0, 1]),
+            (Kind::Task, "ctr", &[0, 1, 2]),
+            (Kind::Feature(Tower::Query), "age", &[0, 1]),
+        ];
+        for (kind, name, nths) in cases {
+            let found = index.occurrences(&symbol(kind, name));
+            assert_eq!(found, places(&text, name, nths), "{name}");
+        }
+        let pin = index.occurrences(&symbol(Kind::Feature(Tower::Query), "pin"));
+        assert_eq!(pin.len(), 2);
+        assert!(index.at(text.find("nothing").unwrap()).is_none());
     }
 
     #[test]

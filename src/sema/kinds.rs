@@ -98,6 +98,11 @@ impl Kind {
     }
 }
 
+/// The words of all kinds, and how a feature of each is written.
+pub fn kinds() -> impl Iterator<Item = (&'static str, &'static str)> {
+    KINDS.iter().map(|(word, kind)| (*word, kind.form()))
+}
+
 /// The kind that a statement starts with. A misspelt one counts as what it was meant to be.
 pub(super) fn find_kind(
     context: &mut Context<'_>,

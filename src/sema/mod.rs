@@ -27,7 +27,9 @@ mod training;
 mod value;
 
 pub use index::{Index, Inside, Symbol};
-pub use names::Kind as NameKind;
+pub use kinds::kinds;
+pub use names::{Kind as NameKind, objection};
+pub use outline::statements;
 pub use settings::{Setting, Table as SettingsTable};
 pub use value::{Bound, Form};
 
@@ -81,6 +83,9 @@ pub fn check_variant(
         reuse::report_vain(&mut context, vain);
     }
     let mut checked = read(&mut context, file);
+    if let Some(block) = &variant.statement.block {
+        checked.index.variant(block, vain);
+    }
     if let Some(spec) = &mut checked.spec {
         spec.name = format!("{}_{}", spec.name, variant.name.text);
         if variant.statement.doc.is_some() {
@@ -200,8 +205,8 @@ fn read_data(context: &mut Context<'_>, statement: &Statement) -> Option<String>
     Some(text)
 }
 
-/// All tables of settings, to say whose setting a misplaced one is.
-fn tables_of_settings() -> impl Iterator<Item = &'static settings::Table> {
+/// All tables of settings: of an editor's interest, and to say whose setting a misplaced one is.
+pub fn tables_of_settings() -> impl Iterator<Item = &'static settings::Table> {
     [
         &tasks::TASK,
         &tables::TABLE,

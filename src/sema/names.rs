@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::context::Context;
 use super::spec::Tower;
 use crate::diagnostics::{Code, Diagnostic};
-use crate::source::Span;
+use crate::source::{Source, Span};
 use crate::syntax::ast::Word;
 
 /// Keywords of Rust, also the reserved and the coming ones: names become fields and modules.
@@ -45,7 +45,7 @@ impl Kind {
         }
     }
 
-    /// The word for it.
+    /// The word for it: `surface`.
     pub fn noun(self) -> &'static str {
         match self {
             Self::Model => "model",
@@ -136,6 +136,19 @@ const MODEL_NAMES: [(&str, &str); 45] = [
     ("result", "a type of Rust"),
     ("vec", "a type of Rust"),
 ];
+
+/// Why a text cannot be a name of a kind; `None` if it can.
+pub fn objection(kind: Kind, text: &str) -> Option<String> {
+    let source = Source::new("", text);
+    let mut context = Context::new(&source);
+    let name = Word {
+        text: text.to_owned(),
+        span: Span::new(0, text.len()),
+    };
+    check(&mut context, &name, kind);
+    let found = context.diagnostics.pop()?;
+    Some(format!("{}: {}", found.message, found.primary.text))
+}
 
 /// Reports a name that cannot be one.
 pub(super) fn check(context: &mut Context<'_>, name: &Word, kind: Kind) {

@@ -57,6 +57,11 @@ static FORMS: [Form; 16] = [
     repeated("allow", "allow CODE"),
 ];
 
+/// The words of all statements of a file, and how each is written.
+pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FORMS.iter().map(|form| (form.word, form.form))
+}
+
 /// The statements of a file, by their word.
 pub(super) struct Outline<'s> {
     once: Vec<(&'static str, Cow<'s, Statement>)>,

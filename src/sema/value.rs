@@ -148,7 +148,13 @@ pub(super) fn read<'s>(
     value.filter(|_| !head.failed())
 }
 
-/// How a setting is written, for help.
+impl Setting {
+    /// How it is written, for help.
+    pub fn written(&self) -> String {
+        written(self)
+    }
+}
+
 fn written(setting: &Setting) -> String {
     let form = match setting.form {
         Form::Flag => "WORD",

@@ -128,6 +128,19 @@ impl Statement {
     }
 }
 
+impl Atom {
+    /// The word that it is, if it is one.
+    pub fn as_word(&self) -> Option<Word> {
+        match &self.kind {
+            AtomKind::Word(text) => Some(Word {
+                text: text.clone(),
+                span: self.span,
+            }),
+            _ => None,
+        }
+    }
+}
+
 impl AtomKind {
     /// What people call it, with its article.
     pub fn describe(&self) -> &'static str {

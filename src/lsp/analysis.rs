@@ -1,0 +1,100 @@
+//! What a text means: diagnostics, names and, once it is sound, the model.
+
+use super::place;
+use crate::diagnostics::{Diagnostic, Levels};
+use crate::driver::check::check_files;
+use crate::driver::load::Read;
+use crate::graph::{self, Graph};
+use crate::sema::spec::Tower;
+use crate::sema::{Index, Inside, Symbol};
+use crate::source::{Source, Span};
+use crate::syntax;
+use crate::syntax::ast::{File, Statement};
+use gen_lsp_types::{Position, Range};
+use std::rc::Rc;
+
+/// A spec with all its files, checked.
+pub(super) struct Analysis {
+    /// The texts of its files; each is called by its path.
+    pub source: Source,
+    pub diagnostics: Vec<Diagnostic>,
+    pub index: Index,
+    /// Whether the file is a part that other specs use.
+    pub part: bool,
+    /// The model: of a text with errors, the last one that was sound.
+    pub graph: Option<Rc<Graph>>,
+}
+
+impl Analysis {
+    pub fn new(path: &str, text: String, read: &Read<'_>, before: Option<&Self>) -> Self {
+        let checked = check_files(Source::new(path, text), read, &Levels::default());
+        let graph = match &checked.spec {
+            Some(spec) => Some(Rc::new(graph::build(spec))),
+            None => before.and_then(|before| before.graph.clone()),
+        };
+        Self {
+            source: checked.source,
+            diagnostics: checked.diagnostics,
+            index: checked.index,
+            part: checked.part,
+            graph,
+        }
+    }
+
+    /// The place of a file of the spec.
+    pub fn file(&self, path: &str) -> Option<Span> {
+        let mut files = self.source.files();
+        files.find(|(name, _)| *name == path).map(|(_, span)| span)
+    }
+}
+
+/// One file of a spec, as a request asks about it. Places are those of the spec's source.
+pub(super) struct View {
+    pub spec: Rc<Analysis>,
+    /// The file's place.
+    pub file: Span,
+    /// Its own statements.
+    pub tree: File,
+}
+
+impl View {
+    pub fn new(spec: Rc<Analysis>, path: &str) -> Option<Self> {
+        let file = spec.file(path)?;
+        let tree = syntax::parse_part(&spec.source, file).file;
+        Some(Self { spec, file, tree })
+    }
+
+    pub fn offset(&self, position: Position) -> usize {
+        place::offset(&self.spec.source, self.file, position)
+    }
+
+    pub fn range(&self, span: Span) -> Range {
+        place::range(&self.spec.source, span)
+    }
+
+    /// The name at an offset of this file.
+    pub fn symbol(&self, offset: usize) -> Option<(Span, &Symbol)> {
+        let (span, symbol) = self.spec.index.at(offset)?;
+        self.holds(span).then_some((span, symbol))
+    }
+
+    /// Whether a place lies in this file.
+    pub fn holds(&self, span: Span) -> bool {
+        self.file.start <= span.start && span.end <= self.file.end
+    }
+
+    /// What the block of a statement holds.
+    pub fn inside(&self, statement: &Statement) -> Option<Inside> {
+        let block = statement.block.as_ref()?;
+        let known = self.spec.index.inside(block.span);
+        // Blocks of several files that are one are known by the place of the first.
+        known.or(match statement.word.text.as_str() {
+            "surfaces" => Some(Inside::Domains(Tower::Query)),
+            "products" => Some(Inside::Domains(Tower::Item)),
+            "tasks" => Some(Inside::Tasks),
+            "query" => Some(Inside::Features(Tower::Query)),
+            "item" => Some(Inside::Features(Tower::Item)),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,152 @@
+//! What may be typed at the cursor: words of the language, names of the spec, values of settings.
+
+use super::analysis::View;
+use super::cursor::{self, Ground, Spot};
+use super::reference::Reference;
+use crate::sema::spec::Tower;
+use crate::sema::{self, Form, Inside, NameKind, Setting, SettingsTable};
+use gen_lsp_types::{CompletionItem, CompletionItemKind, Documentation, MarkupContent, MarkupKind};
+
+/// The items at an offset. The editor filters them by what is typed already.
+pub(super) fn complete(view: &View, offset: usize) -> Vec<CompletionItem> {
+    let Some(spot) = cursor::spot(view, offset) else {
+        return Vec::new();
+    };
+    match (spot.ground, spot.before.as_slice()) {
+        (Ground::File, []) => statements(),
+        (Ground::File, ["surfaces" | "products"]) => vec![keyword("from", "from \"COLUMN\"")],
+        (Ground::File, ["split"]) => vec![keyword("by", "by \"COLUMN\"")],
+        (Ground::Block(Inside::Domains(_)), []) => {
+            vec![keyword("others", "others skip` or `others error")]
+        }
+        (Ground::Block(Inside::Domains(_)), ["others"]) => values(&["skip", "error"]),
+        (Ground::Block(Inside::Tasks), [_]) => vec![keyword("from", "from \"COLUMN\"")],
+        (Ground::Block(Inside::Tasks), [_, "from"]) => {
+            vec![keyword("action", "action \"COLUMN\" & \"COLUMN\"")]
+        }
+        (Ground::Block(Inside::Features(_)), []) => kinds(),
+        (Ground::Block(Inside::Features(_)), [_, _] | ["vector", _, _]) => {
+            vec![keyword("from", "from \"COLUMN\"")]
+        }
+        (Ground::Block(Inside::Settings(table)), []) => settings(&spot, table),
+        (Ground::Block(Inside::Settings(table)), [word, given @ ..]) => {
+            let setting = table.settings.iter().find(|setting| setting.name == *word);
+            setting
+                .map(|setting| setting_values(view, &spot, setting, given))
+                .unwrap_or_default()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn statements() -> Vec<CompletionItem> {
+    let reference = Reference::read();
+    let item = |(word, form)| documented(keyword(word, form), reference.statement(word));
+    sema::statements().map(item).collect()
+}
+
+fn kinds() -> Vec<CompletionItem> {
+    sema::kinds()
+        .map(|(word, form)| keyword(word, form))
+        .collect()
+}
+
+/// The settings that the block does not have yet.
+fn settings(spot: &Spot<'_>, table: &SettingsTable) -> Vec<CompletionItem> {
+    let reference = Reference::read();
+    let given = |name: &str| {
+        spot.siblings
+            .iter()
+            .any(|sibling| sibling.word.text == name)
+    };
+    let missing = table.settings.iter().filter(|setting| !given(setting.name));
+    let item = |setting: &Setting| CompletionItem {
+        kind: Some(CompletionItemKind::Property),
+        ..documented(
+            keyword(setting.name, &setting.written()),
+            reference.setting(table.owner, setting.name),
+        )
+    };
+    missing.map(item).collect()
+}
+
+fn setting_values(
+    view: &View,
+    spot: &Spot<'_>,
+    setting: &Setting,
+    given: &[&str],
+) -> Vec<CompletionItem> {
+    match setting.form {
+        Form::Choice(words) if given.is_empty() => values(words),
+        Form::RealOrNone(_) | Form::BlockOrNone if given.is_empty() => values(&["none"]),
+        Form::Name if given.is_empty() => names(view, spot, setting.name, given),
+        Form::Names => names(view, spot, setting.name, given),
+        _ => Vec::new(),
+    }
+}
+
+/// The names that a setting takes, without those that it has and the one that it is a setting of.
+fn names(view: &View, spot: &Spot<'_>, setting: &str, given: &[&str]) -> Vec<CompletionItem> {
+    let owner = spot.owner.map(|step| step.statement.word.text.as_str());
+    let ground = spot.owner.map(|step| step.ground);
+    let kinds: &[NameKind] = match (setting, ground) {
+        ("given", _) => &[NameKind::Task],
+        ("table", _) => &[NameKind::Table],
+        (_, Some(Ground::Block(Inside::Features(Tower::Query)))) => &[NameKind::Surface],
+        (_, Some(Ground::Block(Inside::Features(Tower::Item)))) => &[NameKind::Product],
+        _ => &[NameKind::Surface, NameKind::Product],
+    };
+    let mut items = Vec::new();
+    for kind in kinds {
+        let fresh = |name: &&str| !given.contains(name) && Some(*name) != owner;
+        items.extend(
+            view.spec
+                .index
+                .names(*kind)
+                .filter(fresh)
+                .map(|name| CompletionItem {
+                    label: name.to_owned(),
+                    kind: Some(match kind {
+                        NameKind::Task => CompletionItemKind::Function,
+                        NameKind::Table => CompletionItemKind::Struct,
+                        _ => CompletionItemKind::EnumMember,
+                    }),
+                    detail: Some(kind.noun().to_owned()),
+                    ..CompletionItem::default()
+                }),
+        );
+    }
+    items
+}
+
+fn values(words: &[&str]) -> Vec<CompletionItem> {
+    let item = |word: &&str| CompletionItem {
+        label: (*word).to_owned(),
+        kind: Some(CompletionItemKind::Value),
+        ..CompletionItem::default()
+    };
+    words.iter().map(item).collect()
+}
+
+/// A word, with how it is written.
+fn keyword(word: &str, form: &str) -> CompletionItem {
+    CompletionItem {
+        label: word.to_owned(),
+        kind: Some(CompletionItemKind::Keyword),
+        detail: Some(form.replace('`', "")),
+        ..CompletionItem::default()
+    }
+}
+
+fn documented(item: CompletionItem, text: Option<&str>) -> CompletionItem {
+    let markup = |text: &str| {
+        Documentation::MarkupContent(MarkupContent {
+            kind: MarkupKind::Markdown,
+            value: text.to_owned(),
+        })
+    };
+    CompletionItem {
+        documentation: text.map(markup),
+        ..item
+    }
+}

@@ -1,0 +1,182 @@
+//! The texts that the editor has open, and what each means.
+
+use super::analysis::{Analysis, View};
+use super::place;
+use super::uri;
+use crate::diagnostics::Edit;
+use crate::driver::load::Read;
+use crate::source::{Source, Span};
+use gen_lsp_types::{Location, TextDocumentContentChangeEvent, TextEdit, Uri, WorkspaceEdit};
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+/// An open text.
+struct Document {
+    /// The editor's own name for it.
+    uri: String,
+    version: i32,
+    text: String,
+    /// Of the text as it is and of the files that it uses as they were read; `None` if any of them
+    /// may have changed.
+    analysis: Option<Rc<Analysis>>,
+    /// The last analysis: its model is shown for as long as a new one has errors.
+    before: Option<Rc<Analysis>>,
+}
+
+/// All open texts, by path.
+#[derive(Default)]
+pub(super) struct Documents {
+    open: BTreeMap<String, Document>,
+}
+
+impl Documents {
+    pub fn open(&mut self, uri: &str, version: i32, text: String) {
+        let document = Document {
+            uri: uri.to_owned(),
+            version,
+            text,
+            analysis: None,
+            before: None,
+        };
+        self.open.insert(uri::to_path(uri), document);
+        self.forget();
+    }
+
+    pub fn close(&mut self, uri: &str) {
+        self.open.remove(&uri::to_path(uri));
+        self.forget();
+    }
+
+    /// Applies the editor's changes, one after the other.
+    pub fn change(
+        &mut self,
+        uri: &str,
+        version: i32,
+        changes: Vec<TextDocumentContentChangeEvent>,
+    ) {
+        let path = uri::to_path(uri);
+        let Some(document) = self.open.get_mut(&path) else {
+            return;
+        };
+        document.version = version;
+        for change in changes {
+            match change {
+                TextDocumentContentChangeEvent::TextDocumentContentChangePartial(part) => {
+                    let start = place::offset_in(&document.text, part.range.start);
+                    let end = place::offset_in(&document.text, part.range.end);
+                    document
+                        .text
+                        .replace_range(start..end.max(start), &part.text);
+                }
+                TextDocumentContentChangeEvent::TextDocumentContentChangeWholeDocument(whole) => {
+                    document.text = whole.text;
+                }
+            }
+        }
+        for (other, document) in &mut self.open {
+            let uses = |analysis: &Rc<Analysis>| analysis.file(&path).is_some();
+            if *other == path || document.analysis.as_ref().is_some_and(uses) {
+                document.stale();
+            }
+        }
+    }
+
+    /// What is known of files that are not open may no longer be so.
+    pub fn forget(&mut self) {
+        for document in self.open.values_mut() {
+            document.stale();
+        }
+    }
+
+    /// The analyses of all open texts, by path.
+    pub fn analyses(&mut self, read: &Read<'_>) -> Vec<Rc<Analysis>> {
+        let paths: Vec<String> = self.open.keys().cloned().collect();
+        let analyses = paths.iter().filter_map(|path| self.analysis(path, read));
+        analyses.collect()
+    }
+
+    /// What is known of an open text: as a part of a spec that uses it, if one is open.
+    pub fn view(&mut self, uri: &str, read: &Read<'_>) -> Option<View> {
+        let path = uri::to_path(uri);
+        let own = self.analysis(&path, read)?;
+        let user = match own.part {
+            true => self
+                .analyses(read)
+                .into_iter()
+                .find(|other| !other.part && other.file(&path).is_some()),
+            false => None,
+        };
+        View::new(user.unwrap_or(own), &path)
+    }
+
+    /// The editor's name of a file.
+    pub fn uri(&self, path: &str) -> String {
+        match self.open.get(path) {
+            Some(document) => document.uri.clone(),
+            None => uri::from_path(path),
+        }
+    }
+
+    /// The version of a file that is open.
+    pub fn version(&self, uri: &str) -> Option<i32> {
+        let document = self.open.get(&uri::to_path(uri))?;
+        Some(document.version)
+    }
+
+    /// A place of a spec, in the file that it lies in.
+    pub fn location(&self, source: &Source, span: Span) -> Location {
+        let (path, _) = source.file(span.start);
+        Location {
+            uri: Uri(self.uri(path)),
+            range: place::range(source, span),
+        }
+    }
+
+    /// Replacements of text in the files of a spec.
+    pub fn edit(&self, source: &Source, edits: &[Edit]) -> WorkspaceEdit {
+        let mut changes = HashMap::new();
+        for edit in edits {
+            let Location { uri, range } = self.location(source, edit.span);
+            let edits: &mut Vec<TextEdit> = changes.entry(uri).or_default();
+            edits.push(TextEdit {
+                range,
+                new_text: edit.replacement.clone(),
+            });
+        }
+        WorkspaceEdit {
+            changes: Some(changes),
+            ..WorkspaceEdit::default()
+        }
+    }
+
+    /// The text of an open file.
+    pub fn text(&self, path: &str) -> Option<&str> {
+        self.open.get(path).map(|document| document.text.as_str())
+    }
+
+    fn analysis(&mut self, path: &str, read: &Read<'_>) -> Option<Rc<Analysis>> {
+        let document = self.open.get(path)?;
+        if let Some(analysis) = &document.analysis {
+            return Some(Rc::clone(analysis));
+        }
+        let text = document.text.clone();
+        let before = document.before.as_deref();
+        let open = |path: &str| match self.text(path) {
+            Some(text) => Ok(text.to_owned()),
+            None => read(path),
+        };
+        let analysis = Rc::new(Analysis::new(path, text, &open, before));
+        if let Some(document) = self.open.get_mut(path) {
+            document.analysis = Some(Rc::clone(&analysis));
+        }
+        Some(analysis)
+    }
+}
+
+impl Document {
+    fn stale(&mut self) {
+        if let Some(analysis) = self.analysis.take() {
+            self.before = Some(analysis);
+        }
+    }
+}

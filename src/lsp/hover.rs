@@ -1,0 +1,299 @@
+//! What is said of the word under the cursor: of a name, its documentation, shape and parameters;
+//! of a word of the language, its row of the reference.
+
+use super::analysis::View;
+use super::cursor::{self, Ground, Step};
+use super::hints::{FLOAT, features};
+use super::quantity;
+use super::reference::Reference;
+use crate::graph::Graph;
+use crate::sema::spec::{
+    Axis, Domain, DomainId, Feature, FeatureKind, Index, RawValue, Task, Tower,
+};
+use crate::sema::{self, Inside, NameKind, Symbol};
+use gen_lsp_types::{Contents, Hover, MarkupContent, MarkupKind};
+
+/// What is said at an offset.
+pub(super) fn hover(view: &View, offset: usize) -> Option<Hover> {
+    let (span, text) = match view.symbol(offset) {
+        Some((span, symbol)) => (span, name(view, symbol)),
+        None => {
+            let step = cursor::path(view, offset).pop()?;
+            let span = step.statement.word.span;
+            let at_word = span.start <= offset && offset <= span.end;
+            (span, at_word.then(|| word(&step)).flatten()?)
+        }
+    };
+    Some(Hover {
+        contents: Contents::MarkupContent(MarkupContent {
+            kind: MarkupKind::Markdown,
+            value: text,
+        }),
+        range: Some(view.range(span)),
+    })
+}
+
+/// A word of the language.
+fn word(step: &Step<'_>) -> Option<String> {
+    let word = step.statement.word.text.as_str();
+    let reference = Reference::read();
+    match step.ground {
+        Ground::File => reference.statement(word).map(str::to_owned),
+        Ground::Block(Inside::Settings(table)) => {
+            reference.setting(table.owner, word).map(str::to_owned)
+        }
+        Ground::Block(Inside::Features(_)) => {
+            let (_, form) = sema::kinds().find(|(kind, _)| *kind == word)?;
+            Some(code(form))
+        }
+        Ground::Block(Inside::Domains(_) | Inside::Tasks) | Ground::Unknown => None,
+    }
+}
+
+fn code(text: &str) -> String {
+    format!("```mtmd\n{text}\n```")
+}
+
+/// A name: what it is, its doc comment and, once the spec has been sound, its facts.
+fn name(view: &View, symbol: &Symbol) -> String {
+    let Symbol { kind, name } = symbol;
+    let noun = match kind {
+        NameKind::Feature(Tower::Query) => "feature of the query tower",
+        NameKind::Feature(Tower::Item) => "feature of the item tower",
+        other => other.noun(),
+    };
+    let mut parts = vec![format!("**{noun}** `{name}`")];
+    if let Some((doc, facts)) = view
+        .spec
+        .graph
+        .as_deref()
+        .and_then(|graph| about(graph, symbol))
+    {
+        if !doc.is_empty() {
+            parts.push(doc);
+        }
+        let facts: Vec<String> = facts.iter().map(|fact| format!("- {fact}")).collect();
+        parts.push(facts.join("\n"));
+    }
+    parts.join("\n\n")
+}
+
+/// Doc comment and facts of a name; `None` if the model does not have it yet.
+fn about(graph: &Graph, symbol: &Symbol) -> Option<(String, Vec<String>)> {
+    let spec = &graph.spec;
+    let name = symbol.name.as_str();
+    match symbol.kind {
+        NameKind::Model => Some((spec.doc.clone(), model(graph))),
+        NameKind::Surface => domain(graph, Tower::Query, &spec.surfaces, name),
+        NameKind::Product => domain(graph, Tower::Item, &spec.products, name),
+        NameKind::Task => {
+            let place = spec.tasks.iter().position(|task| task.name == name)?;
+            let task = spec.tasks.get(place)?;
+            Some((task.doc.clone(), task_facts(graph, place, task)))
+        }
+        NameKind::Table => {
+            let table = spec.tables.iter().find(|table| table.name == name)?;
+            let mut facts = table_facts(table);
+            facts.push(format!("features: {}", users(graph, name)));
+            Some((table.doc.clone(), facts))
+        }
+        NameKind::Variant => None,
+        NameKind::Feature(tower) => {
+            let feature = features(graph, tower)
+                .iter()
+                .find(|feature| feature.name == name)?;
+            Some((feature.doc.clone(), feature_facts(graph, tower, feature)))
+        }
+    }
+}
+
+fn model(graph: &Graph) -> Vec<String> {
+    let totals = &graph.totals;
+    vec![
+        format!("{} outside the tables", quantity::parameters(totals.dense)),
+        format!(
+            "{} in the tables ({})",
+            quantity::parameters(totals.tables),
+            quantity::bytes(totals.tables * FLOAT)
+        ),
+        format!("{} cells (surface, product, task)", totals.cells),
+        format!(
+            "{} FLOPs for the costliest query row, {} for the costliest item row",
+            quantity::count(totals.query_flops),
+            quantity::count(totals.item_flops)
+        ),
+    ]
+}
+
+fn domain(graph: &Graph, tower: Tower, axis: &Axis, name: &str) -> Option<(String, Vec<String>)> {
+    let place = axis.domains.iter().position(|domain| domain.name == name)?;
+    let Domain { doc, values, .. } = axis.domains.get(place)?;
+    let mut experts = graph.tower(tower).experts.iter();
+    let expert = experts.find(|expert| expert.domains.contains(&DomainId(place)))?;
+    let tasks = expert
+        .tasks
+        .iter()
+        .filter_map(|id| graph.spec.tasks.get(id.0));
+    let facts = vec![
+        format!("rows with `{}` = {}", axis.column, raw_values(values)),
+        format!(
+            "input: {} fields, width {}",
+            expert.fields.len(),
+            expert.width
+        ),
+        format!("tasks: {}", list(tasks.map(|task| task.name.as_str()))),
+        format!(
+            "Domain Expert: {}, {} FLOPs a row",
+            quantity::parameters(expert.cost.parameters),
+            quantity::count(expert.cost.flops)
+        ),
+    ];
+    Some((doc.clone(), facts))
+}
+
+fn task_facts(graph: &Graph, place: usize, task: &Task) -> Vec<String> {
+    let spec = &graph.spec;
+    let parent = task.given.and_then(|id| spec.tasks.get(id.0));
+    let mut facts = vec![match parent {
+        Some(parent) => format!("P({}) = sigmoid(z) · P({})", task.name, parent.name),
+        None => format!("P({}) = sigmoid(z)", task.name),
+    }];
+    if let sema::spec::Label::Score(column) = &task.label {
+        facts.push(format!("score: `{column}`"));
+    }
+    if !task.action.is_empty() {
+        facts.push(format!(
+            "action: {}",
+            list(task.action.iter().map(String::as_str))
+        ));
+    }
+    let names = |axis: &Axis, ids: &[DomainId]| {
+        let domains = ids.iter().filter_map(|id| axis.domains.get(id.0));
+        list(domains.map(|domain| domain.name.as_str()))
+    };
+    facts.push(format!(
+        "surfaces: {}",
+        names(&spec.surfaces, &task.surfaces)
+    ));
+    facts.push(format!(
+        "products: {}",
+        names(&spec.products, &task.products)
+    ));
+    if let Some(head) = graph.heads.iter().find(|head| head.task.0 == place) {
+        facts.push(format!("served embedding: {} floats", head.width));
+    }
+    facts.push(format!(
+        "experts: {} in all domains",
+        quantity::parameters(of_task(graph, &task.name))
+    ));
+    facts
+}
+
+/// Parameters of a task's own nodes, in all Domain Experts.
+fn of_task(graph: &Graph, task: &str) -> u128 {
+    let towers = [&graph.query, &graph.item];
+    let experts = towers.into_iter().flat_map(|tower| &tower.experts);
+    let sizes = experts.map(|expert| {
+        let own = expert.nodes.iter().filter(|node| {
+            let rest = node.path.strip_prefix(task);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        });
+        let one: u128 = own.map(|node| node.cost.parameters).sum();
+        one * expert.domains.len() as u128
+    });
+    sizes.sum()
+}
+
+fn table_facts(table: &sema::spec::Table) -> Vec<String> {
+    let floats = table.rows as u128 * table.dim as u128;
+    let index = match &table.index {
+        Index::Hash => "hashed".to_owned(),
+        Index::Vocabulary { min_count } => {
+            format!("vocabulary of the values seen {min_count} times or more")
+        }
+        Index::Values(values) => format!("values: {}", raw_values(values)),
+    };
+    vec![
+        format!(
+            "table: {} × {}, {} ({})",
+            table.rows,
+            table.dim,
+            quantity::parameters(floats),
+            quantity::bytes(floats * FLOAT)
+        ),
+        index,
+    ]
+}
+
+fn users(graph: &Graph, table: &str) -> String {
+    let all = [Tower::Query, Tower::Item]
+        .into_iter()
+        .flat_map(|tower| features(graph, tower));
+    let uses = |feature: &&Feature| match &feature.kind {
+        FeatureKind::Embedded { table: id, .. } => graph
+            .spec
+            .tables
+            .get(id.0)
+            .is_some_and(|other| other.name == table),
+        FeatureKind::Vector { .. } | FeatureKind::Number { .. } => false,
+    };
+    list(all.filter(uses).map(|feature| feature.name.as_str()))
+}
+
+fn feature_facts(graph: &Graph, tower: Tower, feature: &Feature) -> Vec<String> {
+    let spec = &graph.spec;
+    let mut facts = vec![format!("column: `{}`", feature.column)];
+    let fields = &graph.tower(tower).fields;
+    if let Some(field) = fields.iter().find(|field| field.name == feature.name) {
+        facts.push(format!("field of width {}", field.width));
+    }
+    if let FeatureKind::Embedded { table, .. } = &feature.kind
+        && let Some(table) = spec.tables.get(table.0)
+    {
+        if table.shared {
+            facts.push(format!("shared table `{}`", table.name));
+        }
+        facts.extend(table_facts(table));
+    }
+    let axis = match tower {
+        Tower::Query => &spec.surfaces,
+        Tower::Item => &spec.products,
+    };
+    if feature.domains.len() < axis.domains.len() {
+        let domains = feature
+            .domains
+            .iter()
+            .filter_map(|id| axis.domains.get(id.0));
+        facts.push(format!(
+            "on {}",
+            list(domains.map(|domain| domain.name.as_str()))
+        ));
+    }
+    facts
+}
+
+fn raw_values(values: &[RawValue]) -> String {
+    let shown: Vec<String> = values
+        .iter()
+        .map(|value| match value {
+            RawValue::Int(number) => format!("`{number}`"),
+            RawValue::Text(text) => format!("`\"{text}\"`"),
+        })
+        .collect();
+    cut(shown)
+}
+
+fn list<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    cut(names.map(|name| format!("`{name}`")).collect())
+}
+
+/// At most a dozen of what is shown.
+fn cut(mut shown: Vec<String>) -> String {
+    const MOST: usize = 12;
+    if shown.len() > MOST {
+        let more = shown.len() - MOST;
+        shown.truncate(MOST);
+        shown.push(format!("{more} more"));
+    }
+    shown.join(", ")
+}

@@ -1,0 +1,52 @@
+//! Where a name is declared and used.
+
+use super::analysis::View;
+use super::documents::Documents;
+use gen_lsp_types::{DocumentHighlight, DocumentHighlightKind, Location};
+
+/// Where the name at an offset is declared.
+pub(super) fn definition(view: &View, offset: usize, documents: &Documents) -> Option<Location> {
+    let (_, symbol) = view.symbol(offset)?;
+    let span = view.spec.index.definition(symbol)?;
+    Some(documents.location(&view.spec.source, span))
+}
+
+/// Every place that names what the name at an offset names.
+pub(super) fn references(
+    view: &View,
+    offset: usize,
+    with_definition: bool,
+    documents: &Documents,
+) -> Option<Vec<Location>> {
+    let (_, symbol) = view.symbol(offset)?;
+    let index = &view.spec.index;
+    let definition = index.definition(symbol);
+    let places = index.occurrences(symbol).into_iter();
+    let places = places.filter(|span| with_definition || Some(*span) != definition);
+    Some(
+        places
+            .map(|span| documents.location(&view.spec.source, span))
+            .collect(),
+    )
+}
+
+/// The same, of this file alone.
+pub(super) fn highlights(view: &View, offset: usize) -> Option<Vec<DocumentHighlight>> {
+    let (_, symbol) = view.symbol(offset)?;
+    let index = &view.spec.index;
+    let definition = index.definition(symbol);
+    let highlight = |span| DocumentHighlight {
+        range: view.range(span),
+        kind: Some(match Some(span) == definition {
+            true => DocumentHighlightKind::Write,
+            false => DocumentHighlightKind::Read,
+        }),
+    };
+    let places = index.occurrences(symbol).into_iter();
+    Some(
+        places
+            .filter(|span| view.holds(*span))
+            .map(highlight)
+            .collect(),
+    )
+}
