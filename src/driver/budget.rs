@@ -1,15 +1,24 @@
 //! The budget of a spec against what its graph costs.
 
 use crate::diagnostics::{Code, Diagnostic};
-use crate::graph::Graph;
-use crate::sema::spec::Limit;
+use crate::graph;
+use crate::sema::spec::{Limit, Spec};
 
 /// From this part of a limit on, the budget is nearly spent.
 const NEARLY: f64 = 0.9;
 
 /// Errors for what costs more than the budget has, warnings for what comes near it.
-pub(super) fn check(graph: &Graph) -> Vec<Diagnostic> {
-    let budget = &graph.spec.budget;
+pub(super) fn check(spec: &Spec) -> Vec<Diagnostic> {
+    let budget = &spec.budget;
+    let limits = [
+        budget.parameters,
+        budget.flops_per_request,
+        budget.bytes_per_item,
+    ];
+    if limits.iter().all(Option::is_none) {
+        return vec![];
+    }
+    let graph = graph::build(spec);
     let totals = &graph.totals;
     let parameters = totals.dense + totals.tables;
     let bytes = totals.item_bytes.iter().copied().max().unwrap_or_default();

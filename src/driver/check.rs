@@ -8,6 +8,7 @@ use crate::sema::{self, Allowed, Index, Variant, spec::Spec};
 use crate::source::Source;
 use crate::syntax::ast::File;
 use crate::syntax::merge;
+use std::collections::BTreeMap;
 
 /// What checking a spec gives.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct Checked {
     pub diagnostics: Vec<Diagnostic>,
     /// Where names are declared and used.
     pub index: Index,
+    /// The trees of the files by themselves, by the first position of each.
+    pub trees: BTreeMap<usize, File>,
 }
 
 /// A variant of a spec.
@@ -47,6 +50,7 @@ pub fn check_files(root: Source, read: &Read<'_>, levels: &Levels) -> Checked {
         source,
         mut file,
         mut diagnostics,
+        trees,
     } = load(root, read);
     let mut base = sema::check(&source, &file);
     let known = base.diagnostics.clone();
@@ -54,7 +58,7 @@ pub fn check_files(root: Source, read: &Read<'_>, levels: &Levels) -> Checked {
     let sound = !has_errors(&diagnostics);
     let mut spec = base.spec.filter(|_| sound);
     if let Some(found) = &spec {
-        let over = budget::check(&graph::build(found));
+        let over = budget::check(found);
         let fits = !has_errors(&over);
         diagnostics.extend(over);
         spec = spec.filter(|_| fits);
@@ -83,6 +87,7 @@ pub fn check_files(root: Source, read: &Read<'_>, levels: &Levels) -> Checked {
         variants,
         diagnostics: diagnostics::arrange(diagnostics),
         index,
+        trees,
     }
 }
 
@@ -123,7 +128,7 @@ fn check_variant(
         .collect();
     let mut spec = checked.spec;
     if let Some(found) = &spec {
-        let over = budget::check(&graph::build(found)).into_iter();
+        let over = budget::check(found).into_iter();
         let over = over.map(|found| found.note(format!("in variant `{name}`")));
         diagnostics.extend(over);
         if base_spec.is_some_and(|base| means_the_same(base, found)) {

@@ -5,6 +5,7 @@ use crate::diagnostics::{Code, Diagnostic};
 use crate::source::{Source, Span};
 use crate::syntax::ast::{AtomKind, File, Statement};
 use crate::syntax::{self, merge};
+use std::collections::BTreeMap;
 
 /// Reads a file; the error says why that was not possible.
 pub type Read<'a> = dyn Fn(&str) -> Result<String, String> + 'a;
@@ -21,6 +22,8 @@ pub struct Loaded {
     pub file: File,
     /// Syntax errors, and files that could not be read.
     pub diagnostics: Vec<Diagnostic>,
+    /// The trees of the files by themselves, by the first position of each.
+    pub trees: BTreeMap<usize, File>,
 }
 
 /// Loads a spec: parses its root file, and every file that it uses, once.
@@ -33,10 +36,12 @@ pub fn load(root: Source, read: &Read<'_>) -> Loaded {
         done: vec![],
         open: vec![name],
         parts: vec![],
+        trees: BTreeMap::from([(0, parsed.file.clone())]),
         diagnostics: parsed.diagnostics,
     };
     loader.visit(&parsed.file);
     Loaded {
+        trees: loader.trees,
         source: loader.source,
         file: merge::join(parsed.file, loader.parts),
         diagnostics: loader.diagnostics,
@@ -56,6 +61,7 @@ struct Loader<'a> {
     /// Paths from the root to the file that is being visited.
     open: Vec<String>,
     parts: Vec<File>,
+    trees: BTreeMap<usize, File>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -98,6 +104,7 @@ impl Loader<'_> {
         self.open.push(path);
         self.visit(&parsed.file);
         self.open.pop();
+        self.trees.insert(place.start, parsed.file.clone());
         self.parts.push(parsed.file);
     }
 

@@ -5,12 +5,13 @@ use crate::diagnostics::{Diagnostic, Levels};
 use crate::driver::check::check_files;
 use crate::driver::load::Read;
 use crate::graph::{self, Graph};
-use crate::sema::spec::Tower;
+use crate::sema::spec::{Spec, Tower};
 use crate::sema::{Index, Inside, Symbol};
 use crate::source::{Source, Span};
-use crate::syntax;
-use crate::syntax::ast::{File, Statement};
+use crate::syntax::ast::{Comment, File, Statement};
 use gen_lsp_types::{Position, Range};
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// A spec with all its files, checked.
@@ -22,23 +23,45 @@ pub(super) struct Analysis {
     /// Whether the file is a part that other specs use.
     pub part: bool,
     /// The model: of a text with errors, the last one that was sound.
-    pub graph: Option<Rc<Graph>>,
+    model: Option<Rc<Model>>,
+    trees: BTreeMap<usize, File>,
+}
+
+/// A model, whose graph is built once somebody asks for a size.
+struct Model {
+    spec: Spec,
+    graph: OnceCell<Graph>,
 }
 
 impl Analysis {
     pub fn new(path: &str, text: String, read: &Read<'_>, before: Option<&Self>) -> Self {
         let checked = check_files(Source::new(path, text), read, &Levels::default());
-        let graph = match &checked.spec {
-            Some(spec) => Some(Rc::new(graph::build(spec))),
-            None => before.and_then(|before| before.graph.clone()),
+        let model = match checked.spec {
+            Some(spec) => Some(Rc::new(Model {
+                spec,
+                graph: OnceCell::new(),
+            })),
+            None => before.and_then(|before| before.model.clone()),
         };
         Self {
             source: checked.source,
             diagnostics: checked.diagnostics,
             index: checked.index,
             part: checked.part,
-            graph,
+            model,
+            trees: checked.trees,
         }
+    }
+
+    /// The graph of the model.
+    pub fn graph(&self) -> Option<&Graph> {
+        let model = self.model.as_ref()?;
+        Some(model.graph.get_or_init(|| graph::build(&model.spec)))
+    }
+
+    /// The tree of the file that lies at a place.
+    pub fn tree(&self, file: Span) -> Option<&File> {
+        self.trees.get(&file.start)
     }
 
     /// The place of a file of the spec.
@@ -53,15 +76,26 @@ pub(super) struct View {
     pub spec: Rc<Analysis>,
     /// The file's place.
     pub file: Span,
-    /// Its own statements.
-    pub tree: File,
 }
 
 impl View {
     pub fn new(spec: Rc<Analysis>, path: &str) -> Option<Self> {
         let file = spec.file(path)?;
-        let tree = syntax::parse_part(&spec.source, file).file;
-        Some(Self { spec, file, tree })
+        spec.tree(file).is_some().then_some(Self { spec, file })
+    }
+
+    /// The file's own statements.
+    pub fn statements(&self) -> &[Statement] {
+        self.tree().map_or(&[], |tree| &tree.statements)
+    }
+
+    /// The file's comments.
+    pub fn comments(&self) -> &[Comment] {
+        self.tree().map_or(&[], |tree| &tree.comments)
+    }
+
+    fn tree(&self) -> Option<&File> {
+        self.spec.tree(self.file)
     }
 
     pub fn offset(&self, position: Position) -> usize {

@@ -27,7 +27,7 @@ pub(super) struct Step<'v> {
 pub(super) fn path(view: &View, offset: usize) -> Vec<Step<'_>> {
     let mut steps = Vec::new();
     let mut ground = Ground::File;
-    let mut statements = view.tree.statements.as_slice();
+    let mut statements = view.statements();
     let holds = |span: Span| span.start <= offset && offset <= span.end;
     while let Some(statement) = statements.iter().find(|inner| holds(inner.span())) {
         steps.push(Step { ground, statement });
@@ -67,12 +67,12 @@ pub(super) fn spot(view: &View, offset: usize) -> Option<Spot<'_>> {
     let line = view.spec.source.lines_of(Span::at(offset));
     let before =
         |comment: &Comment| line.start <= comment.span.start && comment.span.start < offset;
-    if view.tree.comments.iter().any(before) {
+    if view.comments().iter().any(before) {
         return None;
     }
     let mut ground = Ground::File;
     let mut owner = None;
-    let mut siblings = view.tree.statements.as_slice();
+    let mut siblings = view.statements();
     while let Some(outer) = siblings.iter().find(|inner| is_in_block(inner, offset)) {
         owner = Some(Step {
             ground,

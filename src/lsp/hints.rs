@@ -15,11 +15,11 @@ pub(super) const FLOAT: u128 = 4;
 
 /// The hints of the lines of a range.
 pub(super) fn hints(view: &View, range: Range) -> Vec<InlayHint> {
-    let Some(graph) = &view.spec.graph else {
+    let Some(graph) = view.spec.graph() else {
         return Vec::new();
     };
     let mut hints = Vec::new();
-    for statement in &view.tree.statements {
+    for statement in view.statements() {
         hints.extend(hint(view, graph, statement));
         for inner in statement.block.iter().flat_map(|block| &block.statements) {
             match view.inside(statement) {

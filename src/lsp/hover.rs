@@ -63,12 +63,7 @@ fn name(view: &View, symbol: &Symbol) -> String {
         other => other.noun(),
     };
     let mut parts = vec![format!("**{noun}** `{name}`")];
-    if let Some((doc, facts)) = view
-        .spec
-        .graph
-        .as_deref()
-        .and_then(|graph| about(graph, symbol))
-    {
+    if let Some((doc, facts)) = view.spec.graph().and_then(|graph| about(graph, symbol)) {
         if !doc.is_empty() {
             parts.push(doc);
         }

@@ -7,7 +7,6 @@ use super::documents::Documents;
 use crate::diagnostics::{Diagnostic, Edit, Severity};
 use crate::sema::{self, NameKind};
 use crate::source::{Source, Span};
-use crate::syntax;
 use crate::syntax::ast::Statement;
 use gen_lsp_types::{PrepareRenamePlaceholder, WorkspaceEdit};
 use std::collections::BTreeMap;
@@ -47,7 +46,7 @@ pub(super) fn rename(
         .map(rewrite)
         .collect();
     if let (NameKind::Feature(_), Some(place)) = (symbol.kind, spec.index.definition(symbol)) {
-        edits.extend(keep_column(&spec.source, place, &symbol.name));
+        edits.extend(keep_column(spec, place, &symbol.name));
     }
     edits.sort_by_key(|edit| edit.span);
     match new_errors(spec, &edits).first() {
@@ -57,10 +56,9 @@ pub(super) fn rename(
 }
 
 /// A feature without `from` reads the column of its name: that column must be said from now on.
-fn keep_column(source: &Source, name: Span, column: &str) -> Option<Edit> {
-    let (_, file) = source.file(name.start);
-    let tree = syntax::parse_part(source, file).file;
-    let statement = declaration(&tree.statements, name)?;
+fn keep_column(spec: &Analysis, name: Span, column: &str) -> Option<Edit> {
+    let (_, file) = spec.source.file(name.start);
+    let statement = declaration(&spec.tree(file)?.statements, name)?;
     (!has_word(statement, "from")).then(|| Edit {
         span: Span::at(statement.head.end),
         replacement: format!(" from \"{column}\""),

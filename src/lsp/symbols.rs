@@ -7,7 +7,7 @@ use gen_lsp_types::{DocumentSymbol, SymbolKind};
 
 /// The statements of a file and, of those that declare several things, what they declare.
 pub(super) fn symbols(view: &View) -> Vec<DocumentSymbol> {
-    let statements = view.tree.statements.iter();
+    let statements = view.statements().iter();
     statements.map(|statement| top(view, statement)).collect()
 }
 

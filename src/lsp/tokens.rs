@@ -61,13 +61,13 @@ pub(super) fn tokens(view: &View) -> SemanticTokens {
         view,
         tokens: Vec::new(),
     };
-    for comment in &view.tree.comments {
+    for comment in view.comments() {
         let modifiers = if comment.doc { DOCUMENTATION } else { 0 };
         collected
             .tokens
             .push((comment.span, Type::Comment, modifiers));
     }
-    collected.statements(&view.tree.statements);
+    collected.statements(view.statements());
     collected.tokens.sort_by_key(|(span, ..)| *span);
     SemanticTokens {
         result_id: None,

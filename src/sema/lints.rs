@@ -1,5 +1,7 @@
 //! Lints: what is allowed and was perhaps not meant.
 
+use std::collections::BTreeMap;
+
 use super::context::{Context, enumerate};
 use super::domains::{Domains, noun};
 use super::features::{FeatureDeclaration, Features};
@@ -92,12 +94,10 @@ fn outcome_like_inputs(context: &mut Context<'_>, tasks: &Tasks, features: &Feat
 }
 
 fn redundant_features(context: &mut Context<'_>, features: &Features) {
-    for (place, feature) in features.declared.iter().enumerate() {
-        let twin = features
-            .declared
-            .iter()
-            .take(place)
-            .find(|other| other.reads_like(feature));
+    let mut by_column: BTreeMap<&str, Vec<&FeatureDeclaration>> = BTreeMap::new();
+    for feature in &features.declared {
+        let before = by_column.entry(&feature.column.text).or_default();
+        let twin = before.iter().find(|other| other.reads_like(feature));
         if let Some(twin) = twin {
             let (name, other) = (&feature.name.text, &twin.name.text);
             context.report(
@@ -111,16 +111,18 @@ fn redundant_features(context: &mut Context<'_>, features: &Features) {
                 .help(format!("remove `{name}`")),
             );
         }
+        before.push(feature);
     }
 }
 
 fn query_features_in_item_tower(context: &mut Context<'_>, query: &Features, item: &Features) {
+    let mut of_query: BTreeMap<&str, &FeatureDeclaration> = BTreeMap::new();
+    for feature in &query.declared {
+        of_query.entry(&feature.column.text).or_insert(feature);
+    }
     for feature in &item.declared {
         let column = feature.column.text.as_str();
-        let of_query = query
-            .declared
-            .iter()
-            .find(|other| other.column.text == column);
+        let of_query = of_query.get(column);
         let looks = QUERY_STARTS.iter().any(|start| column.starts_with(start));
         if of_query.is_none() && !looks {
             continue;

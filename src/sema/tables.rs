@@ -1,5 +1,7 @@
 //! Tables: those that features share, and how a raw value finds its row.
 
+use std::collections::BTreeMap;
+
 use super::context::{Context, doc};
 use super::head::Head;
 use super::names::{Kind, Namespace, suggest};
@@ -30,6 +32,8 @@ pub(super) struct TableDeclaration {
 /// The tables of a spec: shared ones first, then those of features.
 pub(super) struct Tables {
     pub declared: Vec<TableDeclaration>,
+    /// Place of the first table of a name.
+    places: BTreeMap<String, usize>,
     names: Namespace,
 }
 
@@ -42,6 +46,7 @@ impl Tables {
     ) -> Self {
         let mut tables = Self {
             declared: Vec::new(),
+            places: BTreeMap::new(),
             names: Namespace::new(),
         };
         tables.names.complete = complete;
@@ -86,7 +91,7 @@ impl Tables {
                 dim,
                 index,
             };
-            self.declared.push(TableDeclaration {
+            self.add(TableDeclaration {
                 table,
                 name,
                 used: false,
@@ -94,14 +99,20 @@ impl Tables {
         }
     }
 
+    fn add(&mut self, declaration: TableDeclaration) {
+        let place = self.declared.len();
+        let name = declaration.table.name.clone();
+        self.places.entry(name).or_insert(place);
+        self.declared.push(declaration);
+    }
+
     /// Marks a shared table as used; `false` if there is none of this name. Reports that, unless
     /// the table may have been one that could not be read.
     pub fn use_shared(&mut self, context: &mut Context<'_>, name: &Word) -> bool {
-        if let Some(found) = self
-            .declared
-            .iter_mut()
-            .find(|declared| declared.table.shared && declared.table.name == name.text)
-        {
+        let place = self.places.get(&name.text);
+        let found = place.and_then(|place| self.declared.get_mut(*place));
+        // Shared tables are read before those of features: the first of a name is the shared one.
+        if let Some(found) = found.filter(|found| found.table.shared) {
             found.used = true;
             context.index.refer(Kind::Table, name);
             return true;
@@ -126,11 +137,8 @@ impl Tables {
 
     /// Adds a feature's own table, which has the feature's name.
     pub fn add_own(&mut self, context: &mut Context<'_>, name: &Word, shape: Shape) {
-        let taken = self
-            .declared
-            .iter()
-            .find(|declared| declared.table.name == name.text);
-        if let Some(other) = taken {
+        let taken = self.places.get(&name.text);
+        if let Some(other) = taken.and_then(|place| self.declared.get(*place)) {
             let owner = if other.table.shared {
                 "a `table` of this name"
             } else {
@@ -160,7 +168,7 @@ impl Tables {
             dim,
             index,
         };
-        self.declared.push(TableDeclaration {
+        self.add(TableDeclaration {
             table,
             name: name.clone(),
             used: true,
