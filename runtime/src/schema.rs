@@ -36,6 +36,8 @@ pub struct Schema {
     pub split: Split,
     /// What happens to a row that cannot be used.
     pub bad_rows: BadRows,
+    /// Buckets of equal size by the label's rank, the top ones of which are reported.
+    pub buckets: usize,
     /// Hyperparameters of training.
     pub training: Training,
 }
@@ -101,8 +103,12 @@ pub struct Task {
     pub action: &'static [&'static str],
     /// Index of the parent: P(task) = sigmoid(z) * P(parent).
     pub given: Option<usize>,
-    /// Weight of the task's loss.
+    /// Weight of the task's loss; 0 for a task that is measured only.
     pub weight: f64,
+    /// Column of the rows' weights in the task's mean, 0 or above.
+    pub sample_weight: Option<&'static str>,
+    /// 0/1 columns that must all be 1 for a row to have a label.
+    pub mask: &'static [&'static str],
     /// Size of emb_deep; the served vector is this plus the architecture's `shallow_width`.
     pub embedding: usize,
     /// Indices of the surfaces on which the task exists.
@@ -288,6 +294,8 @@ pub enum Decay {
     Constant,
     /// It falls linearly to 0 at the last step.
     Linear,
+    /// It falls to 0 at the last step along half a cosine.
+    Cosine,
 }
 
 /// The two towers.

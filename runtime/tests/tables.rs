@@ -107,6 +107,8 @@ fn schema(rows: usize) -> &'static Schema {
             action: &["click"],
             given: None,
             weight: 1.0,
+            sample_weight: None,
+            mask: &[],
             embedding: 4,
             surfaces: &[0, 1],
             products: &[0],
@@ -133,6 +135,7 @@ fn schema(rows: usize) -> &'static Schema {
         },
         split: Split::Hash,
         bad_rows: BadRows::Stop,
+        buckets: 20,
         training: TRAINING,
     }))
 }
@@ -179,6 +182,7 @@ fn batch(rows: &[Row]) -> Batch {
             columns: vec![numbers(100.0)],
         },
         labels: vec![vec![0.0; n]],
+        weights: vec![],
         actions: vec![vec![0.0; n]],
     }
 }

@@ -16,6 +16,14 @@ pub(super) struct Cells {
 }
 
 impl Cells {
+    /// Whether some cell is of both.
+    pub fn meets(&self, other: &Self) -> bool {
+        let common = |one: &[DomainId], other: &[DomainId]| {
+            one.iter().any(|id| other.binary_search(id).is_ok())
+        };
+        common(&self.surfaces, &other.surfaces) && common(&self.products, &other.products)
+    }
+
     /// The cells that `on` names; of an axis that it does not name, all. `None` if a name cannot
     /// be resolved.
     pub fn read(

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::context::{Context, doc, enumerate};
+use super::cycles::cycles;
 use super::head::Head;
 use super::index::Inside;
-use super::names::{Kind, Namespace, closest};
+use super::names::{Kind, Namespace, closest, suggest};
 use super::raw::{self, Raw, repeated};
 use super::spec::{Axis, Domain, DomainId, Others, RawValue, Tower};
 use super::value;
@@ -199,6 +200,7 @@ impl AxisDeclaration {
 struct Declared {
     domain: Domain,
     place: Span,
+    like: Option<Word>,
 }
 
 fn read_axis(
@@ -257,6 +259,8 @@ fn read_axis(
     reader
         .declared
         .sort_by(|a, b| a.domain.name.cmp(&b.domain.name));
+    let complete = !block.damaged && !reader.declared.is_empty();
+    reader.resolve_likes(context, complete);
     let places = reader
         .declared
         .iter()
@@ -267,7 +271,6 @@ fn read_axis(
         .into_iter()
         .map(|declared| declared.domain)
         .collect();
-    let complete = !block.damaged && !domains.is_empty();
     if let Some(place) = domains.get(MAX_DOMAINS) {
         let message = format!(
             "an axis has at most {MAX_DOMAINS} domains, and `{}` is one too many",
@@ -342,9 +345,9 @@ impl AxisReader {
     }
 
     fn domain(&mut self, context: &mut Context<'_>, statement: &Statement) {
-        let form = "NAME = VALUE` or `NAME = [VALUE, VALUE]";
+        let form = "NAME = VALUE`, `NAME = [VALUE, VALUE]` or `NAME = VALUE like NAME";
         context.refuse_block(statement, form);
-        let values = domain_values(context, statement, form);
+        let (values, like) = domain_values(context, statement, form);
         if !self
             .names
             .declare(context, &statement.word, Kind::domain(self.tower))
@@ -360,11 +363,73 @@ impl AxisReader {
             name: statement.word.text.clone(),
             doc: doc(statement),
             values,
+            like: None,
         };
         self.declared.push(Declared {
             domain,
             place: statement.word.span,
+            like,
         });
+    }
+
+    /// Resolves every `like`; the domains are sorted by name.
+    fn resolve_likes(&mut self, context: &mut Context<'_>, complete: bool) {
+        let names: Vec<String> = self
+            .declared
+            .iter()
+            .map(|declared| declared.domain.name.clone())
+            .collect();
+        for declared in &mut self.declared {
+            let Some(like) = &declared.like else { continue };
+            match names.binary_search(&like.text) {
+                Ok(place) => {
+                    context.index.refer(Kind::domain(self.tower), like);
+                    declared.domain.like = Some(DomainId(place));
+                }
+                Err(_) if complete => {
+                    let message = format!("there is no {} `{}`", noun(self.tower), like.text);
+                    let diagnostic =
+                        Diagnostic::new(Code::E0203, message, like.span, "unknown name");
+                    let others = names.iter().map(String::as_str);
+                    let others = others.filter(|name| *name != declared.domain.name);
+                    let what = format!("the {} are", plural(self.tower));
+                    context.report(suggest(diagnostic, like, others, &what));
+                }
+                Err(_) => {}
+            }
+        }
+        self.report_like_cycles(context);
+    }
+
+    /// Reports each cycle of `like` once, at its first place, and cuts it there.
+    fn report_like_cycles(&mut self, context: &mut Context<'_>) {
+        let likes: Vec<Option<usize>> = self
+            .declared
+            .iter()
+            .map(|declared| declared.domain.like.map(|id| id.0))
+            .collect();
+        for cycle in cycles(&likes) {
+            let first = cycle.into_iter().min().unwrap_or_default();
+            let Some(declared) = self.declared.get_mut(first) else {
+                continue;
+            };
+            declared.domain.like = None;
+            let Some(like) = &declared.like else { continue };
+            let name = &declared.domain.name;
+            let message = if like.text == *name {
+                format!("{} `{name}` is like itself", noun(self.tower))
+            } else {
+                format!(
+                    "`{name}` is like `{}`, and that one, in the end, like `{name}`",
+                    like.text
+                )
+            };
+            context.report(
+                Diagnostic::new(Code::E0550, message, like.span, "closes the circle")
+                    .note("a domain is seeded with the weights of the one that it is like")
+                    .help("remove this `like`"),
+            );
+        }
     }
 
     /// A raw value means one domain, and all are of one kind.
@@ -403,15 +468,20 @@ impl AxisReader {
     }
 }
 
-/// The raw values after the `=`; none if they are not sound, which is reported.
-fn domain_values(context: &mut Context<'_>, statement: &Statement, form: &'static str) -> Vec<Raw> {
+/// The raw values after the `=`, and the name after `like`; none if they are not sound, which is
+/// reported.
+fn domain_values(
+    context: &mut Context<'_>,
+    statement: &Statement,
+    form: &'static str,
+) -> (Vec<Raw>, Option<Word>) {
     let mut head = Head::new(statement, form);
     if statement.damaged || head.mark(context, &AtomKind::Equals).is_none() {
-        return Vec::new();
+        return (Vec::new(), None);
     }
     let Some(atom) = head.next() else {
         head.fail(context, "a value or a list of values", None);
-        return Vec::new();
+        return (Vec::new(), None);
     };
     let items = match &atom.kind {
         AtomKind::List(items) => items.as_slice(),
@@ -432,6 +502,12 @@ fn domain_values(context: &mut Context<'_>, statement: &Statement, form: &'stati
         .iter()
         .filter_map(|item| raw::raw(context, item))
         .collect();
+    let like = if head.is_word("like") {
+        head.next();
+        head.name(context, "the domain that it is like")
+    } else {
+        None
+    };
     head.end(context);
-    values
+    (values, like)
 }

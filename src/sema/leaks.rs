@@ -71,6 +71,16 @@ fn roles<'t>(tasks: &'t Tasks, split: Option<&'t Text>) -> BTreeMap<&'t str, Rol
             );
         }
     }
+    for task in &tasks.declared {
+        for column in &task.mask {
+            let name = format!("a mask of task `{}`", task.name.text);
+            add(
+                column,
+                name,
+                "it tells which rows have a label, and is known only then",
+            );
+        }
+    }
     if let Some(column) = split {
         let reason = "rows of another part have other values, which training never sees";
         add(column, "the column of the split".to_owned(), reason);

@@ -46,6 +46,7 @@ pub(super) fn report(
     [query, item]: [&Features; 2],
 ) {
     unweighted_tasks(context, tasks);
+    tasks.report_twins(context);
     for features in [query, item] {
         outcome_like_inputs(context, tasks, features);
         redundant_features(context, features);

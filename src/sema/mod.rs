@@ -7,6 +7,7 @@
 mod architecture;
 mod cells;
 mod context;
+mod cycles;
 mod domains;
 mod features;
 mod head;
@@ -115,7 +116,11 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
         .get("data")
         .and_then(|statement| read_data(context, statement));
     let domains = Domains::read(context, outline.get("surfaces"), outline.get("products"));
-    let tasks = Tasks::read(context, outline.get("tasks"), &domains);
+    let mut tasks = Tasks::read(context, outline.get("tasks"), &domains);
+    let (bad_rows, sample_weight) = training::read_rows(context, outline.get("rows"));
+    if let Some(column) = &sample_weight {
+        tasks.weigh_rows(column);
+    }
     // What a part does not declare, the spec that uses it may.
     let complete = !outline.damaged && !part;
     let mut tables = Tables::read(context, outline.all("table"), complete);
@@ -138,7 +143,7 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
         lints::report(context, &tasks, &domains, [&query, &item]);
     }
     let architecture = architecture::read(context, outline.get("architecture"));
-    let bad_rows = training::read_rows(context, outline.get("rows"));
+    let buckets = training::read_buckets(context, outline.get("evaluation"));
     let training = training::read(context, outline.get("training"));
 
     let tables = tables::canonical(tables);
@@ -164,6 +169,7 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
         split,
         bad_rows,
         training,
+        buckets,
         budget,
     };
     let diagnostics = std::mem::take(&mut context.diagnostics);
@@ -219,6 +225,7 @@ pub fn tables_of_settings() -> impl Iterator<Item = &'static settings::Table> {
         &architecture::CROSS,
         &split::SPLIT,
         &training::ROWS,
+        &training::EVALUATION,
         &training::TRAINING,
         &training::DENSE,
         &training::EMBEDDINGS,

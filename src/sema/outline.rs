@@ -38,7 +38,7 @@ const fn repeated(word: &'static str, form: &'static str) -> Form {
     Form { word, form, times }
 }
 
-static FORMS: [Form; 16] = [
+static FORMS: [Form; 17] = [
     required("model", "model NAME"),
     required("surfaces", "surfaces from \"COLUMN\" { … }"),
     required("products", "products from \"COLUMN\" { … }"),
@@ -51,6 +51,7 @@ static FORMS: [Form; 16] = [
     optional("split", "split by \"COLUMN\" { … }"),
     optional("rows", "rows { … }"),
     optional("training", "training { … }"),
+    optional("evaluation", "evaluation { … }"),
     optional("budget", "budget { … }"),
     repeated("use", "use \"PATH\""),
     repeated("variant", "variant NAME { … }"),

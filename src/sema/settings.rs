@@ -3,6 +3,7 @@
 //! writes is without effect.
 
 use super::context::{Context, enumerate, join};
+use super::head::Text;
 use super::index::Inside;
 use super::names::{Spelling, closest, suggest};
 use super::value::{self, Form, Value};
@@ -140,6 +141,14 @@ impl<'s> Settings<'s> {
     pub fn choice(&self, name: &str) -> Option<&'static str> {
         match self.value(name) {
             Some(Value::Choice(choice)) => Some(choice),
+            _ => None,
+        }
+    }
+
+    /// A string.
+    pub fn text(&self, name: &str) -> Option<&Text> {
+        match self.value(name) {
+            Some(Value::Text(text)) => Some(text),
             _ => None,
         }
     }

@@ -36,6 +36,8 @@ pub struct Spec {
     pub bad_rows: BadRows,
     /// Hyperparameters of training.
     pub training: Training,
+    /// Buckets of the report's LogMAE by rank: 20.
+    pub buckets: usize,
     /// What the model may cost at most.
     pub budget: Budget,
 }
@@ -87,6 +89,8 @@ pub struct Domain {
     pub doc: String,
     /// Raw values that mean it, sorted.
     pub values: Vec<RawValue>,
+    /// The domain of the axis whose weights would seed it in a warm start.
+    pub like: Option<DomainId>,
 }
 
 /// A value as it stands in the data.
@@ -129,8 +133,12 @@ pub struct Task {
     pub action: Vec<String>,
     /// Parent.
     pub given: Option<TaskId>,
-    /// Weight of the loss.
+    /// Weight of the loss; a task of weight 0 is measured only.
     pub weight: f64,
+    /// Column of the rows' weights in the task's mean.
+    pub sample_weight: Option<String>,
+    /// Columns that must all be 1 for a row to have a label, sorted.
+    pub mask: Vec<String>,
     /// Size of emb_deep.
     pub embedding: usize,
     /// Surfaces of its cells, ascending.
@@ -312,6 +320,8 @@ pub enum Decay {
     Constant,
     /// It falls linearly to 0.
     Linear,
+    /// It falls to 0 along half a cosine.
+    Cosine,
 }
 
 /// What a model may cost at most; `None` where the spec sets no limit.

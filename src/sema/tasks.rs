@@ -2,6 +2,7 @@
 
 use super::cells::Cells;
 use super::context::{Context, doc, enumerate};
+use super::cycles::cycles;
 use super::domains::{Domains, noun};
 use super::head::{Head, Text};
 use super::index::Inside;
@@ -21,6 +22,8 @@ pub(super) static TASK: SettingsTable = SettingsTable {
         setting("given", Form::Name),
         setting("on", Form::Names),
         setting("action", Form::Columns),
+        setting("mask", Form::Columns),
+        setting("sample_weight", Form::Text),
     ],
 };
 
@@ -40,6 +43,10 @@ pub(super) struct TaskDeclaration {
     pub score: Option<Text>,
     /// Columns of the action.
     pub action: Vec<Text>,
+    /// Columns that must be 1 for a label.
+    pub mask: Vec<Text>,
+    /// Column of the rows' weights.
+    pub sample_weight: Option<Text>,
     given: Option<Word>,
     parent: Option<usize>,
     weight: f64,
@@ -175,14 +182,15 @@ impl Tasks {
     /// Whether a column is a label or an action.
     pub fn reads(&self, column: &str) -> bool {
         self.declared.iter().any(|task| {
-            let mut columns = task.score.iter().chain(&task.action);
+            let mut columns = task.score.iter().chain(&task.action).chain(&task.mask);
             columns.any(|read| read.text == column)
         })
     }
 
     /// Reports each cycle once, at its first edge in the file, and cuts it there.
     fn report_cycles(&mut self, context: &mut Context<'_>) {
-        for cycle in self.cycles() {
+        let parents: Vec<Option<usize>> = self.declared.iter().map(|task| task.parent).collect();
+        for cycle in cycles(&parents) {
             let mut edges: Vec<(Span, usize)> = cycle
                 .iter()
                 .filter_map(|place| Some((self.get(*place)?.given.as_ref()?.span, *place)))
@@ -220,35 +228,6 @@ impl Tasks {
                 }
             }
         }
-    }
-
-    /// Every task has one parent at most, so walking up from each task, over tasks that no walk
-    /// has seen, finds every cycle once, in linear time.
-    fn cycles(&self) -> Vec<Vec<usize>> {
-        let mut walk_of: Vec<Option<usize>> = vec![None; self.declared.len()];
-        let mut cycles = Vec::new();
-        for start in 0..self.declared.len() {
-            let mut path = Vec::new();
-            let mut next = Some(start);
-            while let Some(place) = next {
-                match walk_of.get_mut(place) {
-                    Some(walk @ None) => *walk = Some(start),
-                    Some(Some(walk)) if *walk == start => {
-                        cycles.push(
-                            path.iter()
-                                .copied()
-                                .skip_while(|step| *step != place)
-                                .collect(),
-                        );
-                        break;
-                    }
-                    _ => break,
-                }
-                path.push(place);
-                next = self.get(place).and_then(|task| task.parent);
-            }
-        }
-        cycles
     }
 
     fn report_children_outside(&self, context: &mut Context<'_>, domains: &Domains) {
@@ -312,6 +291,50 @@ impl Tasks {
         }
     }
 
+    /// Gives the rows' weights to every task that has none of its own.
+    pub fn weigh_rows(&mut self, column: &Text) {
+        for task in &mut self.declared {
+            task.sample_weight.get_or_insert_with(|| column.clone());
+        }
+    }
+
+    /// Warns of tasks that learn the same thing twice.
+    pub fn report_twins(&self, context: &mut Context<'_>) {
+        let same = |one: &TaskDeclaration, other: &TaskDeclaration| {
+            let texts = |columns: &[Text]| {
+                let mut texts: Vec<String> =
+                    columns.iter().map(|column| column.text.clone()).collect();
+                texts.sort();
+                texts
+            };
+            one.label.is_some()
+                && one.label == other.label
+                && one.parent == other.parent
+                && (one.score.is_some() || texts(&one.action) == texts(&other.action))
+                && texts(&one.mask) == texts(&other.mask)
+                && match (&one.cells, &other.cells) {
+                    (Some(one), Some(other)) => one.meets(other),
+                    _ => false,
+                }
+        };
+        for (place, task) in self.declared.iter().enumerate() {
+            let earlier = self.declared.iter().take(place);
+            if let Some(twin) = earlier.clone().find(|other| same(task, other)) {
+                let (name, other) = (&task.name.text, &twin.name.text);
+                context.report(
+                    Diagnostic::new(
+                        Code::W0511,
+                        format!("tasks `{other}` and `{name}` learn the same label"),
+                        task.name.span,
+                        "on cells of the other one, too",
+                    )
+                    .label(twin.name.span, "the other one")
+                    .help("remove one of them, or let it read another column"),
+                );
+            }
+        }
+    }
+
     /// The checked tasks: by name, every parent before its children.
     pub fn canonical(self) -> Vec<Task> {
         let order = self.order();
@@ -355,8 +378,11 @@ impl Tasks {
 
 impl TaskDeclaration {
     fn checked(self, id_of: &[TaskId]) -> Task {
-        let mut action: Vec<String> = self.action.into_iter().map(|column| column.text).collect();
-        action.sort();
+        let sorted = |columns: Vec<Text>| {
+            let mut names: Vec<String> = columns.into_iter().map(|column| column.text).collect();
+            names.sort();
+            names
+        };
         let (surfaces, products) = self
             .cells
             .map(|cells| (cells.surfaces, cells.products))
@@ -365,7 +391,9 @@ impl TaskDeclaration {
             name: self.name.text,
             doc: self.doc,
             label: self.label.unwrap_or(Label::Action),
-            action,
+            action: sorted(self.action),
+            mask: sorted(self.mask),
+            sample_weight: self.sample_weight.map(|column| column.text),
             given: self.parent.and_then(|place| id_of.get(place)).copied(),
             weight: self.weight,
             embedding: self.embedding,
@@ -427,12 +455,18 @@ fn read_task(
         Some(Value::Name(name)) => Some(name.clone()),
         _ => None,
     };
+    let mask = match settings.value("mask") {
+        Some(Value::Columns(columns)) => columns.clone(),
+        _ => Vec::new(),
+    };
     TaskDeclaration {
         name: statement.word.clone(),
         doc: doc(statement),
         label,
         score,
         action,
+        mask,
+        sample_weight: settings.text("sample_weight").cloned(),
         given,
         parent: None,
         weight: settings.real("weight").unwrap_or(1.0),

@@ -1,7 +1,7 @@
 //! Hyperparameters of training, and the fate of bad rows.
 
 use super::context::Context;
-use super::head::Head;
+use super::head::{Head, Text};
 use super::settings::{Settings, Table as SettingsTable, setting};
 use super::spec::{AdamW, BadRows, Decay, Training};
 use super::value::{Bound, Form, Value};
@@ -9,7 +9,15 @@ use crate::syntax::ast::Statement;
 
 pub(super) static ROWS: SettingsTable = SettingsTable {
     owner: "`rows`",
-    settings: &[setting("bad", Form::Choice(&["stop", "skip"]))],
+    settings: &[
+        setting("bad", Form::Choice(&["stop", "skip"])),
+        setting("sample_weight", Form::Text),
+    ],
+};
+
+pub(super) static EVALUATION: SettingsTable = SettingsTable {
+    owner: "`evaluation`",
+    settings: &[setting("buckets", Form::Whole(5))],
 };
 
 pub(super) static TRAINING: SettingsTable = SettingsTable {
@@ -22,7 +30,7 @@ pub(super) static TRAINING: SettingsTable = SettingsTable {
         setting("dense", Form::Block),
         setting("embeddings", Form::Block),
         setting("warmup", Form::Real(Bound::Fraction)),
-        setting("decay", Form::Choice(&["linear", "constant"])),
+        setting("decay", Form::Choice(&["linear", "cosine", "constant"])),
         setting("clip", Form::RealOrNone(Bound::Positive)),
     ],
 };
@@ -44,19 +52,39 @@ pub(super) static EMBEDDINGS: SettingsTable = SettingsTable {
     ],
 };
 
-/// The fate of bad rows; they stop a run unless the spec says otherwise.
-pub(super) fn read_rows(context: &mut Context<'_>, statement: Option<&Statement>) -> BadRows {
+/// The fate of bad rows; they stop a run unless the spec says otherwise. And the column of the rows'
+/// weights, for tasks that have none of their own.
+pub(super) fn read_rows(
+    context: &mut Context<'_>,
+    statement: Option<&Statement>,
+) -> (BadRows, Option<Text>) {
     let Some(statement) = statement else {
-        return BadRows::Stop;
+        return (BadRows::Stop, None);
     };
     let form = "rows { bad skip }";
     context.refuse_doc(statement);
     Head::new(statement, form).end(context);
     let block = context.require_block(statement, form);
-    match Settings::read(context, block, &ROWS).choice("bad") {
+    let settings = Settings::read(context, block, &ROWS);
+    let bad = match settings.choice("bad") {
         Some("skip") => BadRows::Skip,
         _ => BadRows::Stop,
-    }
+    };
+    (bad, settings.text("sample_weight").cloned())
+}
+
+/// Buckets of the report's LogMAE by rank; 20 unless the spec says otherwise.
+pub(super) fn read_buckets(context: &mut Context<'_>, statement: Option<&Statement>) -> usize {
+    const BUCKETS: usize = 20;
+    let Some(statement) = statement else {
+        return BUCKETS;
+    };
+    let form = "evaluation { buckets N }";
+    context.refuse_doc(statement);
+    Head::new(statement, form).end(context);
+    let block = context.require_block(statement, form);
+    let settings = Settings::read(context, block, &EVALUATION);
+    settings.size("buckets").unwrap_or(BUCKETS)
 }
 
 /// The hyperparameters, with the defaults of the language for what the spec does not say.
@@ -78,9 +106,11 @@ pub(super) fn read(context: &mut Context<'_>, statement: Option<&Statement>) -> 
         .unwrap_or(training.seed);
     training.shuffle = settings.size("shuffle").unwrap_or(training.shuffle);
     training.warmup = settings.real("warmup").unwrap_or(training.warmup);
-    if settings.choice("decay") == Some("constant") {
-        training.decay = Decay::Constant;
-    }
+    training.decay = match settings.choice("decay") {
+        Some("constant") => Decay::Constant,
+        Some("cosine") => Decay::Cosine,
+        _ => training.decay,
+    };
     match settings.value("clip") {
         Some(Value::Real(norm)) => training.clip = Some(*norm),
         Some(Value::None) => training.clip = None,

@@ -35,6 +35,8 @@ pub enum Form {
     Names,
     /// Strings with `&` between them.
     Columns,
+    /// A string.
+    Text,
     /// One of some words.
     Choice(&'static [&'static str]),
     /// A list of strings or of whole numbers, at least one.
@@ -93,6 +95,7 @@ pub(super) enum Value<'s> {
     Name(Word),
     Names(Vec<Word>),
     Columns(Vec<Text>),
+    Text(Text),
     Choice(&'static str),
     Values(Vec<Raw>),
     Ranges(Vec<RawRange>),
@@ -132,6 +135,7 @@ pub(super) fn read<'s>(
         Form::Name => head.name(context, "a name").map(Value::Name),
         Form::Names => names(context, &mut head),
         Form::Columns => columns(context, &mut head).map(Value::Columns),
+        Form::Text => head.text(context, "a column in quotes").map(Value::Text),
         Form::Choice(words) => choice(context, &mut head, words).map(Value::Choice),
         Form::Values => raw_list(context, &mut head).map(Value::Values),
         Form::Ranges => ranges(context, &mut head).map(Value::Ranges),
@@ -166,6 +170,7 @@ fn written(setting: &Setting) -> String {
         Form::Name => "WORD NAME",
         Form::Names => "WORD NAME` or `WORD [NAME, NAME]",
         Form::Columns => "WORD \"COLUMN\" & \"COLUMN\"",
+        Form::Text => "WORD \"COLUMN\"",
         Form::Choice(_) => "WORD CHOICE",
         Form::Values => "WORD [VALUE, VALUE]",
         Form::Ranges => "WORD VALUE`, `WORD FIRST .. LAST` or `WORD [VALUE, VALUE]",

@@ -26,7 +26,7 @@ def draw_batch(graph, rng):
     # The last surface has one row, so that a BatchNorm over a single row is met; every product has several.
     surface = rng.integers(0, max(1, len(surfaces) - 1), ROWS)
     surface[-1] = len(surfaces) - 1
-    batch = {"surface": surface, "product": rng.integers(0, len(products), ROWS), "labels": {}}
+    batch = {"surface": surface, "product": rng.integers(0, len(products), ROWS), "labels": {}, "weights": {}}
     rows = {table["name"]: table["rows"] for table in graph["tables"]}
     for tower in ("query", "item"):
         batch[tower] = {f["name"]: draw_column(f, rows, rng) for f in graph[tower]["features"]}
@@ -38,6 +38,8 @@ def draw_batch(graph, rng):
         at_product = np.isin(batch["product"], [products.index(p) for p in task.get("products", products)])
         label[~(at_surface & at_product)] = np.nan
         batch["labels"][task["name"]] = label
+        if "sample_weight" in task:
+            batch["weights"][task["name"]] = (4.0 * rng.random(ROWS)).astype(np.float32).astype(np.float64)
     return batch
 
 
@@ -61,6 +63,8 @@ def arrays(batch):
     flat = {key: batch[key].astype(np.int64) for key in ("surface", "product")}
     for task, label in batch["labels"].items():
         flat[f"labels/{task}"] = label
+    for task, weight in batch["weights"].items():
+        flat[f"weights/{task}"] = weight
     for tower in ("query", "item"):
         for name, column in batch[tower].items():
             if isinstance(column, list):

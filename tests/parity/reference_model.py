@@ -150,7 +150,8 @@ class Model:
             label = batch["labels"][name][rows]
             valid = ~np.isnan(label)
             if valid.any():
-                total += task["weight"] * ref.kl(label[valid], lp[valid], lq[valid]).mean()
+                w = batch["weights"][name][rows][valid] if "sample_weight" in task else np.ones(valid.sum())
+                total += task["weight"] * (w * ref.kl(label[valid], lp[valid], lq[valid])).sum() / w.sum()
         return scores, total
 
 

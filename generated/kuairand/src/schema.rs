@@ -10,8 +10,8 @@ use mtmd::schema::{
 /// The spec, in canonical order: an index means the same here, in `graph.yaml` and in the data.
 pub static SCHEMA: Schema = Schema {
     name: "kuairand",
-    spec_hash: "23cb023ebb66132f",
-    graph_hash: "fb867f6c1eee958d",
+    spec_hash: "be4946142aaeafa4",
+    graph_hash: "96dc15ff825396ac",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "tab",
@@ -72,6 +72,8 @@ pub static SCHEMA: Schema = Schema {
             action: &["is_click"],
             given: None,
             weight: 1.0,
+            sample_weight: None,
+            mask: &[],
             embedding: 128,
             surfaces: Surface::ALL,
             products: Product::ALL,
@@ -83,6 +85,8 @@ pub static SCHEMA: Schema = Schema {
             action: &["is_click", "long_view"],
             given: Some(Task::Ctr.index()),
             weight: 1.0,
+            sample_weight: None,
+            mask: &[],
             embedding: 32,
             surfaces: Surface::ALL,
             products: Product::ALL,
@@ -94,6 +98,8 @@ pub static SCHEMA: Schema = Schema {
             action: &["is_click", "is_profile_enter"],
             given: Some(Task::Ctr.index()),
             weight: 1.0,
+            sample_weight: None,
+            mask: &[],
             embedding: 32,
             surfaces: Surface::ALL,
             products: Product::ALL,
@@ -715,6 +721,7 @@ pub static SCHEMA: Schema = Schema {
         place: "line 84",
     },
     bad_rows: BadRows::Stop,
+    buckets: 20,
     training: Training {
         batch: 512,
         epochs: 2,

@@ -10,8 +10,8 @@ use mtmd::schema::{
 /// The spec, in canonical order: an index means the same here, in `graph.yaml` and in the data.
 pub static SCHEMA: Schema = Schema {
     name: "minimal",
-    spec_hash: "8ae1e7b44009d360",
-    graph_hash: "66dff54b19b22041",
+    spec_hash: "8e57615c5ecf757f",
+    graph_hash: "070dc544f81620f7",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "surface",
@@ -46,6 +46,8 @@ pub static SCHEMA: Schema = Schema {
             action: &["is_click"],
             given: None,
             weight: 1.0,
+            sample_weight: None,
+            mask: &[],
             embedding: 64,
             surfaces: Surface::ALL,
             products: Product::ALL,
@@ -103,6 +105,7 @@ pub static SCHEMA: Schema = Schema {
     },
     split: Split::Hash,
     bad_rows: BadRows::Stop,
+    buckets: 20,
     training: Training {
         batch: 512,
         epochs: 2,

@@ -10,8 +10,8 @@ use mtmd::schema::{
 /// The spec, in canonical order: an index means the same here, in `graph.yaml` and in the data.
 pub static SCHEMA: Schema = Schema {
     name: "network",
-    spec_hash: "d51fab677b91f151",
-    graph_hash: "89f994c1840c591f",
+    spec_hash: "56d54bbd30054191",
+    graph_hash: "c9e453e5df69640e",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "slot",
@@ -58,6 +58,8 @@ pub static SCHEMA: Schema = Schema {
             action: &["clicked"],
             given: None,
             weight: 1.0,
+            sample_weight: None,
+            mask: &[],
             embedding: 64,
             surfaces: Surface::ALL,
             products: Product::ALL,
@@ -69,6 +71,8 @@ pub static SCHEMA: Schema = Schema {
             action: &["applied", "clicked"],
             given: Some(Task::Click.index()),
             weight: 1.0,
+            sample_weight: None,
+            mask: &[],
             embedding: 32,
             surfaces: Surface::ALL,
             products: &[Product::Job.index()],
@@ -270,6 +274,7 @@ pub static SCHEMA: Schema = Schema {
     },
     split: Split::Hash,
     bad_rows: BadRows::Stop,
+    buckets: 20,
     training: Training {
         batch: 512,
         epochs: 2,

@@ -10,8 +10,8 @@ use mtmd::schema::{
 /// The spec, in canonical order: an index means the same here, in `graph.yaml` and in the data.
 pub static SCHEMA: Schema = Schema {
     name: "pinterest",
-    spec_hash: "728dc9c4a497095e",
-    graph_hash: "f0286cc5c3e7f384",
+    spec_hash: "f56e58f47a8132b4",
+    graph_hash: "25a1a94ac9f61123",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "surface",
@@ -54,6 +54,8 @@ pub static SCHEMA: Schema = Schema {
             action: &["is_click"],
             given: None,
             weight: 2.0,
+            sample_weight: None,
+            mask: &[],
             embedding: 128,
             surfaces: Surface::ALL,
             products: Product::ALL,
@@ -65,6 +67,8 @@ pub static SCHEMA: Schema = Schema {
             action: &["is_click", "is_good_click"],
             given: Some(Task::Ctr.index()),
             weight: 1.0,
+            sample_weight: None,
+            mask: &[],
             embedding: 32,
             surfaces: Surface::ALL,
             products: Product::ALL,
@@ -76,6 +80,8 @@ pub static SCHEMA: Schema = Schema {
             action: &["is_click", "is_outbound_click"],
             given: Some(Task::Ctr.index()),
             weight: 1.0,
+            sample_weight: None,
+            mask: &[],
             embedding: 32,
             surfaces: Surface::ALL,
             products: &[Product::Standard.index()],
@@ -546,6 +552,7 @@ pub static SCHEMA: Schema = Schema {
     },
     split: Split::Hash,
     bad_rows: BadRows::Stop,
+    buckets: 20,
     training: Training {
         batch: 512,
         epochs: 2,

@@ -18,6 +18,9 @@ pub struct Batch {
     pub item: TowerBatch,
     /// Training labels, `[task][row]`; NaN where the label is absent or the cell does not exist.
     pub labels: Vec<Vec<f32>>,
+    /// Weights of the rows in the tasks' means, `[task][row]`, 0 or above where there is a label; empty
+    /// for a task whose rows count alike.
+    pub weights: Vec<Vec<f32>>,
     /// Actions (0 or 1), `[task][row]`; NaN where absent, where the cell does not exist, or where
     /// the task declares none.
     pub actions: Vec<Vec<f32>>,

@@ -8,7 +8,7 @@ use arrow::error::ArrowError;
 use crate::data::arrays::{number, numbers};
 use crate::data::decode::Usable;
 use crate::data::features::Values;
-use crate::schema::Task;
+use crate::schema::{Label, Task};
 
 /// Candidates for use in a record batch; bad ones are marked as columns are read.
 pub(super) struct Candidates {
@@ -17,6 +17,15 @@ pub(super) struct Candidates {
     pub product: Vec<u16>,
     /// First fault of each bad row, by its place in the record batch.
     pub faults: BTreeMap<u32, (&'static str, String)>,
+}
+
+/// What the tasks are trained and judged on, `[task][candidate]`.
+#[derive(Default)]
+pub(super) struct Targets {
+    pub labels: Vec<Vec<f32>>,
+    /// Empty for a task whose rows count alike.
+    pub weights: Vec<Vec<f32>>,
+    pub actions: Vec<Vec<f32>>,
 }
 
 /// Label and action columns in plain form, each read once.
@@ -60,22 +69,47 @@ impl Candidates {
         self.faults.entry(row).or_insert_with(|| (column, cause()));
     }
 
-    /// Scores of the candidates: NaN where missing or where the cell does not exist.
-    pub(super) fn score(
+    /// Label, weights and action of a task, appended to `targets`.
+    pub(super) fn targets(
+        &mut self,
+        task: &Task,
+        batch: &RecordBatch,
+        columns: &mut Numbers,
+        targets: &mut Targets,
+    ) -> Result<(), ArrowError> {
+        let cells = self.places().map(|(_, cell)| task.on(cell)).collect();
+        let mask = self.conjunction(task.mask, "a mask", cells, batch, columns)?;
+        let on: Vec<bool> = mask.iter().map(|value| *value == 1.0).collect();
+        let action = if task.action.is_empty() {
+            vec![f32::NAN; on.len()]
+        } else {
+            self.conjunction(task.action, "an action", on.clone(), batch, columns)?
+        };
+        let label = match task.label {
+            Label::Action => action.clone(),
+            Label::Score(column) => self.score(column, &on, batch, columns)?,
+        };
+        targets.weights.push(match task.sample_weight {
+            Some(column) => self.weights(column, &label, batch, columns)?,
+            None => Vec::new(),
+        });
+        targets.labels.push(label);
+        targets.actions.push(action);
+        Ok(())
+    }
+
+    /// Scores of the candidates: NaN where missing and where not `on`.
+    fn score(
         &mut self,
         column: &'static str,
-        on: impl Fn((u16, u16)) -> bool,
+        on: &[bool],
         batch: &RecordBatch,
         columns: &mut Numbers,
     ) -> Result<Vec<f32>, ArrowError> {
         let values = columns.get(batch, column)?;
         let (mut labels, mut bad) = (Vec::with_capacity(self.rows.len()), Vec::new());
-        for (row, cell) in self.places() {
-            let value = if on(cell) {
-                number(&values, row as usize)
-            } else {
-                None
-            };
+        for (&row, &on) in self.rows.iter().zip(on) {
+            let value = on.then(|| number(&values, row as usize)).flatten();
             labels.push(value.map_or(f32::NAN, |value| value as f32));
             if let Some(value) = value
                 && !(0.0..=1.0).contains(&value)
@@ -91,25 +125,54 @@ impl Candidates {
         Ok(labels)
     }
 
-    /// The conjunction of 0/1 columns: 0 if any is 0, else NaN if any is missing. NaN, too, where the
-    /// cell does not exist and where the task has no action.
-    pub(super) fn action(
+    /// Weights of the candidates that have a label; 0 for the others.
+    fn weights(
         &mut self,
-        action: &[&'static str],
-        on: impl Fn((u16, u16)) -> bool,
+        column: &'static str,
+        labels: &[f32],
         batch: &RecordBatch,
         columns: &mut Numbers,
     ) -> Result<Vec<f32>, ArrowError> {
-        let first = if action.is_empty() { f32::NAN } else { 1.0 };
-        let mut result: Vec<f32> = self
-            .places()
-            .map(|(_, cell)| if on(cell) { first } else { f32::NAN })
-            .collect();
-        for &column in action {
+        let values = columns.get(batch, column)?;
+        let (mut weights, mut bad) = (Vec::with_capacity(self.rows.len()), Vec::new());
+        for (&row, label) in self.rows.iter().zip(labels) {
+            if label.is_nan() {
+                weights.push(0.0);
+                continue;
+            }
+            let value = number(&values, row as usize);
+            let sound = value.filter(|value| (0.0..=f64::from(f32::MAX)).contains(value));
+            weights.push(sound.unwrap_or_default() as f32);
+            if sound.is_none() {
+                bad.push((row, value));
+            }
+        }
+        for (row, value) in bad {
+            self.fault(row, column, || match value {
+                Some(value) => format!("a weight must be a number of 0 or above, this is {value}"),
+                None => "a row with a label must have a weight, this is missing".to_owned(),
+            });
+        }
+        Ok(weights)
+    }
+
+    /// The conjunction of 0/1 columns, 1 if there is none: 0 if any is 0, else NaN if any is missing.
+    /// NaN, too, where not `on`.
+    fn conjunction(
+        &mut self,
+        conjunction: &[&'static str],
+        noun: &str,
+        on: Vec<bool>,
+        batch: &RecordBatch,
+        columns: &mut Numbers,
+    ) -> Result<Vec<f32>, ArrowError> {
+        let start = |on: &bool| if *on { 1.0 } else { f32::NAN };
+        let mut result: Vec<f32> = on.iter().map(start).collect();
+        for &column in conjunction {
             let values = columns.get(batch, column)?;
             let mut bad = Vec::new();
-            for ((row, cell), result) in self.places().zip(&mut result) {
-                if !on(cell) {
+            for ((&row, on), result) in self.rows.iter().zip(&on).zip(&mut result) {
+                if !on {
                     continue;
                 }
                 match number(&values, row as usize) {
@@ -121,7 +184,7 @@ impl Candidates {
             }
             for (row, value) in bad {
                 self.fault(row, column, || {
-                    format!("an action must be 0 or 1, this is {value}")
+                    format!("{noun} must be 0 or 1, this is {value}")
                 });
             }
         }
@@ -131,8 +194,11 @@ impl Candidates {
     /// Leaves the bad rows out.
     pub(super) fn finish(
         self,
-        labels: Vec<Vec<f32>>,
-        actions: Vec<Vec<f32>>,
+        Targets {
+            labels,
+            weights,
+            actions,
+        }: Targets,
         query: Vec<Values>,
         item: Vec<Values>,
     ) -> Usable {
@@ -148,6 +214,7 @@ impl Candidates {
                 surface,
                 product,
                 labels,
+                weights,
                 actions,
                 query,
                 item,
@@ -164,6 +231,7 @@ impl Candidates {
             surface: kept(surface, &good),
             product: kept(product, &good),
             labels: keep(labels),
+            weights: keep(weights),
             actions: keep(actions),
             query,
             item,

@@ -90,7 +90,8 @@ fn needs(schema: &Schema) -> Vec<Need> {
             Label::Score(column) => Some(column),
             Label::Action => None,
         };
-        for &column in score.iter().chain(task.action) {
+        let others = task.mask.iter().chain(&task.sample_weight);
+        for &column in score.iter().chain(task.action).chain(others) {
             needs.push(Need {
                 column,
                 place: task.place,

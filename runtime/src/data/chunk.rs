@@ -11,6 +11,7 @@ pub(super) struct Chunk {
     pub query: Vec<Column>,
     pub item: Vec<Column>,
     pub labels: Vec<Vec<f32>>,
+    pub weights: Vec<Vec<f32>>,
     pub actions: Vec<Vec<f32>>,
 }
 
@@ -29,6 +30,7 @@ impl Chunk {
             query: columns(Tower::Query),
             item: columns(Tower::Item),
             labels: vec![Vec::new(); schema.tasks.len()],
+            weights: vec![Vec::new(); schema.tasks.len()],
             actions: vec![Vec::new(); schema.tasks.len()],
         }
     }
@@ -55,10 +57,7 @@ impl Chunk {
         {
             extend_column(to, from, rows);
         }
-        for (to, from) in self
-            .targets_mut()
-            .zip(other.labels.iter().chain(&other.actions))
-        {
+        for (to, from) in self.targets_mut().zip(other.targets()) {
             take_into(to, from, rows);
         }
     }
@@ -67,8 +66,14 @@ impl Chunk {
         self.query.iter_mut().chain(&mut self.item)
     }
 
+    fn targets(&self) -> impl Iterator<Item = &Vec<f32>> {
+        let labels = self.labels.iter().chain(&self.weights);
+        labels.chain(&self.actions)
+    }
+
     fn targets_mut(&mut self) -> impl Iterator<Item = &mut Vec<f32>> {
-        self.labels.iter_mut().chain(&mut self.actions)
+        let labels = self.labels.iter_mut().chain(&mut self.weights);
+        labels.chain(&mut self.actions)
     }
 
     /// The given rows as a batch, in this order, grouped by domain in each tower.
@@ -94,6 +99,7 @@ impl Chunk {
             surface,
             product,
             labels: targets(&self.labels),
+            weights: targets(&self.weights),
             actions: targets(&self.actions),
         }
     }

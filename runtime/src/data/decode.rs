@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 
 use crate::data::arrays::{DateForm, Keys, keys};
-use crate::data::candidates::{Candidates, Numbers, column_of};
+use crate::data::candidates::{Candidates, Numbers, Targets, column_of};
 use crate::data::chunk::Chunk;
 use crate::data::domains::Domains;
 use crate::data::features::Values;
@@ -17,7 +17,7 @@ use crate::data::source::damaged;
 use crate::data::split::{Parts, Selector, part_of_place};
 use crate::data::vocabulary::{Counts, Vocabularies};
 use crate::error::{Error, Result};
-use crate::schema::{BadRows, Kind, Label, Schema, Tower};
+use crate::schema::{BadRows, Kind, Schema, Tower};
 
 /// Reads record batches of files that were checked against the schema.
 #[derive(Debug)]
@@ -46,6 +46,8 @@ pub(super) struct Usable {
     pub surface: Vec<u16>,
     pub product: Vec<u16>,
     pub labels: Vec<Vec<f32>>,
+    /// Empty for a task whose rows count alike.
+    pub weights: Vec<Vec<f32>>,
     pub actions: Vec<Vec<f32>>,
     pub query: Vec<Values>,
     pub item: Vec<Values>,
@@ -83,18 +85,11 @@ impl Decoder {
         let odd = |error: ArrowError| damaged(place.path, &error);
         let mut candidates = self.candidates(batch, place, report)?;
         let mut columns = Numbers::default();
-        let (mut labels, mut actions) = (Vec::new(), Vec::new());
+        let mut targets = Targets::default();
         for task in self.schema.tasks {
-            let action = candidates
-                .action(task.action, |row| task.on(row), batch, &mut columns)
+            candidates
+                .targets(task, batch, &mut columns, &mut targets)
                 .map_err(odd)?;
-            labels.push(match task.label {
-                Label::Action => action.clone(),
-                Label::Score(column) => candidates
-                    .score(column, |row| task.on(row), batch, &mut columns)
-                    .map_err(odd)?,
-            });
-            actions.push(action);
         }
         let query = candidates
             .features(self.schema, Tower::Query, batch)
@@ -103,7 +98,7 @@ impl Decoder {
             .features(self.schema, Tower::Item, batch)
             .map_err(odd)?;
         self.count_faults(&candidates, place, report)?;
-        let usable = candidates.finish(labels, actions, query, item);
+        let usable = candidates.finish(targets, query, item);
         report.used += usable.rows.len() as u64;
         Ok(usable)
     }
@@ -213,12 +208,10 @@ impl Usable {
         }
         chunk.surface.extend(self.surface);
         chunk.product.extend(self.product);
-        for (to, from) in chunk
-            .labels
-            .iter_mut()
-            .zip(self.labels)
-            .chain(chunk.actions.iter_mut().zip(self.actions))
-        {
+        let labels = chunk.labels.iter_mut().zip(self.labels);
+        let weights = chunk.weights.iter_mut().zip(self.weights);
+        let actions = chunk.actions.iter_mut().zip(self.actions);
+        for (to, from) in labels.chain(weights).chain(actions) {
             to.extend(from);
         }
     }

@@ -41,9 +41,9 @@ pub struct TaskStatistics {
     pub sum: f64,
     /// Rows with a label and one of the parent; all rows with a label if there is no parent.
     pub joint_rows: u64,
-    /// Sum of their labels.
+    /// Sum of their labels, each times the row's weight.
     pub joint_sum: f64,
-    /// Sum of the parent's labels on them; their number if there is no parent.
+    /// Sum of the parent's labels on them, 1 without a parent, each times the row's weight.
     pub parent_sum: f64,
 }
 
@@ -182,7 +182,9 @@ impl Statistics {
                 *cell += 1;
             }
         }
-        for ((task, to), labels) in schema.tasks.iter().zip(&mut self.tasks).zip(&rows.labels) {
+        let targets = rows.labels.iter().zip(&rows.weights);
+        for ((task, to), (labels, weights)) in schema.tasks.iter().zip(&mut self.tasks).zip(targets)
+        {
             let parent = task.given.and_then(|parent| rows.labels.get(parent));
             for (row, &label) in labels.iter().enumerate() {
                 if label.is_nan() {
@@ -192,9 +194,10 @@ impl Statistics {
                 to.sum += f64::from(label);
                 let given = parent.map_or(Some(1.0), |parent| parent.get(row).copied());
                 if let Some(given) = given.filter(|given| !given.is_nan()) {
+                    let weight = weights.get(row).map_or(1.0, |weight| f64::from(*weight));
                     to.joint_rows += 1;
-                    to.joint_sum += f64::from(label);
-                    to.parent_sum += f64::from(given);
+                    to.joint_sum += weight * f64::from(label);
+                    to.parent_sum += weight * f64::from(given);
                 }
             }
         }

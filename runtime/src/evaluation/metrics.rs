@@ -120,9 +120,10 @@ impl Accumulator {
         }
     }
 
-    /// LogMAE of each of the top rank buckets; `None` where a bucket has no row with a label above 0.
-    pub fn rank_buckets(&self) -> Vec<Option<f64>> {
-        rank::log_mae_by_bucket(&self.triples)
+    /// LogMAE of each of the top ones of so many rank buckets; `None` where a bucket has no row with a label
+    /// above 0.
+    pub fn rank_buckets(&self, buckets: usize) -> Vec<Option<f64>> {
+        rank::log_mae_by_bucket(&self.triples, buckets)
     }
 }
 

@@ -9,6 +9,6 @@ mod report;
 mod table;
 
 pub use metrics::{Accumulator, Metrics};
-pub use rank::{BUCKETS, TOP_BUCKETS, auc};
+pub use rank::{TOP_BUCKETS, auc};
 pub use report::{CellReport, Evaluator, Report, TaskPredictions, TaskReport};
 pub(crate) use table::grouped;

@@ -1,9 +1,6 @@
 //! Figures that need the rows in order: AUC, and LogMAE by bucket of rank.
 
-/// Equal buckets into which the rows are cut by label, highest first (paper, Table 6).
-pub const BUCKETS: usize = 20;
-
-/// Buckets that are reported: those an auction picks from.
+/// Buckets that are reported: those an auction picks from (paper, Table 6).
 pub const TOP_BUCKETS: usize = 5;
 
 /// What ranking needs of one row.
@@ -41,10 +38,10 @@ pub fn auc(rows: impl IntoIterator<Item = (f32, bool)>) -> Option<f64> {
     Some(doubled_wins as f64 / (2 * positives * negatives) as f64)
 }
 
-/// LogMAE of the top buckets by label. Bucket `k` of `n` rows holds the ranks from `k·n/20` to
-/// `(k+1)·n/20`; equal labels keep the order of the data, so the buckets hold the same rows
+/// LogMAE of the top ones of so many equal buckets by label, highest first. Bucket `k` of `b` and `n` rows
+/// holds the ranks from `k·n/b` to `(k+1)·n/b`; equal labels keep the order of the data, so the buckets hold the same rows
 /// whatever the model predicts.
-pub(super) fn log_mae_by_bucket(triples: &[Triple]) -> Vec<Option<f64>> {
+pub(super) fn log_mae_by_bucket(triples: &[Triple], buckets: usize) -> Vec<Option<f64>> {
     let mut rows: Vec<(f32, f32)> = triples
         .iter()
         .filter(|row| !row.label.is_nan())
@@ -53,8 +50,8 @@ pub(super) fn log_mae_by_bucket(triples: &[Triple]) -> Vec<Option<f64>> {
     rows.sort_by(|a, b| b.0.total_cmp(&a.0));
     (0..TOP_BUCKETS)
         .map(|bucket| {
-            let start = bucket * rows.len() / BUCKETS;
-            let end = (bucket + 1) * rows.len() / BUCKETS;
+            let start = bucket * rows.len() / buckets.max(1);
+            let end = (bucket + 1) * rows.len() / buckets.max(1);
             log_mae(rows.get(start..end).unwrap_or_default())
         })
         .collect()
@@ -127,7 +124,7 @@ mod tests {
                 }
             })
             .collect();
-        let buckets = log_mae_by_bucket(&triples);
+        let buckets = log_mae_by_bucket(&triples, 20);
         assert_eq!(buckets.len(), TOP_BUCKETS);
         for (bucket, log_mae) in buckets.into_iter().enumerate() {
             let expected = 2.0 * bucket as f64 + 0.5;
@@ -142,8 +139,8 @@ mod tests {
             label: 0.0,
             action: 0.0,
         };
-        assert_eq!(log_mae_by_bucket(&[zero; 40]), vec![None; TOP_BUCKETS]);
-        assert_eq!(log_mae_by_bucket(&[]), vec![None; TOP_BUCKETS]);
+        assert_eq!(log_mae_by_bucket(&[zero; 40], 20), vec![None; TOP_BUCKETS]);
+        assert_eq!(log_mae_by_bucket(&[], 20), vec![None; TOP_BUCKETS]);
     }
 
     proptest! {

@@ -63,7 +63,9 @@ pub struct TaskReport {
     pub action: Option<String>,
     /// Over all cells.
     pub all: Metrics,
-    /// LogMAE of the top five of twenty equal buckets by label, highest first; empty for a task
+    /// Equal buckets into which the rows are cut by label.
+    pub buckets: usize,
+    /// LogMAE of the top five of them, highest first; empty for a task
     /// that is trained on an action.
     pub log_mae_by_rank: Vec<Option<f64>>,
     /// Cell by cell: surfaces in the schema's order, products within.
@@ -198,8 +200,9 @@ impl TaskCells {
             },
             action,
             all: all.metrics(score),
+            buckets: schema.buckets,
             log_mae_by_rank: if score {
-                all.rank_buckets()
+                all.rank_buckets(schema.buckets)
             } else {
                 Vec::new()
             },

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::metrics::Metrics;
-use super::rank::{BUCKETS, TOP_BUCKETS};
+use super::rank::TOP_BUCKETS;
 use super::report::{Report, TaskReport};
 
 const HEADINGS: [&str; 8] = [
@@ -69,7 +69,8 @@ impl TaskReport {
             push_line(
                 text,
                 &format!(
-                    "  LogMAE of the top {TOP_BUCKETS} of {BUCKETS} buckets by {}: {}",
+                    "  LogMAE of the top {TOP_BUCKETS} of {} buckets by {}: {}",
+                    self.buckets,
                     self.label,
                     buckets.join("  "),
                 ),
@@ -191,6 +192,7 @@ mod tests {
                 label: "hw_ctr".to_owned(),
                 action: Some("is_click".to_owned()),
                 all: metrics(1_234_567, Some(0.15)),
+                buckets: 20,
                 log_mae_by_rank: vec![Some(0.1), None],
                 cells: vec![CellReport {
                     surface: "home".to_owned(),

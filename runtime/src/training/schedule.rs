@@ -27,22 +27,18 @@ impl Schedule {
     }
 
     /// Factor of step `step`, from 0. Over `w` steps of warm-up it rises as 1/w, 2/w, … 1; then it
-    /// stays 1, or falls linearly so that it would be 0 at the step after the last one.
+    /// stays 1, or falls, linearly or along half a cosine, so that it would be 0 at the step after the last one.
     pub fn factor(&self, step: u64) -> f64 {
         if step < self.warmup {
             return (step + 1) as f64 / self.warmup as f64;
         }
+        let left = self.total.saturating_sub(step) as f64;
+        let span = self.total.saturating_sub(self.warmup) as f64;
+        let left = if span > 0.0 { left / span } else { 0.0 };
         match self.decay {
             Decay::Constant => 1.0,
-            Decay::Linear => {
-                let left = self.total.saturating_sub(step);
-                let span = self.total.saturating_sub(self.warmup);
-                if span == 0 {
-                    0.0
-                } else {
-                    left as f64 / span as f64
-                }
-            }
+            Decay::Linear => left,
+            Decay::Cosine => 0.5 * (1.0 - (std::f64::consts::PI * left).cos()),
         }
     }
 }
@@ -85,10 +81,25 @@ mod tests {
     }
 
     #[test]
+    fn it_rises_and_falls_along_half_a_cosine() {
+        let factors = schedule(0.2, Decay::Cosine, 5);
+        let expected = [
+            1.0,
+            1.0,
+            0.5 * (1.0 + 0.5f64.sqrt()),
+            0.5,
+            0.5 * (1.0 - 0.5f64.sqrt()),
+        ];
+        for (factor, expected) in factors.iter().zip(expected) {
+            assert!((factor - expected).abs() < 1e-12, "{factors:?}");
+        }
+    }
+
+    #[test]
     fn no_step_is_without_effect() {
         for total in 1..40 {
             for warmup in [0.0, 0.05, 0.5, 1.0] {
-                for decay in [Decay::Linear, Decay::Constant] {
+                for decay in [Decay::Linear, Decay::Cosine, Decay::Constant] {
                     let factors = schedule(warmup, decay, total);
                     assert!(factors.iter().all(|&factor| factor > 0.0 && factor <= 1.0));
                 }

@@ -95,6 +95,7 @@ pub fn batch(schema: &Schema, cells: &[(u16, u16)], seed: u64) -> Batch {
         query: grouped(&surface, schema.surfaces.domains.len()),
         item: grouped(&product, schema.products.domains.len()),
         labels: labels.collect(),
+        weights: vec![],
         actions: vec![vec![f32::NAN; cells.len()]; schema.tasks.len()],
         surface,
         product,

@@ -57,6 +57,8 @@ const fn task(name: &'static str, given: Option<usize>, products: &'static [usiz
         action: &[],
         given,
         weight: 1.0,
+        sample_weight: None,
+        mask: &[],
         embedding: 3,
         surfaces: &[0, 1, 2],
         products,
@@ -134,6 +136,7 @@ pub static SCHEMA: Schema = Schema {
     },
     split: Split::Hash,
     bad_rows: BadRows::Stop,
+    buckets: 20,
     training: Training {
         batch: 8,
         epochs: 1,

@@ -7,10 +7,10 @@ use arrow::array::{
 };
 use arrow::datatypes::{Float32Type, Float64Type};
 use mtmd::data::batch::{Batch, Column, TowerBatch};
-use mtmd::data::{Parts, Raw, Scan, Vocabularies, Vocabulary};
+use mtmd::data::{Dataset, Parts, Raw, Scan, Vocabularies, Vocabulary};
 use mtmd::error::Error;
 use mtmd::hash::{hash_int, row};
-use mtmd::schema::{BadRows, Others, Schema, Value};
+use mtmd::schema::{BadRows, Label, Others, Schema, Task, Value};
 
 use crate::fixture::{Folder, Frame, SMALL_STATIC, frame, read, schema};
 
@@ -478,5 +478,77 @@ fn skipped_surfaces_are_counted_before_products() {
     assert_eq!(
         (report.surfaces.rows, report.products.rows, report.used),
         (3, 0, 1)
+    );
+}
+
+/// `ctr` of the small schema, on rows whose `is_seen` is 1, weighted by `share`.
+const WEIGHED: [Task; 1] = [Task {
+    name: "ctr",
+    label: Label::Score("hw_ctr"),
+    action: &["is_click"],
+    given: None,
+    weight: 1.0,
+    sample_weight: Some("share"),
+    mask: &["is_seen"],
+    embedding: 8,
+    surfaces: &[0, 1],
+    products: &[0, 1],
+    place: "line 7",
+}];
+
+fn weighed(seen: [Option<i8>; 4], share: [Option<f64>; 4]) -> Folder {
+    let seen: ArrayRef = Arc::new(Int8Array::from(seen.to_vec()));
+    let share: ArrayRef = Arc::new(Float64Array::from(share.to_vec()));
+    frame().with("is_seen", seen).with("share", share).folder()
+}
+
+fn open_weighed(folder: &Folder) -> Dataset {
+    let schema = schema(|schema| schema.tasks = &WEIGHED);
+    folder.open_as(schema).unwrap()
+}
+
+#[test]
+fn a_mask_hides_labels_and_weights_follow_their_rows() {
+    // Row 1 is masked, row 2 has no label: neither needs a weight.
+    let folder = weighed(
+        [Some(1), Some(0), Some(1), Some(1)],
+        [Some(0.5), None, None, Some(3.0)],
+    );
+    let data = open_weighed(&folder);
+    let (batches, report) = read(&data, 10).unwrap();
+    assert_eq!((batches.len(), report.used), (1, 4));
+    let nan = f32::NAN;
+    assert!(same(&batches[0].labels[0], &[0.25, nan, nan, 1.0]));
+    assert!(same(&batches[0].actions[0], &[1.0, nan, 1.0, nan]));
+    assert!(same(&batches[0].weights[0], &[0.5, 0.0, 0.0, 3.0]));
+    let learned = data.learn(Parts::TRAIN).unwrap();
+    let ctr = learned.statistics.tasks[0];
+    assert_eq!((ctr.rows, ctr.sum), (2, 1.25));
+    // (0.5 · 0.25 + 3 · 1) / 3.5
+    let p: f64 = 3.125 / 3.5;
+    assert!((ctr.bias() - (p / (1.0 - p)).ln()).abs() < 1e-12);
+}
+
+#[test]
+fn a_label_without_a_sound_weight_is_a_bad_row() {
+    let sound = Some(1.0);
+    for (share, cause) in [
+        (None, "a row with a label must have a weight"),
+        (Some(-1.0), "a number of 0 or above, this is -1"),
+        (Some(f64::NAN), "this is NaN"),
+        (Some(f64::INFINITY), "this is inf"),
+    ] {
+        let folder = weighed([Some(1); 4], [sound, share, None, sound]);
+        let error = read(&open_weighed(&folder), 10).unwrap_err().to_string();
+        assert!(
+            error.contains("row 1, column `share`") && error.contains(cause),
+            "{error}"
+        );
+    }
+    let folder = weighed([Some(1), Some(2), None, Some(1)], [sound; 4]);
+    let error = read(&open_weighed(&folder), 10).unwrap_err().to_string();
+    assert!(
+        error.contains("a mask must be 0 or 1, this is 2"),
+        "{error}"
     );
 }

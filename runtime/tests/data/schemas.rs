@@ -113,6 +113,8 @@ pub const SMALL: Schema = Schema {
             action: &["is_click"],
             given: None,
             weight: 1.0,
+            sample_weight: None,
+            mask: &[],
             embedding: 8,
             surfaces: &[0, 1],
             products: &[0, 1],
@@ -124,6 +126,8 @@ pub const SMALL: Schema = Schema {
             action: &["is_click", "is_buy"],
             given: Some(0),
             weight: 1.0,
+            sample_weight: None,
+            mask: &[],
             embedding: 4,
             surfaces: &[0, 1],
             products: &[0],
@@ -170,6 +174,7 @@ pub const SMALL: Schema = Schema {
         place: "line 23",
     },
     bad_rows: BadRows::Stop,
+    buckets: 20,
     training: TRAINING,
 };
 
@@ -188,6 +193,8 @@ const fn kuairand_task(
         action,
         given,
         weight: 1.0,
+        sample_weight: None,
+        mask: &[],
         embedding: 32,
         surfaces: TABS,
         products: TYPES,
@@ -294,5 +301,6 @@ pub static KUAIRAND: Schema = Schema {
         place: "line 1",
     },
     bad_rows: BadRows::Stop,
+    buckets: 20,
     training: TRAINING,
 };

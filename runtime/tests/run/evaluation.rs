@@ -15,6 +15,7 @@ fn batch(rows: &[(u16, u16, f32, f32, f32)]) -> Batch {
             rows.iter().map(|row| row.2).collect(),
             rows.iter().map(|row| row.4).collect(),
         ],
+        weights: vec![],
         actions: vec![
             rows.iter().map(|row| row.3).collect(),
             rows.iter().map(|row| row.4).collect(),

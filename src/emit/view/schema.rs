@@ -20,6 +20,7 @@ pub(super) struct SchemaView {
     architecture: ArchitectureView,
     split: String,
     bad_rows: &'static str,
+    buckets: usize,
     training: TrainingView,
 }
 
@@ -45,6 +46,8 @@ struct TaskView {
     action: Vec<String>,
     given: String,
     weight: f64,
+    sample_weight: String,
+    mask: Vec<String>,
     embedding: usize,
     surfaces: String,
     products: String,
@@ -140,6 +143,7 @@ impl SchemaView {
                 BadRows::Stop => "Stop",
                 BadRows::Skip => "Skip",
             },
+            buckets: spec.buckets,
             training: training(&spec.training),
         }
     }
@@ -216,11 +220,18 @@ fn task_view(task: &Task, plan: &Plan, surfaces: Variants, products: Variants) -
             format!("Some(Task::{parent}.index())")
         }),
         weight: task.weight,
+        sample_weight: option(task.sample_weight.as_deref()),
+        mask: task.mask.clone(),
         embedding: task.embedding,
         surfaces: domains(&task.surfaces, surfaces),
         products: domains(&task.products, products),
         place: task.place.clone(),
     }
+}
+
+/// An optional string as Rust.
+fn option(text: Option<&str>) -> String {
+    text.map_or("None".to_owned(), |text| format!("Some({text:?})"))
 }
 
 fn table(table: &Table) -> TableView {
@@ -335,6 +346,7 @@ fn training(training: &Training) -> TrainingView {
         decay: match training.decay {
             Decay::Constant => "Constant",
             Decay::Linear => "Linear",
+            Decay::Cosine => "Cosine",
         },
         clip: format!("{:?}", training.clip),
     }

@@ -41,9 +41,11 @@ fn write_axis(out: &mut Writer, key: &str, axis: &Axis) {
     );
     out.line(2, "domains:");
     for domain in &axis.domains {
+        let like = domain.like.and_then(|like| axis.domains.get(like.0));
         let map = Flow::map()
             .text("name", &domain.name)
             .with("values", values(&domain.values))
+            .maybe("like", like.map(|like| string(&like.name)))
             .maybe("doc", out.doc(&domain.doc));
         out.item(4, &map);
     }
@@ -56,11 +58,14 @@ fn write_task(out: &mut Writer, spec: &Spec, task: &Task) {
         Label::Action => map.text("label", "action"),
     };
     let action = (!task.action.is_empty()).then(|| Flow::names(&task.action));
+    let mask = (!task.mask.is_empty()).then(|| Flow::names(&task.mask));
     let parent = task.given.and_then(|parent| spec.tasks.get(parent.0));
     let map = map
         .maybe("action", action)
         .maybe("given", parent.map(|parent| string(&parent.name)))
         .with("weight", float(task.weight))
+        .maybe("sample_weight", task.sample_weight.as_deref().map(string))
+        .maybe("mask", mask)
         .with("embedding", task.embedding)
         .maybe("surfaces", restricted(&spec.surfaces, &task.surfaces))
         .maybe("products", restricted(&spec.products, &task.products))
@@ -111,6 +116,8 @@ fn write_rows(out: &mut Writer, spec: &Spec) {
         Some(split) => write_split(out, split),
         None => out.entry(2, "split", "hash"),
     }
+    out.block("evaluation", "");
+    out.entry(2, "buckets", spec.buckets);
 }
 
 fn write_split(out: &mut Writer, split: &Split) {
@@ -147,6 +154,7 @@ fn write_training(out: &mut Writer, training: &Training) {
         match training.decay {
             Decay::Constant => "constant",
             Decay::Linear => "linear",
+            Decay::Cosine => "cosine",
         },
     );
     out.entry(2, "clip", training.clip.map_or("null".to_owned(), float));

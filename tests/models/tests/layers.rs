@@ -192,6 +192,7 @@ fn constrained_heads_and_loss_agree_with_numpy() {
             .chunks(rows)
             .map(<[f32]>::to_vec)
             .collect(),
+        weights: vec![],
         actions: vec![],
     };
     let model = HeadsOnly::new(&device);
@@ -240,6 +241,8 @@ const fn task(name: &'static str, given: Option<usize>) -> mtmd::schema::Task {
         action: &[],
         given,
         weight: 1.0,
+        sample_weight: None,
+        mask: &[],
         embedding: 1,
         surfaces: &[0],
         products: &[0],
@@ -303,6 +306,7 @@ static SCHEMA: Schema = Schema {
     },
     split: Split::Hash,
     bad_rows: BadRows::Stop,
+    buckets: 20,
     training: Training {
         batch: 1,
         epochs: 1,

@@ -40,6 +40,11 @@ fn minimal_agrees_with_numpy() {
 }
 
 #[test]
+fn network_agrees_with_numpy() {
+    agrees_with_numpy::<network::Network>();
+}
+
+#[test]
 fn pinterest_agrees_with_numpy() {
     agrees_with_numpy::<pinterest::Pinterest>();
 }
@@ -267,6 +272,14 @@ fn batch(schema: &Schema, fixture: &Fixture) -> Batch {
         surface: surface.into_iter().map(|domain| domain as u16).collect(),
         product: product.into_iter().map(|domain| domain as u16).collect(),
         labels: schema.tasks.iter().map(|task| labels(task.name)).collect(),
+        weights: schema
+            .tasks
+            .iter()
+            .map(|task| match task.sample_weight {
+                Some(_) => fixture.f32s(&format!("weights/{}", task.name)),
+                None => vec![],
+            })
+            .collect(),
         actions: schema.tasks.iter().map(|_| vec![]).collect(),
     }
 }

@@ -19,6 +19,8 @@ const UNDECLARED: f64 = 0.01;
 const MISSING: f64 = 0.03;
 /// Share of rows without a label, for tasks with a score and no action: a rater's grade.
 const UNRATED: f64 = 0.3;
+/// Share of rows whose mask is 0.
+const MASKED: f64 = 0.2;
 /// Most entries of a list.
 const ENTRIES: f64 = 20.0;
 
@@ -84,7 +86,7 @@ impl Columns {
                     builder.push_domain(&schema.products, cell.1, random)
                 }
                 Content::Split(ranges) => builder.push_value(Some(split(ranges, position, random))),
-                Content::Action(_) | Content::Score(_) => {}
+                Content::Action(_) | Content::Score(_) | Content::Mask | Content::Weight => {}
             }
         }
         let outcomes = signal.outcomes(schema, cell, &sums.0, &sums.1, random);
@@ -122,8 +124,8 @@ impl Builder {
                     .next(),
             )),
             Content::Split(ranges) => key(is_text(ranges.first().map(|(_, from, _)| from))),
-            Content::Action(_) => Self::Action(Int8Builder::new()),
-            Content::Score(_) => Self::Score(Float32Builder::new()),
+            Content::Action(_) | Content::Mask => Self::Action(Int8Builder::new()),
+            Content::Score(_) | Content::Weight => Self::Score(Float32Builder::new()),
             Content::Input(input) => match input.kind {
                 InputKind::Value(universe) => key(universe.is_text()),
                 InputKind::List(universe) if universe.is_text() => {
@@ -239,6 +241,12 @@ impl Builder {
                 let unrated = rated && random.uniform() < UNRATED;
                 let score = outcomes.get(*task).and_then(|outcome| outcome.score);
                 to.append_option(score.filter(|_| !unrated).map(|score| score as f32));
+            }
+            (Self::Action(to), Content::Mask) => {
+                to.append_value(i8::from(random.uniform() >= MASKED));
+            }
+            (Self::Score(to), Content::Weight) => {
+                to.append_value((0.25 + 1.5 * random.uniform()) as f32);
             }
             // Inputs and keys were pushed before.
             _ => {}

@@ -25,6 +25,10 @@ pub(super) enum Content {
     Action(Vec<usize>),
     /// Score of a task.
     Score(usize),
+    /// 0 or 1, mostly 1: whether a row has a label of some task.
+    Mask,
+    /// A row's weight.
+    Weight,
     /// Inputs of the towers.
     Input(Input),
 }
@@ -84,6 +88,8 @@ impl Plan {
                     Content::Domain(_)
                     | Content::Split(_)
                     | Content::Score(_)
+                    | Content::Mask
+                    | Content::Weight
                     | Content::Input(_) => {}
                 }
             }
@@ -91,6 +97,14 @@ impl Plan {
         for (task, declared) in schema.tasks.iter().enumerate() {
             if let Label::Score(column) = declared.label {
                 columns.entry(column).or_insert(Content::Score(task));
+            }
+        }
+        for task in schema.tasks {
+            for column in task.mask {
+                columns.entry(column).or_insert(Content::Mask);
+            }
+            if let Some(column) = task.sample_weight {
+                columns.entry(column).or_insert(Content::Weight);
             }
         }
         for tower in [Tower::Query, Tower::Item] {
