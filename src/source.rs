@@ -150,13 +150,46 @@ fn line_starts(text: &str, base: usize) -> impl Iterator<Item = usize> {
     ends.map(move |(offset, _)| base + offset + 1)
 }
 
+/// Reads a file; the error says why that was not possible.
+pub type Read<'a> = dyn Fn(&str) -> Result<String, String> + 'a;
+
+/// A path beside a file, without `.` and without `..` where that can be told from the text.
+pub fn beside(file: &str, path: &str) -> String {
+    let folder = match file.rfind(['/', '\\']) {
+        Some(end) if !path.starts_with('/') => file.get(..=end).unwrap_or(""),
+        _ => "",
+    };
+    let joined = format!("{folder}{path}");
+    let root = if joined.starts_with('/') { "/" } else { "" };
+    let mut parts: Vec<&str> = vec![];
+    for part in joined.split('/') {
+        match (part, parts.last()) {
+            ("" | ".", _) => {}
+            ("..", Some(last)) if *last != ".." => {
+                parts.pop();
+            }
+            _ => parts.push(part),
+        }
+    }
+    format!("{root}{}", parts.join("/"))
+}
+
 fn saturate(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Source, Span};
+    use super::{Source, Span, beside};
+
+    #[test]
+    fn paths_are_relative_to_the_file_that_says_them() {
+        assert_eq!(beside("a.mtmd", "b.mtmd"), "b.mtmd");
+        assert_eq!(beside("specs/a.mtmd", "./c/../b.mtmd"), "specs/b.mtmd");
+        assert_eq!(beside("../a.mtmd", "../../b.mtmd"), "../../../b.mtmd");
+        assert_eq!(beside("specs/a.mtmd", "/x/b.mtmd"), "/x/b.mtmd");
+        assert_eq!(beside("/specs/a.mtmd", "b.mtmd"), "/specs/b.mtmd");
+    }
 
     #[test]
     fn columns_count_characters() {

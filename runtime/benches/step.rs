@@ -22,8 +22,8 @@ use mtmd::layers::{
 use mtmd::model::{Model, loss, scores};
 use mtmd::optimiser::Optimiser;
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Decay, Domain, Feature, Index, Kind, Label, Others, Schema,
-    Split, Table, Task, Tower, Training, Transform,
+    AdamW, Architecture, Axis, BadRows, Decay, Domain, Feature, Index, Input, Kind, Label, Others,
+    Schema, Split, Table, Task, Tower, Training, Transform,
 };
 
 /// Share of the rows, by domain.
@@ -273,7 +273,7 @@ const fn embedded(name: &'static str, dim: usize, domains: &'static [usize]) -> 
         name,
         Kind::Embedded {
             table,
-            pool: None,
+            input: Input::One { default: None },
             shallow,
         },
         domains,
@@ -285,6 +285,7 @@ const fn number(name: &'static str, domains: &'static [usize]) -> Feature {
         default: 0.0,
         clip: None,
         log: false,
+        standardise: None,
     };
     feature(name, Kind::Number(transform), domains)
 }
@@ -293,6 +294,7 @@ const fn feature(name: &'static str, kind: Kind, domains: &'static [usize]) -> F
     Feature {
         name,
         column: name,
+        derive: None,
         kind,
         domains,
         place: "line 1",
@@ -321,6 +323,7 @@ const fn table(name: &'static str, dim: usize) -> Table {
         rows: 1000,
         dim,
         index: Index::Hash,
+        oov: 0,
     }
 }
 

@@ -139,6 +139,8 @@ pub struct Table {
     pub dim: usize,
     /// How a raw value finds its row.
     pub index: Index,
+    /// The last rows, into which values outside the vocabulary are hashed; 0: they are row 0.
+    pub oov: usize,
 }
 
 /// How a raw value finds its row in a table. A missing value is row 0 in each.
@@ -147,13 +149,22 @@ pub enum Index {
     /// `1 + hash(value) % (rows - 1)`.
     Hash,
     /// The values seen at least `min_count` times in training, the most frequent ones first, at
-    /// most `rows - 1` of them; others are row 0. Stored with the checkpoint.
+    /// most `rows - 1 - oov` of them; others are row 0. Stored with the checkpoint.
     Vocabulary {
         /// Times that a value must be seen.
         min_count: u32,
     },
     /// Row `1 + i` is the value at place `i`; others are row 0.
     Values(&'static [Value]),
+    /// The same with the values as lines of a text.
+    Lines {
+        /// One value a line.
+        text: &'static str,
+        /// Whether the values are whole numbers.
+        whole: bool,
+    },
+    /// Row `1 + i` is a number with `i` boundaries at or below it.
+    Buckets,
 }
 
 /// One input feature of a tower.
@@ -163,6 +174,8 @@ pub struct Feature {
     pub name: &'static str,
     /// Column of the data.
     pub column: &'static str,
+    /// What is made of the column before anything else.
+    pub derive: Option<Derive>,
     /// How the column becomes a field.
     pub kind: Kind,
     /// Indices of the tower's domains that have the feature, ascending.
@@ -178,8 +191,8 @@ pub enum Kind {
     Embedded {
         /// Index of the table.
         table: usize,
-        /// `None` for a single value.
-        pool: Option<Pool>,
+        /// What the rows are found by.
+        input: Input,
         /// Whether the shallow experts read it.
         shallow: bool,
     },
@@ -192,6 +205,65 @@ pub enum Kind {
     Number(Transform),
 }
 
+/// What the rows of an embedded feature are found by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Input {
+    /// One raw value.
+    One {
+        /// The value that stands for a missing one; `None`: that is row 0.
+        default: Option<Value>,
+    },
+    /// A list of raw values.
+    List {
+        /// How the entries become one vector.
+        pool: Pool,
+        /// Column of the entries' weights, 0 or above.
+        weights: Option<&'static str>,
+        /// Only so many entries from the end are read.
+        last: Option<usize>,
+    },
+    /// A number.
+    Buckets {
+        /// Strictly ascending.
+        boundaries: &'static [f64],
+        /// Value of a missing number; `None`: that is row 0.
+        default: Option<f64>,
+    },
+}
+
+/// What is made of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Derive {
+    /// A part of a time.
+    Time(TimePart, Unit),
+    /// Entries of a list, or characters of a string.
+    Length,
+}
+
+/// Parts of a time, in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimePart {
+    /// 0 to 23.
+    Hour,
+    /// 0 (Monday) to 6.
+    Weekday,
+    /// Days since 1 January 1970.
+    Day,
+    /// 1 to 12.
+    Month,
+}
+
+/// Unit of a number that is a time since 1 January 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Seconds.
+    Seconds,
+    /// Thousandths of a second.
+    Milliseconds,
+    /// Millionths of a second.
+    Microseconds,
+}
+
 /// How the rows of a list become one vector. Entries that map to row 0 count for nothing; a list
 /// without entries gives the zero vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,7 +274,7 @@ pub enum Pool {
     Sum,
 }
 
-/// What is done to a number before BatchNorm, in this order: missing, clip, log.
+/// What is done to a number before BatchNorm, in this order: missing, clip, log, standardise.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Transform {
     /// Value of a missing number.
@@ -211,6 +283,22 @@ pub struct Transform {
     pub clip: Option<(f64, f64)>,
     /// sign(x) ln(1 + |x|).
     pub log: bool,
+    /// (x - mean) / deviation.
+    pub standardise: Option<Standardise>,
+}
+
+/// Mean and deviation of a number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Standardise {
+    /// Those of the training rows that have the number, stored with the checkpoint.
+    Learned,
+    /// Those of the spec.
+    Given {
+        /// Mean.
+        mean: f64,
+        /// Deviation, above 0.
+        std: f64,
+    },
 }
 
 /// Widths of the layers (paper §2.1 unless the spec says otherwise).

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use mtmd::data::batch::{Batch, Column, TowerBatch};
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Decay, Domain, Feature, Index, Kind, Label, Others, Pool,
-    Schema, Split, Table, Task, Tower, Training, Transform, Value,
+    AdamW, Architecture, Axis, BadRows, Decay, Domain, Feature, Index, Input, Kind, Label, Others,
+    Pool, Schema, Split, Table, Task, Tower, Training, Transform, Value,
 };
 use mtmd::tables::{DomainRows, Gradients, TableState, Tables};
 use proptest::prelude::*;
@@ -42,13 +42,20 @@ fn schema(rows: usize) -> &'static Schema {
         rows,
         dim: 2,
         index: Index::Hash,
+        oov: 0,
     }]));
-    let embedded = |name, pool| Feature {
+    let list = |pool| Input::List {
+        pool,
+        weights: None,
+        last: None,
+    };
+    let embedded = |name, input| Feature {
         name,
         column: name,
+        derive: None,
         kind: Kind::Embedded {
             table: 0,
-            pool,
+            input,
             shallow: false,
         },
         domains: &[0, 1],
@@ -57,10 +64,12 @@ fn schema(rows: usize) -> &'static Schema {
     let number = |name, domains| Feature {
         name,
         column: name,
+        derive: None,
         kind: Kind::Number(Transform {
             default: 0.0,
             clip: None,
             log: false,
+            standardise: None,
         }),
         domains,
         place: "line 1",
@@ -68,6 +77,7 @@ fn schema(rows: usize) -> &'static Schema {
     let vector = Feature {
         name: "text",
         column: "text",
+        derive: None,
         kind: Kind::Vector { width: 2 },
         domains: &[1],
         place: "line 1",
@@ -116,9 +126,9 @@ fn schema(rows: usize) -> &'static Schema {
         }],
         tables: table,
         query: Box::leak(Box::new([
-            embedded("id", None),
-            embedded("mean", Some(Pool::Mean)),
-            embedded("sum", Some(Pool::Sum)),
+            embedded("id", Input::One { default: None }),
+            embedded("mean", list(Pool::Mean)),
+            embedded("sum", list(Pool::Sum)),
             vector,
             number("age", &[0, 1]),
             number("clicks", &[1]),
@@ -154,6 +164,7 @@ fn batch(rows: &[Row]) -> Batch {
         Column::Lists {
             offsets,
             ids: rows.iter().flat_map(|row| of(row).clone()).collect(),
+            weights: vec![],
         }
     };
     let numbers = |scale: f32| Column::Numbers((0..n).map(|row| row as f32 * scale).collect());
@@ -301,7 +312,7 @@ fn scatter(rows: usize, batch: &Batch, gradients: &Gradients) -> Vec<f64> {
             for (column, gradient) in batch.query.columns.iter().zip(gradient.chunks(2)) {
                 let (ids, mean) = match column {
                     Column::Ids(ids) => (&ids[place..=place], false),
-                    Column::Lists { offsets, ids } => {
+                    Column::Lists { offsets, ids, .. } => {
                         let ids = &ids[offsets[place] as usize..offsets[place + 1] as usize];
                         (ids, std::ptr::eq(column, &batch.query.columns[1]))
                     }

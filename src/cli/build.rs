@@ -80,11 +80,13 @@ enum ChangeKind {
 pub(super) fn changes(folder: &Path, artefacts: &Artefacts) -> Result<Vec<Change>, Failure> {
     let mut changes = vec![];
     for file in &artefacts.files {
-        let path = folder.join(file.path);
+        let path = folder.join(&file.path);
         let kind = match files::read_if_there(&path)? {
             None => ChangeKind::Missing(file.text.clone()),
             Some(old) if old == file.text.as_bytes() => continue,
-            Some(old) if is_generated(&old) => ChangeKind::Stale(file.text.clone()),
+            Some(old) if is_generated(&old) || is_vocabulary(&file.path) => {
+                ChangeKind::Stale(file.text.clone())
+            }
             Some(_) => return Err(not_ours(&path)),
         };
         changes.push(Change { path, kind });
@@ -125,6 +127,11 @@ fn report_stale(changes: &[Change], spec: &Path, reporter: &Reporter) -> Exit {
     reports.max().unwrap_or(Exit::Fine)
 }
 
+/// Whether a file is a copy of a vocabulary: it has no room for a mark of its own.
+fn is_vocabulary(path: &str) -> bool {
+    path.starts_with("src/vocabularies/")
+}
+
 fn is_generated(contents: &[u8]) -> bool {
     contents
         .windows(MARK.len())
@@ -142,18 +149,21 @@ fn left_behind(folder: &Path, artefacts: &Artefacts) -> Result<Vec<PathBuf>, Fai
     let expected: BTreeSet<PathBuf> = artefacts
         .files
         .iter()
-        .map(|file| folder.join(file.path))
+        .map(|file| folder.join(&file.path))
         .collect();
-    let Ok(entries) = fs::read_dir(folder.join("src")) else {
-        return Ok(vec![]);
+    let paths = |folder: PathBuf| -> BTreeSet<PathBuf> {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect()
     };
-    let paths: BTreeSet<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    let sources = paths(folder.join("src"));
     let mut left = vec![];
-    for path in paths.difference(&expected) {
+    for path in sources.difference(&expected) {
         let is_source = path.is_file() && path.extension().is_some_and(|end| end == "rs");
         if is_source && files::read_if_there(path)?.is_some_and(|old| is_generated(&old)) {
             left.push(path.clone());
         }
     }
+    let vocabularies = paths(folder.join("src/vocabularies"));
+    left.extend(vocabularies.difference(&expected).cloned());
     Ok(left)
 }

@@ -83,6 +83,9 @@ codes! {
     E0408 "overlapping-split" Error;
     E0409 "wrong-axis" Error;
 
+    E0510 "default-outside-vocabulary" Error;
+    E0511 "unordered-boundaries" Error;
+
     E0550 "like-cycle" Error;
 
     E0570 "unreadable-file" Error;

@@ -52,7 +52,7 @@ pub fn check_files(root: Source, read: &Read<'_>, levels: &Levels) -> Checked {
         mut diagnostics,
         trees,
     } = load(root, read);
-    let mut base = sema::check(&source, &file);
+    let mut base = sema::check(&source, &file, read);
     let known = base.diagnostics.clone();
     diagnostics.append(&mut base.diagnostics);
     let sound = !has_errors(&diagnostics);
@@ -68,7 +68,8 @@ pub fn check_files(root: Source, read: &Read<'_>, levels: &Levels) -> Checked {
     let mut variants = vec![];
     let mut index = base.index;
     for variant in &base.variants {
-        let (checked, found, names) = check_variant(&source, &file, variant, &known, spec.as_ref());
+        let (checked, found, names) =
+            check_variant(&source, &file, variant, read, &known, spec.as_ref());
         let inside = |diagnostic: &Diagnostic| {
             let (place, whole) = (diagnostic.primary.span, variant.statement.span());
             whole.start <= place.start && place.end <= whole.end
@@ -96,6 +97,7 @@ fn check_variant(
     source: &Source,
     base: &File,
     variant: &Variant,
+    read: &Read<'_>,
     known: &[Diagnostic],
     base_spec: Option<&Spec>,
 ) -> (CheckedVariant, Vec<Diagnostic>, Index) {
@@ -114,7 +116,7 @@ fn check_variant(
         damaged,
         ..File::default()
     };
-    let checked = sema::check_variant(source, &file, variant, &vain);
+    let checked = sema::check_variant(source, &file, variant, &vain, read);
     let same = |one: &Diagnostic, other: &Diagnostic| {
         one.code == other.code
             && one.primary.span == other.primary.span

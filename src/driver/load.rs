@@ -2,13 +2,11 @@
 //! from a path to a text is all that is known of the outside here.
 
 use crate::diagnostics::{Code, Diagnostic};
-use crate::source::{Source, Span};
+pub use crate::source::Read;
+use crate::source::{Source, Span, beside};
 use crate::syntax::ast::{AtomKind, File, Statement};
 use crate::syntax::{self, merge};
 use std::collections::BTreeMap;
-
-/// Reads a file; the error says why that was not possible.
-pub type Read<'a> = dyn Fn(&str) -> Result<String, String> + 'a;
 
 /// Files may use files that use files, but not deeper than this.
 const MAX_DEPTH: usize = 32;
@@ -132,40 +130,5 @@ fn used(statement: &Statement) -> Option<(&str, Span)> {
             _ => None,
         },
         _ => None,
-    }
-}
-
-/// A path beside a file, without `.` and without `..` where that can be told from the text.
-pub(crate) fn beside(file: &str, path: &str) -> String {
-    let folder = match file.rfind(['/', '\\']) {
-        Some(end) if !path.starts_with('/') => file.get(..=end).unwrap_or(""),
-        _ => "",
-    };
-    let joined = format!("{folder}{path}");
-    let root = if joined.starts_with('/') { "/" } else { "" };
-    let mut parts: Vec<&str> = vec![];
-    for part in joined.split('/') {
-        match (part, parts.last()) {
-            ("" | ".", _) => {}
-            ("..", Some(last)) if *last != ".." => {
-                parts.pop();
-            }
-            _ => parts.push(part),
-        }
-    }
-    format!("{root}{}", parts.join("/"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::beside;
-
-    #[test]
-    fn paths_are_relative_to_the_file_that_says_them() {
-        assert_eq!(beside("a.mtmd", "b.mtmd"), "b.mtmd");
-        assert_eq!(beside("specs/a.mtmd", "./c/../b.mtmd"), "specs/b.mtmd");
-        assert_eq!(beside("../a.mtmd", "../../b.mtmd"), "../../../b.mtmd");
-        assert_eq!(beside("specs/a.mtmd", "/x/b.mtmd"), "/x/b.mtmd");
-        assert_eq!(beside("/specs/a.mtmd", "b.mtmd"), "/specs/b.mtmd");
     }
 }

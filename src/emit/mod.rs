@@ -6,15 +6,16 @@ mod docs;
 mod render;
 mod view;
 
-use crate::graph::Graph;
+use crate::graph::{self, Graph};
 use crate::plan::Plan;
+use crate::sema::spec::Index;
 use std::fmt;
 
 /// A file of the generated crate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
     /// Path in the crate's folder, with `/`.
-    pub path: &'static str,
+    pub path: String,
     /// Contents.
     pub text: String,
 }
@@ -48,11 +49,11 @@ pub fn emit(graph: &Graph, plan: &Plan, file_name: &str) -> Result<Vec<File>, Em
     let view = view::View::new(graph, plan, file_name);
     let mut files = vec![
         File {
-            path: "Cargo.toml",
+            path: "Cargo.toml".to_owned(),
             text: render.text("Cargo.toml", &view)?,
         },
         File {
-            path: "graph.yaml",
+            path: "graph.yaml".to_owned(),
             text: graph.to_yaml(),
         },
     ];
@@ -63,9 +64,17 @@ pub fn emit(graph: &Graph, plan: &Plan, file_name: &str) -> Result<Vec<File>, Em
         ("src/schema.rs", "schema.rs"),
     ] {
         files.push(File {
-            path,
+            path: path.to_owned(),
             text: render.rust(template, &view)?,
         });
+    }
+    for table in &graph.spec.tables {
+        if let (Some(_), Index::Values(values)) = (&table.file, &table.index) {
+            files.push(File {
+                path: format!("src/vocabularies/{}.txt", table.name),
+                text: graph::vocabulary_text(values),
+            });
+        }
     }
     Ok(files)
 }

@@ -5,8 +5,13 @@ use std::fmt::Write;
 
 /// The first 16 hex digits of the SHA-256 of a text.
 pub(super) fn short(text: &str) -> String {
+    sha256(text).chars().take(16).collect()
+}
+
+/// The SHA-256 of a text in hex digits.
+pub(super) fn sha256(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
-    digest.iter().take(8).fold(String::new(), |mut hex, byte| {
+    digest.iter().fold(String::new(), |mut hex, byte| {
         // Writing to a String cannot fail.
         let _ = write!(hex, "{byte:02x}");
         hex

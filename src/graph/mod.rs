@@ -14,7 +14,7 @@ mod yaml;
 pub use build::build;
 pub use node::{Cost, Node, NodeKind};
 
-use crate::sema::spec::{DomainId, Feature, FeatureKind, Spec, TaskId, Tower};
+use crate::sema::spec::{DomainId, Feature, FeatureKind, RawValue, Spec, TaskId, Tower};
 
 /// The Domain Expert graph of a spec.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,6 +131,15 @@ pub struct Totals {
 /// First 16 hex digits of the SHA-256 of a spec's meaning, as [`Graph::spec_hash`] has them.
 pub fn meaning_hash(spec: &Spec) -> String {
     hash::short(&yaml::meaning(spec))
+}
+
+/// A vocabulary as a file: one value a line.
+pub fn vocabulary_text(values: &[RawValue]) -> String {
+    let line = |value: &RawValue| match value {
+        RawValue::Int(number) => format!("{number}\n"),
+        RawValue::Text(text) => format!("{text}\n"),
+    };
+    values.iter().map(line).collect()
 }
 
 impl Totals {

@@ -207,6 +207,7 @@ fn table_facts(table: &sema::spec::Table) -> Vec<String> {
             format!("vocabulary of the values seen {min_count} times or more")
         }
         Index::Values(values) => format!("values: {}", raw_values(values)),
+        Index::Buckets => "buckets of a number".to_owned(),
     };
     vec![
         format!(

@@ -70,6 +70,7 @@ fn section(owner: &str) -> Option<&'static str> {
                 "a `category`",
                 "a `number`",
                 "a `vector`",
+                "`standardise`",
             ],
             "features",
         ),
@@ -77,6 +78,7 @@ fn section(owner: &str) -> Option<&'static str> {
         (&["a split"], "split"),
         (&["`budget`"], "budget"),
         (&["`rows`"], "rows"),
+        (&["`evaluation`"], "evaluation"),
         (&["`training`", "`dense`", "`embeddings`"], "training"),
     ];
     let found = sections.iter().find(|(owners, _)| owners.contains(&owner));

@@ -1,21 +1,24 @@
 //! What every check needs: the source, and a place to report to.
 
+use super::head::Text;
 use super::index::Index;
 use crate::diagnostics::{Applicability, Code, Diagnostic, Edit};
-use crate::source::{Source, Span};
+use crate::source::{Read, Source, Span, beside};
 use crate::syntax::ast::{Block, Doc, Statement};
 
 /// Collects diagnostics. Checks never stop at one.
 pub(super) struct Context<'a> {
     source: &'a Source,
+    read: &'a Read<'a>,
     pub diagnostics: Vec<Diagnostic>,
     pub index: Index,
 }
 
 impl<'a> Context<'a> {
-    pub fn new(source: &'a Source) -> Self {
+    pub fn new(source: &'a Source, read: &'a Read<'a>) -> Self {
         Self {
             source,
+            read,
             diagnostics: Vec::new(),
             index: Index::default(),
         }
@@ -31,6 +34,16 @@ impl<'a> Context<'a> {
         let result = read(self);
         self.diagnostics.truncate(reported);
         result
+    }
+
+    /// Name and text of a file that the spec names; else its name and why it cannot be read.
+    pub fn read_file(&self, path: &Text) -> Result<(String, String), (String, String)> {
+        let (from, _) = self.source.file(path.span.start);
+        let name = beside(from, &path.text);
+        match (self.read)(&name) {
+            Ok(text) => Ok((name, text)),
+            Err(reason) => Err((name, reason)),
+        }
     }
 
     /// A place for the runtime's messages: the line, and the file unless it is the spec's own.

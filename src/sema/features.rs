@@ -1,17 +1,22 @@
 //! Features: the inputs of a tower.
 
 use super::context::{Context, doc, enumerate};
+use super::derived::{self, ColumnSource};
 use super::domains::{Domains, noun};
 use super::head::{Head, Text};
 use super::index::Inside;
-use super::kinds::{Kind, find_kind};
+use super::kinds::{Kind, STANDARDISE, find_kind};
 use super::names::{Kind as NameKind, Namespace};
+use super::raw::Raw;
 use super::settings::Settings;
-use super::spec::{DomainId, Feature, FeatureKind, Index, Pool, TableId, Tower};
+use super::spec::{
+    Derive, DomainId, Feature, FeatureKind, Index, Input, Pool, RawValue, Standardise, TableId,
+    Tower,
+};
 use super::tables::{Defaults, Shape, Tables, read_shape};
 use super::value::{self, Value};
 use crate::diagnostics::{Code, Diagnostic};
-use crate::syntax::ast::{Statement, Word};
+use crate::syntax::ast::{AtomKind, Statement, Word};
 
 /// Rows of a category's table unless it says otherwise.
 const CATEGORY_ROWS: usize = 256;
@@ -22,6 +27,9 @@ pub(super) struct FeatureDeclaration {
     doc: String,
     /// The column, at the place that names it.
     pub column: Text,
+    /// Column of the weights of a list's entries.
+    pub weights: Option<Text>,
+    derive: Option<Derive>,
     kind: DeclaredKind,
     /// `None` if the names of `on` could not all be resolved.
     pub domains: Option<Vec<DomainId>>,
@@ -32,7 +40,7 @@ pub(super) struct FeatureDeclaration {
 enum DeclaredKind {
     Embedded {
         table: String,
-        pool: Option<Pool>,
+        input: Input,
         shallow: bool,
     },
     Vector {
@@ -42,6 +50,7 @@ enum DeclaredKind {
         default: f64,
         clip: Option<(f64, f64)>,
         log: bool,
+        standardise: Option<Standardise>,
     },
 }
 
@@ -120,7 +129,7 @@ impl Features {
         } else {
             None
         };
-        let column = read_column(context, &mut head);
+        let source = read_column(context, &mut head);
         let settings = Settings::read(context, statement.block.as_ref(), kind.settings());
         let on = self.read_domains(context, &settings, domains);
         let Some(name) = name else {
@@ -132,16 +141,20 @@ impl Features {
         }
         let damaged =
             statement.damaged || statement.block.as_ref().is_some_and(|block| block.damaged);
+        let (derive, column) = derived::read(context, kind, source, &settings);
         let kind = match kind {
             Kind::Id | Kind::Ids | Kind::Category => {
                 read_embedded(context, kind, &name, &settings, damaged, tables)
+            }
+            Kind::Number if settings.flag("bucketise") => {
+                read_buckets(context, &name, &settings, tables)
             }
             Kind::Vector => DeclaredKind::Vector {
                 width: width
                     .and_then(|width| usize::try_from(width).ok())
                     .unwrap_or(1),
             },
-            Kind::Number => read_number(&settings),
+            Kind::Number => read_number(context, &settings),
         };
         let column = column.unwrap_or_else(|| Text {
             text: name.text.clone(),
@@ -152,6 +165,8 @@ impl Features {
             name,
             doc: doc(statement),
             column,
+            weights: settings.text("weights").cloned(),
+            derive,
             kind,
             domains: on,
             place,
@@ -276,13 +291,18 @@ impl Features {
 impl FeatureDeclaration {
     /// Whether a row has any number of values.
     pub fn is_list(&self) -> bool {
-        matches!(self.kind, DeclaredKind::Embedded { pool: Some(_), .. })
+        let input = match &self.kind {
+            DeclaredKind::Embedded { input, .. } => input,
+            DeclaredKind::Vector { .. } | DeclaredKind::Number { .. } => return false,
+        };
+        matches!(input, Input::List { .. })
     }
 
     /// Whether another feature of the tower is the same input. Tables of their own make features
     /// different: one may be larger.
     pub fn reads_like(&self, other: &Self) -> bool {
         self.column.text == other.column.text
+            && self.derive == other.derive
             && self.kind == other.kind
             && self.domains == other.domains
     }
@@ -291,22 +311,31 @@ impl FeatureDeclaration {
         let kind = match self.kind {
             DeclaredKind::Embedded {
                 table,
-                pool,
+                input,
                 shallow,
             } => FeatureKind::Embedded {
                 table: table_id(&table),
-                pool,
+                input,
                 shallow,
             },
             DeclaredKind::Vector { width } => FeatureKind::Vector { width },
-            DeclaredKind::Number { default, clip, log } => {
-                FeatureKind::Number { default, clip, log }
-            }
+            DeclaredKind::Number {
+                default,
+                clip,
+                log,
+                standardise,
+            } => FeatureKind::Number {
+                default,
+                clip,
+                log,
+                standardise,
+            },
         };
         Feature {
             name: self.name.text,
             doc: self.doc,
             column: self.column.text,
+            derive: self.derive,
             kind,
             domains: self.domains.unwrap_or_default(),
             place: self.place,
@@ -314,22 +343,37 @@ impl FeatureDeclaration {
     }
 }
 
-fn read_column(context: &mut Context<'_>, head: &mut Head<'_>) -> Option<Text> {
+/// `from "COLUMN"` or `from PART of "COLUMN"`.
+fn read_column(context: &mut Context<'_>, head: &mut Head<'_>) -> Option<ColumnSource> {
     if head.failed() {
         return None;
     }
-    let column = match head.peek() {
+    let source = match head.peek() {
         Some(_) if head.is_word("from") => {
             head.next();
-            Some(head.text(context, "a column in quotes")?)
+            let part = match head.peek() {
+                Some(AtomKind::Word(_)) => Some(derived::part(context, head)?),
+                _ => None,
+            };
+            let column = head.text(context, "a column in quotes")?;
+            Some(ColumnSource { part, column })
         }
         _ => None,
     };
     head.end(context);
-    column
+    source
 }
 
-fn read_number(settings: &Settings<'_>) -> DeclaredKind {
+fn read_number(context: &mut Context<'_>, settings: &Settings<'_>) -> DeclaredKind {
+    for name in ["dim", "shallow"] {
+        if let Some(given) = settings.get(name) {
+            let message = format!("`{name}` belongs to a number that is cut into buckets");
+            context.report(
+                Diagnostic::new(Code::E0307, message, given.span, "there is no `bucketise`")
+                    .help(format!("remove `{name}`, or add `bucketise [X, X]`")),
+            );
+        }
+    }
     let clip = match settings.value("clip") {
         Some(Value::Interval(low, high)) => Some((*low, *high)),
         _ => None,
@@ -338,6 +382,79 @@ fn read_number(settings: &Settings<'_>) -> DeclaredKind {
         default: settings.real("default").unwrap_or(0.0),
         clip,
         log: settings.flag("log"),
+        standardise: read_standardise(context, settings),
+    }
+}
+
+fn read_standardise(context: &mut Context<'_>, settings: &Settings<'_>) -> Option<Standardise> {
+    let given = settings.get("standardise")?;
+    let Some(Value::Block(block)) = &given.value else {
+        return Some(Standardise::Learned);
+    };
+    let moments = Settings::read(context, Some(block), &STANDARDISE);
+    if let (Some(mean), Some(std)) = (moments.real("mean"), moments.real("std")) {
+        return Some(Standardise::Given { mean, std });
+    }
+    for name in ["mean", "std"] {
+        if moments.lacks(name) {
+            let message = format!("this `standardise` has no `{name}`");
+            context.report(
+                Diagnostic::new(
+                    Code::E0302,
+                    message,
+                    given.span,
+                    format!("`{name}` is missing"),
+                )
+                .help(
+                    "give both, or neither: `standardise` alone learns them from the training rows",
+                ),
+            );
+        }
+    }
+    Some(Standardise::Learned)
+}
+
+/// A number that is cut into buckets, each a row of a table of its own.
+fn read_buckets(
+    context: &mut Context<'_>,
+    name: &Word,
+    settings: &Settings<'_>,
+    tables: &mut Tables,
+) -> DeclaredKind {
+    let reason = "buckets are cut from the numbers as they stand in the data";
+    settings.exclude(
+        context,
+        "bucketise",
+        &["log", "clip", "standardise"],
+        reason,
+    );
+    if settings.lacks("dim") {
+        let message = format!("`{}` has no `dim`", name.text);
+        context.report(
+            Diagnostic::new(Code::E0302, message, name.span, "its buckets have no width")
+                .note("each bucket is a row of a table; `dim` is the width of a row")
+                .help("say it, as in `dim 4`"),
+        );
+    }
+    let boundaries = match settings.value("bucketise") {
+        Some(Value::Boundaries(boundaries)) => boundaries.clone(),
+        _ => Vec::new(),
+    };
+    let shape = Shape {
+        rows: boundaries.len() + 2,
+        dim: settings.size("dim").unwrap_or(1),
+        index: Index::Buckets,
+        oov: 0,
+        file: None,
+    };
+    tables.add_own(context, name, shape);
+    DeclaredKind::Embedded {
+        table: name.text.clone(),
+        input: Input::Buckets {
+            boundaries,
+            default: settings.real("default"),
+        },
+        shallow: settings.flag("shallow"),
     }
 }
 
@@ -349,15 +466,18 @@ fn read_embedded(
     damaged: bool,
     tables: &mut Tables,
 ) -> DeclaredKind {
-    let pool = match (kind, settings.choice("pool")) {
-        (Kind::Ids, Some("sum")) => Some(Pool::Sum),
-        (Kind::Ids, _) => Some(Pool::Mean),
+    let pool = match settings.choice("pool") {
+        Some("sum") => Pool::Sum,
+        _ => Pool::Mean,
+    };
+    let default = match settings.value("default") {
+        Some(Value::Raw(raw)) => Some(raw),
         _ => None,
     };
     let table = match settings.get("table") {
         Some(given) => {
             let reason = "rows, width and vocabulary are those of the shared table";
-            let own = ["rows", "dim", "vocabulary", "hash", "values"];
+            let own = ["rows", "dim", "vocabulary", "hash", "values", "oov"];
             settings.exclude(context, "table", &own, reason);
             match &given.value {
                 Some(Value::Name(shared)) => {
@@ -369,15 +489,42 @@ fn read_embedded(
         }
         None => {
             let shape = read_own_shape(context, kind, name, settings, damaged);
+            if let (Some(default), Index::Values(values)) = (default, &shape.index) {
+                report_default_outside(context, default, values);
+            }
             tables.add_own(context, name, shape);
             name.text.clone()
         }
     };
+    let input = match kind {
+        Kind::Ids => Input::List {
+            pool,
+            weights: settings.text("weights").map(|column| column.text.clone()),
+            last: settings.size("last"),
+        },
+        _ => Input::One {
+            default: default.map(|raw| raw.value.clone()),
+        },
+    };
     DeclaredKind::Embedded {
         table,
-        pool,
+        input,
         shallow: settings.flag("shallow"),
     }
+}
+
+fn report_default_outside(context: &mut Context<'_>, default: &Raw, values: &[RawValue]) {
+    // A vocabulary that could not be read is empty.
+    if values.is_empty() || values.contains(&default.value) {
+        return;
+    }
+    let shown = context.text(default.span);
+    let message = format!("the default `{shown}` is not in the vocabulary");
+    context.report(
+        Diagnostic::new(Code::E0510, message, default.span, "not among the `values`")
+            .note("a missing value would become one that no row has")
+            .help("take one of the values, or add it to them; without `default` a missing value is the zero vector"),
+    );
 }
 
 fn read_own_shape(

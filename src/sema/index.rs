@@ -194,7 +194,10 @@ mod tests {
 
     fn index(text: &str) -> Index {
         let source = Source::new("a", text);
-        super::super::check(&source, &syntax::parse(&source).file).index
+        super::super::check(&source, &syntax::parse(&source).file, &|_| {
+            Err(String::new())
+        })
+        .index
     }
 
     /// Places of the `nth` and following occurrences of a text, for `nths`.
@@ -261,7 +264,7 @@ mod tests {
         let text = format!("{SPEC}{variant}");
         let source = Source::new("a", &*text);
         let file = syntax::parse(&source).file;
-        let base = super::super::check(&source, &file);
+        let base = super::super::check(&source, &file, &|_| Err(String::new()));
         let variant = base.variants.first().unwrap();
         let over = &variant.statement.block.as_ref().unwrap().statements;
         let (statements, vain) = merge::overlay(&file.statements, over);
@@ -270,7 +273,10 @@ mod tests {
             ..ast::File::default()
         };
         let mut index = base.index;
-        index.add(super::super::check_variant(&source, &file, variant, &vain).index);
+        index.add(
+            super::super::check_variant(&source, &file, variant, &vain, &|_| Err(String::new()))
+                .index,
+        );
         let cases = [
             (Kind::Table, "pins", &[0, 1, 2, 3][..]),
             (Kind::Task, "good", &[0, 1]),

@@ -14,10 +14,18 @@ const TABLE: Setting = setting("table", Form::Name);
 const VOCABULARY: Setting = setting("vocabulary", Form::OptionalWhole(1));
 const VALUES: Setting = setting("values", Form::Values);
 const SHALLOW: Setting = setting("shallow", Form::Flag);
+const OOV: Setting = setting("oov", Form::Whole(1));
+const DEFAULT: Setting = setting("default", Form::Value);
+const UNIT: Setting = setting(
+    "unit",
+    Form::Choice(&["seconds", "milliseconds", "microseconds"]),
+);
 
 pub(super) static ID: SettingsTable = SettingsTable {
     owner: "an `id`",
-    settings: &[ROWS, DIM, TABLE, VOCABULARY, VALUES, SHALLOW, ON],
+    settings: &[
+        ROWS, DIM, TABLE, VOCABULARY, VALUES, OOV, DEFAULT, UNIT, SHALLOW, ON,
+    ],
 };
 pub(super) static IDS: SettingsTable = SettingsTable {
     owner: "an `ids`",
@@ -27,7 +35,10 @@ pub(super) static IDS: SettingsTable = SettingsTable {
         TABLE,
         VOCABULARY,
         VALUES,
+        OOV,
         setting("pool", Form::Choice(&["mean", "sum"])),
+        setting("weights", Form::Text),
+        setting("last", Form::Whole(1)),
         SHALLOW,
         ON,
     ],
@@ -41,6 +52,9 @@ pub(super) static CATEGORY: SettingsTable = SettingsTable {
         VOCABULARY,
         setting("hash", Form::Flag),
         VALUES,
+        OOV,
+        DEFAULT,
+        UNIT,
         SHALLOW,
         ON,
     ],
@@ -51,7 +65,19 @@ pub(super) static NUMBER: SettingsTable = SettingsTable {
         setting("log", Form::Flag),
         setting("clip", Form::Interval),
         setting("default", Form::Real(Bound::Finite)),
+        setting("standardise", Form::OptionalBlock),
+        setting("bucketise", Form::Boundaries),
+        DIM,
+        SHALLOW,
+        UNIT,
         ON,
+    ],
+};
+pub(super) static STANDARDISE: SettingsTable = SettingsTable {
+    owner: "`standardise`",
+    settings: &[
+        setting("mean", Form::Real(Bound::Finite)),
+        setting("std", Form::Real(Bound::Positive)),
     ],
 };
 pub(super) static VECTOR: SettingsTable = SettingsTable {

@@ -18,22 +18,19 @@ pub(super) fn report(
 ) {
     let roles = roles(tasks, split);
     for feature in towers.iter().flat_map(|features| &features.declared) {
-        let Some(role) = roles.get(feature.column.text.as_str()) else {
-            continue;
-        };
-        let (name, column) = (&feature.name.text, &feature.column.text);
-        let message = format!("feature `{name}` reads column `{column}`, {}", role.name);
-        context.report(
-            Diagnostic::new(
-                Code::E0407,
-                message,
-                feature.column.span,
-                "this is no input",
-            )
-            .label(role.place, format!("`{column}` is {}", role.name))
-            .note(role.reason)
-            .help("remove the feature, or let it read another column"),
-        );
+        for column in std::iter::once(&feature.column).chain(&feature.weights) {
+            let Some(role) = roles.get(column.text.as_str()) else {
+                continue;
+            };
+            let (name, text) = (&feature.name.text, &column.text);
+            let message = format!("feature `{name}` reads column `{text}`, {}", role.name);
+            context.report(
+                Diagnostic::new(Code::E0407, message, column.span, "this is no input")
+                    .label(role.place, format!("`{text}` is {}", role.name))
+                    .note(role.reason)
+                    .help("remove the feature, or let it read another column"),
+            );
+        }
     }
 }
 

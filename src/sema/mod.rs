@@ -8,6 +8,7 @@ mod architecture;
 mod cells;
 mod context;
 mod cycles;
+mod derived;
 mod domains;
 mod features;
 mod head;
@@ -26,6 +27,7 @@ mod tables;
 mod tasks;
 mod training;
 mod value;
+mod vocabulary_file;
 
 pub use index::{Index, Inside, Symbol};
 pub use kinds::kinds;
@@ -45,7 +47,7 @@ use tables::Tables;
 use tasks::Tasks;
 
 use crate::diagnostics::{Diagnostic, has_errors};
-use crate::source::Source;
+use crate::source::{Read, Source};
 use crate::syntax::ast::{File, Statement};
 use crate::syntax::merge::Vain;
 
@@ -66,9 +68,9 @@ pub struct Checked {
     pub index: Index,
 }
 
-/// Checks a tree.
-pub fn check(source: &Source, file: &File) -> Checked {
-    let mut context = Context::new(source);
+/// Checks a tree. `read_file` reads the vocabularies that stand in files.
+pub fn check(source: &Source, file: &File, read_file: &Read<'_>) -> Checked {
+    let mut context = Context::new(source, read_file);
     read(&mut context, file)
 }
 
@@ -78,8 +80,9 @@ pub fn check_variant(
     file: &File,
     variant: &Variant,
     vain: &[Vain<'_>],
+    read_file: &Read<'_>,
 ) -> Checked {
-    let mut context = Context::new(source);
+    let mut context = Context::new(source, read_file);
     for vain in vain {
         reuse::report_vain(&mut context, vain);
     }
@@ -220,6 +223,7 @@ pub fn tables_of_settings() -> impl Iterator<Item = &'static settings::Table> {
         &kinds::IDS,
         &kinds::CATEGORY,
         &kinds::NUMBER,
+        &kinds::STANDARDISE,
         &kinds::VECTOR,
         &architecture::ARCHITECTURE,
         &architecture::CROSS,

@@ -140,7 +140,7 @@ const MODEL_NAMES: [(&str, &str); 45] = [
 /// Why a text cannot be a name of a kind; `None` if it can.
 pub fn objection(kind: Kind, text: &str) -> Option<String> {
     let source = Source::new("", text);
-    let mut context = Context::new(&source);
+    let mut context = Context::new(&source, &|_| Err(String::new()));
     let name = Word {
         text: text.to_owned(),
         span: Span::new(0, text.len()),

@@ -173,6 +173,10 @@ pub struct Table {
     pub dim: usize,
     /// How a raw value finds its row.
     pub index: Index,
+    /// The last rows, into which values outside the vocabulary are hashed; 0: they are row 0.
+    pub oov: usize,
+    /// The file that holds the values of an inline vocabulary, as the spec names it.
+    pub file: Option<String>,
 }
 
 /// How a raw value finds its row.
@@ -185,8 +189,10 @@ pub enum Index {
         /// Times that a value must be seen.
         min_count: u32,
     },
-    /// An inline vocabulary, in the order of the spec (which decides the rows).
+    /// An inline vocabulary, in the order of the spec or the file (which decides the rows).
     Values(Vec<RawValue>),
+    /// Intervals of a number: row 1 below the first boundary, one more from each boundary on.
+    Buckets,
 }
 
 /// One input feature.
@@ -198,6 +204,8 @@ pub struct Feature {
     pub doc: String,
     /// Column of the data.
     pub column: String,
+    /// What is made of the column before anything else.
+    pub derive: Option<Derive>,
     /// How the column becomes a field.
     pub kind: FeatureKind,
     /// Domains that have it, ascending; all of the tower's unless the spec says `on`.
@@ -209,12 +217,12 @@ pub struct Feature {
 /// How a column becomes a field.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FeatureKind {
-    /// `id`, `ids`, `category`: a row of a table, or pooled rows.
+    /// `id`, `ids`, `category`, a bucketised `number`: a row of a table, or pooled rows.
     Embedded {
         /// Its table.
         table: TableId,
-        /// `None` for a single value.
-        pool: Option<Pool>,
+        /// What the rows are found by.
+        input: Input,
         /// Whether the shallow experts read it.
         shallow: bool,
     },
@@ -231,7 +239,82 @@ pub enum FeatureKind {
         clip: Option<(f64, f64)>,
         /// sign(x) ln(1 + |x|).
         log: bool,
+        /// (x - mean) / deviation, after `clip` and `log`.
+        standardise: Option<Standardise>,
     },
+}
+
+/// What the rows of an embedded feature are found by.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// One raw value.
+    One {
+        /// The value that stands for a missing one; `None`: that is row 0.
+        default: Option<RawValue>,
+    },
+    /// A list of raw values.
+    List {
+        /// How the entries become one vector.
+        pool: Pool,
+        /// Column of the entries' weights.
+        weights: Option<String>,
+        /// Only so many entries from the end are read.
+        last: Option<usize>,
+    },
+    /// A number.
+    Buckets {
+        /// Strictly ascending.
+        boundaries: Vec<f64>,
+        /// Value of a missing number; `None`: that is row 0.
+        default: Option<f64>,
+    },
+}
+
+/// Mean and deviation of a number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Standardise {
+    /// Those of the training rows that have the number, stored with the checkpoint.
+    Learned,
+    /// Those of the spec.
+    Given {
+        /// Mean.
+        mean: f64,
+        /// Deviation, above 0.
+        std: f64,
+    },
+}
+
+/// What is made of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Derive {
+    /// A part of a time.
+    Time(TimePart, Unit),
+    /// Entries of a list, or characters of a string.
+    Length,
+}
+
+/// Parts of a time, in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimePart {
+    /// 0 to 23.
+    Hour,
+    /// 0 (Monday) to 6.
+    Weekday,
+    /// Days since 1 January 1970.
+    Day,
+    /// 1 to 12.
+    Month,
+}
+
+/// Unit of a whole number that is a time since 1 January 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Seconds (the default).
+    Seconds,
+    /// Thousandths of a second.
+    Milliseconds,
+    /// Millionths of a second.
+    Microseconds,
 }
 
 /// Pooling of a list feature.

@@ -8,6 +8,7 @@ use super::names::{Kind, Namespace, suggest};
 use super::settings::{Settings, Table as SettingsTable, setting};
 use super::spec::{Index, Table};
 use super::value::{Form, Value};
+use super::vocabulary_file;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::syntax::ast::{Statement, Word};
 
@@ -18,6 +19,7 @@ pub(super) static TABLE: SettingsTable = SettingsTable {
         setting("dim", Form::Whole(1)),
         setting("vocabulary", Form::OptionalWhole(1)),
         setting("values", Form::Values),
+        setting("oov", Form::Whole(1)),
     ],
 };
 
@@ -82,7 +84,13 @@ impl Tables {
             None => Shape::unknown(),
         };
         if self.names.declare(context, &name, Kind::Table) {
-            let Shape { rows, dim, index } = shape;
+            let Shape {
+                rows,
+                dim,
+                index,
+                oov,
+                file,
+            } = shape;
             let table = Table {
                 name: name.text.clone(),
                 doc: doc(statement),
@@ -90,6 +98,8 @@ impl Tables {
                 rows,
                 dim,
                 index,
+                oov,
+                file,
             };
             self.add(TableDeclaration {
                 table,
@@ -159,7 +169,13 @@ impl Tables {
             );
             return;
         }
-        let Shape { rows, dim, index } = shape;
+        let Shape {
+            rows,
+            dim,
+            index,
+            oov,
+            file,
+        } = shape;
         let table = Table {
             name: name.text.clone(),
             doc: String::new(),
@@ -167,6 +183,8 @@ impl Tables {
             rows,
             dim,
             index,
+            oov,
+            file,
         };
         self.add(TableDeclaration {
             table,
@@ -198,6 +216,8 @@ pub(super) struct Shape {
     pub rows: usize,
     pub dim: usize,
     pub index: Index,
+    pub oov: usize,
+    pub file: Option<String>,
 }
 
 impl Shape {
@@ -207,6 +227,8 @@ impl Shape {
             rows: 2,
             dim: 1,
             index: Index::Hash,
+            oov: 0,
+            file: None,
         }
     }
 }
@@ -230,9 +252,14 @@ pub(super) fn read_shape(
         let reason = "a table has one way to find the row of a value";
         settings.exclude(context, "vocabulary", &["hash"], reason);
     }
+    let mut file = None;
     let index = match (settings.value("values"), settings.value("vocabulary")) {
         (Some(Value::Values(values)), _) => {
             Index::Values(values.iter().map(|raw| raw.value.clone()).collect())
+        }
+        (Some(Value::Text(path)), _) => {
+            file = Some(path.text.clone());
+            Index::Values(vocabulary_file::read(context, path).unwrap_or_default())
         }
         (_, Some(Value::Whole(count))) => Index::Vocabulary {
             min_count: u32::try_from(*count).unwrap_or(u32::MAX),
@@ -241,9 +268,12 @@ pub(super) fn read_shape(
         _ if settings.flag("hash") => Index::Hash,
         _ => defaults.index.clone(),
     };
+    let oov = read_oov(context, settings, &index);
     let rows = match &index {
-        Index::Values(values) => Some(values.len() + 1),
-        Index::Hash | Index::Vocabulary { .. } => settings.size("rows").or(defaults.rows),
+        Index::Values(values) => Some(values.len() + 1 + oov),
+        Index::Hash | Index::Vocabulary { .. } | Index::Buckets => {
+            settings.size("rows").or(defaults.rows)
+        }
     };
     let lacks_rows = defaults.rows.is_none() && settings.lacks("rows") && settings.lacks("values");
     report_missing(context, name, lacks_rows, settings.lacks("dim"));
@@ -251,6 +281,46 @@ pub(super) fn read_shape(
         rows: rows.unwrap_or(2),
         dim: settings.size("dim").unwrap_or(1),
         index,
+        oov,
+        file,
+    }
+}
+
+/// Rows for values outside the vocabulary; a table without one has none.
+fn read_oov(context: &mut Context<'_>, settings: &Settings<'_>, index: &Index) -> usize {
+    let (Some(given), Some(oov)) = (settings.get("oov"), settings.size("oov")) else {
+        return 0;
+    };
+    match index {
+        Index::Values(_) => oov,
+        Index::Hash | Index::Buckets => {
+            context.report(
+                Diagnostic::new(
+                    Code::E0306,
+                    "`oov` contradicts hashing",
+                    given.span,
+                    "a hashed table has a row for every value",
+                )
+                .help("remove it, or give the table a `vocabulary` or `values`"),
+            );
+            0
+        }
+        Index::Vocabulary { .. } => {
+            // Row 0, and at least one value.
+            if settings.size("rows").is_some_and(|rows| rows < oov + 2) {
+                context.report(
+                    Diagnostic::new(
+                        Code::E0305,
+                        format!("`oov {oov}` leaves the vocabulary no row"),
+                        given.span,
+                        "must be at least 2 below `rows`",
+                    )
+                    .help("take fewer, or raise `rows`"),
+                );
+                return 0;
+            }
+            oov
+        }
     }
 }
 

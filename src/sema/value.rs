@@ -3,7 +3,7 @@
 use super::context::{Context, enumerate};
 use super::head::{Head, Text};
 use super::names::{closest, suggest};
-use super::raw::{Raw, RawRange, ranges, raw_list, repeated};
+use super::raw::{Raw, RawRange, ranges, raw, raw_list, repeated};
 use super::settings::Setting;
 use super::spec::MAX_SIZE;
 use crate::diagnostics::{Code, Diagnostic};
@@ -39,14 +39,20 @@ pub enum Form {
     Text,
     /// One of some words.
     Choice(&'static [&'static str]),
-    /// A list of strings or of whole numbers, at least one.
+    /// A list of strings or of whole numbers, at least one, or the path of a file of them.
     Values,
+    /// A string or a whole number.
+    Value,
+    /// A list of finite numbers, each above the one before it, at least one.
+    Boundaries,
     /// A value, a range or a list of values.
     Ranges,
     /// A block.
     Block,
     /// A block or `none`.
     BlockOrNone,
+    /// A block or nothing.
+    OptionalBlock,
 }
 
 /// Which numbers a setting takes.
@@ -98,6 +104,8 @@ pub(super) enum Value<'s> {
     Text(Text),
     Choice(&'static str),
     Values(Vec<Raw>),
+    Raw(Raw),
+    Boundaries(Vec<f64>),
     Ranges(Vec<RawRange>),
     Block(&'s Block),
 }
@@ -114,7 +122,10 @@ pub(super) fn read<'s>(
     }
     let form = written(setting);
     let mut head = Head::new(statement, form.as_str());
-    let takes_block = matches!(setting.form, Form::Block | Form::BlockOrNone);
+    let takes_block = matches!(
+        setting.form,
+        Form::Block | Form::BlockOrNone | Form::OptionalBlock
+    );
     let value = match setting.form {
         Form::Flag => Some(Value::Flag),
         Form::Whole(least) => whole(context, &mut head, setting.name, least).map(Value::Whole),
@@ -137,6 +148,13 @@ pub(super) fn read<'s>(
         Form::Columns => columns(context, &mut head).map(Value::Columns),
         Form::Text => head.text(context, "a column in quotes").map(Value::Text),
         Form::Choice(words) => choice(context, &mut head, words).map(Value::Choice),
+        Form::Values if matches!(head.peek(), Some(AtomKind::Text(_))) => {
+            head.text(context, "a path in quotes").map(Value::Text)
+        }
+        Form::Value => raw_value(context, &mut head).map(Value::Raw),
+        Form::Boundaries => boundaries(context, &mut head).map(Value::Boundaries),
+        Form::OptionalBlock if statement.block.is_none() => Some(Value::Flag),
+        Form::OptionalBlock => statement.block.as_ref().map(Value::Block),
         Form::Values => raw_list(context, &mut head).map(Value::Values),
         Form::Ranges => ranges(context, &mut head).map(Value::Ranges),
         Form::Block | Form::BlockOrNone => {
@@ -172,7 +190,10 @@ fn written(setting: &Setting) -> String {
         Form::Columns => "WORD \"COLUMN\" & \"COLUMN\"",
         Form::Text => "WORD \"COLUMN\"",
         Form::Choice(_) => "WORD CHOICE",
-        Form::Values => "WORD [VALUE, VALUE]",
+        Form::Values => "WORD [VALUE, VALUE]` or `WORD \"FILE\"",
+        Form::Value => "WORD VALUE",
+        Form::Boundaries => "WORD [X, X]",
+        Form::OptionalBlock => "WORD` or `WORD { … }",
         Form::Ranges => "WORD VALUE`, `WORD FIRST .. LAST` or `WORD [VALUE, VALUE]",
         Form::Block => "WORD { … }",
         Form::BlockOrNone => "WORD { … }` or `WORD none",
@@ -404,6 +425,59 @@ fn names<'s>(context: &mut Context<'_>, head: &mut Head<'s>) -> Option<Value<'s>
         }
     }
     sound.then_some(Value::Names(names))
+}
+
+/// A string or a whole number.
+fn raw_value(context: &mut Context<'_>, head: &mut Head<'_>) -> Option<Raw> {
+    match head.peek() {
+        Some(AtomKind::Text(_) | AtomKind::Number(_)) => {
+            let atom = head.next()?;
+            raw(context, atom)
+        }
+        _ => {
+            head.fail(context, "a string or a whole number", None);
+            None
+        }
+    }
+}
+
+/// Boundaries of buckets.
+fn boundaries(context: &mut Context<'_>, head: &mut Head<'_>) -> Option<Vec<f64>> {
+    let (items, _) = list(context, head, "a list of numbers")?;
+    let mut found: Vec<(f64, Span)> = Vec::new();
+    for item in items {
+        let Some(number) = as_number(&item.kind) else {
+            context.report(wrong_item(item, "a number"));
+            return None;
+        };
+        if !number.real.is_finite() {
+            let message = "a boundary is a finite number";
+            context.report(Diagnostic::new(
+                Code::E0305,
+                message,
+                item.span,
+                "too large a number",
+            ));
+            return None;
+        }
+        if let Some((last, span)) = found.last()
+            && *last >= number.real
+        {
+            context.report(
+                Diagnostic::new(
+                    Code::E0511,
+                    "the boundaries of buckets ascend",
+                    item.span,
+                    "not above the one before it",
+                )
+                .label(*span, "the one before it")
+                .help("sort the boundaries, each once"),
+            );
+            return None;
+        }
+        found.push((number.real, item.span));
+    }
+    Some(found.into_iter().map(|(boundary, _)| boundary).collect())
 }
 
 /// `"A" & "B" …`; no column twice.

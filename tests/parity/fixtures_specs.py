@@ -30,6 +30,10 @@ def draw_batch(graph, rng):
     rows = {table["name"]: table["rows"] for table in graph["tables"]}
     for tower in ("query", "item"):
         batch[tower] = {f["name"]: draw_column(f, rows, rng) for f in graph[tower]["features"]}
+        for feature in graph[tower]["features"]:
+            if "weights" in feature:
+                drawn = [rng.random(len(ids)).astype(np.float32) for ids in batch[tower][feature["name"]]]
+                batch[tower][feature["name"] + "/weights"] = [w.astype(np.float64) for w in drawn]
     for task in graph["tasks"]:
         label = rng.random(ROWS).astype(np.float32).astype(np.float64)
         label[rng.random(ROWS) < 0.2] = np.nan
@@ -67,7 +71,9 @@ def arrays(batch):
         flat[f"weights/{task}"] = weight
     for tower in ("query", "item"):
         for name, column in batch[tower].items():
-            if isinstance(column, list):
+            if name.endswith("/weights"):
+                flat[f"{tower}/{name}"] = np.concatenate(column)
+            elif isinstance(column, list):
                 offsets = np.cumsum([0] + [len(ids) for ids in column])
                 flat[f"{tower}/{name}/offsets"] = offsets.astype(np.int64)
                 flat[f"{tower}/{name}/ids"] = np.array([i for ids in column for i in ids], dtype=np.int64)

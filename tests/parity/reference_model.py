@@ -32,7 +32,9 @@ class Model:
         table = self.weights[f"tables.{feature['table']}.weight"]
         if "pool" not in feature:
             return table[column[rows]]
-        return np.stack([pooled(table, column[row], feature["pool"]) for row in rows])
+        weights = columns.get(feature["name"] + "/weights")
+        entries = [np.ones(len(ids)) for ids in column] if weights is None else weights
+        return np.stack([pooled(table, column[row], entries[row], feature["pool"]) for row in rows])
 
     # --- one tower --------------------------------------------------------------------------------------------------
 
@@ -155,12 +157,13 @@ class Model:
         return scores, total
 
 
-def pooled(table, rows, pool):
-    known = [row for row in rows if row != 0]
-    if not known:
+def pooled(table, rows, weights, pool):
+    known = [(row, weight) for row, weight in zip(rows, weights) if row != 0]
+    weight = sum(weight for _, weight in known)
+    if not known or weight == 0.0:
         return np.zeros(table.shape[1])
-    total = table[known].sum(axis=0)
-    return total / len(known) if pool == "mean" else total
+    total = sum(weight * table[row] for row, weight in known)
+    return total / weight if pool == "mean" else total
 
 
 def concat(parts):

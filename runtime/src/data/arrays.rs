@@ -8,8 +8,10 @@ use arrow::array::{
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, UInt64Type};
+use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimeUnit, UInt64Type};
 use arrow::error::ArrowError;
+
+use crate::schema::{Derive, TimePart, Unit};
 
 /// A column of raw values.
 #[derive(Debug, Clone)]
@@ -195,6 +197,87 @@ pub(super) fn lists(array: &ArrayRef) -> Result<(Spans, ArrayRef), ArrowError> {
     Ok((Spans { offsets, nulls }, entries))
 }
 
+/// What a feature makes of its column.
+pub(super) fn derived(array: &ArrayRef, derive: Derive) -> Result<ArrayRef, ArrowError> {
+    let numbers: Int64Array = match derive {
+        Derive::Length => lengths(array)?,
+        Derive::Time(part, unit) => {
+            let (times, per_second) = times(array, unit)?;
+            times.unary(|time| part_of(part, time.div_euclid(per_second)))
+        }
+    };
+    Ok(Arc::new(numbers))
+}
+
+/// Entries of lists, characters of strings.
+fn lengths(array: &ArrayRef) -> Result<Int64Array, ArrowError> {
+    let rows = 0..array.len();
+    match array.data_type() {
+        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => {
+            let (spans, _) = lists(array)?;
+            Ok(rows.map(|row| Some(spans.get(row)?.len() as i64)).collect())
+        }
+        _ => {
+            let texts = cast(array, &DataType::Utf8)?;
+            let texts = texts.as_string::<i32>();
+            let length = |row| {
+                texts
+                    .is_valid(row)
+                    .then(|| texts.value(row).chars().count() as i64)
+            };
+            Ok(rows.map(length).collect())
+        }
+    }
+}
+
+/// Times since 1970, and how many of their units a second has.
+fn times(array: &ArrayRef, unit: Unit) -> Result<(Int64Array, i64), ArrowError> {
+    let whole = |array: &ArrayRef| -> Result<Int64Array, ArrowError> {
+        Ok(cast(array, &DataType::Int64)?
+            .as_primitive::<Int64Type>()
+            .clone())
+    };
+    Ok(match array.data_type() {
+        DataType::Dictionary(_, values) => return times(&cast(array, values)?, unit),
+        DataType::Date32 => {
+            let days = array.as_primitive::<Date32Type>();
+            (days.unary(|day| i64::from(day) * SECONDS_A_DAY), 1)
+        }
+        DataType::Date64 => (whole(array)?, 1000),
+        DataType::Timestamp(unit, _) => {
+            let per_second = match unit {
+                TimeUnit::Second => 1,
+                TimeUnit::Millisecond => 1000,
+                TimeUnit::Microsecond => 1_000_000,
+                TimeUnit::Nanosecond => 1_000_000_000,
+            };
+            (whole(array)?, per_second)
+        }
+        _ => {
+            let per_second = match unit {
+                Unit::Seconds => 1,
+                Unit::Milliseconds => 1000,
+                Unit::Microseconds => 1_000_000,
+            };
+            (whole(array)?, per_second)
+        }
+    })
+}
+
+const SECONDS_A_DAY: i64 = 86_400;
+
+/// A part of a time in seconds since 1970, UTC.
+fn part_of(part: TimePart, seconds: i64) -> i64 {
+    let days = seconds.div_euclid(SECONDS_A_DAY);
+    match part {
+        TimePart::Hour => seconds.rem_euclid(SECONDS_A_DAY) / 3600,
+        // 1 January 1970 was a Thursday.
+        TimePart::Weekday => (days + 3).rem_euclid(7),
+        TimePart::Day => days,
+        TimePart::Month => i32::try_from(days).map_or(0, |days| civil_number(days) / 100 % 100),
+    }
+}
+
 /// A float that is a whole number within ±2^63.
 fn whole_number(value: f64) -> Option<i64> {
     const BOUND: f64 = 9_223_372_036_854_775_808.0;
@@ -234,6 +317,53 @@ mod tests {
         ] {
             assert_eq!(civil_number(days), expected);
         }
+    }
+
+    #[test]
+    fn parts_of_times() {
+        // 25 April 2022, a Monday, 13:59:59; and one second before 1970.
+        for (seconds, parts) in [(1_650_895_199, [13, 0, 19_107, 4]), (-1, [23, 2, -1, 12])] {
+            let all = [
+                TimePart::Hour,
+                TimePart::Weekday,
+                TimePart::Day,
+                TimePart::Month,
+            ];
+            assert_eq!(all.map(|part| part_of(part, seconds)), parts);
+        }
+        let times: ArrayRef = Arc::new(Int64Array::from(vec![
+            Some(1_650_895_199_999),
+            None,
+            Some(-1),
+        ]));
+        let derive = Derive::Time(TimePart::Hour, Unit::Milliseconds);
+        let hours = derived(&times, derive).unwrap();
+        let expected = Int64Array::from(vec![Some(13), None, Some(23)]);
+        assert_eq!(hours.as_primitive::<Int64Type>(), &expected);
+        for unit in [TimeUnit::Second, TimeUnit::Nanosecond] {
+            let seconds: ArrayRef = Arc::new(Int64Array::from(vec![1_650_895_199]));
+            let stamps = cast(&seconds, &DataType::Timestamp(TimeUnit::Second, None)).unwrap();
+            let stamps = cast(&stamps, &DataType::Timestamp(unit, None)).unwrap();
+            // The type says the unit.
+            let hours = derived(&stamps, derive).unwrap();
+            assert_eq!(hours.as_primitive::<Int64Type>().value(0), 13);
+        }
+    }
+
+    #[test]
+    fn lengths_of_lists_and_strings() {
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("éa"), None, Some("")]));
+        let lengths = derived(&texts, Derive::Length).unwrap();
+        let expected = Int64Array::from(vec![Some(2), None, Some(0)]);
+        assert_eq!(lengths.as_primitive::<Int64Type>(), &expected);
+        let lists = ListArray::from_iter_primitive::<Int64Type, _, _>(vec![
+            Some(vec![Some(1), None]),
+            None,
+            Some(vec![]),
+        ]);
+        let lists: ArrayRef = Arc::new(lists);
+        let lengths = derived(&lists, Derive::Length).unwrap();
+        assert_eq!(lengths.as_primitive::<Int64Type>(), &expected);
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub enum Column {
         offsets: Vec<u32>,
         /// Table rows.
         ids: Vec<u32>,
+        /// Weight of each, 0 or above; empty if they count alike.
+        weights: Vec<f32>,
     },
     /// Row-major `[places, width]`.
     Vectors {

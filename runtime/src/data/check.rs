@@ -5,7 +5,7 @@ use std::path::Path;
 use arrow::datatypes::{DataType, Fields, Schema as ArrowSchema};
 
 use crate::error::{ColumnFault, ColumnProblem, Error, Result};
-use crate::schema::{Index, Kind, Label, Schema, Split, Tower, Value};
+use crate::schema::{Derive, Index, Input, Kind, Label, Schema, Split, Tower, Value};
 
 /// Use of a column by a part of the spec.
 struct Need {
@@ -26,6 +26,10 @@ enum Form {
     Number,
     /// A list of numbers a row.
     Numbers,
+    /// A time a row.
+    Time,
+    /// A list or a string a row, of whatever.
+    Length,
 }
 
 /// Kinds of raw values.
@@ -102,22 +106,42 @@ fn needs(schema: &Schema) -> Vec<Need> {
     }
     for (tower, name) in [(Tower::Query, "query"), (Tower::Item, "item")] {
         for feature in schema.features(tower) {
-            let form = match feature.kind {
-                Kind::Embedded { table, pool, .. } => {
+            let form = match (feature.derive, feature.kind) {
+                (Some(Derive::Time(..)), _) => Form::Time,
+                (Some(Derive::Length), _) => Form::Length,
+                (None, Kind::Embedded { table, input, .. }) => {
                     let values = match schema.tables.get(table).map(|table| table.index) {
                         Some(Index::Values(values)) => kind_of(values.iter().copied()),
+                        Some(Index::Lines { whole: true, .. }) => Values::Ints,
+                        Some(Index::Lines { whole: false, .. }) => Values::Texts,
                         _ => Values::Any,
                     };
-                    if pool.is_some() {
-                        Form::Keys(values)
-                    } else {
-                        Form::Key(values)
+                    match input {
+                        Input::One { .. } => Form::Key(values),
+                        Input::List { .. } => Form::Keys(values),
+                        Input::Buckets { .. } => Form::Number,
                     }
                 }
-                Kind::Vector { .. } => Form::Numbers,
-                Kind::Number(_) => Form::Number,
+                (None, Kind::Vector { .. }) => Form::Numbers,
+                (None, Kind::Number(_)) => Form::Number,
             };
             let user = format!("{name} feature `{}`", feature.name);
+            if let Kind::Embedded {
+                input:
+                    Input::List {
+                        weights: Some(column),
+                        ..
+                    },
+                ..
+            } = feature.kind
+            {
+                needs.push(Need {
+                    column,
+                    place: feature.place,
+                    user: user.clone(),
+                    form: Form::Numbers,
+                });
+            }
             needs.push(Need {
                 column: feature.column,
                 place: feature.place,
@@ -210,6 +234,14 @@ impl Form {
             Self::Keys(values) => element(found).is_some_and(|element| values.hold(element)),
             Self::Number => is_number(found),
             Self::Numbers => element(found).is_some_and(is_number),
+            Self::Time => {
+                is_number(found)
+                    || matches!(
+                        plain(found),
+                        DataType::Date32 | DataType::Date64 | DataType::Timestamp(..)
+                    )
+            }
+            Self::Length => element(found).is_some() || Values::Texts.hold(found),
         }
     }
 
@@ -229,6 +261,8 @@ impl Form {
             }
             Self::Number => "numbers or booleans",
             Self::Numbers => "a list of numbers",
+            Self::Time => "timestamps, dates or numbers",
+            Self::Length => "a list or strings",
         }
     }
 }

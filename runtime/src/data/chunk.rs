@@ -1,7 +1,7 @@
 //! Decoded rows in columns: table rows instead of raw values, four bytes each.
 
 use crate::data::batch::{Batch, Column, TowerBatch};
-use crate::schema::{Kind, Schema, Tower};
+use crate::schema::{Input, Kind, Schema, Tower};
 
 /// Usable rows, by row. The columns are those of a batch, over rows instead of places.
 #[derive(Debug, Clone, PartialEq)]
@@ -150,10 +150,13 @@ impl TowerBatch {
 
 fn empty(kind: Kind) -> Column {
     match kind {
-        Kind::Embedded { pool: None, .. } => Column::Ids(Vec::new()),
-        Kind::Embedded { pool: Some(_), .. } => Column::Lists {
-            offsets: vec![0],
-            ids: Vec::new(),
+        Kind::Embedded { input, .. } => match input {
+            Input::One { .. } | Input::Buckets { .. } => Column::Ids(Vec::new()),
+            Input::List { .. } => Column::Lists {
+                offsets: vec![0],
+                ids: Vec::new(),
+                weights: Vec::new(),
+            },
         },
         Kind::Vector { width } => Column::Vectors {
             width,
@@ -169,6 +172,7 @@ fn gather_column(from: &Column, rows: &[u32]) -> Column {
         Column::Lists { .. } => Column::Lists {
             offsets: vec![0],
             ids: Vec::new(),
+            weights: Vec::new(),
         },
         Column::Vectors { width, .. } => Column::Vectors {
             width: *width,
@@ -195,16 +199,21 @@ fn extend_column(to: &mut Column, from: &Column, rows: &[u32]) {
             Column::Lists {
                 offsets: to_offsets,
                 ids: to,
+                weights: to_weights,
             },
-            Column::Lists { offsets, ids: from },
+            Column::Lists {
+                offsets,
+                ids: from,
+                weights,
+            },
         ) => {
             to_offsets.reserve(rows.len());
             for &row in rows {
                 let row = row as usize;
                 if let (Some(&start), Some(&end)) = (offsets.get(row), offsets.get(row + 1)) {
-                    to.extend_from_slice(
-                        from.get(start as usize..end as usize).unwrap_or_default(),
-                    );
+                    let span = start as usize..end as usize;
+                    to.extend_from_slice(from.get(span.clone()).unwrap_or_default());
+                    to_weights.extend_from_slice(weights.get(span).unwrap_or_default());
                 }
                 to_offsets.push(to.len() as u32);
             }
@@ -237,7 +246,7 @@ mod tests {
             lists.iter().for_each(|list| offsets.push(offsets[offsets.len() - 1] + list.len() as u32));
             let columns = [
                 Column::Ids((0..40).map(|row| row * 7).collect()),
-                Column::Lists { offsets, ids: lists.concat() },
+                Column::Lists { offsets, weights: lists.concat().iter().map(|id| *id as f32).collect(), ids: lists.concat() },
                 Column::Vectors { width: 2, values: (0..80).map(|value| value as f32).collect() },
                 Column::Numbers((0..40).map(|row| row as f32).collect()),
             ];
@@ -256,11 +265,12 @@ mod tests {
             }
             prop_assert_eq!(start, rows.len());
             for (place, row) in batch.order.iter().map(|row| rows[*row as usize] as usize).enumerate() {
-                let [Column::Ids(ids), Column::Lists { offsets, ids: entries }, Column::Vectors { values, .. }, Column::Numbers(numbers)] =
+                let [Column::Ids(ids), Column::Lists { offsets, ids: entries, weights }, Column::Vectors { values, .. }, Column::Numbers(numbers)] =
                     &batch.columns[..] else { panic!("columns of other kinds") };
                 prop_assert_eq!(ids[place] as usize, row * 7);
                 let span = offsets[place] as usize..offsets[place + 1] as usize;
-                prop_assert_eq!(&entries[span], &lists[row][..]);
+                prop_assert_eq!(&entries[span.clone()], &lists[row][..]);
+                prop_assert!(weights[span].iter().zip(&lists[row]).all(|(weight, id)| *weight == *id as f32));
                 prop_assert_eq!(&values[2 * place..2 * place + 2], &[(2 * row) as f32, (2 * row + 1) as f32][..]);
                 prop_assert_eq!(numbers[place], row as f32);
             }

@@ -200,11 +200,27 @@ impl Usable {
     pub(super) fn encode(self, schema: &Schema, vocabularies: &Vocabularies, chunk: &mut Chunk) {
         let query = schema.query.iter().zip(&self.query).zip(&mut chunk.query);
         for ((feature, values), column) in query {
-            values.encode(feature, &self.rows, &self.surface, vocabularies, column);
+            let moments = vocabularies.moments(Tower::Query, feature.name);
+            values.encode(
+                feature,
+                &self.rows,
+                &self.surface,
+                vocabularies,
+                moments,
+                column,
+            );
         }
         let item = schema.item.iter().zip(&self.item).zip(&mut chunk.item);
         for ((feature, values), column) in item {
-            values.encode(feature, &self.rows, &self.product, vocabularies, column);
+            let moments = vocabularies.moments(Tower::Item, feature.name);
+            values.encode(
+                feature,
+                &self.rows,
+                &self.product,
+                vocabularies,
+                moments,
+                column,
+            );
         }
         chunk.surface.extend(self.surface);
         chunk.product.extend(self.product);
@@ -237,5 +253,23 @@ impl Usable {
             };
             values.count(feature, &self.rows, domains, counts);
         }
+    }
+
+    /// The numbers of a feature that are there, clipped and with their logarithm taken.
+    pub(super) fn present<'a>(
+        &'a self,
+        schema: &'a Schema,
+        tower: Tower,
+        index: usize,
+    ) -> impl Iterator<Item = f64> + 'a {
+        let (values, domains) = match tower {
+            Tower::Query => (&self.query, &self.surface),
+            Tower::Item => (&self.item, &self.product),
+        };
+        let feature = schema.features(tower).get(index);
+        let values = feature.zip(values.get(index));
+        values
+            .into_iter()
+            .flat_map(|(feature, values)| values.present(feature, &self.rows, domains))
     }
 }

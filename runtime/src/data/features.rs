@@ -1,22 +1,42 @@
 //! The features of candidate rows: read, checked, encoded, counted.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use arrow::array::{Array, ArrayRef, Float32Array, Float64Array, RecordBatch};
 use arrow::error::ArrowError;
 
-use crate::data::arrays::{DateForm, Keys, ReadKeys, Spans, entries, keys, lists, number, numbers};
+use crate::data::arrays::{
+    DateForm, Keys, ReadKeys, Spans, derived, entries, keys, lists, number, numbers,
+};
 use crate::data::batch::Column;
 use crate::data::candidates::{Candidates, column_of};
-use crate::data::vocabulary::{Counts, Encoder, Vocabularies};
-use crate::schema::{Feature, Kind, Schema, Tower, Transform};
+use crate::data::vocabulary::{Counts, Encoder, Moments, Vocabularies};
+use crate::schema::{Feature, Input, Kind, Schema, Standardise, Tower, Transform, Value};
 
 /// A feature's column in plain form, over all rows of the record batch.
 pub(super) enum Values {
-    Keys(Keys),
-    Lists(Spans, Keys),
+    Keys(Keys, Option<Value>),
+    Lists(Lists),
+    Buckets(Float64Array, Buckets),
     Vectors(Spans, Float32Array),
     Numbers(Float64Array, Transform),
+}
+
+/// Lists of raw values.
+pub(super) struct Lists {
+    spans: Spans,
+    keys: Keys,
+    /// Where the weights of each row's entries lie, and the weights; only where they fit the list.
+    weights: Option<(Spans, Float32Array)>,
+    last: Option<usize>,
+}
+
+/// Intervals of a number.
+#[derive(Clone, Copy)]
+pub(super) struct Buckets {
+    boundaries: &'static [f64],
+    default: Option<f64>,
 }
 
 impl Candidates {
@@ -30,7 +50,14 @@ impl Candidates {
     ) -> Result<Vec<Values>, ArrowError> {
         let features = schema.features(tower).iter();
         features
-            .map(|feature| self.feature(feature, tower, &column_of(batch, feature.column)?))
+            .map(|feature| {
+                let column = column_of(batch, feature.column)?;
+                let column = match feature.derive {
+                    Some(derive) => derived(&column, derive)?,
+                    None => column,
+                };
+                self.feature(feature, tower, &column, batch)
+            })
             .collect()
     }
 
@@ -39,20 +66,27 @@ impl Candidates {
         feature: &'static Feature,
         tower: Tower,
         array: &ArrayRef,
+        batch: &RecordBatch,
     ) -> Result<Values, ArrowError> {
         let mut bad: Vec<(u32, String)> = Vec::new();
         let whole =
             |value: f64| format!("an id must be a whole number or a string, this is {value}");
         let values = match feature.kind {
-            Kind::Embedded { pool: None, .. } => {
+            Kind::Embedded {
+                input: Input::One { default },
+                ..
+            } => {
                 let ReadKeys { values, odd } = keys(array, DateForm::Int)?;
                 bad.extend(
                     odd.into_iter()
                         .map(|(row, value)| (row as u32, whole(value))),
                 );
-                Values::Keys(values)
+                Values::Keys(values, default)
             }
-            Kind::Embedded { pool: Some(_), .. } => {
+            Kind::Embedded {
+                input: Input::List { weights, last, .. },
+                ..
+            } => {
                 let (spans, array) = lists(array)?;
                 let ReadKeys { values, odd } = keys(&array, DateForm::Int)?;
                 if !odd.is_empty() {
@@ -64,7 +98,35 @@ impl Candidates {
                         bad.extend(entry.map(|(_, &value)| (row, whole(value))));
                     }
                 }
-                Values::Lists(spans, values)
+                let weights = match weights {
+                    Some(column) => Some(self.weights_of(feature, tower, column, &spans, batch)?),
+                    None => None,
+                };
+                Values::Lists(Lists {
+                    spans,
+                    keys: values,
+                    weights,
+                    last,
+                })
+            }
+            Kind::Embedded {
+                input:
+                    Input::Buckets {
+                        boundaries,
+                        default,
+                    },
+                ..
+            } => {
+                let values = numbers(array)?;
+                for row in self.rows_with(feature, tower) {
+                    let odd = number(&values, row as usize).filter(|value| !value.is_finite());
+                    bad.extend(odd.map(|value| (row, not_finite(value))));
+                }
+                let buckets = Buckets {
+                    boundaries,
+                    default,
+                };
+                Values::Buckets(values, buckets)
             }
             Kind::Vector { width } => {
                 let (spans, array) = lists(array)?;
@@ -82,11 +144,9 @@ impl Candidates {
                 for row in self.rows_with(feature, tower) {
                     let value = number(&values, row as usize);
                     let odd = value.filter(|value| {
-                        !value.is_finite() || !apply(transform, *value).is_finite()
+                        !value.is_finite() || !apply(transform, None, *value).is_finite()
                     });
-                    bad.extend(
-                        odd.map(|value| (row, format!("a number must be finite, this is {value}"))),
-                    );
+                    bad.extend(odd.map(|value| (row, not_finite(value))));
                 }
                 Values::Numbers(values, transform)
             }
@@ -100,6 +160,47 @@ impl Candidates {
             }
         }
         Ok(values)
+    }
+
+    /// The weights of a list's entries. A row whose weights are not as many as its entries, or not numbers of 0
+    /// or above, is faulty.
+    fn weights_of(
+        &mut self,
+        feature: &'static Feature,
+        tower: Tower,
+        column: &'static str,
+        spans: &Spans,
+        batch: &RecordBatch,
+    ) -> Result<(Spans, Float32Array), ArrowError> {
+        let (weight_spans, array) = lists(&column_of(batch, column)?)?;
+        let weights = entries(&array)?;
+        let having: Vec<u32> = self.rows_with(feature, tower).collect();
+        for row in having {
+            let place = row as usize;
+            let count = spans.get(place).unwrap_or_default().len();
+            let span = weight_spans.get(place).unwrap_or_default();
+            if span.len() != count {
+                self.fault(row, column, || {
+                    format!("{} weights for a list of {count} entries", span.len())
+                });
+                continue;
+            }
+            let values = weights.values();
+            let odd = span.into_iter().find(|&place| {
+                let value = values.get(place).copied().unwrap_or(f32::NAN);
+                weights.is_null(place) || !(0.0..=f32::MAX).contains(&value)
+            });
+            if let Some(place) = odd {
+                self.fault(row, column, || match weights.is_null(place) {
+                    true => "a weight is missing".to_owned(),
+                    false => {
+                        let value = values.get(place).copied().unwrap_or(f32::NAN);
+                        format!("a weight must be a number of 0 or above, this is {value}")
+                    }
+                });
+            }
+        }
+        Ok((weight_spans, weights))
     }
 
     /// Candidates whose domain has the feature.
@@ -123,6 +224,7 @@ impl Values {
         rows: &[u32],
         domains: &[u16],
         vocabularies: &Vocabularies,
+        moments: Option<Moments>,
         to: &mut Column,
     ) {
         let encoder = match feature.kind {
@@ -131,17 +233,38 @@ impl Values {
         };
         let places = places(feature, rows, domains);
         match (self, to, encoder) {
-            (Self::Keys(keys), Column::Ids(to), Some(encoder)) => {
-                to.extend(
-                    places.map(|place| place.map_or(0, |place| encode(encoder, keys, place))),
-                );
+            (Self::Keys(keys, default), Column::Ids(to), Some(encoder)) => {
+                let missing = default.map_or(0, |value| match value {
+                    Value::Int(value) => encoder.int(value),
+                    Value::Text(value) => encoder.text(value),
+                });
+                to.extend(places.map(|place| {
+                    place.map_or(0, |place| encode(encoder, keys, place).unwrap_or(missing))
+                }));
             }
-            (Self::Lists(spans, keys), Column::Lists { offsets, ids }, Some(encoder)) => {
+            (
+                Self::Lists(lists),
+                Column::Lists {
+                    offsets,
+                    ids,
+                    weights,
+                },
+                Some(encoder),
+            ) => {
                 for place in places {
-                    let span = place.and_then(|place| spans.get(place)).unwrap_or_default();
-                    ids.extend(span.map(|place| encode(encoder, keys, place)));
+                    let span = place.map(|place| lists.span(place)).unwrap_or_default();
+                    ids.extend(span.map(|place| encode(encoder, &lists.keys, place).unwrap_or(0)));
+                    weights.extend_from_slice(
+                        place.map(|place| lists.weights(place)).unwrap_or_default(),
+                    );
                     offsets.push(ids.len() as u32);
                 }
+            }
+            (Self::Buckets(numbers, buckets), Column::Ids(to), Some(_)) => {
+                to.extend(places.map(|place| {
+                    let value = place.and_then(|place| number(numbers, place).or(buckets.default));
+                    value.map_or(0, |value| buckets.row(value))
+                }));
             }
             (Self::Vectors(spans, entries), Column::Vectors { width, values: to }, None) => {
                 for place in places {
@@ -155,6 +278,7 @@ impl Values {
                 to.extend(places.map(|place| match place {
                     Some(place) => apply(
                         *transform,
+                        moments,
                         number(numbers, place).unwrap_or(transform.default),
                     ),
                     None => 0.0,
@@ -175,27 +299,82 @@ impl Values {
         domains: &[u16],
         counts: &mut Counts,
     ) {
-        let mut each = |keys: &Keys, place: usize| match keys {
-            Keys::Ints(ints) => ints.get(place).into_iter().for_each(|key| counts.int(key)),
-            Keys::Texts(texts) => texts
-                .get(place)
-                .into_iter()
-                .for_each(|key| counts.text(key)),
+        let mut each = |keys: &Keys, place: usize, default: Option<Value>| match keys {
+            Keys::Ints(ints) => match (ints.get(place), default) {
+                (Some(key), _) | (None, Some(Value::Int(key))) => counts.int(key),
+                (None, Some(Value::Text(key))) => counts.text(key),
+                (None, None) => {}
+            },
+            Keys::Texts(texts) => match (texts.get(place), default) {
+                (Some(key), _) | (None, Some(Value::Text(key))) => counts.text(key),
+                (None, Some(Value::Int(key))) => counts.int(key),
+                (None, None) => {}
+            },
         };
         for place in places(feature, rows, domains).flatten() {
             match self {
-                Self::Keys(keys) => each(keys, place),
-                Self::Lists(spans, keys) => {
-                    spans
-                        .get(place)
-                        .into_iter()
-                        .flatten()
-                        .for_each(|place| each(keys, place));
+                Self::Keys(keys, default) => each(keys, place, *default),
+                Self::Lists(lists) => {
+                    for place in lists.span(place) {
+                        each(&lists.keys, place, None);
+                    }
                 }
-                Self::Vectors(..) | Self::Numbers(..) => {}
+                Self::Vectors(..) | Self::Numbers(..) | Self::Buckets(..) => {}
             }
         }
     }
+
+    /// The numbers of `rows` that are there, clipped and with their logarithm taken.
+    pub(super) fn present<'a>(
+        &'a self,
+        feature: &'a Feature,
+        rows: &'a [u32],
+        domains: &'a [u16],
+    ) -> impl Iterator<Item = f64> + 'a {
+        places(feature, rows, domains)
+            .flatten()
+            .filter_map(move |place| match self {
+                Self::Numbers(numbers, transform) => {
+                    let value = number(numbers, place)?;
+                    Some(scaled(*transform, value))
+                }
+                _ => None,
+            })
+    }
+}
+
+impl Lists {
+    /// Places of the entries that are read of a row.
+    fn span(&self, row: usize) -> Range<usize> {
+        self.end(self.spans.get(row).unwrap_or_default())
+    }
+
+    /// Their weights; none if they count alike.
+    fn weights(&self, row: usize) -> &[f32] {
+        let Some((spans, weights)) = &self.weights else {
+            return &[];
+        };
+        let span = self.end(spans.get(row).unwrap_or_default());
+        weights.values().get(span).unwrap_or_default()
+    }
+
+    fn end(&self, span: Range<usize>) -> Range<usize> {
+        let last = self.last.unwrap_or(usize::MAX).min(span.len());
+        span.end - last..span.end
+    }
+}
+
+impl Buckets {
+    /// 1 below the first boundary, one more from each boundary on.
+    fn row(self, value: f64) -> u32 {
+        1 + self
+            .boundaries
+            .partition_point(|boundary| *boundary <= value) as u32
+    }
+}
+
+fn not_finite(value: f64) -> String {
+    format!("a number must be finite, this is {value}")
 }
 
 /// The places of `rows` in the record batch; `None` for those whose domain lacks the feature.
@@ -208,26 +387,42 @@ fn places(feature: &Feature, rows: &[u32], domains: &[u16]) -> impl Iterator<Ite
     })
 }
 
+/// The row of a value; `None` for a missing one.
 #[inline]
-fn encode(encoder: &Encoder, keys: &Keys, place: usize) -> u32 {
+fn encode(encoder: &Encoder, keys: &Keys, place: usize) -> Option<u32> {
     match keys {
-        Keys::Ints(ints) => ints.get(place).map_or(0, |key| encoder.int(key)),
-        Keys::Texts(texts) => texts.get(place).map_or(0, |key| encoder.text(key)),
+        Keys::Ints(ints) => ints.get(place).map(|key| encoder.int(key)),
+        Keys::Texts(texts) => texts.get(place).map(|key| encoder.text(key)),
     }
 }
 
+/// A number clipped, with its logarithm taken, as the transform says.
 #[inline]
-fn apply(transform: Transform, value: f64) -> f32 {
+fn scaled(transform: Transform, value: f64) -> f64 {
     let clipped = match transform.clip {
         Some((low, high)) => value.max(low).min(high),
         None => value,
     };
-    let scaled = if transform.log {
+    if transform.log {
         clipped.abs().ln_1p().copysign(clipped)
     } else {
         clipped
+    }
+}
+
+/// The whole transform; `moments` are those that were learned.
+#[inline]
+fn apply(transform: Transform, moments: Option<Moments>, value: f64) -> f32 {
+    let value = scaled(transform, value);
+    let moments = match transform.standardise {
+        Some(Standardise::Given { mean, std }) => Some(Moments { mean, std }),
+        Some(Standardise::Learned) => moments,
+        None => None,
     };
-    scaled as f32
+    match moments {
+        Some(Moments { mean, std }) => ((value - mean) / std) as f32,
+        None => value as f32,
+    }
 }
 
 fn vector_fault(spans: &Spans, entries: &Float32Array, row: usize, width: usize) -> Option<String> {

@@ -8,7 +8,7 @@ use crate::data::decode::{Decoder, Place, Usable};
 use crate::data::report::Report;
 use crate::data::source::{Dataset, Unit};
 use crate::data::split::Parts;
-use crate::data::vocabulary::{Counts, Vocabularies};
+use crate::data::vocabulary::{Counts, Moments, Vocabularies, key, standardised};
 use crate::error::{Error, Result};
 use crate::schema::{Index, Schema};
 
@@ -51,7 +51,45 @@ pub struct TaskStatistics {
 struct Part {
     statistics: Statistics,
     counts: Vec<Option<Counts>>,
+    /// Of each number that learns its mean and deviation.
+    moments: Vec<Running>,
     report: Report,
+}
+
+/// Mean and squared deviation of the numbers so far (Chan, Golub and LeVeque's updates).
+#[derive(Debug, Clone, Copy, Default)]
+struct Running {
+    count: f64,
+    mean: f64,
+    squares: f64,
+}
+
+impl Running {
+    fn push(&mut self, value: f64) {
+        self.count += 1.0;
+        let off = value - self.mean;
+        self.mean += off / self.count;
+        self.squares += off * (value - self.mean);
+    }
+
+    fn add(&mut self, other: Self) {
+        let count = self.count + other.count;
+        if count > 0.0 {
+            let off = other.mean - self.mean;
+            self.mean += off * other.count / count;
+            self.squares += other.squares + off * off * self.count * other.count / count;
+            self.count = count;
+        }
+    }
+
+    /// The mean, and the deviation over all of them; 1 in place of 0.
+    fn moments(self) -> Moments {
+        let std = (self.squares / self.count.max(1.0)).sqrt();
+        Moments {
+            mean: self.mean,
+            std: if std > 0.0 { std } else { 1.0 },
+        }
+    }
 }
 
 impl Dataset {
@@ -88,9 +126,12 @@ impl Dataset {
                     Index::Vocabulary { min_count } => {
                         counts.map(|counts| counts.vocabulary(table, min_count))
                     }
-                    Index::Hash | Index::Values(_) => None,
+                    Index::Hash | Index::Values(_) | Index::Lines { .. } | Index::Buckets => None,
                 });
-        let vocabularies = Vocabularies::new(schema, learned.collect())?;
+        let moments = standardised(schema).zip(&all.moments);
+        let moments =
+            moments.map(|((tower, index), running)| (key(schema, tower, index), running.moments()));
+        let vocabularies = Vocabularies::new(schema, learned.collect(), moments.collect())?;
         Ok(Learned {
             vocabularies,
             statistics: all.statistics,
@@ -137,6 +178,10 @@ fn learn_unit(
         let batch = batch?;
         let usable = decoder.usable(&batch, place, &mut part.report)?;
         usable.count(schema, &mut part.counts);
+        for ((tower, index), running) in standardised(schema).zip(&mut part.moments) {
+            let numbers = usable.present(schema, tower, index);
+            numbers.for_each(|value| running.push(value));
+        }
         part.statistics.count(schema, &usable);
         place.first_row += batch.num_rows() as u64;
     }
@@ -147,11 +192,12 @@ impl Part {
     fn new(schema: &Schema, report: Report) -> Self {
         let counts = schema.tables.iter().map(|table| match table.index {
             Index::Vocabulary { .. } => Some(Counts::default()),
-            Index::Hash | Index::Values(_) => None,
+            Index::Hash | Index::Values(_) | Index::Lines { .. } | Index::Buckets => None,
         });
         Self {
             statistics: Statistics::new(schema),
             counts: counts.collect(),
+            moments: standardised(schema).map(|_| Running::default()).collect(),
             report,
         }
     }
@@ -159,6 +205,9 @@ impl Part {
     fn add(&mut self, other: Self) {
         self.statistics.add(&other.statistics);
         self.report.add(other.report);
+        for (to, from) in self.moments.iter_mut().zip(other.moments) {
+            to.add(from);
+        }
         for (to, from) in self.counts.iter_mut().zip(other.counts) {
             if let (Some(to), Some(from)) = (to, from) {
                 to.add(from);

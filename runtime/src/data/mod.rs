@@ -37,4 +37,4 @@ pub use report::{Bad, Report, Unknown};
 pub use source::Dataset;
 pub use split::Parts;
 pub use synth::synth;
-pub use vocabulary::{Raw, Vocabularies, Vocabulary};
+pub use vocabulary::{Moments, Raw, Vocabularies, Vocabulary};

@@ -1,18 +1,36 @@
 //! From raw values to table rows: hashes, inline vocabularies and learned ones.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::hash::{BuildMix, hash_int, hash_text, row};
-use crate::schema::{Index, Schema, Table, Value};
+use crate::schema::{Index, Kind, Schema, Standardise, Table, Tower, Value};
 
 /// How every table of a schema finds the row of a raw value: by [`Index`], with what was learned.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Vocabularies {
     encoders: Vec<Encoder>,
+    /// By tower and feature: `query.age`.
+    moments: BTreeMap<String, Moments>,
+}
+
+/// Mean and deviation of a number over the training rows that have it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Moments {
+    /// Mean.
+    pub mean: f64,
+    /// Deviation, above 0: 1 for a number that is always the same, or never there.
+    pub std: f64,
+}
+
+/// What was learned from the training rows, as it is stored.
+#[derive(Debug, Serialize, Deserialize)]
+struct Stored<V> {
+    vocabularies: Vec<V>,
+    moments: BTreeMap<String, Moments>,
 }
 
 /// The values of a learned vocabulary, in the order of their rows.
@@ -48,6 +66,8 @@ pub(super) enum Encoder {
     },
     /// By look-up in the values of the spec.
     Inline(Lookup),
+    /// Intervals of a number.
+    Buckets,
     /// By look-up in what training saw.
     Learned {
         /// Row of each value.
@@ -60,8 +80,34 @@ pub(super) enum Encoder {
 /// Rows of known values.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Lookup {
+    outside: Outside,
     ints: HashMap<i64, u32, BuildMix>,
     texts: HashMap<Box<str>, u32, BuildMix>,
+}
+
+/// Rows of values outside a vocabulary: `oov` of them up to `rows`, or row 0.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct Outside {
+    rows: usize,
+    oov: usize,
+}
+
+impl Outside {
+    fn of(table: &Table) -> Self {
+        Self {
+            rows: table.rows,
+            oov: table.oov,
+        }
+    }
+
+    /// `rows - oov + h % oov`.
+    #[inline]
+    fn row(self, hash: u64) -> u32 {
+        match self.oov {
+            0 => 0,
+            oov => (self.rows - oov) as u32 + (hash % oov as u64) as u32,
+        }
+    }
 }
 
 /// How often the values of one table were seen.
@@ -75,8 +121,13 @@ impl Vocabularies {
     /// The encoders of a schema whose vocabularies were learned (`Dataset::learn`) or loaded.
     ///
     /// # Errors
-    /// A vocabulary that is missing, is of no table, or holds more than its table.
-    pub fn new(schema: &Schema, learned: Vec<Vocabulary>) -> Result<Self> {
+    /// A vocabulary that is missing, is of no table, or holds more than its table; moments of other numbers
+    /// than those that learn them.
+    pub fn new(
+        schema: &Schema,
+        learned: Vec<Vocabulary>,
+        moments: BTreeMap<String, Moments>,
+    ) -> Result<Self> {
         let mut learned: HashMap<String, Vocabulary> = learned
             .into_iter()
             .map(|vocabulary| (vocabulary.table.clone(), vocabulary))
@@ -92,14 +143,35 @@ impl Vocabularies {
                 "the model has no table of this name with a learned vocabulary",
             ));
         }
-        Ok(Self { encoders })
+        let wanted = standardised(schema).map(|(tower, index)| key(schema, tower, index));
+        let wanted: BTreeSet<String> = wanted.collect();
+        let found: BTreeSet<String> = moments.keys().cloned().collect();
+        if let Some(odd) = wanted.symmetric_difference(&found).next() {
+            let cause = format!("the mean and deviation of `{odd}` are missing or of no number");
+            return Err(mismatch("", cause));
+        }
+        let sound = |moments: &Moments| {
+            moments.mean.is_finite() && moments.std.is_finite() && moments.std > 0.0
+        };
+        if let Some((name, _)) = moments.iter().find(|(_, moments)| !sound(moments)) {
+            return Err(mismatch(
+                "",
+                format!("the mean and deviation of `{name}` are no numbers"),
+            ));
+        }
+        Ok(Self { encoders, moments })
+    }
+
+    /// Mean and deviation of a number that learns them.
+    pub fn moments(&self, tower: Tower, feature: &str) -> Option<Moments> {
+        self.moments.get(&moments_key(tower, feature)).copied()
     }
 
     /// The learned vocabularies, in the order of the schema's tables.
     pub fn learned(&self) -> impl Iterator<Item = &Vocabulary> {
         self.encoders.iter().filter_map(|encoder| match encoder {
             Encoder::Learned { vocabulary, .. } => Some(vocabulary),
-            Encoder::Hash { .. } | Encoder::Inline(_) => None,
+            Encoder::Hash { .. } | Encoder::Inline(_) | Encoder::Buckets => None,
         })
     }
 
@@ -108,8 +180,11 @@ impl Vocabularies {
     /// # Errors
     /// None in practice: every value has a form in JSON.
     pub fn to_json(&self) -> Result<String> {
-        let learned: Vec<&Vocabulary> = self.learned().collect();
-        serde_json::to_string(&learned).map_err(|error| {
+        let stored = Stored {
+            vocabularies: self.learned().collect(),
+            moments: self.moments.clone(),
+        };
+        serde_json::to_string(&stored).map_err(|error| {
             Error::run(
                 "the vocabularies",
                 error.to_string(),
@@ -123,8 +198,9 @@ impl Vocabularies {
     /// # Errors
     /// Text that is not of this form, and vocabularies of another schema.
     pub fn from_json(schema: &Schema, text: &str) -> Result<Self> {
-        let learned = serde_json::from_str(text).map_err(|error| mismatch("", error))?;
-        Self::new(schema, learned)
+        let stored: Stored<Vocabulary> =
+            serde_json::from_str(text).map_err(|error| mismatch("", error))?;
+        Self::new(schema, stored.vocabularies, stored.moments)
     }
 
     /// The row of a value in a table; 0 if the value is unseen.
@@ -144,28 +220,37 @@ impl Encoder {
     fn new(table: &Table, learned: Option<Vocabulary>) -> Result<Self> {
         match (table.index, learned) {
             (Index::Hash, None) => Ok(Self::Hash { rows: table.rows }),
-            (Index::Values(values), None) => Ok(Self::Inline(Lookup::new(values.iter().map(
-                |value| match *value {
-                    Value::Int(value) => Cow::Owned(Raw::Int(value)),
-                    Value::Text(value) => Cow::Owned(Raw::Text(value.into())),
-                },
-            )))),
+            (Index::Buckets, None) => Ok(Self::Buckets),
+            (Index::Values(values), None) => {
+                let raw = values.iter().map(|value| match *value {
+                    Value::Int(value) => Raw::Int(value),
+                    Value::Text(value) => Raw::Text(value.into()),
+                });
+                Ok(Self::Inline(Lookup::new(table, raw.map(Cow::Owned))))
+            }
+            (Index::Lines { text, whole }, None) => {
+                let raw = text.lines().map(|line| match line.parse() {
+                    Ok(value) if whole => Raw::Int(value),
+                    _ => Raw::Text(line.into()),
+                });
+                Ok(Self::Inline(Lookup::new(table, raw.map(Cow::Owned))))
+            }
             (Index::Vocabulary { .. }, Some(vocabulary)) => {
-                let (found, room) = (vocabulary.values.len(), table.rows.saturating_sub(1));
+                let (found, room) = (vocabulary.values.len(), room(table));
                 if found > room {
                     return Err(mismatch(
                         table.name,
                         format!("{found} values for a table with room for {room}"),
                     ));
                 }
-                let lookup = Lookup::new(vocabulary.values.iter().map(Cow::Borrowed));
+                let lookup = Lookup::new(table, vocabulary.values.iter().map(Cow::Borrowed));
                 if lookup.ints.len() + lookup.texts.len() != found {
                     return Err(mismatch(table.name, "a value stands in it twice"));
                 }
                 Ok(Self::Learned { lookup, vocabulary })
             }
             (Index::Vocabulary { .. }, None) => Err(mismatch(table.name, "it is missing")),
-            (Index::Hash | Index::Values(_), Some(_)) => {
+            (Index::Hash | Index::Values(_) | Index::Lines { .. } | Index::Buckets, Some(_)) => {
                 Err(mismatch(table.name, "the model's table learns none"))
             }
         }
@@ -176,8 +261,11 @@ impl Encoder {
         match self {
             Self::Hash { rows } => row(hash_int(value), *rows),
             Self::Inline(lookup) | Self::Learned { lookup, .. } => {
-                lookup.ints.get(&value).copied().unwrap_or(0)
+                let found = lookup.ints.get(&value).copied();
+                found.unwrap_or_else(|| lookup.outside.row(hash_int(value)))
             }
+            // A number finds its bucket by itself.
+            Self::Buckets => 0,
         }
     }
 
@@ -186,15 +274,20 @@ impl Encoder {
         match self {
             Self::Hash { rows } => row(hash_text(value), *rows),
             Self::Inline(lookup) | Self::Learned { lookup, .. } => {
-                lookup.texts.get(value).copied().unwrap_or(0)
+                let found = lookup.texts.get(value).copied();
+                found.unwrap_or_else(|| lookup.outside.row(hash_text(value)))
             }
+            Self::Buckets => 0,
         }
     }
 }
 
 impl Lookup {
-    fn new<'a>(values: impl Iterator<Item = Cow<'a, Raw>>) -> Self {
-        let mut lookup = Self::default();
+    fn new<'a>(table: &Table, values: impl Iterator<Item = Cow<'a, Raw>>) -> Self {
+        let mut lookup = Self {
+            outside: Outside::of(table),
+            ..Self::default()
+        };
         for (value, row) in values.zip(1..) {
             match value.as_ref() {
                 Raw::Int(value) => lookup.ints.insert(*value, row),
@@ -246,7 +339,7 @@ impl Counts {
         seen.retain(|(count, _)| *count >= u64::from(min_count));
         let rare = all - seen.len();
         seen.sort_unstable_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.cmp(y)));
-        let room = table.rows.saturating_sub(1);
+        let room = room(table);
         let unfit = seen.len().saturating_sub(room);
         let values = seen
             .into_iter()
@@ -259,6 +352,39 @@ impl Counts {
             unfit: unfit as u64,
             rare: rare as u64,
         }
+    }
+}
+
+/// How many values a vocabulary of a table may have.
+fn room(table: &Table) -> usize {
+    table.rows.saturating_sub(1 + table.oov)
+}
+
+/// The numbers that learn their mean and deviation, as tower and place among its features.
+pub(super) fn standardised(schema: &Schema) -> impl Iterator<Item = (Tower, usize)> {
+    let of = |tower| {
+        let features = schema.features(tower).iter().enumerate();
+        let learn = features.filter(|(_, feature)| {
+            let Kind::Number(transform) = feature.kind else {
+                return false;
+            };
+            transform.standardise == Some(Standardise::Learned)
+        });
+        learn.map(move |(index, _)| (tower, index))
+    };
+    of(Tower::Query).chain(of(Tower::Item))
+}
+
+/// What the moments of a feature are kept under.
+pub(super) fn key(schema: &Schema, tower: Tower, index: usize) -> String {
+    let feature = schema.features(tower).get(index);
+    moments_key(tower, feature.map_or("", |feature| feature.name))
+}
+
+fn moments_key(tower: Tower, feature: &str) -> String {
+    match tower {
+        Tower::Query => format!("query.{feature}"),
+        Tower::Item => format!("item.{feature}"),
     }
 }
 
@@ -285,6 +411,7 @@ mod tests {
             rows,
             dim: 1,
             index: Index::Vocabulary { min_count: 2 },
+            oov: 0,
         }
     }
 

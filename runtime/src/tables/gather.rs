@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use crate::data::batch::{Column, TowerBatch};
 use crate::layers::{Field, FieldKind, Layout};
-use crate::schema::{Kind, Pool, Schema, Tower};
+use crate::schema::{Input, Kind, Pool, Schema, Tower};
 use crate::tables::Tables;
 use crate::tables::clock::Clock;
 use crate::tables::table::Table;
@@ -36,7 +36,7 @@ pub struct DomainRows {
 pub(super) struct EmbeddedField<'a> {
     pub table: usize,
     pub column: &'a Column,
-    pub pool: Option<Pool>,
+    pub input: Input,
     /// Columns of the leaf.
     pub columns: Range<usize>,
 }
@@ -103,10 +103,10 @@ pub(super) fn embedded_fields<'a>(
         .fields()
         .iter()
         .filter_map(|field| match features[field.feature].kind {
-            Kind::Embedded { table, pool, .. } => Some(EmbeddedField {
+            Kind::Embedded { table, input, .. } => Some(EmbeddedField {
                 table,
                 column: &batch.columns[field.feature],
-                pool,
+                input,
                 columns: field.columns.clone(),
             }),
             Kind::Vector { .. } | Kind::Number(_) => None,
@@ -114,30 +114,45 @@ pub(super) fn embedded_fields<'a>(
 }
 
 impl EmbeddedField<'_> {
-    /// Table rows of a place, row 0 among them, and the factor of each.
+    /// Table rows of a place with the factor of each, those of row 0 left out.
     #[inline]
-    pub(super) fn entries(&self, place: usize) -> (&[u32], f32) {
-        let rows = match self.column {
-            Column::Ids(ids) => &ids[place..=place],
-            Column::Lists { offsets, ids } => {
-                &ids[offsets[place] as usize..offsets[place + 1] as usize]
+    pub(super) fn entries(&self, place: usize) -> impl Iterator<Item = (usize, f32)> {
+        let (rows, weights): (&[u32], &[f32]) = match self.column {
+            Column::Ids(ids) => (&ids[place..=place], &[]),
+            Column::Lists {
+                offsets,
+                ids,
+                weights,
+            } => {
+                let span = offsets[place] as usize..offsets[place + 1] as usize;
+                (&ids[span.clone()], weights.get(span).unwrap_or_default())
             }
-            Column::Vectors { .. } | Column::Numbers(_) => &[],
+            Column::Vectors { .. } | Column::Numbers(_) => (&[], &[]),
         };
-        let factor = match self.pool {
-            None | Some(Pool::Sum) => 1.0,
-            Some(Pool::Mean) => 1.0 / rows.iter().filter(|row| **row != 0).count().max(1) as f32,
+        let weight = move |entry: usize| weights.get(entry).copied().unwrap_or(1.0);
+        let used = rows.iter().enumerate().filter(|(_, row)| **row != 0);
+        let factor = match self.input {
+            Input::List {
+                pool: Pool::Mean, ..
+            } => {
+                let sum: f32 = used.clone().map(|(entry, _)| weight(entry)).sum();
+                if sum > 0.0 { 1.0 / sum } else { 0.0 }
+            }
+            Input::List {
+                pool: Pool::Sum, ..
+            }
+            | Input::One { .. }
+            | Input::Buckets { .. } => 1.0,
         };
-        (rows, factor)
+        used.map(move |(entry, row)| (*row as usize, factor * weight(entry)))
     }
 }
 
 /// Adds the entries of a place up in `to`, which is zero.
 #[inline]
 fn pool(table: &Table, clock: &Clock, field: &EmbeddedField, place: usize, to: &mut [f32]) {
-    let (rows, factor) = field.entries(place);
     let now = clock.now();
-    for row in rows.iter().map(|row| *row as usize).filter(|row| *row != 0) {
+    for (row, factor) in field.entries(place) {
         let weight = &table.weight[table.span(row)];
         if table.last[row] == now {
             to.iter_mut()

@@ -122,11 +122,11 @@ fn touched_rows(table: &mut Table, sources: &[Source]) -> Vec<u32> {
     let mut touched = Vec::new();
     for source in sources {
         for place in source.places.clone() {
-            for &row in source.field.entries(place).0 {
-                let slot = &mut table.slot[row as usize];
-                if row != 0 && *slot == u32::MAX {
+            for (row, _) in source.field.entries(place) {
+                let slot = &mut table.slot[row];
+                if *slot == u32::MAX {
                     *slot = 0;
-                    touched.push(row);
+                    touched.push(row as u32);
                 }
             }
         }
@@ -143,24 +143,19 @@ fn uses(table: &Table, sources: &[Source], touched: &[u32]) -> (Vec<u32>, Vec<Us
     let entries = || {
         sources.iter().zip(0..).flat_map(|(source, index)| {
             source.places.clone().flat_map(move |place| {
-                let (rows, factor) = source.field.entries(place);
-                let used = rows.iter().filter(|row| **row != 0);
-                used.map(move |row| {
-                    (
-                        *row,
-                        Use {
-                            source: index,
-                            place: (place - source.places.start) as u32,
-                            factor,
-                        },
-                    )
-                })
+                let use_of = move |factor| Use {
+                    source: index,
+                    place: (place - source.places.start) as u32,
+                    factor,
+                };
+                let entries = source.field.entries(place);
+                entries.map(move |(row, factor)| (row, use_of(factor)))
             })
         })
     };
     let mut offsets = vec![0u32; touched.len() + 1];
     for (row, _) in entries() {
-        offsets[table.slot[row as usize] as usize + 1] += 1;
+        offsets[table.slot[row] as usize + 1] += 1;
     }
     for slot in 0..touched.len() {
         offsets[slot + 1] += offsets[slot];
@@ -175,7 +170,7 @@ fn uses(table: &Table, sources: &[Source], touched: &[u32]) -> (Vec<u32>, Vec<Us
         offsets[touched.len()] as usize
     ];
     for (row, entry) in entries() {
-        let next = &mut next[table.slot[row as usize] as usize];
+        let next = &mut next[table.slot[row] as usize];
         uses[*next as usize] = entry;
         *next += 1;
     }

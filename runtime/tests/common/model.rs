@@ -9,20 +9,21 @@ use mtmd::layers::{
 };
 use mtmd::model::Model;
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Decay, Domain, Feature, Index, Kind, Label, Others, Schema,
-    Split, Table, Task, Tower, Training, Transform, Value,
+    AdamW, Architecture, Axis, BadRows, Decay, Domain, Feature, Index, Input, Kind, Label, Others,
+    Schema, Split, Table, Task, Tower, Training, Transform, Value,
 };
 
 const NUMBER: Kind = Kind::Number(Transform {
     default: 0.0,
     clip: None,
     log: false,
+    standardise: None,
 });
 
 const fn embedded(table: usize, shallow: bool) -> Kind {
     Kind::Embedded {
         table,
-        pool: None,
+        input: Input::One { default: None },
         shallow,
     }
 }
@@ -31,6 +32,7 @@ const fn feature(name: &'static str, kind: Kind, domains: &'static [usize]) -> F
     Feature {
         name,
         column: name,
+        derive: None,
         kind,
         domains,
         place: "line 1",
@@ -43,6 +45,7 @@ const fn table(name: &'static str, dim: usize) -> Table {
         rows: 10,
         dim,
         index: Index::Hash,
+        oov: 0,
     }
 }
 

@@ -54,6 +54,7 @@ fn a_batch_by_hand() {
     let history = Column::Lists {
         offsets: vec![0, 2, 4, 4, 4],
         ids: vec![ads(5), ads(6), ads(7), 0],
+        weights: vec![],
     };
     let query = TowerBatch {
         domains: vec![0..2, 2..4],
@@ -79,6 +80,7 @@ fn a_batch_by_hand() {
             Column::Lists {
                 offsets: vec![0, 1, 1, 3, 3],
                 ids: vec![ads(1), ads(2), ads(3)],
+                weights: vec![],
             },
             Column::Numbers(vec![0.0, -(8.0f32.ln()), 0.0, 0.0]),
         ],

@@ -1,8 +1,8 @@
 //! Schemas as a compiler would write them, by hand.
 
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Decay, Domain, Feature, Index, Kind, Label, Others, Pool,
-    Schema, Split, Table, Task, Training, Transform, Value,
+    AdamW, Architecture, Axis, BadRows, Decay, Domain, Feature, Index, Input, Kind, Label, Others,
+    Pool, Schema, Split, Table, Task, Training, Transform, Value,
 };
 
 const ARCHITECTURE: Architecture = Architecture {
@@ -44,6 +44,7 @@ const fn table(name: &'static str, rows: usize, dim: usize, index: Index) -> Tab
         rows,
         dim,
         index,
+        oov: 0,
     }
 }
 
@@ -52,17 +53,30 @@ const LOG: Kind = Kind::Number(Transform {
     default: 0.0,
     clip: None,
     log: true,
+    standardise: None,
 });
 const PLAIN: Kind = Kind::Number(Transform {
     default: 0.0,
     clip: None,
     log: false,
+    standardise: None,
 });
+
+const fn input(pool: Option<Pool>) -> Input {
+    match pool {
+        None => Input::One { default: None },
+        Some(pool) => Input::List {
+            pool,
+            weights: None,
+            last: None,
+        },
+    }
+}
 
 const fn embedded(table: usize, pool: Option<Pool>) -> Kind {
     Kind::Embedded {
         table,
-        pool,
+        input: input(pool),
         shallow: false,
     }
 }
@@ -76,6 +90,7 @@ const fn feature(
     Feature {
         name,
         column: name,
+        derive: None,
         kind,
         domains,
         place,
@@ -154,6 +169,7 @@ pub const SMALL: Schema = Schema {
                 default: 30.0,
                 clip: Some((0.0, 100.0)),
                 log: false,
+                standardise: None,
             }),
             &[0, 1],
             "line 14",

@@ -3,18 +3,29 @@
 
 use mtmd::prelude::*;
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Decay, Domain, Feature, Index, Kind, Label, Others, Pool,
-    Split, Table, Task, Training, Transform, Value,
+    AdamW, Architecture, Axis, BadRows, Decay, Domain, Feature, Index, Input, Kind, Label, Others,
+    Pool, Split, Table, Task, Training, Transform, Value,
 };
 
 const _: mtmd::Version_0_1_0 = mtmd::Version_0_1_0;
 
 const ALL: &[usize] = &[0, 1];
 
+const fn input(pool: Option<Pool>) -> Input {
+    match pool {
+        None => Input::One { default: None },
+        Some(pool) => Input::List {
+            pool,
+            weights: None,
+            last: None,
+        },
+    }
+}
+
 const fn embedded(table: usize, pool: Option<Pool>, shallow: bool) -> Kind {
     Kind::Embedded {
         table,
-        pool,
+        input: input(pool),
         shallow,
     }
 }
@@ -23,6 +34,7 @@ const fn feature(name: &'static str, kind: Kind, domains: &'static [usize]) -> F
     Feature {
         name,
         column: name,
+        derive: None,
         kind,
         domains,
         place: "line 1",
@@ -103,18 +115,21 @@ pub const SCHEMA: Schema = Schema {
             rows: 64,
             dim: 8,
             index: Index::Vocabulary { min_count: 1 },
+            oov: 0,
         },
         Table {
             name: "kind",
             rows: 16,
             dim: 4,
             index: Index::Hash,
+            oov: 0,
         },
         Table {
             name: "user_id",
             rows: 101,
             dim: 8,
             index: Index::Hash,
+            oov: 0,
         },
     ],
     query: &[
@@ -126,6 +141,7 @@ pub const SCHEMA: Schema = Schema {
                 default: 0.0,
                 clip: None,
                 log: false,
+                standardise: None,
             }),
             &[1],
         ),

@@ -3,8 +3,8 @@
 use crate::graph::Graph;
 use crate::plan::Plan;
 use crate::sema::spec::{
-    Axis, BadRows, Decay, DomainId, Feature, FeatureKind, Index, Label, Others, Pool, RawValue,
-    Spec, Split, Table, Task, Training,
+    Axis, BadRows, Decay, Derive, DomainId, Feature, FeatureKind, Index, Input, Label, Others,
+    RawValue, Spec, Split, Standardise, Table, Task, Training,
 };
 use serde::Serialize;
 
@@ -60,6 +60,7 @@ struct TableView {
     rows: usize,
     dim: usize,
     index: String,
+    oov: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -72,6 +73,7 @@ struct TowerView {
 struct FeatureView {
     name: String,
     column: String,
+    derive: String,
     kind: String,
     domains: String,
     place: String,
@@ -158,7 +160,28 @@ fn imports(spec: &Spec) -> String {
             .chain(&spec.item)
             .map(|feature| &feature.kind)
     };
-    let pooled = features().any(|kind| matches!(kind, FeatureKind::Embedded { pool: Some(_), .. }));
+    let embedded = features().any(|kind| matches!(kind, FeatureKind::Embedded { .. }));
+    let pooled = features().any(|kind| {
+        let FeatureKind::Embedded { input, .. } = kind else {
+            return false;
+        };
+        matches!(input, Input::List { .. })
+    });
+    let standardised = features().any(|kind| {
+        let FeatureKind::Number { standardise, .. } = kind else {
+            return false;
+        };
+        standardise.is_some()
+    });
+    let mut derives = spec
+        .query
+        .iter()
+        .chain(&spec.item)
+        .filter_map(|feature| feature.derive);
+    let timed = derives
+        .clone()
+        .any(|derive| matches!(derive, Derive::Time(..)));
+    let derived = derives.next().is_some();
     let numbers = features().any(|kind| matches!(kind, FeatureKind::Number { .. }));
     let tables = !spec.tables.is_empty();
     let names = [
@@ -168,18 +191,23 @@ fn imports(spec: &Spec) -> String {
         ("Axis", true),
         ("BadRows", true),
         ("Decay", true),
+        ("Derive", derived),
         ("Domain", true),
         ("Feature", true),
         ("Index", tables),
+        ("Input", embedded),
         ("Kind", true),
         ("Label", true),
         ("Others", true),
         ("Pool", pooled),
         ("Schema", true),
         ("Split", true),
+        ("Standardise", standardised),
         ("Table", tables),
+        ("TimePart", timed),
         ("Training", true),
         ("Transform", numbers),
+        ("Unit", timed),
         ("Value", true),
     ];
     let used: Vec<&str> = names
@@ -244,10 +272,17 @@ fn table(table: &Table) -> TableView {
             Index::Vocabulary { min_count } => {
                 format!("Index::Vocabulary {{ min_count: {min_count} }}")
             }
+            Index::Values(values) if table.file.is_some() => {
+                let whole = matches!(values.first(), Some(RawValue::Int(_)));
+                let path = format!("vocabularies/{}.txt", table.name);
+                format!("Index::Lines {{ text: include_str!({path:?}), whole: {whole} }}")
+            }
             Index::Values(values) => {
                 format!("Index::Values({})", slice(values.iter().map(value)))
             }
+            Index::Buckets => "Index::Buckets".to_owned(),
         },
+        oov: table.oov,
     }
 }
 
@@ -255,6 +290,7 @@ fn tower(name: &'static str, features: &[Feature], variants: Variants) -> TowerV
     let features = features.iter().map(|feature| FeatureView {
         name: feature.name.clone(),
         column: feature.column.clone(),
+        derive: feature.derive.map_or("None".to_owned(), derive),
         kind: kind(&feature.kind),
         domains: domains(&feature.domains, variants),
         place: feature.place.clone(),
@@ -269,23 +305,63 @@ fn kind(kind: &FeatureKind) -> String {
     match kind {
         FeatureKind::Embedded {
             table,
-            pool,
+            input,
             shallow,
         } => {
-            let pool = match pool {
-                None => "None",
-                Some(Pool::Mean) => "Some(Pool::Mean)",
-                Some(Pool::Sum) => "Some(Pool::Sum)",
-            };
-            let table = table.0;
-            format!("Kind::Embedded {{ table: {table}, pool: {pool}, shallow: {shallow} }}")
+            let (table, input) = (table.0, embedded_input(input));
+            format!("Kind::Embedded {{ table: {table}, input: {input}, shallow: {shallow} }}")
         }
         FeatureKind::Vector { width } => format!("Kind::Vector {{ width: {width} }}"),
-        FeatureKind::Number { default, clip, log } => {
+        FeatureKind::Number {
+            default,
+            clip,
+            log,
+            standardise,
+        } => {
+            let standardise = standardise.map_or("None".to_owned(), |moments| match moments {
+                Standardise::Learned => "Some(Standardise::Learned)".to_owned(),
+                Standardise::Given { mean, std } => {
+                    format!("Some(Standardise::Given {{ mean: {mean:?}, std: {std:?} }})")
+                }
+            });
             // `Some((0.0, 1.0))` and `0.0`: Debug writes Rust's own literals.
             format!(
-                "Kind::Number(Transform {{ default: {default:?}, clip: {clip:?}, log: {log} }})"
+                "Kind::Number(Transform {{ default: {default:?}, clip: {clip:?}, log: {log}, \
+                 standardise: {standardise} }})"
             )
+        }
+    }
+}
+
+fn embedded_input(input: &Input) -> String {
+    match input {
+        Input::One { default } => {
+            let default = default.as_ref().map(value);
+            let default = default.map_or("None".to_owned(), |value| format!("Some({value})"));
+            format!("Input::One {{ default: {default} }}")
+        }
+        Input::List {
+            pool,
+            weights,
+            last,
+        } => {
+            let weights = option(weights.as_deref());
+            format!("Input::List {{ pool: Pool::{pool:?}, weights: {weights}, last: {last:?} }}")
+        }
+        Input::Buckets {
+            boundaries,
+            default,
+        } => {
+            format!("Input::Buckets {{ boundaries: &{boundaries:?}, default: {default:?} }}")
+        }
+    }
+}
+
+fn derive(derive: Derive) -> String {
+    match derive {
+        Derive::Length => "Some(Derive::Length)".to_owned(),
+        Derive::Time(part, unit) => {
+            format!("Some(Derive::Time(TimePart::{part:?}, Unit::{unit:?}))")
         }
     }
 }

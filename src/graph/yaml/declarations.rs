@@ -2,10 +2,11 @@
 //! and no line numbers. Without docs, their text is what `spec_hash` is the hash of.
 
 use super::{Flow, Writer, axis, float, restricted, string};
-use crate::graph::tower_name;
+use crate::graph::hash::sha256;
+use crate::graph::{tower_name, vocabulary_text};
 use crate::sema::spec::{
-    AdamW, Axis, BadRows, Decay, Feature, FeatureKind, Index, Label, Others, Pool, RawValue, Spec,
-    Split, Table, Task, Tower, Training,
+    AdamW, Axis, BadRows, Decay, Derive, Feature, FeatureKind, Index, Input, Label, Others, Pool,
+    RawValue, Spec, Split, Standardise, Table, Task, TimePart, Tower, Training, Unit,
 };
 
 /// Everything but the features.
@@ -83,9 +84,18 @@ fn write_table(out: &mut Writer, table: &Table) {
         Index::Vocabulary { min_count } => {
             map.text("index", "vocabulary").with("min_count", min_count)
         }
-        Index::Values(list) => map.text("index", "values").with("values", values(list)),
+        Index::Values(list) => match &table.file {
+            Some(file) => map
+                .text("index", "values")
+                .text("file", file)
+                .with("count", list.len())
+                .text("sha256", &sha256(&vocabulary_text(list))),
+            None => map.text("index", "values").with("values", values(list)),
+        },
+        Index::Buckets => map.text("index", "buckets"),
     };
-    out.item(2, &map.maybe("doc", out.doc(&table.doc)));
+    let oov = (table.oov > 0).then_some(table.oov);
+    out.item(2, &map.maybe("oov", oov).maybe("doc", out.doc(&table.doc)));
 }
 
 fn write_architecture(out: &mut Writer, spec: &Spec) {
@@ -178,42 +188,100 @@ pub(super) fn features(out: &mut Writer, spec: &Spec, tower: Tower) {
 
 fn write_feature(out: &mut Writer, spec: &Spec, tower: Tower, feature: &Feature) {
     let map = Flow::map().text("name", &feature.name);
+    let column = |map: Flow| match feature.derive {
+        None => map.text("column", &feature.column),
+        Some(derive) => map
+            .with("derive", derived(derive))
+            .text("column", &feature.column),
+    };
     let map = match &feature.kind {
         FeatureKind::Embedded {
             table,
-            pool,
+            input,
             shallow,
         } => {
-            let pool = pool.map(|pool| match pool {
-                Pool::Mean => "mean",
-                Pool::Sum => "sum",
-            });
-            map.text("kind", "embedded")
-                .text("column", &feature.column)
-                .maybe(
-                    "table",
-                    spec.tables.get(table.0).map(|table| string(&table.name)),
-                )
-                .maybe("pool", pool)
-                .maybe("shallow", shallow.then_some(true))
+            let table = spec.tables.get(table.0);
+            let map = column(map.text("kind", "embedded"))
+                .maybe("table", table.map(|table| string(&table.name)));
+            embedded_input(map, input).maybe("shallow", shallow.then_some(true))
         }
         FeatureKind::Vector { width } => map
             .text("kind", "vector")
             .text("column", &feature.column)
             .with("width", width),
-        FeatureKind::Number { default, clip, log } => {
+        FeatureKind::Number {
+            default,
+            clip,
+            log,
+            standardise,
+        } => {
             let bounds = |(low, high)| Flow::list([float(low), float(high)]);
-            map.text("kind", "number")
-                .text("column", &feature.column)
+            let moments = standardise.map(|moments| match moments {
+                Standardise::Learned => Flow::map().text("moments", "learned"),
+                Standardise::Given { mean, std } => Flow::map()
+                    .with("mean", float(mean))
+                    .with("std", float(std)),
+            });
+            column(map.text("kind", "number"))
                 .with("default", float(*default))
                 .maybe("clip", clip.map(bounds))
                 .maybe("log", log.then_some(true))
+                .maybe("standardise", moments)
         }
     };
     let map = map
         .maybe("domains", restricted(axis(spec, tower), &feature.domains))
         .maybe("doc", out.doc(&feature.doc));
     out.item(4, &map);
+}
+
+fn embedded_input(map: Flow, input: &Input) -> Flow {
+    match input {
+        Input::One { default } => map.maybe("default", default.as_ref().map(value)),
+        Input::List {
+            pool,
+            weights,
+            last,
+        } => map
+            .text(
+                "pool",
+                match pool {
+                    Pool::Mean => "mean",
+                    Pool::Sum => "sum",
+                },
+            )
+            .maybe("weights", weights.as_deref().map(string))
+            .maybe("last", *last),
+        Input::Buckets {
+            boundaries,
+            default,
+        } => map
+            .with(
+                "boundaries",
+                Flow::list(boundaries.iter().map(|x| float(*x))),
+            )
+            .maybe("default", default.map(float)),
+    }
+}
+
+fn derived(derive: Derive) -> Flow {
+    let (part, unit) = match derive {
+        Derive::Length => ("length", None),
+        Derive::Time(part, unit) => (
+            match part {
+                TimePart::Hour => "hour",
+                TimePart::Weekday => "weekday",
+                TimePart::Day => "day",
+                TimePart::Month => "month",
+            },
+            Some(match unit {
+                Unit::Seconds => "seconds",
+                Unit::Milliseconds => "milliseconds",
+                Unit::Microseconds => "microseconds",
+            }),
+        ),
+    };
+    Flow::map().text("part", part).maybe("unit", unit)
 }
 
 fn values(values: &[RawValue]) -> Flow {

@@ -11,8 +11,8 @@ use mtmd::prelude::burn::module::{Module, Param};
 use mtmd::prelude::burn::tensor::{Device, Tensor, TensorData};
 use mtmd::prelude::*;
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Decay, Domain, Feature, Index, Kind, Label, Others, Split,
-    Table, Training, Value,
+    AdamW, Architecture, Axis, BadRows, Decay, Domain, Feature, Index, Input, Kind, Label, Others,
+    Split, Table, Training, Value,
 };
 
 /// Rounding of float32 through a few layers.
@@ -228,6 +228,7 @@ const fn vector(width: usize) -> Feature {
     Feature {
         name: "v",
         column: "v",
+        derive: None,
         kind: Kind::Vector { width },
         domains: &[0],
         place: "line 1",
@@ -282,14 +283,16 @@ static SCHEMA: Schema = Schema {
         rows: 2,
         dim: 5,
         index: Index::Hash,
+        oov: 0,
     }],
     query: &[vector(3), vector(4), vector(5), vector(1), vector(1)],
     item: &[Feature {
         name: "category",
         column: "category",
+        derive: None,
         kind: Kind::Embedded {
             table: 0,
-            pool: None,
+            input: Input::One { default: None },
             shallow: true,
         },
         domains: &[0],

@@ -17,7 +17,7 @@ use mtmd::model::{Scores, forward, loss};
 use mtmd::prelude::burn::module::{ModuleVisitor, Param};
 use mtmd::prelude::burn::tensor::{Device, Gradients, Tensor, TensorData};
 use mtmd::prelude::*;
-use mtmd::schema::{Axis, Kind};
+use mtmd::schema::{Axis, Input, Kind};
 use mtmd::tables::{DomainRows, TableState, Tables};
 use mtmd::weights::{Array, Path, Weights};
 
@@ -47,6 +47,11 @@ fn network_agrees_with_numpy() {
 #[test]
 fn pinterest_agrees_with_numpy() {
     agrees_with_numpy::<pinterest::Pinterest>();
+}
+
+#[test]
+fn travel_agrees_with_numpy() {
+    agrees_with_numpy::<travel::Travel>();
 }
 
 fn agrees_with_numpy<M: Model>() {
@@ -302,20 +307,34 @@ fn tower(schema: &Schema, tower: Tower, fixture: &Fixture, domains: &[u32]) -> T
     let columns = schema.features(tower).iter().map(|feature| {
         let key = format!("{name}/{}", feature.name);
         match feature.kind {
-            Kind::Embedded { pool: None, .. } => {
+            Kind::Embedded {
+                input: Input::One { .. } | Input::Buckets { .. },
+                ..
+            } => {
                 let ids = fixture.indices(&key);
                 Column::Ids(order.iter().map(|&row| ids[row as usize]).collect())
             }
-            Kind::Embedded { pool: Some(_), .. } => {
+            Kind::Embedded {
+                input: Input::List { weights, .. },
+                ..
+            } => {
+                let of_entries = weights.map(|_| fixture.f32s(&format!("{key}/weights")));
+                let mut weights = vec![];
                 let from = fixture.indices(&format!("{key}/offsets"));
                 let all = fixture.indices(&format!("{key}/ids"));
                 let (mut offsets, mut ids) = (vec![0], vec![]);
                 for &row in &order {
                     let (start, end) = (from[row as usize], from[row as usize + 1]);
-                    ids.extend_from_slice(&all[start as usize..end as usize]);
+                    let span = start as usize..end as usize;
+                    ids.extend_from_slice(&all[span.clone()]);
+                    weights.extend(of_entries.iter().flat_map(|all| &all[span.clone()]));
                     offsets.push(ids.len() as u32);
                 }
-                Column::Lists { offsets, ids }
+                Column::Lists {
+                    offsets,
+                    ids,
+                    weights,
+                }
             }
             Kind::Vector { width } => {
                 let all = fixture.f32s(&key);

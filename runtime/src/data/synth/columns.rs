@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, FixedSizeListBuilder, Float32Builder, Float64Builder, Int8Builder, Int64Builder,
-    ListBuilder, RecordBatch, StringBuilder,
+    ArrayBuilder, ArrayRef, FixedSizeListBuilder, Float32Builder, Float64Builder, Int8Builder,
+    Int64Builder, ListBuilder, RecordBatch, StringBuilder,
 };
 use arrow::error::ArrowError;
 
 use crate::data::synth::plan::{Content, Input, InputKind, Plan, Universe, Values};
 use crate::data::synth::signal::{self, Outcome, Signal, TowerSum};
 use crate::hash::Random;
-use crate::schema::{Axis, Label, Others, Schema, Tower, Transform, Value};
+use crate::schema::{Axis, Label, Others, Schema, Standardise, Tower, Transform, Value};
 
 /// Share of rows of no declared domain, where the spec skips them.
 const UNDECLARED: f64 = 0.01;
@@ -23,6 +23,9 @@ const UNRATED: f64 = 0.3;
 const MASKED: f64 = 0.2;
 /// Most entries of a list.
 const ENTRIES: f64 = 20.0;
+/// 1 January 2024 in seconds since 1970, and the seconds of a year: times lie within it.
+const START: i64 = 1_704_067_200;
+const YEAR: f64 = 31_536_000.0;
 
 /// Columns that grow row by row.
 pub(super) struct Columns {
@@ -38,6 +41,7 @@ enum Builder {
     Number(Float64Builder),
     Action(Int8Builder),
     Score(Float32Builder),
+    Weights(ListBuilder<Float32Builder>),
 }
 
 /// A drawn value and its number in the universe, from 0.
@@ -86,12 +90,34 @@ impl Columns {
                     builder.push_domain(&schema.products, cell.1, random)
                 }
                 Content::Split(ranges) => builder.push_value(Some(split(ranges, position, random))),
-                Content::Action(_) | Content::Score(_) | Content::Mask | Content::Weight => {}
+                Content::Action(_)
+                | Content::Score(_)
+                | Content::Mask
+                | Content::Weight
+                | Content::Weights(_) => {}
             }
         }
+        self.push_weights(plan, random);
         let outcomes = signal.outcomes(schema, cell, &sums.0, &sums.1, random);
         for ((_, builder), content) in self.builders.iter_mut().zip(plan.columns.values()) {
             builder.push_outcome(schema, content, &outcomes, random);
+        }
+    }
+
+    /// Gives the entries of the row's lists their weights.
+    fn push_weights(&mut self, plan: &Plan, random: &mut Random) {
+        for (index, content) in plan.columns.values().enumerate() {
+            let Content::Weights(list) = content else {
+                continue;
+            };
+            let list = self.builders.iter().find(|(name, _)| name == list);
+            let length = list.and_then(|(_, builder)| builder.last_length());
+            if let Some((_, Builder::Weights(to))) = self.builders.get_mut(index) {
+                for _ in 0..length.unwrap_or_default() {
+                    to.values().append_value(random.uniform() as f32);
+                }
+                to.append(length.is_some());
+            }
         }
     }
 
@@ -126,7 +152,10 @@ impl Builder {
             Content::Split(ranges) => key(is_text(ranges.first().map(|(_, from, _)| from))),
             Content::Action(_) | Content::Mask => Self::Action(Int8Builder::new()),
             Content::Score(_) | Content::Weight => Self::Score(Float32Builder::new()),
+            Content::Weights(_) => Self::Weights(ListBuilder::new(Float32Builder::new())),
             Content::Input(input) => match input.kind {
+                InputKind::Time(_) => key(false),
+                InputKind::Length => Self::Ints(ListBuilder::new(Int64Builder::new())),
                 InputKind::Value(universe) => key(universe.is_text()),
                 InputKind::List(universe) if universe.is_text() => {
                     Self::Texts(ListBuilder::new(StringBuilder::new()))
@@ -162,6 +191,18 @@ impl Builder {
         let readers: Vec<Tower> = readers.map(|(tower, _)| *tower).collect();
         let missing = random.uniform() < MISSING || readers.is_empty();
         match input.kind {
+            InputKind::Time(per_second) => {
+                let seconds = START + (YEAR * random.uniform()) as i64;
+                self.push_value((!missing).then_some(Drawn::Int(seconds * per_second)));
+            }
+            InputKind::Length => {
+                let length = (ENTRIES * random.uniform()) as i64;
+                let entry = |value| Draw {
+                    number: 0,
+                    value: Drawn::Int(value),
+                };
+                self.push_list((!missing).then(|| (0..length).map(entry).collect()));
+            }
             InputKind::Value(universe) => {
                 let draw = (!missing).then(|| universe.draw(random));
                 let entries: Vec<_> = draw
@@ -307,8 +348,28 @@ impl Builder {
         }
     }
 
+    /// Entries of the last list; `None` if it is missing, or if these are no lists.
+    fn last_length(&self) -> Option<usize> {
+        fn last<T: ArrayBuilder>(lists: &ListBuilder<T>) -> Option<usize> {
+            let rows = lists.len().checked_sub(1)?;
+            let valid = lists.validity_slice().is_none_or(|bits| {
+                let byte = bits.get(rows / 8).copied().unwrap_or_default();
+                byte >> (rows % 8) & 1 == 1
+            });
+            let offsets = lists.offsets_slice();
+            let (start, end) = (offsets.get(rows)?, offsets.get(rows + 1)?);
+            valid.then(|| usize::try_from(end - start).unwrap_or_default())
+        }
+        match self {
+            Self::Ints(lists) => last(lists),
+            Self::Texts(lists) => last(lists),
+            _ => None,
+        }
+    }
+
     fn finish(self) -> ArrayRef {
         match self {
+            Self::Weights(mut builder) => Arc::new(builder.finish()),
             Self::Int(mut builder) => Arc::new(builder.finish()),
             Self::Text(mut builder) => Arc::new(builder.finish()),
             Self::Ints(mut builder) => Arc::new(builder.finish()),
@@ -334,6 +395,7 @@ impl Universe {
     fn is_text(self) -> bool {
         match self.values {
             Values::Declared(values) => matches!(values.first(), Some(Value::Text(_))),
+            Values::Lines(_, _, whole) => !whole,
             Values::Ints(_) => false,
             Values::Texts(_) => true,
         }
@@ -343,7 +405,7 @@ impl Universe {
     fn draw(self, random: &mut Random) -> Draw {
         let size = match self.values {
             Values::Declared(values) => values.len(),
-            Values::Ints(size) | Values::Texts(size) => size,
+            Values::Lines(_, size, _) | Values::Ints(size) | Values::Texts(size) => size,
         };
         let rank = ((size as f64 + 1.0).ln() * random.uniform()).exp() as usize;
         let number = rank.saturating_sub(1).min(size.saturating_sub(1));
@@ -351,6 +413,13 @@ impl Universe {
             Values::Declared(values) => values
                 .get(number)
                 .map_or(Drawn::Int(0), |value| (*value).into()),
+            Values::Lines(text, _, whole) => {
+                let line = text.lines().nth(number).unwrap_or_default();
+                match line.parse() {
+                    Ok(value) if whole => Drawn::Int(value),
+                    _ => Drawn::Text(line.to_owned()),
+                }
+            }
             Values::Ints(_) => Drawn::Int(number as i64 + 1),
             Values::Texts(_) => Drawn::Text(format!("v{}", number + 1)),
         };
@@ -403,6 +472,9 @@ fn number(transform: Transform, normal: f64) -> f64 {
     match transform.clip {
         Some((low, high)) => low + (high - low) / (1.0 + (-normal).exp()),
         None if transform.log => (2.0 + normal).exp(),
-        None => normal,
+        None => match transform.standardise {
+            Some(Standardise::Given { mean, std }) => mean + std * normal,
+            Some(Standardise::Learned) | None => normal,
+        },
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::schema::{Feature, Index, Kind, Label, Pool, Schema, Split, Tower, Transform, Value};
+use crate::schema::{
+    self, Derive, Feature, Index, Kind, Label, Schema, Split, Tower, Transform, Unit, Value,
+};
 
 /// Most values of a table of strings.
 const TEXTS: usize = 40;
@@ -29,6 +31,8 @@ pub(super) enum Content {
     Mask,
     /// A row's weight.
     Weight,
+    /// Weights of the entries of a list column.
+    Weights(&'static str),
     /// Inputs of the towers.
     Input(Input),
 }
@@ -41,9 +45,15 @@ pub(super) struct Input {
 }
 
 pub(super) enum InputKind {
+    /// A time since 1970, of so many units a second.
+    Time(i64),
+    /// A list of nothing in particular: only its length is read.
+    Length,
     Value(Universe),
     List(Universe),
-    Vector { width: usize },
+    Vector {
+        width: usize,
+    },
     Number(Transform),
 }
 
@@ -58,6 +68,8 @@ pub(super) struct Universe {
 pub(super) enum Values {
     /// Those of the spec.
     Declared(&'static [Value]),
+    /// The first so many of the lines of a text, perhaps whole numbers.
+    Lines(&'static str, usize, bool),
     /// 1 to this number.
     Ints(usize),
     /// `v1` to this number.
@@ -90,6 +102,7 @@ impl Plan {
                     | Content::Score(_)
                     | Content::Mask
                     | Content::Weight
+                    | Content::Weights(_)
                     | Content::Input(_) => {}
                 }
             }
@@ -107,9 +120,13 @@ impl Plan {
                 columns.entry(column).or_insert(Content::Weight);
             }
         }
-        for tower in [Tower::Query, Tower::Item] {
-            for feature in schema.features(tower) {
-                add_input(schema, &mut columns, tower, feature, rows);
+        // A column that a feature reads as it is decides what is made of it for others.
+        for derived in [false, true] {
+            for tower in [Tower::Query, Tower::Item] {
+                let features = schema.features(tower).iter();
+                for feature in features.filter(|feature| feature.derive.is_some() == derived) {
+                    add_input(schema, &mut columns, tower, feature, rows);
+                }
             }
         }
         Self { schema, columns }
@@ -123,19 +140,30 @@ fn add_input(
     feature: &'static Feature,
     rows: u64,
 ) {
-    let kind = match feature.kind {
-        Kind::Embedded { table, pool, .. } => {
-            let universe = Universe {
-                table,
-                values: values(schema, table, rows),
-            };
-            match pool {
-                None => InputKind::Value(universe),
-                Some(Pool::Mean | Pool::Sum) => InputKind::List(universe),
+    let universe = |table| Universe {
+        table,
+        values: values(schema, table, rows),
+    };
+    let kind = match (feature.derive, feature.kind) {
+        (Some(Derive::Length), _) => InputKind::Length,
+        (Some(Derive::Time(_, unit)), _) => InputKind::Time(match unit {
+            Unit::Seconds => 1,
+            Unit::Milliseconds => 1000,
+            Unit::Microseconds => 1_000_000,
+        }),
+        (None, Kind::Embedded { table, input, .. }) => match input {
+            schema::Input::One { .. } => InputKind::Value(universe(table)),
+            schema::Input::List { weights, .. } => {
+                if let Some(column) = weights {
+                    let content = Content::Weights(feature.column);
+                    columns.entry(column).or_insert(content);
+                }
+                InputKind::List(universe(table))
             }
-        }
-        Kind::Vector { width } => InputKind::Vector { width },
-        Kind::Number(transform) => InputKind::Number(transform),
+            schema::Input::Buckets { boundaries, .. } => InputKind::Number(around(boundaries)),
+        },
+        (None, Kind::Vector { width }) => InputKind::Vector { width },
+        (None, Kind::Number(transform)) => InputKind::Number(transform),
     };
     let content = columns.entry(feature.column);
     let content = content.or_insert_with(|| {
@@ -147,8 +175,11 @@ fn add_input(
     if let Content::Input(input) = content {
         // Features that share a column may have tables of their own: an inline vocabulary decides.
         if let Kind::Embedded { table, .. } = feature.kind
-            && let (InputKind::Value(universe) | InputKind::List(universe), Values::Declared(_)) =
-                (&mut input.kind, values(schema, table, rows))
+            && feature.derive.is_none()
+            && let (
+                InputKind::Value(universe) | InputKind::List(universe),
+                Values::Declared(_) | Values::Lines(..),
+            ) = (&mut input.kind, values(schema, table, rows))
         {
             *universe = Universe {
                 table,
@@ -167,11 +198,25 @@ fn values(schema: &Schema, table: usize, rows: u64) -> Values {
     let room = table.rows.saturating_sub(1).max(1);
     match table.index {
         Index::Values(values) => Values::Declared(values),
+        Index::Lines { text, whole } => Values::Lines(text, room.saturating_sub(table.oov), whole),
         Index::Vocabulary { .. } if table.rows <= TEXT_ROWS => Values::Texts(room.min(TEXTS)),
-        Index::Hash | Index::Vocabulary { .. } => {
+        Index::Hash | Index::Vocabulary { .. } | Index::Buckets => {
             let seen = usize::try_from(rows / 10).unwrap_or(usize::MAX);
             Values::Ints(room.min(seen.max(16)))
         }
+    }
+}
+
+/// Numbers over all buckets.
+fn around(boundaries: &[f64]) -> Transform {
+    let low = boundaries.first().copied().unwrap_or_default();
+    let high = boundaries.last().copied().unwrap_or_default();
+    let margin = 0.2 * (high - low).max(1.0);
+    Transform {
+        default: 0.0,
+        clip: Some((low - margin, high + margin)),
+        log: false,
+        standardise: None,
     }
 }
 

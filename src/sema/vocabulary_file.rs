@@ -1,0 +1,65 @@
+//! Vocabularies that stand in a file: one value a line.
+
+use std::collections::BTreeMap;
+
+use super::context::Context;
+use super::head::Text;
+use super::spec::{MAX_SIZE, RawValue};
+use crate::diagnostics::{Code, Diagnostic};
+
+/// The values of a file, in its order: whole numbers if all lines are, else strings. Blank lines count
+/// for nothing.
+pub(super) fn read(context: &mut Context<'_>, path: &Text) -> Option<Vec<RawValue>> {
+    let (name, text) = match context.read_file(path) {
+        Ok(found) => found,
+        Err((name, reason)) => {
+            context.report(
+                Diagnostic::new(
+                    Code::E0570,
+                    format!("cannot read `{name}`"),
+                    path.span,
+                    reason,
+                )
+                .help("the path is relative to the file that names it"),
+            );
+            return None;
+        }
+    };
+    let lines = text
+        .lines()
+        .zip(1..)
+        .filter(|(line, _)| !line.trim().is_empty());
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut values: Vec<&str> = vec![];
+    for (line, number) in lines {
+        if let Some(first) = seen.insert(line, number) {
+            let message = format!("`{name}` has a value twice");
+            let label = format!("lines {first} and {number}: `{}`", line.escape_debug());
+            context.report(
+                Diagnostic::new(Code::E0309, message, path.span, label).help("remove one of them"),
+            );
+            return None;
+        }
+        values.push(line);
+    }
+    if values.is_empty() || values.len() as u64 >= MAX_SIZE {
+        let message = format!("`{name}` holds no vocabulary");
+        context.report(Diagnostic::new(
+            Code::E0308,
+            message,
+            path.span,
+            "expected one value a line",
+        ));
+        return None;
+    }
+    // `007` is no whole number: it would be another value than the one in the data.
+    let whole = |line: &&str| {
+        let number = line.parse::<i64>().ok()?;
+        (number.to_string() == **line).then_some(RawValue::Int(number))
+    };
+    let numbers: Option<Vec<RawValue>> = values.iter().map(whole).collect();
+    Some(numbers.unwrap_or_else(|| {
+        let text = |line: &&str| RawValue::Text((*line).to_owned());
+        values.iter().map(text).collect()
+    }))
+}
