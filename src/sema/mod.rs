@@ -14,6 +14,7 @@ mod index;
 mod kinds;
 mod leaks;
 mod lints;
+mod misnamed;
 mod names;
 mod outline;
 mod raw;
@@ -166,8 +167,9 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
         training,
         budget,
     };
-    let diagnostics = std::mem::take(&mut context.diagnostics);
     let index = std::mem::take(&mut context.index);
+    let diagnostics = std::mem::take(&mut context.diagnostics);
+    let diagnostics = misnamed::blame_declarations(context, &index, diagnostics);
     Checked {
         spec: (!part && !has_errors(&diagnostics)).then_some(spec),
         part,
