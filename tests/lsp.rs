@@ -427,6 +427,28 @@ fn a_spec_of_several_files_is_one_spec() {
         open.replace("search", "look_up")
     );
 
+    // Another spec that uses the part is renamed with it.
+    let other_uri = uri("other.mtmd");
+    let other = root.replace(
+        "model m",
+        "model other\nvariant v { query { without user_id } }",
+    );
+    client.open(&other_uri, &other);
+    let at = position(&open, "user_id", 0);
+    let renamed = client
+        .ask("rename", &part_uri, at, json!({ "newName": "person" }))
+        .unwrap();
+    let expected = open.replace("user_id", "person from \"user_id\"");
+    assert_eq!(edited(&open, &renamed, &part_uri), expected);
+    assert_eq!(
+        edited(&other, &renamed, &other_uri),
+        other.replace("user_id", "person")
+    );
+    client.notify(
+        "textDocument/didClose",
+        json!({ "textDocument": { "uri": other_uri } }),
+    );
+
     // A mistake in the part is shown there, also when the root caused it.
     client.change(
         &root_uri,
@@ -438,7 +460,38 @@ fn a_spec_of_several_files_is_one_spec() {
     assert_eq!(covered(&open, &found[0]["range"]), "search");
     client.change(&root_uri, 3, json!([{ "text": root }]));
     assert!(client.diagnostics(&part_uri).is_empty());
+
+    // Alone, a part does not know who names what it declares.
+    client.notify(
+        "textDocument/didClose",
+        json!({ "textDocument": { "uri": root_uri } }),
+    );
+    let at = position(&open, "user_id", 0);
+    let error = client
+        .ask("rename", &part_uri, at, json!({ "newName": "person" }))
+        .unwrap_err();
+    assert!(
+        error["message"].as_str().unwrap().contains("open the spec"),
+        "{error}"
+    );
     client.stop();
+}
+
+#[test]
+fn the_grammar_of_the_extension_knows_the_statements_and_kinds() {
+    let grammar = include_str!("../editors/vscode/syntaxes/mtmd.tmLanguage.json");
+    let grammar: Value = serde_json::from_str(grammar).unwrap();
+    let rules = grammar["repository"].to_string();
+    let words: Vec<&str> = rules
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .collect();
+    let spoken = mtmdc::sema::statements().chain(mtmdc::sema::kinds());
+    for (word, _) in spoken {
+        assert!(
+            words.contains(&word),
+            "`{word}` is not in editors/vscode/syntaxes/mtmd.tmLanguage.json"
+        );
+    }
 }
 
 #[test]
