@@ -173,6 +173,16 @@ fn hover_tells_documentation_shape_and_parameters() {
         }
         assert_eq!(covered(&text, &hover["range"]), shown);
     }
+    let allowing = format!("{text}allow [W0505]\n");
+    client.change(URI, 2, json!([{ "text": allowing }]));
+    let at = position(&allowing, "W0505", 0);
+    let hover = client.ask("hover", URI, at, json!({})).unwrap();
+    assert!(
+        hover["contents"]["value"]
+            .as_str()
+            .unwrap()
+            .contains("W0505")
+    );
     let nothing = client
         .ask("hover", URI, position(&text, "1_000", 0), json!({}))
         .unwrap();
@@ -207,6 +217,14 @@ fn completion_knows_words_names_and_values() {
         ("\narchitecture { cross ‸ }", "none", "deep"),
         ("\ntraining { decay ‸ }", "linear", "none"),
         ("\nsplit by \"d\" { ‸ }", "train", "rows"),
+        ("\nallow [W0505, ‸]", "W0506", "W0505"),
+        ("\nvariant v { ‸ }", "without", "from"),
+        (
+            "\ntasks { a from \"a\" }\nvariant v { tasks { without ‸ } }",
+            "a",
+            "pins",
+        ),
+        ("\nvariant v { architecture { cross ‸ } }", "none", "deep"),
     ];
     let names = "model m\nsurfaces from \"s\" { feed = 1 }\nproducts from \"p\" { ads = 1 }\ntable pins { rows 9, dim 2 }";
     for (version, (text, offered, not)) in cases.into_iter().enumerate() {

@@ -56,6 +56,8 @@ pub(super) struct Spot<'v> {
     pub ground: Ground,
     /// The statement whose block this is; `None` in the file itself.
     pub owner: Option<Step<'v>>,
+    /// Whether a variant is around it.
+    pub in_variant: bool,
     /// The statements beside it.
     pub siblings: &'v [Statement],
     /// The words of its statement before the one that is typed; none if a statement starts here.
@@ -72,12 +74,14 @@ pub(super) fn spot(view: &View, offset: usize) -> Option<Spot<'_>> {
     }
     let mut ground = Ground::File;
     let mut owner = None;
+    let mut in_variant = false;
     let mut siblings = view.statements();
     while let Some(outer) = siblings.iter().find(|inner| is_in_block(inner, offset)) {
         owner = Some(Step {
             ground,
             statement: outer,
         });
+        in_variant |= outer.word.text == "variant";
         ground = within(view, outer);
         siblings = outer.block.as_ref().map_or(&[], |block| &block.statements);
     }
@@ -103,6 +107,7 @@ pub(super) fn spot(view: &View, offset: usize) -> Option<Spot<'_>> {
     Some(Spot {
         ground,
         owner,
+        in_variant,
         siblings,
         before,
     })
