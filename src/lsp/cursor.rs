@@ -76,7 +76,10 @@ pub(super) fn spot(view: &View, offset: usize) -> Option<Spot<'_>> {
     let mut owner = None;
     let mut in_variant = false;
     let mut siblings = view.statements();
-    while let Some(outer) = siblings.iter().find(|inner| is_in_block(inner, offset)) {
+    while let Some(outer) = siblings
+        .iter()
+        .find(|inner| is_in_block(view, inner, offset))
+    {
         owner = Some(Step {
             ground,
             statement: outer,
@@ -113,13 +116,18 @@ pub(super) fn spot(view: &View, offset: usize) -> Option<Spot<'_>> {
     })
 }
 
-fn is_in_block(statement: &Statement, offset: usize) -> bool {
+fn is_in_block(view: &View, statement: &Statement, offset: usize) -> bool {
     let Some(block) = &statement.block else {
         return false;
     };
-    // A block that has no end yet ends where the text does.
-    let open = block.damaged && offset == block.span.end;
-    block.span.start < offset && (offset < block.span.end || open)
+    let Span { start, end } = block.span;
+    // What stands behind a block that has no brace at its end is in it until a statement begins.
+    let source = &view.spec.source;
+    let open = || {
+        let behind = source.slice(Span::new(end, offset));
+        !source.slice(block.span).ends_with('}') && behind.trim().is_empty()
+    };
+    start < offset && (offset < end || end <= offset && open())
 }
 
 /// The words between the start of a statement and the word that a cursor stands at the end of; none
