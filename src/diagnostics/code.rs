@@ -83,6 +83,8 @@ codes! {
     E0408 "overlapping-split" Error;
     E0409 "wrong-axis" Error;
 
+    E0530 "setting-twice-for-domain" Error;
+    E0531 "unequal-widths" Error;
     E0570 "unreadable-file" Error;
     E0571 "use-cycle" Error;
     E0572 "over-budget" Error;
@@ -97,6 +99,7 @@ codes! {
     W0508 "budget-nearly-spent" Warning;
     W0509 "needless-allow" Warning;
     W0510 "idle-variant" Warning;
+    W0530 "setting-without-effect" Warning;
 }
 
 impl Code {

@@ -136,7 +136,8 @@ fn setting_values(
 ) -> Vec<CompletionItem> {
     match setting.form {
         Form::Choice(words) if given.is_empty() => values(words),
-        Form::RealOrNone(_) | Form::BlockOrNone if given.is_empty() => values(&["none"]),
+        Form::RealOrNone(_) | Form::WholeOrNone(_) if given.is_empty() => values(&["none"]),
+        Form::Crossing if given.is_empty() => values(&["none", "mlp"]),
         Form::Name if given.is_empty() => names(view, spot, setting.name, given),
         Form::Names => names(view, spot, setting.name, given),
         _ => Vec::new(),

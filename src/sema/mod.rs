@@ -138,7 +138,7 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
     if !has_errors(&context.diagnostics) {
         lints::report(context, &tasks, &domains, [&query, &item]);
     }
-    let architecture = architecture::read(context, outline.get("architecture"));
+    let declared = architecture::read(context, outline.all("architecture"), &domains);
     let bad_rows = training::read_rows(context, outline.get("rows"));
     let training = training::read(context, outline.get("training"));
 
@@ -147,7 +147,15 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
         let found = tables.binary_search_by(|table| table.name.as_str().cmp(name));
         TableId(found.unwrap_or_else(|place| place))
     };
+    let complete = query.complete && item.complete;
     let (query, item) = (query.canonical(table_id), item.canonical(table_id));
+    if complete {
+        let inputs = architecture::Inputs {
+            query: &query,
+            item: &item,
+        };
+        declared.report_idle(context, &domains, &inputs);
+    }
     let (surfaces, products) = domains.into_axes();
     let split = split.map(|split| split.split);
     let tasks = tasks.canonical();
@@ -161,7 +169,7 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
         tables,
         query,
         item,
-        architecture,
+        architecture: declared.architecture,
         split,
         bad_rows,
         training,
@@ -218,6 +226,7 @@ pub fn tables_of_settings() -> impl Iterator<Item = &'static settings::Table> {
         &kinds::NUMBER,
         &kinds::VECTOR,
         &architecture::ARCHITECTURE,
+        &architecture::ARCHITECTURE_ON,
         &architecture::CROSS,
         &split::SPLIT,
         &training::ROWS,

@@ -44,6 +44,11 @@ fn pinterest_agrees_with_numpy() {
     agrees_with_numpy::<pinterest::Pinterest>();
 }
 
+#[test]
+fn video_agrees_with_numpy() {
+    agrees_with_numpy::<video::Video>();
+}
+
 fn agrees_with_numpy<M: Model>() {
     let schema = M::schema();
     let fixture = Fixture::open(schema.name);
