@@ -228,6 +228,11 @@ fn completion_knows_words_names_and_values() {
             "b",
         ),
         ("\nquery {\n  ‸", "category", "dim"),
+        (
+            "\nsurfaces from \"s\" { a = 1, b = [2, 3] like ‸ }",
+            "a",
+            "b",
+        ),
         ("\nallow [W0505, ‸]", "W0506", "W0505"),
         ("\nvariant v { ‸ }", "without", "from"),
         (

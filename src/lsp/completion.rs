@@ -22,13 +22,16 @@ pub(super) fn complete(view: &View, offset: usize) -> Vec<CompletionItem> {
 
 fn language(view: &View, spot: &Spot<'_>) -> Vec<CompletionItem> {
     match (spot.ground, spot.before.as_slice()) {
-        (ground, ["without", given @ ..]) if spot.in_variant => removable(view, ground, given),
+        (ground, ["without", given @ ..]) if spot.in_variant => declared(view, ground, given),
         (Ground::File, []) => statements(),
         (Ground::File, ["allow", given @ ..]) => lints(given),
         (Ground::File, ["surfaces" | "products"]) => vec![keyword("from", "from \"COLUMN\"")],
         (Ground::File, ["split"]) => vec![keyword("by", "by \"COLUMN\"")],
         (Ground::Block(Inside::Domains(_)), []) => {
             vec![keyword("others", "others skip` or `others error")]
+        }
+        (Ground::Block(Inside::Domains(tower)), [own, .., "like"]) => {
+            declared(view, Ground::Block(Inside::Domains(tower)), &[own])
         }
         (Ground::Block(Inside::Domains(_)), ["others"]) => values(&["skip", "error"]),
         (Ground::Block(Inside::Tasks), [_]) => vec![keyword("from", "from \"COLUMN\"")],
@@ -50,8 +53,8 @@ fn language(view: &View, spot: &Spot<'_>) -> Vec<CompletionItem> {
     }
 }
 
-/// What `without` may remove from a block of a variant.
-fn removable(view: &View, ground: Ground, given: &[&str]) -> Vec<CompletionItem> {
+/// The names that a block declares, without those of `given`.
+fn declared(view: &View, ground: Ground, given: &[&str]) -> Vec<CompletionItem> {
     let kind = match ground {
         Ground::File => NameKind::Table,
         Ground::Block(Inside::Domains(Tower::Query)) => NameKind::Surface,
