@@ -230,9 +230,11 @@ fn completion_knows_words_names_and_values() {
         ("\nquery {\n  ‸", "category", "dim"),
         (
             "\nsurfaces from \"s\" { a = 1, b = [2, 3] like ‸ }",
-            "a",
-            "b",
+            "feed",
+            "ads",
         ),
+        ("\narchitecture on ‸", "feed", "pins"),
+        ("\narchitecture { cross ‸ }", "mlp", "deep"),
         ("\nallow [W0505, ‸]", "W0506", "W0505"),
         ("\nvariant v { ‸ }", "without", "from"),
         (

@@ -25,6 +25,11 @@ fn language(view: &View, spot: &Spot<'_>) -> Vec<CompletionItem> {
         (ground, ["without", given @ ..]) if spot.in_variant => declared(view, ground, given),
         (Ground::File, []) => statements(),
         (Ground::File, ["allow", given @ ..]) => lints(given),
+        (Ground::File, ["architecture"]) => vec![keyword("on", "on NAME` or `on [NAME, NAME]")],
+        (Ground::File, ["architecture", "on", given @ ..]) => {
+            let of = |tower| declared(view, Ground::Block(Inside::Domains(tower)), given);
+            [of(Tower::Query), of(Tower::Item)].concat()
+        }
         (Ground::File, ["surfaces" | "products"]) => vec![keyword("from", "from \"COLUMN\"")],
         (Ground::File, ["split"]) => vec![keyword("by", "by \"COLUMN\"")],
         (Ground::Block(Inside::Domains(_)), []) => {
