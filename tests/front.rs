@@ -441,3 +441,38 @@ fn time_is_linear() {
         start.elapsed()
     );
 }
+
+/// What is said of some domains may stand in any order and in any number of statements.
+#[test]
+fn the_order_of_architectures_means_nothing() {
+    let spec = |architecture: &str| {
+        format!(
+            r#"
+            model m
+            surfaces from "s" {{ feed = 0, search = 1 }}
+            products from "p" {{ ads = 0 }}
+            tasks {{ ctr from action "c" }}
+            query {{ id user {{ rows 10, dim 2 }}, number age }}
+            item {{ id pin {{ rows 10, dim 2 }} }}
+            {architecture}
+            "#
+        )
+    };
+    let meaning = |architecture: &str| {
+        let spec = check(&Source::new("m", spec(architecture))).spec.unwrap();
+        spec.architecture
+    };
+    let one = meaning(
+        "architecture on [feed, ads] { deep [8], norm post }
+         architecture on feed { cross { depth 2 } }
+         architecture { deep [16, 8], cross { rank 4 } }",
+    );
+    let other = meaning(
+        "architecture { cross { rank 4, depth 1 }, deep [16, 8], shared_deep [16, 8] }
+         architecture on feed { norm post, deep [8], cross { rank 4, depth 2 } }
+         architecture on search { deep [16, 8] }
+         architecture on ads { norm post, deep [8] }",
+    );
+    assert_eq!(one, other);
+    assert_eq!(one.overrides.len(), 2);
+}

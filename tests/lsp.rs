@@ -12,6 +12,10 @@
 
 #[path = "lsp/client.rs"]
 mod client;
+#[path = "lsp/files.rs"]
+mod files;
+#[path = "lsp/shown.rs"]
+mod shown;
 #[path = "lsp/speed.rs"]
 mod speed;
 
@@ -173,6 +177,16 @@ fn hover_tells_documentation_shape_and_parameters() {
         }
         assert_eq!(covered(&text, &hover["range"]), shown);
     }
+    let allowing = format!("{text}allow [W0505]\n");
+    client.change(URI, 2, json!([{ "text": allowing }]));
+    let at = position(&allowing, "W0505", 0);
+    let hover = client.ask("hover", URI, at, json!({})).unwrap();
+    assert!(
+        hover["contents"]["value"]
+            .as_str()
+            .unwrap()
+            .contains("W0505")
+    );
     let nothing = client
         .ask("hover", URI, position(&text, "1_000", 0), json!({}))
         .unwrap();
@@ -207,6 +221,28 @@ fn completion_knows_words_names_and_values() {
         ("\narchitecture { cross ‸ }", "none", "deep"),
         ("\ntraining { decay ‸ }", "linear", "none"),
         ("\nsplit by \"d\" { ‸ }", "train", "rows"),
+        ("\ntasks { ctr from \"c\" { ‸", "embedding", "table"),
+        (
+            "\ntasks {\n  a from \"a\"\n  b from \"b\" { given ‸\n}",
+            "a",
+            "b",
+        ),
+        ("\nquery {\n  ‸", "category", "dim"),
+        (
+            "\nsurfaces from \"s\" { a = 1, b = [2, 3] like ‸ }",
+            "feed",
+            "ads",
+        ),
+        ("\narchitecture on ‸", "feed", "pins"),
+        ("\narchitecture { cross ‸ }", "mlp", "deep"),
+        ("\nallow [W0505, ‸]", "W0506", "W0505"),
+        ("\nvariant v { ‸ }", "without", "from"),
+        (
+            "\ntasks { a from \"a\" }\nvariant v { tasks { without ‸ } }",
+            "a",
+            "pins",
+        ),
+        ("\nvariant v { architecture { cross ‸ } }", "none", "deep"),
     ];
     let names = "model m\nsurfaces from \"s\" { feed = 1 }\nproducts from \"p\" { ads = 1 }\ntable pins { rows 9, dim 2 }";
     for (version, (text, offered, not)) in cases.into_iter().enumerate() {
@@ -368,208 +404,6 @@ fn formatting_lays_out_what_can_be_read() {
     client.stop();
 }
 
-/// A folder of its own for files that the editor does not open.
-fn folder(name: &str) -> std::path::PathBuf {
-    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
-#[test]
-fn a_spec_of_several_files_is_one_spec() {
-    let folder = folder("lsp_files");
-    let part = "query { id user_id { table users, on search } }\n";
-    std::fs::write(folder.join("part.mtmd"), part).unwrap();
-    let uri = |name: &str| format!("file://{}/{name}", folder.display());
-    let (root_uri, part_uri) = (uri("root.mtmd"), uri("part.mtmd"));
-    let root = "model m\nuse \"part.mtmd\"\nsurfaces from \"s\" { feed = 1, search = 2 }\n\
-        products from \"p\" { ads = 1 }\ntasks { ctr from \"c\" }\ntable users { rows 9, dim 2 }\n\
-        query { number age }\nitem { number price }\n";
-    let mut client = Client::start();
-    client.open(&root_uri, root);
-
-    // The part is read from the disk, and then from the editor once it is open.
-    let at = position(root, "users", 0);
-    let context = json!({ "context": { "includeDeclaration": true } });
-    let found = client
-        .ask("references", &root_uri, at.clone(), context.clone())
-        .unwrap();
-    assert_eq!(found[1]["uri"], part_uri);
-    assert_eq!(covered(part, &found[1]["range"]), "users");
-    let open = format!("// 𝄞\n{part}");
-    client.open(&part_uri, &open);
-    let found = client
-        .ask("references", &root_uri, at.clone(), context)
-        .unwrap();
-    assert_eq!(covered(&open, &found[1]["range"]), "users");
-
-    // From the part, the names of the root are known.
-    let from_part = position(&open, "search", 0);
-    let found = client
-        .ask("definition", &part_uri, from_part.clone(), json!({}))
-        .unwrap();
-    assert_eq!(found["uri"], root_uri);
-    assert_eq!(covered(root, &found["range"]), "search");
-    let renamed = client
-        .ask(
-            "rename",
-            &part_uri,
-            from_part,
-            json!({ "newName": "look_up" }),
-        )
-        .unwrap();
-    assert_eq!(
-        edited(root, &renamed, &root_uri),
-        root.replace("search", "look_up")
-    );
-    assert_eq!(
-        edited(&open, &renamed, &part_uri),
-        open.replace("search", "look_up")
-    );
-
-    // A mistake in the part is shown there, also when the root caused it.
-    client.change(
-        &root_uri,
-        2,
-        json!([{ "text": root.replace("search = 2", "sea = 2") }]),
-    );
-    let found = client.diagnostics(&part_uri);
-    assert_eq!(found[0]["code"], "E0203");
-    assert_eq!(covered(&open, &found[0]["range"]), "search");
-    client.change(&root_uri, 3, json!([{ "text": root }]));
-    assert!(client.diagnostics(&part_uri).is_empty());
-    client.stop();
-}
-
-#[test]
-fn the_outline_has_what_is_declared() {
-    let text = sound();
-    let mut client = opened(&text);
-    let asked = json!({ "textDocument": { "uri": URI } });
-    let symbols = client
-        .request("textDocument/documentSymbol", asked)
-        .unwrap();
-    let outline = |symbols: &Value| -> Vec<String> {
-        let symbols = symbols.as_array().unwrap().iter();
-        symbols
-            .map(|symbol| symbol["name"].as_str().unwrap().to_owned())
-            .collect()
-    };
-    assert_eq!(
-        outline(&symbols),
-        [
-            "shop_ads", "surfaces", "products", "tasks", "pins", "query", "item"
-        ]
-    );
-    assert_eq!(outline(&symbols[1]["children"]), ["feed", "search"]);
-    assert_eq!(
-        outline(&symbols[5]["children"]),
-        ["pin", "user_id", "age", "text"]
-    );
-    assert_eq!(
-        covered(&text, &symbols[5]["children"][1]["selectionRange"]),
-        "user_id"
-    );
-    let whole = covered(&text, &symbols[4]["range"]);
-    assert_eq!(whole, "table pins { rows 1_000, dim 16 }");
-    client.stop();
-}
-
-#[test]
-fn tokens_tell_names_from_words() {
-    let text = sound();
-    let mut client = opened(&text);
-    let asked = json!({ "textDocument": { "uri": URI } });
-    let tokens = client
-        .request("textDocument/semanticTokens/full", asked)
-        .unwrap();
-    let types = [
-        "keyword",
-        "namespace",
-        "enumMember",
-        "function",
-        "type",
-        "property",
-        "string",
-        "number",
-        "operator",
-        "comment",
-    ];
-    let (mut line, mut column) = (0, 0);
-    let mut found = vec![];
-    for token in tokens["data"].as_array().unwrap().chunks(5) {
-        let [down, right, length, kind, modifiers] = token else {
-            panic!("a token is five numbers")
-        };
-        let number = |value: &Value| value.as_u64().unwrap();
-        line += number(down);
-        column = if number(down) > 0 {
-            number(right)
-        } else {
-            column + number(right)
-        };
-        let start = json!({ "line": line, "character": column });
-        let end = json!({ "line": line, "character": column + number(length) });
-        let word = covered(&text, &json!({ "start": start, "end": end }));
-        found.push((word, types[number(kind) as usize], number(modifiers)));
-    }
-    for expected in [
-        ("/// Ads of a shop.", "comment", 2),
-        ("model", "keyword", 0),
-        ("shop_ads", "namespace", 1),
-        ("\"𝄞é\"", "string", 0),
-        ("search", "enumMember", 1),
-        ("search", "enumMember", 0),
-        ("// 𝄞", "comment", 0),
-        ("gctr", "function", 1),
-        ("ctr", "function", 0),
-        ("given", "keyword", 0),
-        ("pins", "type", 1),
-        ("pins", "type", 0),
-        ("id", "keyword", 0),
-        ("user_id", "property", 1),
-        ("1_000", "number", 0),
-        ("=", "operator", 0),
-    ] {
-        let has = found
-            .iter()
-            .any(|(word, kind, modifiers)| (word.as_str(), *kind, *modifiers) == expected);
-        assert!(has, "no {expected:?} in {found:?}");
-    }
-    client.stop();
-}
-
-#[test]
-fn hints_tell_sizes_and_stay_while_a_spec_is_broken() {
-    let text = sound();
-    let mut client = opened(&text);
-    let hints = |client: &mut Client| -> Vec<(u64, String)> {
-        let end = json!({ "line": 999, "character": 0 });
-        let range = json!({ "start": { "line": 0, "character": 0 }, "end": end });
-        let asked = json!({ "textDocument": { "uri": URI }, "range": range });
-        let hints = client.request("textDocument/inlayHint", asked).unwrap();
-        let hints = hints.as_array().unwrap().iter();
-        let line = |hint: &Value| hint["position"]["line"].as_u64().unwrap();
-        hints
-            .map(|hint| (line(hint), hint["label"].as_str().unwrap().to_owned()))
-            .collect()
-    };
-    let first = hints(&mut client);
-    let label = |wanted: &str| first.iter().find(|(_, label)| label == wanted);
-    assert_eq!(label("serves 192").map(|(line, _)| *line), Some(10));
-    assert_eq!(label("serves 128").map(|(line, _)| *line), Some(12));
-    assert_eq!(label("64.0 kB").map(|(line, _)| *line), Some(16));
-    let parameters = first
-        .iter()
-        .filter(|(_, label)| label.ends_with("parameters"));
-    assert_eq!(parameters.count(), 4, "{first:?}");
-
-    let broken = text.replace("given ctr", "given");
-    client.change(URI, 2, json!([{ "text": broken }]));
-    assert_eq!(hints(&mut client), first);
-    client.stop();
-}
-
 #[test]
 fn the_server_survives_what_it_does_not_understand() {
     let mut client = opened(SPEC);
@@ -595,5 +429,45 @@ fn the_server_survives_what_it_does_not_understand() {
             .unwrap()
             .is_null()
     );
+    client.stop();
+}
+
+/// A spec is typed from its start, so every beginning of one is a text that the server meets.
+#[test]
+fn every_beginning_of_a_spec_is_answered() {
+    let text = include_str!("../specs/pinterest.mtmd");
+    let mut client = opened("");
+    let ends = text.char_indices().map(|(at, _)| at).step_by(61);
+    for (version, end) in ends.enumerate() {
+        let text = &text[..end];
+        client.change(URI, version as i64 + 2, json!([{ "text": text }]));
+        let at = marked(&format!("{text}‸")).1;
+        for method in [
+            "hover",
+            "completion",
+            "definition",
+            "documentHighlight",
+            "prepareRename",
+        ] {
+            client.ask(method, URI, at.clone(), json!({})).unwrap();
+        }
+        for method in [
+            "documentSymbol",
+            "semanticTokens/full",
+            "inlayHint",
+            "codeAction",
+            "formatting",
+        ] {
+            let asked = json!({
+                "textDocument": { "uri": URI },
+                "range": { "start": at, "end": at },
+                "context": { "diagnostics": [] },
+                "options": { "tabSize": 2, "insertSpaces": true },
+            });
+            client
+                .request(&format!("textDocument/{method}"), asked)
+                .unwrap();
+        }
+    }
     client.stop();
 }

@@ -16,14 +16,14 @@ use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
 use mtmd::data::batch::{Batch, TowerBatch};
 use mtmd::layers::{
-    Adaptation, DomainInput, DomainShared, Ffn, Head, Layout, SharedExperts, TaskEmbeddings,
+    Adaptation, DomainInput, DomainShared, Experts, Head, Layout, SharedExperts, TaskEmbeddings,
     TaskExpert, TowerInput, TowerOutput,
 };
 use mtmd::model::{Model, loss, scores};
 use mtmd::optimiser::Optimiser;
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Decay, Domain, Feature, Index, Input, Kind, Label, Others,
-    Schema, Split, Table, Task, Tower, Training, Transform,
+    AdamW, Architecture, Axis, BadRows, Crossing, Decay, Domain, ExpertArchitecture, Feature,
+    Index, Input, Kind, Label, Others, Schema, Split, Table, Task, Tower, Training, Transform,
 };
 
 /// Share of the rows, by domain.
@@ -183,7 +183,7 @@ struct WideTower {
 #[derive(Module, Debug)]
 struct Expert {
     adapt: Adaptation,
-    task_shared: Ffn,
+    task_shared: Experts,
     tasks: Vec<TaskExpert>,
 }
 
@@ -196,7 +196,11 @@ impl Model for Wide {
         Self {
             query: WideTower::new(Tower::Query, device),
             item: WideTower::new(Tower::Item, device),
-            heads: SCHEMA.tasks.iter().map(|_| Head::new(device)).collect(),
+            heads: SCHEMA
+                .tasks
+                .iter()
+                .map(|_| Head::new(&SCHEMA.architecture, device))
+                .collect(),
         }
     }
 
@@ -240,8 +244,8 @@ impl Expert {
         let layout = Layout::new(&SCHEMA, tower, domain);
         let tasks = 0..SCHEMA.tasks.len();
         Self {
-            adapt: Adaptation::new(&layout, &SCHEMA.architecture, device),
-            task_shared: Ffn::new(layout.width(), SCHEMA.architecture.deep, device),
+            adapt: Adaptation::new(&layout, &SCHEMA.architecture.expert, device),
+            task_shared: Experts::task_shared(&layout, &SCHEMA.architecture.expert, device),
             tasks: tasks
                 .map(|task| TaskExpert::new(&SCHEMA, &layout, task, device))
                 .collect(),
@@ -251,7 +255,7 @@ impl Expert {
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
         let common = SharedExperts {
-            task: self.task_shared.forward(x.x()),
+            task: self.task_shared.forward(&x.x()),
             domain: shared.forward(&x),
         };
         let mut output = TaskEmbeddings::new(self.tasks.len());
@@ -396,13 +400,17 @@ static SCHEMA: Schema = Schema {
         number("height", ALL_PRODUCTS),
     ],
     architecture: Architecture {
-        deep: &[512, 256, 128, 128],
-        routing: &[128, 64],
-        shallow: &[128],
+        expert: ExpertArchitecture {
+            deep: &[512, 256, 128, 128],
+            routing: &[128, 64],
+            shallow: &[128],
+            crossing: Crossing::Dcn { rank: 64, depth: 1 },
+            se_reduction: Some(2),
+            ..ExpertArchitecture::PAPER
+        },
         shallow_width: 64,
-        cross_rank: 64,
-        cross_depth: 1,
-        se_reduction: 2,
+        shared_deep: &[512, 256, 128, 128],
+        ..Architecture::PAPER
     },
     split: Split::Hash,
     bad_rows: BadRows::Stop,

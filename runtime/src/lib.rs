@@ -39,8 +39,8 @@ pub mod prelude {
     pub use burn::tensor::Device;
 
     pub use crate::layers::{
-        Adaptation, DomainInput, DomainShared, Ffn, Head, Layout, SharedExperts, TaskEmbeddings,
-        TaskExpert, TowerInput, TowerOutput,
+        Adaptation, DomainInput, DomainShared, Experts, Head, Layout, SharedExperts,
+        TaskEmbeddings, TaskExpert, TowerInput, TowerOutput,
     };
     pub use crate::model::Model;
     pub use crate::schema::{Schema, Tower};

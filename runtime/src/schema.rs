@@ -5,7 +5,13 @@
 //! slice that declares it. Slices are in canonical order (the compiler sorts them), so an index
 //! means the same on every machine.
 
+mod architecture;
+
 use serde::{Deserialize, Serialize};
+
+pub use architecture::{
+    Architecture, Composition, Crossing, ExpertArchitecture, LogitScale, Norm, Override,
+};
 
 /// A compiled spec.
 #[derive(Debug)]
@@ -30,7 +36,7 @@ pub struct Schema {
     pub query: &'static [Feature],
     /// Features of the item tower, in the same order of kinds.
     pub item: &'static [Feature],
-    /// Widths of the layers.
+    /// What the Domain Experts and heads are made of.
     pub architecture: Architecture,
     /// Which rows train, validate and test.
     pub split: Split,
@@ -299,25 +305,6 @@ pub enum Standardise {
         /// Deviation, above 0.
         std: f64,
     },
-}
-
-/// Widths of the layers (paper §2.1 unless the spec says otherwise).
-#[derive(Debug)]
-pub struct Architecture {
-    /// Deep, task-shared and domain-shared experts: 512, 256, 128, 128.
-    pub deep: &'static [usize],
-    /// Hidden layers of the routing: 128, 64.
-    pub routing: &'static [usize],
-    /// Hidden layers of the shallow expert: 128.
-    pub shallow: &'static [usize],
-    /// Width of emb_shallow: 64.
-    pub shallow_width: usize,
-    /// Rank of the low-rank DCN V2: 64.
-    pub cross_rank: usize,
-    /// Cross layers: 1; 0 leaves crossing out (the LayerNorm before it stays).
-    pub cross_depth: usize,
-    /// Squeeze-and-Excitation: hidden size is max(1, fields / reduction): 2.
-    pub se_reduction: usize,
 }
 
 /// Which rows train, validate and test.

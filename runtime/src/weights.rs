@@ -2,6 +2,7 @@
 //!
 //! A key is a parameter's path in the model, which is its path in the graph.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
@@ -16,7 +17,9 @@ use serde_json::{Map, Value, json};
 use crate::schema::Schema;
 
 /// Key of a parameter: the fields that lead to it, joined by dots. A field called `layers` is left
-/// out, so that a sequence of layers reads as in PyTorch's `Sequential`.
+/// out, so that a sequence of layers reads as in PyTorch's `Sequential`. So is one called `copies`,
+/// and a place in it becomes a number of the field before it, from the second place on:
+/// `shared.expert.copies.0` is `shared.expert`, `shared.expert.copies.1` is `shared.expert2`.
 #[derive(Debug, Clone, Default)]
 pub struct Path {
     segments: Vec<String>,
@@ -43,12 +46,22 @@ impl Path {
 
     /// The key.
     pub fn key(&self) -> String {
-        let kept: Vec<&str> = self
-            .segments
-            .iter()
-            .map(String::as_str)
-            .filter(|segment| *segment != "layers")
-            .collect();
+        let mut kept: Vec<Cow<'_, str>> = Vec::with_capacity(self.segments.len());
+        let mut segments = self.segments.iter();
+        while let Some(segment) = segments.next() {
+            match segment.as_str() {
+                "layers" => {}
+                "copies" => {
+                    let place = segments
+                        .next()
+                        .and_then(|place| place.parse::<usize>().ok());
+                    if let (Some(place @ 1..), Some(field)) = (place, kept.last_mut()) {
+                        field.to_mut().push_str(&(place + 1).to_string());
+                    }
+                }
+                name => kept.push(Cow::Borrowed(name)),
+            }
+        }
         kept.join(".")
     }
 }

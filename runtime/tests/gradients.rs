@@ -16,9 +16,14 @@ use common::model::{SCHEMA, Tiny};
 use common::{Draws, batch, device, finite, in_f64, inputs};
 use mtmd::layers::{BatchNorm, Cross, Ffn, LayerNorm, Linear, Routing};
 use mtmd::model::{Model, forward, loss};
-use mtmd::schema::Tower;
+use mtmd::schema::{Crossing, ExpertArchitecture, Norm, Tower};
 
 const ROWS: usize = 5;
+
+const EXPERT: ExpertArchitecture = ExpertArchitecture {
+    routing: &[6],
+    ..ExpertArchitecture::PAPER
+};
 
 /// Checks a layer by a loss that weighs its outputs at random.
 fn check_layer<M: Module>(module: M, width: usize, forward: impl Fn(&M, Tensor<2>) -> Tensor<2>) {
@@ -54,21 +59,41 @@ fn batch_norm() {
 
 #[test]
 fn ffn() {
-    check_layer(Ffn::new(4, &[7, 5], &device()), 4, Ffn::forward);
+    check_layer(Ffn::new(4, &[7, 5], Norm::Pre, &device()), 4, Ffn::forward);
 }
 
 #[test]
 fn routing() {
-    check_layer(Routing::new(4, &[6], 3, &device()), 4, Routing::forward);
+    check_layer(Routing::new(4, &EXPERT, 3, &device()), 4, Routing::forward);
 }
 
 #[test]
 fn cross() {
     check_layer(
-        Cross::new(5, &SCHEMA.architecture, &device()),
+        Cross::new(5, &SCHEMA.architecture.expert, &device()),
         5,
         Cross::forward,
     );
+}
+
+/// Of every place of the norm.
+#[test]
+fn ffn_and_crossings_of_every_norm() {
+    for norm in [Norm::Pre, Norm::Post, Norm::None] {
+        check_layer(Ffn::new(4, &[7, 5], norm, &device()), 4, Ffn::forward);
+        for crossing in [
+            Crossing::None,
+            Crossing::Dcn { rank: 3, depth: 2 },
+            Crossing::Mlp(&[6, 3]),
+        ] {
+            let expert = ExpertArchitecture {
+                crossing,
+                norm,
+                ..EXPERT
+            };
+            check_layer(Cross::new(5, &expert, &device()), 5, Cross::forward);
+        }
+    }
 }
 
 #[test]

@@ -12,11 +12,13 @@ mod common;
 
 use burn::module::Module;
 use burn::tensor::{DType, Tensor, TensorData};
-use common::model::{Expert, SCHEMA, Tiny};
+use common::model::{Expert, PLAIN, SCHEMA, Tiny};
 use common::{Draws, device, in_f64};
-use mtmd::layers::{Adaptation, BatchNorm, DomainInput, DomainShared, Layout, Routing};
+use mtmd::layers::{
+    Adaptation, BatchNorm, DomainInput, DomainShared, Layout, Routing, SharedExperts, TaskExpert,
+};
 use mtmd::model::{Model, initialise};
-use mtmd::schema::Tower;
+use mtmd::schema::{Architecture, Crossing, ExpertArchitecture, Norm, Schema, Tower};
 use mtmd::weights::{Weights, list};
 
 fn matrix<const R: usize, const C: usize>(rows: [[f64; C]; R]) -> Tensor<2> {
@@ -68,7 +70,10 @@ fn excitation_scales_every_field_by_one_weight() {
     // search: country 2, user 3, word 2, age 1, length 1.
     let layout = Layout::new(&SCHEMA, Tower::Query, 2);
     assert_eq!(layout.width(), 9);
-    let adapt = in_f64(Adaptation::new(&layout, &SCHEMA.architecture, &device()), 1);
+    let adapt = in_f64(
+        Adaptation::new(&layout, &SCHEMA.architecture.expert, &device()),
+        1,
+    );
     let mut draws = Draws::new(2);
     let embedded = draws.tensor([4, 7], DType::F64);
     let adapted = adapt.forward(DomainInput {
@@ -93,7 +98,10 @@ fn excitation_scales_every_field_by_one_weight() {
 
 #[test]
 fn routing_weights_sum_to_one() {
-    let routing = initialise(Routing::new(4, &[6], 3, &device()), 1);
+    let routing = initialise(
+        Routing::new(4, &SCHEMA.architecture.expert, 3, &device()),
+        1,
+    );
     let weights = routing.forward(Draws::new(1).tensor([5, 4], DType::F32) * 100.0);
     close(&numbers(weights.sum_dim(1)), &[1.0; 5]);
 }
@@ -107,11 +115,17 @@ fn a_missing_feature_is_its_learned_vector() {
         shared.missing.as_ref().expect("some are missing").dims(),
         [5]
     );
-    assert_eq!(shared.expert.layers[0].linear.weight.dims(), [6, 11]);
+    assert_eq!(
+        shared.expert.copies[0].layers[0].linear.weight.dims(),
+        [6, 11]
+    );
 
     let mut shared = in_f64(shared, 3);
     let layout = Layout::new(&SCHEMA, Tower::Query, 1);
-    let adapt = in_f64(Adaptation::new(&layout, &SCHEMA.architecture, &device()), 4);
+    let adapt = in_f64(
+        Adaptation::new(&layout, &SCHEMA.architecture.expert, &device()),
+        4,
+    );
     let mut draws = Draws::new(5);
     let adapted = adapt.forward(DomainInput {
         embedded: Some(draws.tensor([2, 5], DType::F64)),
@@ -119,7 +133,7 @@ fn a_missing_feature_is_its_learned_vector() {
         numbers: Some(draws.tensor([2, 1], DType::F64)),
         training: false,
     });
-    let found = numbers(shared.forward(&adapted));
+    let found = numbers(shared.forward(&adapted).remove(0));
     // The tower: country, user | word | pin | age | length. The domain: country, user, pin, age.
     let missing: Tensor<2> = shared.missing.take().expect("some").val().unsqueeze();
     let missing = missing.expand([2, 5]);
@@ -132,8 +146,58 @@ fn a_missing_feature_is_its_learned_vector() {
     ];
     close(
         &found,
-        &numbers(shared.expert.forward(Tensor::cat(parts, 1))),
+        &numbers(shared.expert.copies[0].forward(Tensor::cat(parts, 1))),
     );
+}
+
+/// A single expert needs no routing and is not scaled.
+#[test]
+fn one_expert_goes_on_as_it_is() {
+    let schema = Schema {
+        architecture: Architecture {
+            expert: ExpertArchitecture {
+                task_shared: 0,
+                norm: Norm::None,
+                crossing: Crossing::None,
+                se_reduction: None,
+                batch_norm: false,
+                ..SCHEMA.architecture.expert
+            },
+            domain_shared: 0,
+            ..Architecture::PAPER
+        },
+        ..PLAIN
+    };
+    let layout = Layout::new(&schema, Tower::Query, 2);
+    let expert = schema.architecture.expert(Tower::Query, 2);
+    let task = initialise(TaskExpert::new(&schema, &layout, 0, &device()), 1);
+    assert!(task.routing.is_none() && list(&task.cross).is_empty());
+    let shared = DomainShared::new(&schema, Tower::Query, &device());
+    assert!(list(&shared).is_empty());
+
+    let adapt = Adaptation::new(&layout, expert, &device());
+    assert!(list(&adapt).is_empty());
+    let mut draws = Draws::new(3);
+    let (embedded, numbers_in) = (
+        draws.tensor([4, 7], DType::F32),
+        draws.tensor([4, 2], DType::F32),
+    );
+    let adapted = adapt.forward(DomainInput {
+        embedded: Some(embedded.clone()),
+        vectors: None,
+        numbers: Some(numbers_in.clone()),
+        training: true,
+    });
+    let x = Tensor::cat(vec![embedded, numbers_in], 1);
+    close(&numbers(adapted.x()), &numbers(x.clone()));
+    let none = SharedExperts {
+        task: vec![],
+        domain: shared.forward(&adapted),
+    };
+    let found = task.forward(&adapted, &none);
+    let deep = task.embedding.forward(task.deep.forward(x));
+    let [_, width] = deep.dims();
+    close(&numbers(found.narrow(1, 0, width)), &numbers(deep));
 }
 
 /// Without high-level categories the shallow part is one vector for every row.

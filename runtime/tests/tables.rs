@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use mtmd::data::batch::{Batch, Column, TowerBatch};
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Decay, Domain, Feature, Index, Input, Kind, Label, Others,
-    Pool, Schema, Split, Table, Task, Tower, Training, Transform, Value,
+    AdamW, Architecture, Axis, BadRows, Crossing, Decay, Domain, ExpertArchitecture, Feature,
+    Index, Input, Kind, Label, Others, Pool, Schema, Split, Table, Task, Tower, Training,
+    Transform, Value,
 };
 use mtmd::tables::{DomainRows, Gradients, TableState, Tables};
 use proptest::prelude::*;
@@ -135,13 +136,17 @@ fn schema(rows: usize) -> &'static Schema {
         ])),
         item: Box::leak(Box::new([number("price", &[0])])),
         architecture: Architecture {
-            deep: &[4],
-            routing: &[4],
-            shallow: &[4],
+            expert: ExpertArchitecture {
+                deep: &[4],
+                routing: &[4],
+                shallow: &[4],
+                crossing: Crossing::Dcn { rank: 2, depth: 1 },
+                se_reduction: Some(2),
+                ..ExpertArchitecture::PAPER
+            },
             shallow_width: 4,
-            cross_rank: 2,
-            cross_depth: 1,
-            se_reduction: 2,
+            shared_deep: &[4],
+            ..Architecture::PAPER
         },
         split: Split::Hash,
         bad_rows: BadRows::Stop,

@@ -70,6 +70,7 @@ codes! {
     E0307 "misplaced-setting" Error;
     E0308 "nothing-declared" Error;
     E0309 "repeated-value" Error;
+
     E0310 "mixed-values" Error;
     E0311 "reversed-range" Error;
 
@@ -86,6 +87,9 @@ codes! {
     E0510 "default-outside-vocabulary" Error;
     E0511 "unordered-boundaries" Error;
 
+    E0530 "setting-twice-for-domain" Error;
+    E0531 "unequal-widths" Error;
+
     E0550 "like-cycle" Error;
 
     E0570 "unreadable-file" Error;
@@ -101,8 +105,11 @@ codes! {
     W0507 "no-feature-of-its-own" Allow;
     W0508 "budget-nearly-spent" Warning;
     W0509 "needless-allow" Warning;
+
     W0510 "idle-variant" Warning;
     W0511 "shared-label" Warning;
+
+    W0530 "setting-without-effect" Warning;
 }
 
 impl Code {

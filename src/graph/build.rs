@@ -2,8 +2,10 @@
 
 use super::node::{Cost, Node, NodeKind};
 use super::{DomainExpert, Field, FieldId, Graph, Group, Head, Totals, TowerGraph};
-use super::{meaning_hash, tower_name};
-use crate::sema::spec::{Architecture, DomainId, Feature, Spec, TaskId, Tower};
+use super::{meaning_hash, numbered, tower_name};
+use crate::sema::spec::{
+    Architecture, Composition, DomainId, ExpertArchitecture, Feature, Spec, TaskId, Tower,
+};
 
 /// Builds the graph of a checked spec.
 pub fn build(spec: &Spec) -> Graph {
@@ -32,8 +34,9 @@ fn tower(spec: &Spec, tower: Tower) -> TowerGraph {
         .map(|feature| Field::new(feature, spec))
         .collect();
     let width = fields.iter().map(|field| field.width).sum();
+    // What only the domain-shared experts read.
     let missing: Vec<FieldId> = ids(features, |feature| {
-        feature.domains.len() < axis.domains.len()
+        spec.architecture.domain_shared > 0 && feature.domains.len() < axis.domains.len()
     });
     let mut graph = TowerGraph {
         tower,
@@ -49,7 +52,14 @@ fn tower(spec: &Spec, tower: Tower) -> TowerGraph {
             feature.domains.binary_search(&domain).is_ok()
         });
         let tasks = tasks(spec, tower, domain);
-        let same = |expert: &&mut DomainExpert| expert.fields == fields && expert.tasks == tasks;
+        let architecture = spec.architecture.expert(tower, domain);
+        let built_as = |other: &DomainExpert| {
+            let first = other.domains.first();
+            first.is_some_and(|first| spec.architecture.expert(tower, *first) == architecture)
+        };
+        let same = |expert: &&mut DomainExpert| {
+            expert.fields == fields && expert.tasks == tasks && built_as(expert)
+        };
         match graph.experts.iter_mut().find(same) {
             Some(expert) => expert.domains.push(domain),
             None => {
@@ -81,21 +91,23 @@ fn tasks(spec: &Spec, tower: Tower, domain: DomainId) -> Vec<TaskId> {
     tasks.map(|(index, _)| TaskId(index)).collect()
 }
 
-/// The domain-shared expert and the vectors that stand in for missing fields.
+/// The domain-shared experts and the vectors that stand in for missing fields.
 fn shared(spec: &Spec, tower: &TowerGraph) -> Vec<Node> {
-    let widths = spec.architecture.deep.clone();
-    let expert = NodeKind::Ffn {
-        input: tower.width,
-        widths,
-    };
-    let mut nodes = vec![node("expert", expert, Vec::<String>::new())];
+    let none = Vec::<String>::new;
+    let architecture = &spec.architecture;
+    let mut nodes: Vec<Node> = (0..architecture.domain_shared)
+        .map(|index| {
+            let expert = NodeKind::Ffn {
+                input: tower.width,
+                widths: architecture.shared_deep.clone(),
+                norm: architecture.expert.norm,
+            };
+            node(numbered("expert", index), expert, none())
+        })
+        .collect();
     if !tower.missing.is_empty() {
         let width = tower.select(&tower.missing).map(|field| field.width).sum();
-        nodes.push(node(
-            "missing",
-            NodeKind::Vector { width },
-            Vec::<String>::new(),
-        ));
+        nodes.push(node("missing", NodeKind::Vector { width }, none()));
     }
     nodes
 }
@@ -108,20 +120,26 @@ fn expert(
     tasks: Vec<TaskId>,
 ) -> DomainExpert {
     let width = tower.select(&fields).map(|field| field.width).sum();
-    let mut nodes = adaptation(&spec.architecture, tower, &fields, width);
-    nodes.extend(shared_experts(&spec.architecture, tower, width));
+    let architecture = spec.architecture.expert(tower.tower, domain);
+    let mut nodes = adaptation(architecture, tower, &fields, width);
+    nodes.extend(shared_experts(
+        &spec.architecture,
+        architecture,
+        tower,
+        width,
+    ));
     let shallow: Vec<&Field> = tower
         .select(&fields)
         .filter(|field| field.shallow)
         .collect();
+    let experts = TaskExperts {
+        architecture: &spec.architecture,
+        expert: architecture,
+        width,
+        shallow: &shallow,
+    };
     for task in tasks.iter().filter_map(|task| spec.tasks.get(task.0)) {
-        nodes.extend(task_expert(
-            &spec.architecture,
-            &task.name,
-            task.embedding,
-            width,
-            &shallow,
-        ));
+        nodes.extend(experts.of(&task.name, task.embedding));
     }
     let cost = Cost::sum(nodes.iter().map(|node| node.cost));
     DomainExpert {
@@ -136,7 +154,7 @@ fn expert(
 
 /// Step 1 of a Domain Expert: BatchNorm of the numbers, Squeeze-and-Excitation over the fields.
 fn adaptation(
-    architecture: &Architecture,
+    architecture: &ExpertArchitecture,
     tower: &TowerGraph,
     fields: &[FieldId],
     width: usize,
@@ -150,110 +168,147 @@ fn adaptation(
             .count();
         match group {
             _ if count == 0 => {}
-            Group::Embedded | Group::Vectors => inputs.push(group.name()),
-            Group::Numbers => {
+            Group::Numbers if architecture.batch_norm => {
                 let kind = NodeKind::BatchNorm { width: count };
                 nodes.push(node("adapt.norm", kind, vec![group.name()]));
                 inputs.push("adapt.norm");
             }
+            Group::Embedded | Group::Vectors | Group::Numbers => inputs.push(group.name()),
         }
     }
-    let hidden = (fields.len() / architecture.se_reduction.max(1)).max(1);
-    let kind = NodeKind::SqueezeExcitation {
-        fields: fields.len(),
-        hidden,
-        output: width,
+    let kind = match architecture.se_reduction {
+        Some(reduction) => NodeKind::SqueezeExcitation {
+            fields: fields.len(),
+            hidden: (fields.len() / reduction.max(1)).max(1),
+            output: width,
+        },
+        None => NodeKind::Concat { width },
     };
     nodes.push(node("adapt", kind, inputs));
     nodes
 }
 
 /// Step 3: the experts that tasks and domains share.
-fn shared_experts(architecture: &Architecture, tower: &TowerGraph, width: usize) -> [Node; 2] {
-    let widths = architecture.deep.clone();
-    let ffn = NodeKind::Ffn {
-        input: width,
-        widths: widths.clone(),
-    };
+fn shared_experts(
+    architecture: &Architecture,
+    expert: &ExpertArchitecture,
+    tower: &TowerGraph,
+    width: usize,
+) -> Vec<Node> {
     let missing = format!("{}.shared.missing", tower_name(tower.tower));
     let mut inputs = vec!["adapt"];
     if !tower.missing.is_empty() {
         inputs.push(&missing);
     }
-    let domain_shared = NodeKind::DomainShared {
-        input: tower.width,
-        widths,
-    };
-    [
-        node("task_shared", ffn, vec!["adapt"]),
-        node("domain_shared", domain_shared, inputs),
-    ]
+    let task_shared = (0..expert.task_shared).map(|index| {
+        let ffn = NodeKind::Ffn {
+            input: width,
+            widths: expert.deep.clone(),
+            norm: expert.norm,
+        };
+        node(numbered("task_shared", index), ffn, vec!["adapt"])
+    });
+    let domain_shared = (0..architecture.domain_shared).map(|index| {
+        let ffn = NodeKind::DomainShared {
+            input: tower.width,
+            widths: architecture.shared_deep.clone(),
+            norm: architecture.expert.norm,
+        };
+        node(numbered("domain_shared", index), ffn, inputs.clone())
+    });
+    task_shared.chain(domain_shared).collect()
 }
 
-/// Steps 2, 4, 5 and 6, for one task.
-fn task_expert(
-    architecture: &Architecture,
-    task: &str,
-    embedding: usize,
+/// What the experts of a domain's tasks have in common.
+struct TaskExperts<'a> {
+    architecture: &'a Architecture,
+    expert: &'a ExpertArchitecture,
+    /// Width of x_d.
     width: usize,
-    shallow: &[&Field],
-) -> Vec<Node> {
-    let path = |name: &str| format!("{task}.{name}");
-    let deep = NodeKind::Ffn {
-        input: width,
-        widths: architecture.deep.clone(),
-    };
-    let experts = [
-        path("deep"),
-        "task_shared".to_owned(),
-        "domain_shared".to_owned(),
-    ];
-    let composed = experts.len() * deep.output();
-    let routing = NodeKind::Routing {
-        input: width,
-        hidden: architecture.routing.clone(),
-        experts: experts.len(),
-    };
-    let cross = NodeKind::Cross {
-        routing: path("routing"),
-        width: composed,
-        rank: architecture.cross_rank,
-        depth: architecture.cross_depth,
-    };
-    let linear = NodeKind::Linear {
-        input: composed,
-        output: embedding,
-    };
-    let concat = NodeKind::Concat {
-        width: embedding + architecture.shallow_width,
-    };
-    vec![
-        node(path("deep"), deep, vec!["adapt"]),
-        node(path("routing"), routing, vec!["adapt"]),
-        node(path("cross"), cross, experts.into()),
-        node(path("embedding"), linear, vec![path("cross")]),
-        shallow_expert(architecture, path("shallow"), shallow),
-        node(task, concat, vec![path("embedding"), path("shallow")]),
-    ]
+    shallow: &'a [&'a Field],
 }
 
-fn shallow_expert(architecture: &Architecture, path: String, fields: &[&Field]) -> Node {
-    let output = architecture.shallow_width;
-    let kind = if fields.is_empty() {
-        NodeKind::Vector { width: output }
-    } else {
-        let input = fields.iter().map(|field| field.width).sum();
-        NodeKind::Shallow {
-            input,
-            hidden: architecture.shallow.clone(),
-            output,
+impl TaskExperts<'_> {
+    /// Steps 2, 4, 5 and 6, for one task.
+    fn of(&self, task: &str, embedding: usize) -> Vec<Node> {
+        let path = |name: &str| format!("{task}.{name}");
+        let deep = NodeKind::Ffn {
+            input: self.width,
+            widths: self.expert.deep.clone(),
+            norm: self.expert.norm,
+        };
+        let mut nodes = vec![node(path("deep"), deep, vec!["adapt"])];
+        let experts = self.experts(task);
+        let routing = (experts.len() > 1).then(|| path("routing"));
+        if let Some(routing) = &routing {
+            let kind = NodeKind::Routing {
+                input: self.width,
+                hidden: self.expert.routing.clone(),
+                experts: experts.len(),
+                norm: self.expert.norm,
+            };
+            nodes.push(node(routing, kind, vec!["adapt"]));
         }
-    };
-    node(
-        path,
-        kind,
-        fields.iter().map(|field| field.name.clone()).collect(),
-    )
+        let cross = self.cross(routing);
+        let linear = NodeKind::Linear {
+            input: cross.output(),
+            output: embedding,
+        };
+        let concat = NodeKind::Concat {
+            width: embedding + self.architecture.shallow_width,
+        };
+        nodes.extend([
+            node(path("cross"), cross, experts),
+            node(path("embedding"), linear, vec![path("cross")]),
+            self.shallow(path("shallow")),
+            node(task, concat, vec![path("embedding"), path("shallow")]),
+        ]);
+        nodes
+    }
+
+    /// Paths of the experts of a task, as the routing weighs them.
+    fn experts(&self, task: &str) -> Vec<String> {
+        let copies = |name, count| (0..count).map(move |index| numbered(name, index));
+        let mut experts = vec![format!("{task}.deep")];
+        experts.extend(copies("task_shared", self.expert.task_shared));
+        experts.extend(copies("domain_shared", self.architecture.domain_shared));
+        experts
+    }
+
+    fn cross(&self, routing: Option<String>) -> NodeKind {
+        let last = |widths: &[usize]| widths.last().copied().unwrap_or(self.width);
+        let own = last(&self.expert.deep);
+        let width = match self.expert.composition {
+            Composition::Sum => own,
+            Composition::Concat => {
+                own * (1 + self.expert.task_shared)
+                    + last(&self.architecture.shared_deep) * self.architecture.domain_shared
+            }
+        };
+        NodeKind::Cross {
+            routing,
+            composition: self.expert.composition,
+            width,
+            crossing: self.expert.crossing.clone(),
+            norm: self.expert.norm,
+        }
+    }
+
+    fn shallow(&self, path: String) -> Node {
+        let output = self.architecture.shallow_width;
+        let kind = if self.shallow.is_empty() {
+            NodeKind::Vector { width: output }
+        } else {
+            NodeKind::Shallow {
+                input: self.shallow.iter().map(|field| field.width).sum(),
+                hidden: self.expert.shallow.clone(),
+                output,
+                norm: self.expert.norm,
+            }
+        };
+        let inputs = self.shallow.iter().map(|field| field.name.clone());
+        node(path, kind, inputs.collect())
+    }
 }
 
 fn node<T: Into<String>>(path: impl Into<String>, kind: NodeKind, inputs: Vec<T>) -> Node {
@@ -273,7 +328,7 @@ fn heads(spec: &Spec) -> Vec<Head> {
             task: TaskId(index),
             width,
             cost: Cost {
-                parameters: 1,
+                parameters: u128::from(spec.architecture.logit_bias),
                 flops: 2 * width as u128,
             },
         }

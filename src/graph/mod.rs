@@ -51,7 +51,7 @@ pub struct TowerGraph {
     pub missing: Vec<FieldId>,
     /// Nodes that all Domain Experts share, by path relative to the tower's `shared`.
     pub shared: Vec<Node>,
-    /// Domain Experts, those of the same fields and tasks folded, ordered by first domain.
+    /// Domain Experts, those that are alike folded, ordered by first domain.
     pub experts: Vec<DomainExpert>,
 }
 
@@ -75,12 +75,12 @@ pub enum Group {
     Embedded,
     /// A vector of the data.
     Vectors,
-    /// A normalised number.
+    /// A number.
     Numbers,
 }
 
-/// The Domain Experts of one or more domains that have the same fields and tasks. Each domain has
-/// weights of its own.
+/// The Domain Experts of one or more domains that have the same fields, tasks and architecture.
+/// Each domain has weights of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DomainExpert {
     /// Domains, ascending.
@@ -105,7 +105,7 @@ pub struct Head {
     pub task: TaskId,
     /// Width of the served embedding: emb_deep and emb_shallow.
     pub width: usize,
-    /// One bias; the operations of one dot product.
+    /// One bias, unless the spec has none; the operations of one dot product.
     pub cost: Cost,
 }
 
@@ -192,6 +192,15 @@ pub fn tower_name(tower: Tower) -> &'static str {
     match tower {
         Tower::Query => "query",
         Tower::Item => "item",
+    }
+}
+
+/// Name of one of several modules of a kind: the first has no number, so that a second one leaves
+/// its weights where they are.
+pub fn numbered(name: &str, index: usize) -> String {
+    match index {
+        0 => name.to_owned(),
+        _ => format!("{name}{}", index + 1),
     }
 }
 

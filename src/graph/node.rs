@@ -1,5 +1,7 @@
 //! Nodes, and what each kind costs.
 
+use crate::sema::spec::{Composition, Crossing, Norm};
+
 /// A block of the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
@@ -31,12 +33,14 @@ pub enum NodeKind {
         /// Width of x_d.
         output: usize,
     },
-    /// Linear, LayerNorm and LeakyReLU for each width.
+    /// Linear, LayerNorm and LeakyReLU for each width, or in the order of another `norm`.
     Ffn {
         /// Input width.
         input: usize,
         /// Output width of each layer.
         widths: Vec<usize>,
+        /// Place of LayerNorm in a layer.
+        norm: Norm,
     },
     /// The tower's domain-shared expert, on all fields of the tower. Its weights are the tower's.
     DomainShared {
@@ -44,6 +48,8 @@ pub enum NodeKind {
         input: usize,
         /// Output width of each layer.
         widths: Vec<usize>,
+        /// Place of LayerNorm in a layer.
+        norm: Norm,
     },
     /// FFN, then Linear to one weight for each expert, softmax.
     Routing {
@@ -53,18 +59,21 @@ pub enum NodeKind {
         hidden: Vec<usize>,
         /// Experts.
         experts: usize,
+        /// Place of LayerNorm in a hidden layer.
+        norm: Norm,
     },
-    /// Concatenation of the experts' outputs, each scaled by its routing weight; LayerNorm;
-    /// low-rank DCN V2.
+    /// Composition of the experts' outputs, each scaled by its routing weight; LayerNorm; crossing.
     Cross {
-        /// Node of the routing weights.
-        routing: String,
-        /// Width of the concatenation.
+        /// Node of the routing weights; `None` with a single expert, which is not scaled.
+        routing: Option<String>,
+        /// How the outputs become one vector.
+        composition: Composition,
+        /// Width of that vector.
         width: usize,
-        /// Rank.
-        rank: usize,
-        /// Cross layers.
-        depth: usize,
+        /// What crosses it.
+        crossing: Crossing,
+        /// Where LayerNorm stands: before the crossing, after it, or nowhere.
+        norm: Norm,
     },
     /// Linear.
     Linear {
@@ -81,6 +90,8 @@ pub enum NodeKind {
         hidden: Vec<usize>,
         /// Output width.
         output: usize,
+        /// Place of LayerNorm in a hidden layer.
+        norm: Norm,
     },
     /// One learned vector, whatever the row.
     Vector {
@@ -123,20 +134,39 @@ impl Cost {
     }
 
     /// LayerNorm or BatchNorm.
-    fn norm(width: usize) -> Self {
+    fn normalised(width: usize) -> Self {
         Self {
             parameters: 2 * width as u128,
             flops: 0,
         }
     }
 
-    fn ffn(input: usize, widths: &[usize]) -> Self {
+    fn ffn(input: usize, widths: &[usize], norm: Norm) -> Self {
         let inputs = [input].into_iter().chain(widths.iter().copied());
-        Self::sum(
-            inputs.zip(widths).map(|(input, &output)| {
-                Self::sum([Self::linear(input, output), Self::norm(output)])
-            }),
-        )
+        Self::sum(inputs.zip(widths).map(|(input, &output)| {
+            Self::sum([Self::linear(input, output), Self::layer_norm(output, norm)])
+        }))
+    }
+
+    fn layer_norm(width: usize, norm: Norm) -> Self {
+        match norm {
+            Norm::Pre | Norm::Post => Self::normalised(width),
+            Norm::None => Self::default(),
+        }
+    }
+
+    fn crossing(width: usize, crossing: &Crossing, norm: Norm) -> Self {
+        match crossing {
+            Crossing::None => Self::default(),
+            Crossing::Mlp(widths) => Self::ffn(width, widths, norm),
+            Crossing::Dcn { rank, depth } => {
+                let (width, rank, depth) = (width as u128, *rank as u128, *depth as u128);
+                Self {
+                    parameters: depth * (2 * width * rank + width),
+                    flops: depth * 4 * width * rank,
+                }
+            }
+        }
     }
 }
 
@@ -144,54 +174,73 @@ impl NodeKind {
     /// Width of what the node puts out.
     pub fn output(&self) -> usize {
         match self {
-            Self::BatchNorm { width }
-            | Self::Cross { width, .. }
-            | Self::Vector { width }
-            | Self::Concat { width } => *width,
+            Self::BatchNorm { width } | Self::Vector { width } | Self::Concat { width } => *width,
             Self::SqueezeExcitation { output, .. }
             | Self::Linear { output, .. }
             | Self::Shallow { output, .. } => *output,
             Self::Routing { experts, .. } => *experts,
-            Self::Ffn { input, widths } | Self::DomainShared { input, widths } => {
+            Self::Ffn { input, widths, .. } | Self::DomainShared { input, widths, .. } => {
                 last(*input, widths)
             }
+            Self::Cross {
+                width, crossing, ..
+            } => match crossing {
+                Crossing::Dcn { .. } | Crossing::None => *width,
+                Crossing::Mlp(widths) => last(*width, widths),
+            },
         }
     }
 
     /// Parameters of the node, and operations of one row.
     pub fn cost(&self) -> Cost {
         match self {
-            Self::BatchNorm { width } => Cost::norm(*width),
+            Self::BatchNorm { width } => Cost::normalised(*width),
             Self::SqueezeExcitation { fields, hidden, .. } => Cost::sum([
                 Cost::linear(*fields, *hidden),
                 Cost::linear(*hidden, *fields),
             ]),
-            Self::Ffn { input, widths } => Cost::ffn(*input, widths),
-            Self::DomainShared { input, widths } => Cost {
+            Self::Ffn {
+                input,
+                widths,
+                norm,
+            } => Cost::ffn(*input, widths, *norm),
+            Self::DomainShared {
+                input,
+                widths,
+                norm,
+            } => Cost {
                 parameters: 0,
-                ..Cost::ffn(*input, widths)
+                ..Cost::ffn(*input, widths, *norm)
             },
             Self::Routing {
                 input,
                 hidden,
                 experts: output,
+                norm,
             }
             | Self::Shallow {
                 input,
                 hidden,
                 output,
+                norm,
             } => Cost::sum([
-                Cost::ffn(*input, hidden),
+                Cost::ffn(*input, hidden, *norm),
                 Cost::linear(last(*input, hidden), *output),
             ]),
             Self::Cross {
-                width, rank, depth, ..
+                width,
+                crossing,
+                norm,
+                ..
             } => {
-                let (width, rank, depth) = (*width as u128, *rank as u128, *depth as u128);
-                Cost {
-                    parameters: 2 * width + depth * (2 * width * rank + width),
-                    flops: depth * 4 * width * rank,
-                }
+                let normalised = match norm {
+                    Norm::Pre | Norm::None => *width,
+                    Norm::Post => self.output(),
+                };
+                Cost::sum([
+                    Cost::layer_norm(normalised, *norm),
+                    Cost::crossing(*width, crossing, *norm),
+                ])
             }
             Self::Linear { input, output } => Cost::linear(*input, *output),
             Self::Vector { width } => Cost {

@@ -32,7 +32,7 @@ pub(super) fn actions(view: &View, range: Range, documents: &Documents) -> Vec<C
                 &view.spec, diagnostic, documents,
             )]),
             is_preferred: Some(fix.applicability == Applicability::MachineApplicable),
-            edit: Some(documents.edit(&view.spec.source, &fix.edits)),
+            edit: Some(documents.edit(fix.edits.iter().map(|edit| (&view.spec.source, edit)))),
             ..CodeAction::default()
         });
     }

@@ -64,6 +64,13 @@ impl Analysis {
         self.trees.get(&file.start)
     }
 
+    /// The file in which a symbol is declared, and the place in it.
+    pub fn declared(&self, symbol: &Symbol) -> Option<(&str, usize)> {
+        let definition = self.index.definition(symbol)?;
+        let (path, file) = self.source.file(definition.start);
+        Some((path, definition.start - file.start))
+    }
+
     /// The place of a file of the spec.
     pub fn file(&self, path: &str) -> Option<Span> {
         let mut files = self.source.files();

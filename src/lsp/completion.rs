@@ -3,6 +3,7 @@
 use super::analysis::View;
 use super::cursor::{self, Ground, Spot};
 use super::reference::Reference;
+use crate::diagnostics::{Code, Level};
 use crate::sema::spec::Tower;
 use crate::sema::{self, Form, Inside, NameKind, Setting, SettingsTable};
 use gen_lsp_types::{CompletionItem, CompletionItemKind, Documentation, MarkupContent, MarkupKind};
@@ -12,12 +13,30 @@ pub(super) fn complete(view: &View, offset: usize) -> Vec<CompletionItem> {
     let Some(spot) = cursor::spot(view, offset) else {
         return Vec::new();
     };
+    let mut items = language(view, &spot);
+    if spot.in_variant && spot.before.is_empty() {
+        items.push(keyword("without", "without NAME"));
+    }
+    items
+}
+
+fn language(view: &View, spot: &Spot<'_>) -> Vec<CompletionItem> {
     match (spot.ground, spot.before.as_slice()) {
+        (ground, ["without", given @ ..]) if spot.in_variant => declared(view, ground, given),
         (Ground::File, []) => statements(),
+        (Ground::File, ["allow", given @ ..]) => lints(given),
+        (Ground::File, ["architecture"]) => vec![keyword("on", "on NAME` or `on [NAME, NAME]")],
+        (Ground::File, ["architecture", "on", given @ ..]) => {
+            let of = |tower| declared(view, Ground::Block(Inside::Domains(tower)), given);
+            [of(Tower::Query), of(Tower::Item)].concat()
+        }
         (Ground::File, ["surfaces" | "products"]) => vec![keyword("from", "from \"COLUMN\"")],
         (Ground::File, ["split"]) => vec![keyword("by", "by \"COLUMN\"")],
         (Ground::Block(Inside::Domains(_)), []) => {
             vec![keyword("others", "others skip` or `others error")]
+        }
+        (Ground::Block(Inside::Domains(tower)), [own, .., "like"]) => {
+            declared(view, Ground::Block(Inside::Domains(tower)), &[own])
         }
         (Ground::Block(Inside::Domains(_)), ["others"]) => values(&["skip", "error"]),
         (Ground::Block(Inside::Tasks), [_]) => vec![keyword("from", "from \"COLUMN\"")],
@@ -28,14 +47,61 @@ pub(super) fn complete(view: &View, offset: usize) -> Vec<CompletionItem> {
         (Ground::Block(Inside::Features(_)), [_, _] | ["vector", _, _]) => {
             vec![keyword("from", "from \"COLUMN\"")]
         }
-        (Ground::Block(Inside::Settings(table)), []) => settings(&spot, table),
+        (Ground::Block(Inside::Settings(table)), []) => settings(spot, table),
         (Ground::Block(Inside::Settings(table)), [word, given @ ..]) => {
             let setting = table.settings.iter().find(|setting| setting.name == *word);
             setting
-                .map(|setting| setting_values(view, &spot, setting, given))
+                .map(|setting| setting_values(view, spot, setting, given))
                 .unwrap_or_default()
         }
         _ => Vec::new(),
+    }
+}
+
+/// The names that a block declares, without those of `given`.
+fn declared(view: &View, ground: Ground, given: &[&str]) -> Vec<CompletionItem> {
+    let kind = match ground {
+        Ground::File => NameKind::Table,
+        Ground::Block(Inside::Domains(Tower::Query)) => NameKind::Surface,
+        Ground::Block(Inside::Domains(Tower::Item)) => NameKind::Product,
+        Ground::Block(Inside::Tasks) => NameKind::Task,
+        Ground::Block(Inside::Features(tower)) => NameKind::Feature(tower),
+        Ground::Block(Inside::Settings(_)) | Ground::Unknown => return Vec::new(),
+    };
+    let fresh = |name: &&str| !given.contains(name);
+    view.spec
+        .index
+        .names(kind)
+        .filter(fresh)
+        .map(|name| named(name, kind))
+        .collect()
+}
+
+/// The codes that a spec may allow.
+fn lints(given: &[&str]) -> Vec<CompletionItem> {
+    let codes = Code::all()
+        .iter()
+        .filter(|code| code.level() != Level::Error);
+    let fresh = codes.filter(|code| !given.contains(&code.id()));
+    let item = |code: &Code| CompletionItem {
+        kind: Some(CompletionItemKind::Constant),
+        ..documented(keyword(code.id(), code.name()), Some(code.explanation()))
+    };
+    fresh.map(item).collect()
+}
+
+fn named(name: &str, kind: NameKind) -> CompletionItem {
+    CompletionItem {
+        label: name.to_owned(),
+        kind: Some(match kind {
+            NameKind::Task => CompletionItemKind::Function,
+            NameKind::Table => CompletionItemKind::Struct,
+            NameKind::Feature(_) => CompletionItemKind::Field,
+            NameKind::Surface | NameKind::Product => CompletionItemKind::EnumMember,
+            NameKind::Model | NameKind::Variant => CompletionItemKind::Module,
+        }),
+        detail: Some(kind.noun().to_owned()),
+        ..CompletionItem::default()
     }
 }
 
@@ -78,7 +144,8 @@ fn setting_values(
 ) -> Vec<CompletionItem> {
     match setting.form {
         Form::Choice(words) if given.is_empty() => values(words),
-        Form::RealOrNone(_) | Form::BlockOrNone if given.is_empty() => values(&["none"]),
+        Form::RealOrNone(_) | Form::WholeOrNone(_) if given.is_empty() => values(&["none"]),
+        Form::Crossing if given.is_empty() => values(&["none", "mlp"]),
         Form::Name if given.is_empty() => names(view, spot, setting.name, given),
         Form::Names => names(view, spot, setting.name, given),
         _ => Vec::new(),
@@ -99,22 +166,8 @@ fn names(view: &View, spot: &Spot<'_>, setting: &str, given: &[&str]) -> Vec<Com
     let mut items = Vec::new();
     for kind in kinds {
         let fresh = |name: &&str| !given.contains(name) && Some(*name) != owner;
-        items.extend(
-            view.spec
-                .index
-                .names(*kind)
-                .filter(fresh)
-                .map(|name| CompletionItem {
-                    label: name.to_owned(),
-                    kind: Some(match kind {
-                        NameKind::Task => CompletionItemKind::Function,
-                        NameKind::Table => CompletionItemKind::Struct,
-                        _ => CompletionItemKind::EnumMember,
-                    }),
-                    detail: Some(kind.noun().to_owned()),
-                    ..CompletionItem::default()
-                }),
-        );
+        let names = view.spec.index.names(*kind).filter(fresh);
+        items.extend(names.map(|name| named(name, *kind)));
     }
     items
 }

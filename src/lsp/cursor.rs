@@ -56,6 +56,8 @@ pub(super) struct Spot<'v> {
     pub ground: Ground,
     /// The statement whose block this is; `None` in the file itself.
     pub owner: Option<Step<'v>>,
+    /// Whether a variant is around it.
+    pub in_variant: bool,
     /// The statements beside it.
     pub siblings: &'v [Statement],
     /// The words of its statement before the one that is typed; none if a statement starts here.
@@ -72,12 +74,17 @@ pub(super) fn spot(view: &View, offset: usize) -> Option<Spot<'_>> {
     }
     let mut ground = Ground::File;
     let mut owner = None;
+    let mut in_variant = false;
     let mut siblings = view.statements();
-    while let Some(outer) = siblings.iter().find(|inner| is_in_block(inner, offset)) {
+    while let Some(outer) = siblings
+        .iter()
+        .find(|inner| is_in_block(view, inner, offset))
+    {
         owner = Some(Step {
             ground,
             statement: outer,
         });
+        in_variant |= outer.word.text == "variant";
         ground = within(view, outer);
         siblings = outer.block.as_ref().map_or(&[], |block| &block.statements);
     }
@@ -103,18 +110,24 @@ pub(super) fn spot(view: &View, offset: usize) -> Option<Spot<'_>> {
     Some(Spot {
         ground,
         owner,
+        in_variant,
         siblings,
         before,
     })
 }
 
-fn is_in_block(statement: &Statement, offset: usize) -> bool {
+fn is_in_block(view: &View, statement: &Statement, offset: usize) -> bool {
     let Some(block) = &statement.block else {
         return false;
     };
-    // A block that has no end yet ends where the text does.
-    let open = block.damaged && offset == block.span.end;
-    block.span.start < offset && (offset < block.span.end || open)
+    let Span { start, end } = block.span;
+    // What stands behind a block that has no brace at its end is in it until a statement begins.
+    let source = &view.spec.source;
+    let open = || {
+        let behind = source.slice(Span::new(end, offset));
+        !source.slice(block.span).ends_with('}') && behind.trim().is_empty()
+    };
+    start < offset && (offset < end || end <= offset && open())
 }
 
 /// The words between the start of a statement and the word that a cursor stands at the end of; none

@@ -5,6 +5,7 @@ use super::place;
 use super::uri;
 use crate::diagnostics::Edit;
 use crate::driver::load::Read;
+use crate::sema::Symbol;
 use crate::source::{Source, Span};
 use gen_lsp_types::{Location, TextDocumentContentChangeEvent, TextEdit, Uri, WorkspaceEdit};
 use std::collections::{BTreeMap, HashMap};
@@ -95,6 +96,18 @@ impl Documents {
         analyses.collect()
     }
 
+    /// The open specs in which a name of a view means the same declaration; parts by themselves
+    /// only if no spec that uses them is open.
+    pub fn naming(&mut self, view: &View, symbol: &Symbol, read: &Read<'_>) -> Vec<Rc<Analysis>> {
+        let declared = view.spec.declared(symbol);
+        let mut specs = self.analyses(read);
+        specs.retain(|spec| declared.is_some() && spec.declared(symbol) == declared);
+        if specs.iter().any(|spec| !spec.part) {
+            specs.retain(|spec| !spec.part);
+        }
+        specs
+    }
+
     /// What is known of an open text: as a part of a spec that uses it, if one is open.
     pub fn view(&mut self, uri: &str, read: &Read<'_>) -> Option<View> {
         let path = uri::to_path(uri);
@@ -132,16 +145,17 @@ impl Documents {
         }
     }
 
-    /// Replacements of text in the files of a spec.
-    pub fn edit(&self, source: &Source, edits: &[Edit]) -> WorkspaceEdit {
+    /// Replacements of text in the files of specs; those that several specs ask for are one.
+    pub fn edit<'s>(&self, edits: impl Iterator<Item = (&'s Source, &'s Edit)>) -> WorkspaceEdit {
         let mut changes = HashMap::new();
-        for edit in edits {
+        for (source, edit) in edits {
             let Location { uri, range } = self.location(source, edit.span);
             let edits: &mut Vec<TextEdit> = changes.entry(uri).or_default();
-            edits.push(TextEdit {
-                range,
-                new_text: edit.replacement.clone(),
-            });
+            let new_text = edit.replacement.clone();
+            let edit = TextEdit { range, new_text };
+            if !edits.contains(&edit) {
+                edits.push(edit);
+            }
         }
         WorkspaceEdit {
             changes: Some(changes),

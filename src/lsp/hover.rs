@@ -6,12 +6,15 @@ use super::cursor::{self, Ground, Step};
 use super::hints::{FLOAT, features};
 use super::quantity;
 use super::reference::Reference;
+use crate::diagnostics::Code;
 use crate::graph::Graph;
 use crate::sema::spec::{
     Axis, Domain, DomainId, Feature, FeatureKind, Index, RawValue, Task, Tower,
 };
 use crate::sema::{self, Inside, NameKind, Symbol};
-use gen_lsp_types::{Contents, Hover, MarkupContent, MarkupKind};
+use crate::source::Span;
+use crate::syntax::ast::AtomKind;
+use gen_lsp_types::{Contents, Hover, MarkupContent, MarkupKind, Range};
 
 /// What is said at an offset.
 pub(super) fn hover(view: &View, offset: usize) -> Option<Hover> {
@@ -19,18 +22,42 @@ pub(super) fn hover(view: &View, offset: usize) -> Option<Hover> {
         Some((span, symbol)) => (span, name(view, symbol)),
         None => {
             let step = cursor::path(view, offset).pop()?;
+            if let Some((span, code)) = lint(&step, offset) {
+                return Some(markdown(code.explanation(), view.range(span)));
+            }
             let span = step.statement.word.span;
             let at_word = span.start <= offset && offset <= span.end;
             (span, at_word.then(|| word(&step)).flatten()?)
         }
     };
-    Some(Hover {
+    Some(markdown(&text, view.range(span)))
+}
+
+fn markdown(text: &str, range: Range) -> Hover {
+    Hover {
         contents: Contents::MarkupContent(MarkupContent {
             kind: MarkupKind::Markdown,
-            value: text,
+            value: text.to_owned(),
         }),
-        range: Some(view.range(span)),
-    })
+        range: Some(range),
+    }
+}
+
+/// The code of a diagnostic that an `allow` names at an offset.
+fn lint(step: &Step<'_>, offset: usize) -> Option<(Span, Code)> {
+    if step.statement.word.text != "allow" {
+        return None;
+    }
+    let mut atoms = step
+        .statement
+        .atoms
+        .iter()
+        .flat_map(|atom| match &atom.kind {
+            AtomKind::List(items) => items.as_slice(),
+            _ => std::slice::from_ref(atom),
+        });
+    let atom = atoms.find(|atom| atom.span.start <= offset && offset <= atom.span.end)?;
+    Some((atom.span, Code::find(&atom.as_word()?.text)?))
 }
 
 /// A word of the language.

@@ -2,6 +2,7 @@
 
 use super::analysis::View;
 use super::documents::Documents;
+use crate::driver::load::Read;
 use gen_lsp_types::{DocumentHighlight, DocumentHighlightKind, Location};
 
 /// Where the name at an offset is declared.
@@ -11,23 +12,26 @@ pub(super) fn definition(view: &View, offset: usize, documents: &Documents) -> O
     Some(documents.location(&view.spec.source, span))
 }
 
-/// Every place that names what the name at an offset names.
+/// Every place of all open specs that names what the name at an offset names.
 pub(super) fn references(
     view: &View,
     offset: usize,
     with_definition: bool,
-    documents: &Documents,
+    documents: &mut Documents,
+    read: &Read<'_>,
 ) -> Option<Vec<Location>> {
     let (_, symbol) = view.symbol(offset)?;
-    let index = &view.spec.index;
-    let definition = index.definition(symbol);
-    let places = index.occurrences(symbol).into_iter();
-    let places = places.filter(|span| with_definition || Some(*span) != definition);
-    Some(
-        places
-            .map(|span| documents.location(&view.spec.source, span))
-            .collect(),
-    )
+    let mut found = Vec::new();
+    for spec in documents.naming(view, symbol, read) {
+        let definition = spec.index.definition(symbol);
+        for span in spec.index.occurrences(symbol) {
+            let place = documents.location(&spec.source, span);
+            if (with_definition || Some(span) != definition) && !found.contains(&place) {
+                found.push(place);
+            }
+        }
+    }
+    Some(found)
 }
 
 /// The same, of this file alone.

@@ -74,7 +74,10 @@ fn section(owner: &str) -> Option<&'static str> {
             ],
             "features",
         ),
-        (&["`architecture`", "`cross`"], "architecture"),
+        (
+            &["`architecture`", "`architecture on`", "`cross`"],
+            "architecture",
+        ),
         (&["a split"], "split"),
         (&["`budget`"], "budget"),
         (&["`rows`"], "rows"),

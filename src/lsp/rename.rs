@@ -5,7 +5,8 @@ use super::analysis::{Analysis, View};
 use super::cursor::has_word;
 use super::documents::Documents;
 use crate::diagnostics::{Diagnostic, Edit, Severity};
-use crate::sema::{self, NameKind};
+use crate::driver::load::Read;
+use crate::sema::{self, NameKind, Symbol};
 use crate::source::{Source, Span};
 use crate::syntax::ast::Statement;
 use gen_lsp_types::{PrepareRenamePlaceholder, WorkspaceEdit};
@@ -20,13 +21,14 @@ pub(super) fn prepare(view: &View, offset: usize) -> Option<PrepareRenamePlaceho
     })
 }
 
-/// The edits that rename what the name at an offset names, in all files of the spec; why not, if
-/// the new name cannot be one.
+/// The edits that rename what the name at an offset names, in all files of all open specs; why
+/// not, if the new name cannot be one.
 pub(super) fn rename(
     view: &View,
     offset: usize,
     new: &str,
-    documents: &Documents,
+    documents: &mut Documents,
+    read: &Read<'_>,
 ) -> Result<WorkspaceEdit, String> {
     let Some((_, symbol)) = view.symbol(offset) else {
         return Err("there is no name of the spec here".to_owned());
@@ -34,25 +36,43 @@ pub(super) fn rename(
     if let Some(objection) = sema::objection(symbol.kind, new) {
         return Err(objection);
     }
-    let spec = &view.spec;
+    let specs = documents.naming(view, symbol, read);
+    if specs.iter().any(|spec| spec.part) {
+        return Err(
+            "this file is a part: open the spec that uses it, so that its names are known"
+                .to_owned(),
+        );
+    }
+    let mut edits = Vec::new();
+    for spec in &specs {
+        let own = edits_of(spec, symbol, new);
+        if let Some(error) = new_errors(spec, &own)
+            .first()
+            .filter(|_| new != symbol.name)
+        {
+            return Err(error.message.clone());
+        }
+        edits.push((&spec.source, own));
+    }
+    let all = edits
+        .iter()
+        .flat_map(|(source, own)| own.iter().map(move |edit| (*source, edit)));
+    Ok(documents.edit(all))
+}
+
+/// The edits that rename a symbol in one spec, ascending.
+fn edits_of(spec: &Analysis, symbol: &Symbol, new: &str) -> Vec<Edit> {
     let rewrite = |span| Edit {
         span,
         replacement: new.to_owned(),
     };
-    let mut edits: Vec<Edit> = spec
-        .index
-        .occurrences(symbol)
-        .into_iter()
-        .map(rewrite)
-        .collect();
+    let places = spec.index.occurrences(symbol).into_iter();
+    let mut edits: Vec<Edit> = places.map(rewrite).collect();
     if let (NameKind::Feature(_), Some(place)) = (symbol.kind, spec.index.definition(symbol)) {
         edits.extend(keep_column(spec, place, &symbol.name));
     }
     edits.sort_by_key(|edit| edit.span);
-    match new_errors(spec, &edits).first() {
-        Some(error) if new != symbol.name => Err(error.message.clone()),
-        _ => Ok(documents.edit(&spec.source, &edits)),
-    }
+    edits
 }
 
 /// A feature without `from` reads the column of its name: that column must be said from now on.

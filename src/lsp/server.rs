@@ -177,12 +177,24 @@ impl Server<'_> {
                 let asked: lsp::ReferenceParams = params(value)?;
                 let (view, offset) = self.at(&asked.text_document_position_params)?;
                 let declared = asked.context.include_declaration;
-                answer(names::references(&view, offset, declared, &self.documents))
+                answer(names::references(
+                    &view,
+                    offset,
+                    declared,
+                    &mut self.documents,
+                    self.read,
+                ))
             }
             "textDocument/rename" => {
                 let asked: lsp::RenameParams = params(value)?;
                 let (view, offset) = self.at(&asked.text_document_position_params)?;
-                let renamed = rename::rename(&view, offset, &asked.new_name, &self.documents);
+                let renamed = rename::rename(
+                    &view,
+                    offset,
+                    &asked.new_name,
+                    &mut self.documents,
+                    self.read,
+                );
                 answer(renamed.map_err(|why| Refusal::new(ErrorCode::RequestFailed, why))?)
             }
             "textDocument/codeAction" => {

@@ -16,6 +16,7 @@ mod index;
 mod kinds;
 mod leaks;
 mod lints;
+mod misnamed;
 mod names;
 mod outline;
 mod raw;
@@ -145,7 +146,7 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
     if !has_errors(&context.diagnostics) {
         lints::report(context, &tasks, &domains, [&query, &item]);
     }
-    let architecture = architecture::read(context, outline.get("architecture"));
+    let declared = architecture::read(context, outline.all("architecture"), &domains);
     let buckets = training::read_buckets(context, outline.get("evaluation"));
     let training = training::read(context, outline.get("training"));
 
@@ -154,7 +155,15 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
         let found = tables.binary_search_by(|table| table.name.as_str().cmp(name));
         TableId(found.unwrap_or_else(|place| place))
     };
+    let complete = query.complete && item.complete;
     let (query, item) = (query.canonical(table_id), item.canonical(table_id));
+    if complete {
+        let inputs = architecture::Inputs {
+            query: &query,
+            item: &item,
+        };
+        declared.report_idle(context, &domains, &inputs);
+    }
     let (surfaces, products) = domains.into_axes();
     let split = split.map(|split| split.split);
     let tasks = tasks.canonical();
@@ -168,15 +177,16 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
         tables,
         query,
         item,
-        architecture,
+        architecture: declared.architecture,
         split,
         bad_rows,
         training,
         buckets,
         budget,
     };
-    let diagnostics = std::mem::take(&mut context.diagnostics);
     let index = std::mem::take(&mut context.index);
+    let diagnostics = std::mem::take(&mut context.diagnostics);
+    let diagnostics = misnamed::blame_declarations(context, &index, diagnostics);
     Checked {
         spec: (!part && !has_errors(&diagnostics)).then_some(spec),
         part,
@@ -226,6 +236,7 @@ pub fn tables_of_settings() -> impl Iterator<Item = &'static settings::Table> {
         &kinds::STANDARDISE,
         &kinds::VECTOR,
         &architecture::ARCHITECTURE,
+        &architecture::ARCHITECTURE_ON,
         &architecture::CROSS,
         &split::SPLIT,
         &training::ROWS,

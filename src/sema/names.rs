@@ -174,7 +174,16 @@ pub(super) fn check(context: &mut Context<'_>, name: &Word, kind: Kind) {
         .find(|(reserved, _)| *reserved == name.text)
     {
         reserved(context, name, noun, owner);
+    } else if kind == Kind::Task && is_shared_expert(&name.text) {
+        let owner = "the path of an expert that a domain's tasks share";
+        reserved(context, name, noun, owner);
     }
+}
+
+/// Whether a name is `task_shared` and a number: a domain may have several such experts.
+fn is_shared_expert(name: &str) -> bool {
+    name.strip_prefix("task_shared")
+        .is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit()))
 }
 
 fn reserved(context: &mut Context<'_>, name: &Word, noun: &str, owner: &str) {

@@ -47,7 +47,10 @@ static FORMS: [Form; 17] = [
     required("item", "item { … }"),
     optional("data", "data \"PATH\""),
     repeated("table", "table NAME { … }"),
-    optional("architecture", "architecture { … }"),
+    repeated(
+        "architecture",
+        "architecture { … }` or `architecture on NAME { … }",
+    ),
     optional("split", "split by \"COLUMN\" { … }"),
     optional("rows", "rows { … }"),
     optional("training", "training { … }"),

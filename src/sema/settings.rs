@@ -37,7 +37,8 @@ pub(super) const fn setting(name: &'static str, form: Form) -> Setting {
 /// A setting that stands in a block.
 #[derive(Debug)]
 pub(super) struct Given<'s> {
-    name: &'static str,
+    /// Its word.
+    pub name: &'static str,
     /// The whole statement.
     pub span: Span,
     /// `None` if it has been complained about.
@@ -104,6 +105,11 @@ impl<'s> Settings<'s> {
             span: statement.span(),
             value,
         });
+    }
+
+    /// All that are given, in the order of the block.
+    pub fn all(&self) -> &[Given<'s>] {
+        &self.given
     }
 
     /// A setting, if it is given.

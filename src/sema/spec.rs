@@ -5,6 +5,12 @@
 //! sorted by name (features by kind first: embedded, vector, number), tasks by name with every
 //! parent before its children.
 
+mod architecture;
+
+pub use architecture::{
+    Architecture, Composition, Crossing, ExpertArchitecture, LogitScale, Norm, Override,
+};
+
 use crate::source::Span;
 
 /// A checked spec.
@@ -28,7 +34,7 @@ pub struct Spec {
     pub query: Vec<Feature>,
     /// Features of the item tower.
     pub item: Vec<Feature>,
-    /// Widths of the layers.
+    /// What the Domain Experts and heads are made of.
     pub architecture: Architecture,
     /// Which rows train, validate and test; `None`: by a hash of the row's place.
     pub split: Option<Split>,
@@ -324,25 +330,6 @@ pub enum Pool {
     Mean,
     /// Sum over the entries.
     Sum,
-}
-
-/// Widths of the layers; the defaults are the paper's (§2.1).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Architecture {
-    /// Deep, task-shared and domain-shared experts: 512, 256, 128, 128.
-    pub deep: Vec<usize>,
-    /// Hidden layers of the routing: 128, 64.
-    pub routing: Vec<usize>,
-    /// Hidden layers of the shallow expert: 128.
-    pub shallow: Vec<usize>,
-    /// Width of emb_shallow: 64.
-    pub shallow_width: usize,
-    /// Rank of the low-rank DCN V2: 64.
-    pub cross_rank: usize,
-    /// Cross layers: 1; 0 leaves crossing out.
-    pub cross_depth: usize,
-    /// Hidden size of the Squeeze-and-Excitation is max(1, fields / reduction): 2.
-    pub se_reduction: usize,
 }
 
 /// A split by the value of a column. Ranges are inclusive and do not overlap.

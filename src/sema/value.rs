@@ -49,10 +49,12 @@ pub enum Form {
     Ranges,
     /// A block.
     Block,
-    /// A block or `none`.
-    BlockOrNone,
     /// A block or nothing.
     OptionalBlock,
+    /// A whole number, at least this, or `none`.
+    WholeOrNone(u64),
+    /// A block, `none`, or `mlp` and a list of sizes.
+    Crossing,
 }
 
 /// Which numbers a setting takes.
@@ -124,7 +126,7 @@ pub(super) fn read<'s>(
     let mut head = Head::new(statement, form.as_str());
     let takes_block = matches!(
         setting.form,
-        Form::Block | Form::BlockOrNone | Form::OptionalBlock
+        Form::Block | Form::Crossing | Form::OptionalBlock
     );
     let value = match setting.form {
         Form::Flag => Some(Value::Flag),
@@ -134,9 +136,16 @@ pub(super) fn read<'s>(
         Form::OptionalWhole(least) => {
             whole(context, &mut head, setting.name, least).map(Value::Whole)
         }
-        Form::RealOrNone(_) | Form::BlockOrNone if head.is_word("none") => {
+        Form::RealOrNone(_) | Form::WholeOrNone(_) | Form::Crossing if head.is_word("none") => {
             head.next();
             Some(Value::None)
+        }
+        Form::Crossing if head.is_word("mlp") => {
+            head.next();
+            sizes(context, &mut head, setting.name)
+        }
+        Form::WholeOrNone(least) => {
+            whole(context, &mut head, setting.name, least).map(Value::Whole)
         }
         Form::Real(bound) | Form::RealOrNone(bound) => {
             real(context, &mut head, setting.name, bound).map(Value::Real)
@@ -144,7 +153,7 @@ pub(super) fn read<'s>(
         Form::Interval => interval(context, &mut head),
         Form::Sizes => sizes(context, &mut head, setting.name),
         Form::Name => head.name(context, "a name").map(Value::Name),
-        Form::Names => names(context, &mut head),
+        Form::Names => names(context, &mut head).map(Value::Names),
         Form::Columns => columns(context, &mut head).map(Value::Columns),
         Form::Text => head.text(context, "a column in quotes").map(Value::Text),
         Form::Choice(words) => choice(context, &mut head, words).map(Value::Choice),
@@ -157,14 +166,12 @@ pub(super) fn read<'s>(
         Form::OptionalBlock => statement.block.as_ref().map(Value::Block),
         Form::Values => raw_list(context, &mut head).map(Value::Values),
         Form::Ranges => ranges(context, &mut head).map(Value::Ranges),
-        Form::Block | Form::BlockOrNone => {
-            context.require_block(statement, &form).map(Value::Block)
-        }
+        Form::Block | Form::Crossing => context.require_block(statement, &form).map(Value::Block),
     };
     if value.is_some() {
         head.end(context);
     }
-    if !takes_block || matches!(value, Some(Value::None)) {
+    if !takes_block || matches!(value, Some(Value::None | Value::Sizes(_))) {
         context.refuse_block(statement, &form);
     }
     value.filter(|_| !head.failed())
@@ -196,7 +203,8 @@ fn written(setting: &Setting) -> String {
         Form::OptionalBlock => "WORD` or `WORD { … }",
         Form::Ranges => "WORD VALUE`, `WORD FIRST .. LAST` or `WORD [VALUE, VALUE]",
         Form::Block => "WORD { … }",
-        Form::BlockOrNone => "WORD { … }` or `WORD none",
+        Form::WholeOrNone(_) => "WORD N` or `WORD none",
+        Form::Crossing => "WORD { … }`, `WORD mlp [N, N]` or `WORD none",
     };
     form.replace("WORD", setting.name)
 }
@@ -400,11 +408,12 @@ fn wrong_item(item: &Atom, wants: &str) -> Diagnostic {
     }
 }
 
-fn names<'s>(context: &mut Context<'_>, head: &mut Head<'s>) -> Option<Value<'s>> {
+/// A name or a list of names, at least one; none twice.
+pub(super) fn names(context: &mut Context<'_>, head: &mut Head<'_>) -> Option<Vec<Word>> {
     if !matches!(head.peek(), Some(AtomKind::List(_))) {
         return head
             .name(context, "a name or a list of names")
-            .map(|name| Value::Names(vec![name]));
+            .map(|name| vec![name]);
     }
     let (items, _) = list(context, head, "a name or a list of names")?;
     let mut names: Vec<Word> = Vec::new();
@@ -424,7 +433,7 @@ fn names<'s>(context: &mut Context<'_>, head: &mut Head<'s>) -> Option<Value<'s>
             });
         }
     }
-    sound.then_some(Value::Names(names))
+    sound.then_some(names)
 }
 
 /// A string or a whole number.

@@ -74,6 +74,15 @@ fn doc_comments_go_to_the_next_statement() {
     assert_eq!(parsed.file.comments.len(), 7);
 }
 
+/// Some editors save a mark of UTF-8 before the first character.
+#[test]
+fn a_byte_order_mark_is_white_space() {
+    let parsed = parsed("\u{FEFF}/// Doc.\na 1\n");
+    assert_eq!(parsed.file.statements[0].doc.as_ref().unwrap().text, "Doc.");
+    assert!(parsed.file.stray_docs.is_empty());
+    assert!(parsed.file.comments[0].own_line);
+}
+
 #[test]
 fn an_unclosed_block_is_one_error_where_it_should_end() {
     let text = "query {\n  id a { rows 2 }\n\nitem {\n  id b { rows 2 }\n}\n";

@@ -61,11 +61,15 @@ def batch_norm(x, weights, path, eps, momentum, training):
     return normal * weights[f"{path}.weight"] + weights[f"{path}.bias"], after
 
 
-def ffn(x, weights, path, layers, eps, slope):
-    """Linear, LayerNorm, LeakyReLU, as often as the node has layers."""
+def ffn(x, weights, path, layers, eps, slope, norm="pre"):
+    """Linear, LayerNorm, LeakyReLU, as often as the node has layers; or the norm last, or none."""
     for i in range(layers):
         x = linear(x, weights, f"{path}.{i}.linear")
-        x = leaky_relu(layer_norm(x, weights, f"{path}.{i}.norm", eps), slope)
+        if norm == "pre":
+            x = layer_norm(x, weights, f"{path}.{i}.norm", eps)
+        x = leaky_relu(x, slope)
+        if norm == "post":
+            x = layer_norm(x, weights, f"{path}.{i}.norm", eps)
     return x
 
 
@@ -77,20 +81,27 @@ def squeeze_excitation(fields, weights, path):
     return [field * scale[:, [i]] for i, field in enumerate(fields)]
 
 
-def routing(x, weights, path, layers, eps, slope):
-    return softmax(linear(ffn(x, weights, path, layers, eps, slope), weights, f"{path}.output"))
+def routing(x, weights, path, layers, eps, slope, norm="pre"):
+    return softmax(linear(ffn(x, weights, path, layers, eps, slope, norm), weights, f"{path}.output"))
 
 
-def cross(x, weights, path, depth, eps):
-    x0 = layer_norm(x, weights, f"{path}.norm", eps)
+def cross(x, weights, path, depth, eps, norm="pre"):
+    x0 = layer_norm(x, weights, f"{path}.norm", eps) if norm == "pre" else x
     x = x0
     for i in range(depth):
         x = x0 * linear(linear(x, weights, f"{path}.{i}.down"), weights, f"{path}.{i}.up") + x
-    return x
+    return layer_norm(x, weights, f"{path}.norm", eps) if norm == "post" else x
 
 
-def shallow(x, weights, path, layers, eps, slope):
-    return linear(ffn(x, weights, path, layers, eps, slope), weights, f"{path}.output")
+def mlp(x, weights, path, layers, eps, slope, norm="pre"):
+    """An FFN in place of the crosses."""
+    x = layer_norm(x, weights, f"{path}.norm", eps) if norm == "pre" else x
+    x = ffn(x, weights, f"{path}.mlp", layers, eps, slope, norm)
+    return layer_norm(x, weights, f"{path}.norm", eps) if norm == "post" else x
+
+
+def shallow(x, weights, path, layers, eps, slope, norm="pre"):
+    return linear(ffn(x, weights, path, layers, eps, slope, norm), weights, f"{path}.output")
 
 
 def kl(label, lp, lq):

@@ -76,11 +76,15 @@ class Model:
                 scaled = ref.squeeze_excitation([fields[f] for f in names], self.weights, key)
                 adapted = dict(zip(names, scaled))
                 outputs[path] = concat(scaled)
+            elif path == "adapt":
+                # Without Squeeze-and-Excitation the fields are as they are.
+                adapted = {f: fields[f] for group in ("embedded", "vectors", "numbers") for f in expert[group]}
+                outputs[path] = concat([outputs[i] for i in inputs])
             elif node["kind"] == "domain_shared":
-                outputs[path] = self.domain_shared(tower, adapted)
+                outputs[path] = self.domain_shared(tower, path.removeprefix("domain_shared"), adapted)
             elif node["kind"] == "shallow":
                 x = concat([raw[f] for f in inputs])
-                outputs[path] = ref.shallow(x, self.weights, key, len(node["hidden"]), self.eps, self.slope)
+                outputs[path] = ref.shallow(x, self.weights, key, len(node["hidden"]), self.eps, self.slope, norm(node))
             elif node["kind"] == "vector":
                 rows = len(next(iter(fields.values())))
                 outputs[path] = np.tile(self.weights[f"{key}.vector"], (rows, 1))
@@ -91,20 +95,24 @@ class Model:
     def node(self, node, key, inputs, outputs):
         """A node that reads only the outputs of others."""
         if node["kind"] == "ffn":
-            return ref.ffn(concat(inputs), self.weights, key, len(node["widths"]), self.eps, self.slope)
+            return ref.ffn(concat(inputs), self.weights, key, len(node["widths"]), self.eps, self.slope, norm(node))
         if node["kind"] == "routing":
-            return ref.routing(concat(inputs), self.weights, key, len(node["hidden"]), self.eps, self.slope)
-        if node["kind"] == "cross":
-            scale = outputs[node["scaled_by"]]
-            scaled = [x * scale[:, [i]] for i, x in enumerate(inputs)]
-            return ref.cross(concat(scaled), self.weights, key, node["depth"], self.eps)
+            return ref.routing(concat(inputs), self.weights, key, len(node["hidden"]), self.eps, self.slope, norm(node))
+        if node["kind"] in ("cross", "compose", "mlp"):
+            if "scaled_by" in node:
+                scale = outputs[node["scaled_by"]]
+                inputs = [x * scale[:, [i]] for i, x in enumerate(inputs)]
+            x = sum(inputs) if node.get("composition") == "sum" else concat(inputs)
+            if node["kind"] == "mlp":
+                return ref.mlp(x, self.weights, key, len(node["widths"]), self.eps, self.slope, norm(node))
+            return ref.cross(x, self.weights, key, node.get("depth", 0), self.eps, norm(node))
         if node["kind"] == "linear":
             return ref.linear(concat(inputs), self.weights, key)
         if node["kind"] == "concat":
             return concat(inputs)
         raise ValueError(f"unknown kind {node['kind']}")
 
-    def domain_shared(self, tower, adapted):
+    def domain_shared(self, tower, number, adapted):
         """The tower's fields in canonical order, learned vectors in place of those the domain lacks."""
         shared = self.graph[tower]["shared"]
         widths = {feature["name"]: self.width(feature) for feature in self.graph[tower]["features"]}
@@ -115,8 +123,9 @@ class Model:
             stand_ins[name] = np.tile(vector, (rows, 1))
             start += widths[name]
         x = concat([adapted[name] if name in adapted else stand_ins[name] for name in widths])
-        layers = len(shared["expert"]["widths"])
-        return ref.ffn(x, self.weights, f"{tower}.shared.expert", layers, self.eps, self.slope)
+        node = shared[f"expert{number}"]
+        key = f"{tower}.shared.expert{number}"
+        return ref.ffn(x, self.weights, key, len(node["widths"]), self.eps, self.slope, norm(node))
 
     def width(self, feature):
         if feature["kind"] == "embedded":
@@ -141,7 +150,9 @@ class Model:
                 and everywhere["products"][batch["product"][row]] in exists["products"]
             ]
             dots = np.array([query[name][row] @ item[name][row] for row in rows])
-            z = dots / np.sqrt(head["in"]) + self.weights[f"heads.{name}.bias"][0]
+            z = dots if head.get("scale") == "none" else dots / np.sqrt(head["in"])
+            if head.get("bias") != "none":
+                z = z + self.weights[f"heads.{name}.bias"][0]
             parent = None
             if "given" in head:
                 known, lp, lq = scores[head["given"]]
@@ -155,6 +166,11 @@ class Model:
                 w = batch["weights"][name][rows][valid] if "sample_weight" in task else np.ones(valid.sum())
                 total += task["weight"] * (w * ref.kl(label[valid], lp[valid], lq[valid])).sum() / w.sum()
         return scores, total
+
+
+def norm(node):
+    """Where LayerNorm stands."""
+    return node.get("norm", "pre")
 
 
 def pooled(table, rows, weights, pool):
@@ -173,17 +189,18 @@ def concat(parts):
 # --- keys, shapes and deterministic weights ---------------------------------------------------------------------------
 
 
-def ffn_shapes(key, inputs, widths):
+def ffn_shapes(key, inputs, widths, normalised=True):
     for i, width in enumerate(widths):
         yield f"{key}.{i}.linear.weight", (width, inputs)
         yield f"{key}.{i}.linear.bias", (width,)
-        yield f"{key}.{i}.norm.weight", (width,)
-        yield f"{key}.{i}.norm.bias", (width,)
+        if normalised:
+            yield f"{key}.{i}.norm.weight", (width,)
+            yield f"{key}.{i}.norm.bias", (width,)
         inputs = width
 
 
 def node_shapes(key, node):
-    kind = node["kind"]
+    kind, normalised = node["kind"], norm(node) != "none"
     if kind == "batch_norm":
         for name in ("weight", "bias", "running_mean", "running_var"):
             yield f"{key}.{name}", (node["out"],)
@@ -193,18 +210,25 @@ def node_shapes(key, node):
         yield f"{key}.excite.weight", (node["fields"], node["hidden"])
         yield f"{key}.excite.bias", (node["fields"],)
     elif kind == "ffn":
-        yield from ffn_shapes(key, node["in"], node["widths"])
+        yield from ffn_shapes(key, node["in"], node["widths"], normalised)
     elif kind in ("routing", "shallow"):
-        yield from ffn_shapes(key, node["in"], node["hidden"])
+        yield from ffn_shapes(key, node["in"], node["hidden"], normalised)
         yield f"{key}.output.weight", (node["out"], (node["hidden"] or [node["in"]])[-1])
         yield f"{key}.output.bias", (node["out"],)
-    elif kind == "cross":
-        yield f"{key}.norm.weight", (node["out"],)
-        yield f"{key}.norm.bias", (node["out"],)
-        for i in range(node["depth"]):
+    elif kind in ("cross", "compose"):
+        if normalised:
+            yield f"{key}.norm.weight", (node["out"],)
+            yield f"{key}.norm.bias", (node["out"],)
+        for i in range(node.get("depth", 0)):
             yield f"{key}.{i}.down.weight", (node["rank"], node["out"])
             yield f"{key}.{i}.up.weight", (node["out"], node["rank"])
             yield f"{key}.{i}.up.bias", (node["out"],)
+    elif kind == "mlp":
+        width = node["in"] if norm(node) == "pre" else node["widths"][-1]
+        if normalised:
+            yield f"{key}.norm.weight", (width,)
+            yield f"{key}.norm.bias", (width,)
+        yield from ffn_shapes(f"{key}.mlp", node["in"], node["widths"], normalised)
     elif kind == "linear":
         yield f"{key}.weight", (node["out"], node["in"])
         yield f"{key}.bias", (node["out"],)
@@ -217,15 +241,18 @@ def weight_shapes(graph):
     for table in graph["tables"]:
         yield f"tables.{table['name']}.weight", (table["rows"], table["dim"])
     for tower in ("query", "item"):
-        yield from node_shapes(f"{tower}.shared.expert", graph[tower]["shared"]["expert"])
-        if "missing" in graph[tower]["shared"]:
-            yield f"{tower}.shared.missing", (graph[tower]["shared"]["missing"]["out"],)
+        for path, node in graph[tower]["shared"].items():
+            if path == "missing":
+                yield f"{tower}.shared.missing", (node["out"],)
+            else:
+                yield from node_shapes(f"{tower}.shared.{path}", node)
         for expert in graph[tower]["experts"]:
             for domain in expert["domains"]:
                 for path, node in expert["nodes"].items():
                     yield from node_shapes(f"{tower}.{domain}.{path}", node)
-    for task in graph["heads"]:
-        yield f"heads.{task}.bias", (1,)
+    for task, head in graph["heads"].items():
+        if head.get("bias") != "none":
+            yield f"heads.{task}.bias", (1,)
 
 
 MASK = np.uint64(0xFFFFFFFFFFFFFFFF)

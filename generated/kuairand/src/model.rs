@@ -104,7 +104,7 @@ pub struct SurfaceExpert {
     /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.
     pub adapt: Adaptation,
     /// The expert that the tasks share.
-    pub task_shared: Ffn,
+    pub task_shared: Experts,
     /// Click given impression.
     pub ctr: TaskExpert,
     /// Click, and the video is watched for long.
@@ -116,9 +116,10 @@ pub struct SurfaceExpert {
 impl SurfaceExpert {
     fn new(surface: Surface, device: &Device) -> Self {
         let layout = Layout::new(&SCHEMA, Tower::Query, surface.index());
+        let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
-            adapt: Adaptation::new(&layout, &SCHEMA.architecture, device),
-            task_shared: Ffn::new(layout.width(), SCHEMA.architecture.deep, device),
+            adapt: Adaptation::new(&layout, architecture, device),
+            task_shared: Experts::task_shared(&layout, architecture, device),
             ctr: TaskExpert::new(&SCHEMA, &layout, Task::Ctr.index(), device),
             gctr: TaskExpert::new(&SCHEMA, &layout, Task::Gctr.index(), device),
             octr: TaskExpert::new(&SCHEMA, &layout, Task::Octr.index(), device),
@@ -128,7 +129,7 @@ impl SurfaceExpert {
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
         let common = SharedExperts {
-            task: self.task_shared.forward(x.x()),
+            task: self.task_shared.forward(&x.x()),
             domain: shared.forward(&x),
         };
         let mut output = TaskEmbeddings::new(Task::COUNT);
@@ -186,7 +187,7 @@ pub struct ProductExpert {
     /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.
     pub adapt: Adaptation,
     /// The expert that the tasks share.
-    pub task_shared: Ffn,
+    pub task_shared: Experts,
     /// Click given impression.
     pub ctr: TaskExpert,
     /// Click, and the video is watched for long.
@@ -198,9 +199,10 @@ pub struct ProductExpert {
 impl ProductExpert {
     fn new(product: Product, device: &Device) -> Self {
         let layout = Layout::new(&SCHEMA, Tower::Item, product.index());
+        let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
-            adapt: Adaptation::new(&layout, &SCHEMA.architecture, device),
-            task_shared: Ffn::new(layout.width(), SCHEMA.architecture.deep, device),
+            adapt: Adaptation::new(&layout, architecture, device),
+            task_shared: Experts::task_shared(&layout, architecture, device),
             ctr: TaskExpert::new(&SCHEMA, &layout, Task::Ctr.index(), device),
             gctr: TaskExpert::new(&SCHEMA, &layout, Task::Gctr.index(), device),
             octr: TaskExpert::new(&SCHEMA, &layout, Task::Octr.index(), device),
@@ -210,7 +212,7 @@ impl ProductExpert {
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
         let common = SharedExperts {
-            task: self.task_shared.forward(x.x()),
+            task: self.task_shared.forward(&x.x()),
             domain: shared.forward(&x),
         };
         let mut output = TaskEmbeddings::new(Task::COUNT);
@@ -235,9 +237,9 @@ pub struct Heads {
 impl Heads {
     fn new(device: &Device) -> Self {
         Self {
-            ctr: Head::new(device),
-            gctr: Head::new(device),
-            octr: Head::new(device),
+            ctr: Head::new(&SCHEMA.architecture, device),
+            gctr: Head::new(&SCHEMA.architecture, device),
+            octr: Head::new(&SCHEMA.architecture, device),
         }
     }
 }

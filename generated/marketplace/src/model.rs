@@ -102,7 +102,7 @@ pub struct CartExpert {
     /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.
     pub adapt: Adaptation,
     /// The expert that the tasks share.
-    pub task_shared: Ffn,
+    pub task_shared: Experts,
     /// Task `click`.
     pub click: TaskExpert,
     /// Task `add`.
@@ -114,9 +114,10 @@ pub struct CartExpert {
 impl CartExpert {
     fn new(surface: Surface, device: &Device) -> Self {
         let layout = Layout::new(&SCHEMA, Tower::Query, surface.index());
+        let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
-            adapt: Adaptation::new(&layout, &SCHEMA.architecture, device),
-            task_shared: Ffn::new(layout.width(), SCHEMA.architecture.deep, device),
+            adapt: Adaptation::new(&layout, architecture, device),
+            task_shared: Experts::task_shared(&layout, architecture, device),
             click: TaskExpert::new(&SCHEMA, &layout, Task::Click.index(), device),
             add: TaskExpert::new(&SCHEMA, &layout, Task::Add.index(), device),
             checkout: TaskExpert::new(&SCHEMA, &layout, Task::Checkout.index(), device),
@@ -126,7 +127,7 @@ impl CartExpert {
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
         let common = SharedExperts {
-            task: self.task_shared.forward(x.x()),
+            task: self.task_shared.forward(&x.x()),
             domain: shared.forward(&x),
         };
         let mut output = TaskEmbeddings::new(Task::COUNT);
@@ -143,7 +144,7 @@ pub struct SearchExpert {
     /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.
     pub adapt: Adaptation,
     /// The expert that the tasks share.
-    pub task_shared: Ffn,
+    pub task_shared: Experts,
     /// Task `click`.
     pub click: TaskExpert,
     /// Task `add`.
@@ -157,9 +158,10 @@ pub struct SearchExpert {
 impl SearchExpert {
     fn new(surface: Surface, device: &Device) -> Self {
         let layout = Layout::new(&SCHEMA, Tower::Query, surface.index());
+        let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
-            adapt: Adaptation::new(&layout, &SCHEMA.architecture, device),
-            task_shared: Ffn::new(layout.width(), SCHEMA.architecture.deep, device),
+            adapt: Adaptation::new(&layout, architecture, device),
+            task_shared: Experts::task_shared(&layout, architecture, device),
             click: TaskExpert::new(&SCHEMA, &layout, Task::Click.index(), device),
             add: TaskExpert::new(&SCHEMA, &layout, Task::Add.index(), device),
             checkout: TaskExpert::new(&SCHEMA, &layout, Task::Checkout.index(), device),
@@ -170,7 +172,7 @@ impl SearchExpert {
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
         let common = SharedExperts {
-            task: self.task_shared.forward(x.x()),
+            task: self.task_shared.forward(&x.x()),
             domain: shared.forward(&x),
         };
         let mut output = TaskEmbeddings::new(Task::COUNT);
@@ -230,7 +232,7 @@ pub struct ProductExpert {
     /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.
     pub adapt: Adaptation,
     /// The expert that the tasks share.
-    pub task_shared: Ffn,
+    pub task_shared: Experts,
     /// Task `click`.
     pub click: TaskExpert,
     /// Task `add`.
@@ -244,9 +246,10 @@ pub struct ProductExpert {
 impl ProductExpert {
     fn new(product: Product, device: &Device) -> Self {
         let layout = Layout::new(&SCHEMA, Tower::Item, product.index());
+        let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
-            adapt: Adaptation::new(&layout, &SCHEMA.architecture, device),
-            task_shared: Ffn::new(layout.width(), SCHEMA.architecture.deep, device),
+            adapt: Adaptation::new(&layout, architecture, device),
+            task_shared: Experts::task_shared(&layout, architecture, device),
             click: TaskExpert::new(&SCHEMA, &layout, Task::Click.index(), device),
             add: TaskExpert::new(&SCHEMA, &layout, Task::Add.index(), device),
             checkout: TaskExpert::new(&SCHEMA, &layout, Task::Checkout.index(), device),
@@ -257,7 +260,7 @@ impl ProductExpert {
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
         let common = SharedExperts {
-            task: self.task_shared.forward(x.x()),
+            task: self.task_shared.forward(&x.x()),
             domain: shared.forward(&x),
         };
         let mut output = TaskEmbeddings::new(Task::COUNT);
@@ -285,10 +288,10 @@ pub struct Heads {
 impl Heads {
     fn new(device: &Device) -> Self {
         Self {
-            click: Head::new(device),
-            add: Head::new(device),
-            checkout: Head::new(device),
-            relevance: Head::new(device),
+            click: Head::new(&SCHEMA.architecture, device),
+            add: Head::new(&SCHEMA.architecture, device),
+            checkout: Head::new(&SCHEMA.architecture, device),
+            relevance: Head::new(&SCHEMA.architecture, device),
         }
     }
 }

@@ -83,7 +83,7 @@ pub struct SurfaceExpert {
     /// Squeeze-and-Excitation over the fields.
     pub adapt: Adaptation,
     /// The expert that the tasks share.
-    pub task_shared: Ffn,
+    pub task_shared: Experts,
     /// Task `ctr`.
     pub ctr: TaskExpert,
 }
@@ -91,9 +91,10 @@ pub struct SurfaceExpert {
 impl SurfaceExpert {
     fn new(surface: Surface, device: &Device) -> Self {
         let layout = Layout::new(&SCHEMA, Tower::Query, surface.index());
+        let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
-            adapt: Adaptation::new(&layout, &SCHEMA.architecture, device),
-            task_shared: Ffn::new(layout.width(), SCHEMA.architecture.deep, device),
+            adapt: Adaptation::new(&layout, architecture, device),
+            task_shared: Experts::task_shared(&layout, architecture, device),
             ctr: TaskExpert::new(&SCHEMA, &layout, Task::Ctr.index(), device),
         }
     }
@@ -101,7 +102,7 @@ impl SurfaceExpert {
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
         let common = SharedExperts {
-            task: self.task_shared.forward(x.x()),
+            task: self.task_shared.forward(&x.x()),
             domain: shared.forward(&x),
         };
         let mut output = TaskEmbeddings::new(Task::COUNT);
@@ -143,7 +144,7 @@ pub struct ProductExpert {
     /// Squeeze-and-Excitation over the fields.
     pub adapt: Adaptation,
     /// The expert that the tasks share.
-    pub task_shared: Ffn,
+    pub task_shared: Experts,
     /// Task `ctr`.
     pub ctr: TaskExpert,
 }
@@ -151,9 +152,10 @@ pub struct ProductExpert {
 impl ProductExpert {
     fn new(product: Product, device: &Device) -> Self {
         let layout = Layout::new(&SCHEMA, Tower::Item, product.index());
+        let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
-            adapt: Adaptation::new(&layout, &SCHEMA.architecture, device),
-            task_shared: Ffn::new(layout.width(), SCHEMA.architecture.deep, device),
+            adapt: Adaptation::new(&layout, architecture, device),
+            task_shared: Experts::task_shared(&layout, architecture, device),
             ctr: TaskExpert::new(&SCHEMA, &layout, Task::Ctr.index(), device),
         }
     }
@@ -161,7 +163,7 @@ impl ProductExpert {
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
         let common = SharedExperts {
-            task: self.task_shared.forward(x.x()),
+            task: self.task_shared.forward(&x.x()),
             domain: shared.forward(&x),
         };
         let mut output = TaskEmbeddings::new(Task::COUNT);
@@ -179,6 +181,8 @@ pub struct Heads {
 
 impl Heads {
     fn new(device: &Device) -> Self {
-        Self { ctr: Head::new(device) }
+        Self {
+            ctr: Head::new(&SCHEMA.architecture, device),
+        }
     }
 }

@@ -90,7 +90,7 @@ pub struct SurfaceExpert {
     /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.
     pub adapt: Adaptation,
     /// The expert that the tasks share.
-    pub task_shared: Ffn,
+    pub task_shared: Experts,
     /// Task `click`.
     pub click: TaskExpert,
     /// An application that is sent off.
@@ -100,9 +100,10 @@ pub struct SurfaceExpert {
 impl SurfaceExpert {
     fn new(surface: Surface, device: &Device) -> Self {
         let layout = Layout::new(&SCHEMA, Tower::Query, surface.index());
+        let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
-            adapt: Adaptation::new(&layout, &SCHEMA.architecture, device),
-            task_shared: Ffn::new(layout.width(), SCHEMA.architecture.deep, device),
+            adapt: Adaptation::new(&layout, architecture, device),
+            task_shared: Experts::task_shared(&layout, architecture, device),
             click: TaskExpert::new(&SCHEMA, &layout, Task::Click.index(), device),
             apply: TaskExpert::new(&SCHEMA, &layout, Task::Apply.index(), device),
         }
@@ -111,7 +112,7 @@ impl SurfaceExpert {
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
         let common = SharedExperts {
-            task: self.task_shared.forward(x.x()),
+            task: self.task_shared.forward(&x.x()),
             domain: shared.forward(&x),
         };
         let mut output = TaskEmbeddings::new(Task::COUNT);
@@ -168,7 +169,7 @@ pub struct JobExpert {
     /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.
     pub adapt: Adaptation,
     /// The expert that the tasks share.
-    pub task_shared: Ffn,
+    pub task_shared: Experts,
     /// Task `click`.
     pub click: TaskExpert,
     /// An application that is sent off.
@@ -178,9 +179,10 @@ pub struct JobExpert {
 impl JobExpert {
     fn new(product: Product, device: &Device) -> Self {
         let layout = Layout::new(&SCHEMA, Tower::Item, product.index());
+        let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
-            adapt: Adaptation::new(&layout, &SCHEMA.architecture, device),
-            task_shared: Ffn::new(layout.width(), SCHEMA.architecture.deep, device),
+            adapt: Adaptation::new(&layout, architecture, device),
+            task_shared: Experts::task_shared(&layout, architecture, device),
             click: TaskExpert::new(&SCHEMA, &layout, Task::Click.index(), device),
             apply: TaskExpert::new(&SCHEMA, &layout, Task::Apply.index(), device),
         }
@@ -189,7 +191,7 @@ impl JobExpert {
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
         let common = SharedExperts {
-            task: self.task_shared.forward(x.x()),
+            task: self.task_shared.forward(&x.x()),
             domain: shared.forward(&x),
         };
         let mut output = TaskEmbeddings::new(Task::COUNT);
@@ -205,7 +207,7 @@ pub struct MessageExpert {
     /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.
     pub adapt: Adaptation,
     /// The expert that the tasks share.
-    pub task_shared: Ffn,
+    pub task_shared: Experts,
     /// Task `click`.
     pub click: TaskExpert,
 }
@@ -213,9 +215,10 @@ pub struct MessageExpert {
 impl MessageExpert {
     fn new(product: Product, device: &Device) -> Self {
         let layout = Layout::new(&SCHEMA, Tower::Item, product.index());
+        let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
-            adapt: Adaptation::new(&layout, &SCHEMA.architecture, device),
-            task_shared: Ffn::new(layout.width(), SCHEMA.architecture.deep, device),
+            adapt: Adaptation::new(&layout, architecture, device),
+            task_shared: Experts::task_shared(&layout, architecture, device),
             click: TaskExpert::new(&SCHEMA, &layout, Task::Click.index(), device),
         }
     }
@@ -223,7 +226,7 @@ impl MessageExpert {
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
         let common = SharedExperts {
-            task: self.task_shared.forward(x.x()),
+            task: self.task_shared.forward(&x.x()),
             domain: shared.forward(&x),
         };
         let mut output = TaskEmbeddings::new(Task::COUNT);
@@ -244,8 +247,8 @@ pub struct Heads {
 impl Heads {
     fn new(device: &Device) -> Self {
         Self {
-            click: Head::new(device),
-            apply: Head::new(device),
+            click: Head::new(&SCHEMA.architecture, device),
+            apply: Head::new(&SCHEMA.architecture, device),
         }
     }
 }

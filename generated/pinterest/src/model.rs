@@ -90,7 +90,7 @@ pub struct SurfaceExpert {
     /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.
     pub adapt: Adaptation,
     /// The expert that the tasks share.
-    pub task_shared: Ffn,
+    pub task_shared: Experts,
     /// Click given impression.
     pub ctr: TaskExpert,
     /// Good click: the visit lasts longer than 30 seconds.
@@ -102,9 +102,10 @@ pub struct SurfaceExpert {
 impl SurfaceExpert {
     fn new(surface: Surface, device: &Device) -> Self {
         let layout = Layout::new(&SCHEMA, Tower::Query, surface.index());
+        let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
-            adapt: Adaptation::new(&layout, &SCHEMA.architecture, device),
-            task_shared: Ffn::new(layout.width(), SCHEMA.architecture.deep, device),
+            adapt: Adaptation::new(&layout, architecture, device),
+            task_shared: Experts::task_shared(&layout, architecture, device),
             ctr: TaskExpert::new(&SCHEMA, &layout, Task::Ctr.index(), device),
             gctr: TaskExpert::new(&SCHEMA, &layout, Task::Gctr.index(), device),
             octr: TaskExpert::new(&SCHEMA, &layout, Task::Octr.index(), device),
@@ -114,7 +115,7 @@ impl SurfaceExpert {
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
         let common = SharedExperts {
-            task: self.task_shared.forward(x.x()),
+            task: self.task_shared.forward(&x.x()),
             domain: shared.forward(&x),
         };
         let mut output = TaskEmbeddings::new(Task::COUNT);
@@ -165,7 +166,7 @@ pub struct ShoppingExpert {
     /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.
     pub adapt: Adaptation,
     /// The expert that the tasks share.
-    pub task_shared: Ffn,
+    pub task_shared: Experts,
     /// Click given impression.
     pub ctr: TaskExpert,
     /// Good click: the visit lasts longer than 30 seconds.
@@ -175,9 +176,10 @@ pub struct ShoppingExpert {
 impl ShoppingExpert {
     fn new(product: Product, device: &Device) -> Self {
         let layout = Layout::new(&SCHEMA, Tower::Item, product.index());
+        let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
-            adapt: Adaptation::new(&layout, &SCHEMA.architecture, device),
-            task_shared: Ffn::new(layout.width(), SCHEMA.architecture.deep, device),
+            adapt: Adaptation::new(&layout, architecture, device),
+            task_shared: Experts::task_shared(&layout, architecture, device),
             ctr: TaskExpert::new(&SCHEMA, &layout, Task::Ctr.index(), device),
             gctr: TaskExpert::new(&SCHEMA, &layout, Task::Gctr.index(), device),
         }
@@ -186,7 +188,7 @@ impl ShoppingExpert {
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
         let common = SharedExperts {
-            task: self.task_shared.forward(x.x()),
+            task: self.task_shared.forward(&x.x()),
             domain: shared.forward(&x),
         };
         let mut output = TaskEmbeddings::new(Task::COUNT);
@@ -202,7 +204,7 @@ pub struct StandardExpert {
     /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.
     pub adapt: Adaptation,
     /// The expert that the tasks share.
-    pub task_shared: Ffn,
+    pub task_shared: Experts,
     /// Click given impression.
     pub ctr: TaskExpert,
     /// Good click: the visit lasts longer than 30 seconds.
@@ -214,9 +216,10 @@ pub struct StandardExpert {
 impl StandardExpert {
     fn new(product: Product, device: &Device) -> Self {
         let layout = Layout::new(&SCHEMA, Tower::Item, product.index());
+        let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
-            adapt: Adaptation::new(&layout, &SCHEMA.architecture, device),
-            task_shared: Ffn::new(layout.width(), SCHEMA.architecture.deep, device),
+            adapt: Adaptation::new(&layout, architecture, device),
+            task_shared: Experts::task_shared(&layout, architecture, device),
             ctr: TaskExpert::new(&SCHEMA, &layout, Task::Ctr.index(), device),
             gctr: TaskExpert::new(&SCHEMA, &layout, Task::Gctr.index(), device),
             octr: TaskExpert::new(&SCHEMA, &layout, Task::Octr.index(), device),
@@ -226,7 +229,7 @@ impl StandardExpert {
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
         let common = SharedExperts {
-            task: self.task_shared.forward(x.x()),
+            task: self.task_shared.forward(&x.x()),
             domain: shared.forward(&x),
         };
         let mut output = TaskEmbeddings::new(Task::COUNT);
@@ -251,9 +254,9 @@ pub struct Heads {
 impl Heads {
     fn new(device: &Device) -> Self {
         Self {
-            ctr: Head::new(device),
-            gctr: Head::new(device),
-            octr: Head::new(device),
+            ctr: Head::new(&SCHEMA.architecture, device),
+            gctr: Head::new(&SCHEMA.architecture, device),
+            octr: Head::new(&SCHEMA.architecture, device),
         }
     }
 }

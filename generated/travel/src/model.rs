@@ -90,7 +90,7 @@ pub struct SurfaceExpert {
     /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.
     pub adapt: Adaptation,
     /// The expert that the tasks share.
-    pub task_shared: Ffn,
+    pub task_shared: Experts,
     /// Task `click`.
     pub click: TaskExpert,
     /// A booking, worth what it pays.
@@ -100,9 +100,10 @@ pub struct SurfaceExpert {
 impl SurfaceExpert {
     fn new(surface: Surface, device: &Device) -> Self {
         let layout = Layout::new(&SCHEMA, Tower::Query, surface.index());
+        let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
-            adapt: Adaptation::new(&layout, &SCHEMA.architecture, device),
-            task_shared: Ffn::new(layout.width(), SCHEMA.architecture.deep, device),
+            adapt: Adaptation::new(&layout, architecture, device),
+            task_shared: Experts::task_shared(&layout, architecture, device),
             click: TaskExpert::new(&SCHEMA, &layout, Task::Click.index(), device),
             book: TaskExpert::new(&SCHEMA, &layout, Task::Book.index(), device),
         }
@@ -111,7 +112,7 @@ impl SurfaceExpert {
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
         let common = SharedExperts {
-            task: self.task_shared.forward(x.x()),
+            task: self.task_shared.forward(&x.x()),
             domain: shared.forward(&x),
         };
         let mut output = TaskEmbeddings::new(Task::COUNT);
@@ -161,7 +162,7 @@ pub struct ProductExpert {
     /// BatchNorm of the numbers and Squeeze-and-Excitation over the fields.
     pub adapt: Adaptation,
     /// The expert that the tasks share.
-    pub task_shared: Ffn,
+    pub task_shared: Experts,
     /// Task `click`.
     pub click: TaskExpert,
     /// A booking, worth what it pays.
@@ -171,9 +172,10 @@ pub struct ProductExpert {
 impl ProductExpert {
     fn new(product: Product, device: &Device) -> Self {
         let layout = Layout::new(&SCHEMA, Tower::Item, product.index());
+        let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
-            adapt: Adaptation::new(&layout, &SCHEMA.architecture, device),
-            task_shared: Ffn::new(layout.width(), SCHEMA.architecture.deep, device),
+            adapt: Adaptation::new(&layout, architecture, device),
+            task_shared: Experts::task_shared(&layout, architecture, device),
             click: TaskExpert::new(&SCHEMA, &layout, Task::Click.index(), device),
             book: TaskExpert::new(&SCHEMA, &layout, Task::Book.index(), device),
         }
@@ -182,7 +184,7 @@ impl ProductExpert {
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
         let common = SharedExperts {
-            task: self.task_shared.forward(x.x()),
+            task: self.task_shared.forward(&x.x()),
             domain: shared.forward(&x),
         };
         let mut output = TaskEmbeddings::new(Task::COUNT);
@@ -204,8 +206,8 @@ pub struct Heads {
 impl Heads {
     fn new(device: &Device) -> Self {
         Self {
-            click: Head::new(device),
-            book: Head::new(device),
+            click: Head::new(&SCHEMA.architecture, device),
+            book: Head::new(&SCHEMA.architecture, device),
         }
     }
 }

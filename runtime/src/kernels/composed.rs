@@ -35,12 +35,24 @@ pub fn norm_activate(
 }
 
 /// The experts' outputs side by side, each times its column of `weights`.
-pub fn route(weights: Tensor<2>, experts: [Tensor<2>; 3]) -> Tensor<2> {
-    let weighted = experts
+pub fn route(weights: Tensor<2>, experts: Vec<Tensor<2>>) -> Tensor<2> {
+    Tensor::cat(weighted(weights, experts).collect(), 1)
+}
+
+/// The sum of the experts' outputs, each times its column of `weights`. All have one width.
+pub fn route_sum(weights: Tensor<2>, experts: Vec<Tensor<2>>) -> Tensor<2> {
+    let rows = weights.dims()[0];
+    let nothing = Tensor::zeros([rows, 1], (&weights.device(), weights.dtype()));
+    weighted(weights, experts)
+        .reduce(|sum, expert| sum + expert)
+        .unwrap_or(nothing)
+}
+
+fn weighted(weights: Tensor<2>, experts: Vec<Tensor<2>>) -> impl Iterator<Item = Tensor<2>> {
+    experts
         .into_iter()
         .enumerate()
-        .map(|(at, expert)| expert * weights.clone().narrow(1, at, 1));
-    Tensor::cat(weighted.collect(), 1)
+        .map(move |(at, expert)| expert * weights.clone().narrow(1, at, 1))
 }
 
 /// `first ∘ (up + bias) + x`.

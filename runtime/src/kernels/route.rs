@@ -17,7 +17,7 @@ use super::real::{ALONE, Real, dims, dot, for_type, piece_rows, tensor, vectoris
 pub fn route(weights: Tensor<2>, experts: [Tensor<2>; 3]) -> Tensor<2> {
     let [first, second, third] = experts.each_ref().map(Operand::new);
     apply(Route, [Operand::new(&weights), first, second, third])
-        .unwrap_or_else(|| composed::route(weights, experts))
+        .unwrap_or_else(|| composed::route(weights, experts.into()))
 }
 
 #[derive(Debug, Clone)]

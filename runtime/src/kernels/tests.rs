@@ -90,7 +90,7 @@ fn route_is_its_composition() {
             [[rows, 3], [rows, 13], [rows, 13], [rows, 13]],
             [],
             |[w, a, b, c], []| route(w, [a, b, c]),
-            |[w, a, b, c], []| composed::route(w, [a, b, c]),
+            |[w, a, b, c], []| composed::route(w, vec![a, b, c]),
         );
     }
 }

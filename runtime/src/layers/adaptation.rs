@@ -6,17 +6,18 @@ use burn::tensor::{Device, Tensor};
 
 use super::{BatchNorm, DomainInput, Layout, Linear, beside};
 use crate::kernels::{self, Fields};
-use crate::schema::Architecture;
+use crate::schema::ExpertArchitecture;
 
 /// Adapts the fields of one domain.
 #[derive(Module, Debug)]
 pub struct Adaptation {
-    /// BatchNorm of the numbers; `None` if the domain has none.
+    /// BatchNorm of the numbers; `None` if the domain has none, or if they go in as they are.
     pub norm: Option<BatchNorm>,
-    /// W1 `[hidden, fields]`, with hidden = max(1, fields / reduction).
-    pub squeeze: Linear,
-    /// W2 `[fields, hidden]`.
-    pub excite: Linear,
+    /// W1 `[hidden, fields]`, with hidden = max(1, fields / reduction); `None`: fields are not
+    /// scaled.
+    pub squeeze: Option<Linear>,
+    /// W2 `[fields, hidden]`; `None` without W1.
+    pub excite: Option<Linear>,
     #[module(skip)]
     fields: Fields,
     #[module(skip)]
@@ -50,13 +51,16 @@ impl Adapted {
 
 impl Adaptation {
     /// The adaptation of a domain with this layout.
-    pub fn new(layout: &Layout, architecture: &Architecture, device: &Device) -> Self {
+    pub fn new(layout: &Layout, architecture: &ExpertArchitecture, device: &Device) -> Self {
         let fields = layout.fields().len();
-        let hidden = (fields / architecture.se_reduction.max(1)).max(1);
+        let hidden = architecture
+            .se_reduction
+            .map(|reduction| (fields / reduction.max(1)).max(1));
+        let normalised = architecture.batch_norm && layout.numbers() > 0;
         Self {
-            norm: (layout.numbers() > 0).then(|| BatchNorm::new(layout.numbers(), device)),
-            squeeze: Linear::new(fields, hidden, device),
-            excite: Linear::new(hidden, fields, device),
+            norm: normalised.then(|| BatchNorm::new(layout.numbers(), device)),
+            squeeze: hidden.map(|hidden| Linear::new(fields, hidden, device)),
+            excite: hidden.map(|hidden| Linear::new(hidden, fields, device)),
             fields: layout.fields().iter().map(|f| f.columns.clone()).collect(),
             domain: layout.domain(),
         }
@@ -78,9 +82,12 @@ impl Adaptation {
 
     /// Squeeze-and-Excitation: scales every field by sigmoid(W2 relu(W1 z)), z the fields' means.
     fn scale(&self, x: Tensor<2>) -> Tensor<2> {
+        let (Some(squeeze), Some(excite)) = (&self.squeeze, &self.excite) else {
+            return x;
+        };
         let means = kernels::squeeze(x.clone(), &self.fields);
-        let hidden = relu(self.squeeze.forward(means));
-        let weights = sigmoid(self.excite.forward(hidden));
+        let hidden = relu(squeeze.forward(means));
+        let weights = sigmoid(excite.forward(hidden));
         kernels::excite(x, weights, &self.fields)
     }
 }

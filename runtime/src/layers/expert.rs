@@ -3,12 +3,9 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
+use super::cross::compose;
 use super::{Adapted, Cross, Ffn, Layout, Linear, Routing, Shallow, SharedExperts};
-use crate::kernels;
-use crate::schema::Schema;
-
-/// Deep expert, task-shared expert, domain-shared expert.
-const EXPERTS: usize = 3;
+use crate::schema::{Architecture, Composition, ExpertArchitecture, Schema};
 
 /// A task on a domain: its deep and shallow experts, its routing over {deep, task-shared,
 /// domain-shared}, the crossing of the weighted outputs, and its embedding.
@@ -16,46 +13,64 @@ const EXPERTS: usize = 3;
 pub struct TaskExpert {
     /// Deep expert, on x_d.
     pub deep: Ffn,
-    /// Weights of the three experts, from x_d.
-    pub routing: Routing,
+    /// Weights of the experts, from x_d; `None` if the deep expert is the only one.
+    pub routing: Option<Routing>,
     /// LayerNorm and DCN V2 over the weighted outputs.
     pub cross: Cross,
-    /// emb_deep: `[N, 3 · deep]`.
+    /// emb_deep: `[N, width of the crossing]`.
     pub embedding: Linear,
     /// emb_shallow.
     pub shallow: Shallow,
+    #[module(skip)]
+    composition: Composition,
 }
 
 impl TaskExpert {
     /// The experts of task `task` on the domain of `layout`.
     pub fn new(schema: &Schema, layout: &Layout, task: usize, device: &Device) -> Self {
         let architecture = &schema.architecture;
+        let expert = architecture.expert(layout.tower(), layout.domain());
         let input = layout.width();
-        let width = EXPERTS * architecture.deep.last().copied().unwrap_or(input);
+        let width = composed_width(architecture, expert, input);
         let embedding = schema.tasks.get(task).map_or(0, |task| task.embedding);
+        let experts = 1 + expert.task_shared + architecture.domain_shared;
         Self {
-            deep: Ffn::new(input, architecture.deep, device),
-            routing: Routing::new(input, architecture.routing, EXPERTS, device),
-            cross: Cross::new(width, architecture, device),
-            embedding: Linear::new(width, embedding, device),
+            deep: Ffn::new(input, expert.deep, expert.norm, device),
+            routing: (experts > 1).then(|| Routing::new(input, expert, experts, device)),
+            cross: Cross::new(width, expert, device),
+            embedding: Linear::new(Cross::output(width, expert), embedding, device),
             shallow: Shallow::new(layout, architecture, device),
+            composition: expert.composition,
         }
     }
 
     /// `[rows, N + shallow_width]`: emb_deep, then emb_shallow.
     pub fn forward(&self, adapted: &Adapted, shared: &SharedExperts) -> Tensor<2> {
-        let weights = self.routing.forward(adapted.x());
-        let experts = [
-            self.deep.forward(adapted.x()),
-            shared.task.clone(),
-            shared.domain.clone(),
-        ];
-        let deep = self
-            .embedding
-            .forward(self.cross.forward(kernels::route(weights, experts)));
+        let weights = self
+            .routing
+            .as_ref()
+            .map(|routing| routing.forward(adapted.x()));
+        let mut experts = vec![self.deep.forward(adapted.x())];
+        experts.extend_from_slice(&shared.task);
+        experts.extend_from_slice(&shared.domain);
+        let composed = compose(self.composition, weights, experts);
+        let deep = self.embedding.forward(self.cross.forward(composed));
         match self.shallow.forward(adapted) {
             Some(shallow) => Tensor::cat(vec![deep, shallow], 1),
             None => deep,
+        }
+    }
+}
+
+/// Width of the experts' outputs together, on an x_d of `input` columns.
+fn composed_width(architecture: &Architecture, expert: &ExpertArchitecture, input: usize) -> usize {
+    let last = |widths: &[usize]| widths.last().copied().unwrap_or(input);
+    let own = last(expert.deep);
+    match expert.composition {
+        Composition::Sum => own,
+        Composition::Concat => {
+            own * (1 + expert.task_shared)
+                + last(architecture.shared_deep) * architecture.domain_shared
         }
     }
 }

@@ -4,39 +4,49 @@ use burn::module::Module;
 use burn::tensor::activation::leaky_relu;
 use burn::tensor::{Device, Tensor};
 
-use super::{LayerNorm, Linear};
+use super::{LayerNorm, Layout, Linear};
 use crate::kernels;
+use crate::schema::{ExpertArchitecture, Norm};
 
 /// Slope of LeakyReLU below zero.
 pub const NEGATIVE_SLOPE: f64 = 0.2;
 
-/// One layer: Linear, LayerNorm, LeakyReLU.
+/// One layer: Linear, LayerNorm, LeakyReLU; or the norm last, or no norm.
 #[derive(Module, Debug)]
 pub struct FfnLayer {
     /// Linear map.
     pub linear: Linear,
-    /// Norm before the activation.
-    pub norm: LayerNorm,
+    /// Norm; `None` without one.
+    pub norm: Option<LayerNorm>,
+    #[module(skip)]
+    place: Norm,
 }
 
 impl FfnLayer {
     /// A layer from `input` to `output` columns.
-    pub fn new(input: usize, output: usize, device: &Device) -> Self {
+    pub fn new(input: usize, output: usize, place: Norm, device: &Device) -> Self {
         Self {
             linear: Linear::new(input, output, device),
-            norm: LayerNorm::new(output, device),
+            norm: (place != Norm::None).then(|| LayerNorm::new(output, device)),
+            place,
         }
     }
 
     /// `[rows, in]` → `[rows, out]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        match &self.linear.bias {
+        match (&self.norm, self.place, &self.linear.bias) {
             // The norm adds the bias on its way.
-            Some(bias) => {
+            (Some(norm), Norm::Pre, Some(bias)) => {
                 let product = kernels::linear_without_bias(x, self.linear.weight.val());
-                self.norm.activate(product, bias.val(), NEGATIVE_SLOPE)
+                norm.activate(product, bias.val(), NEGATIVE_SLOPE)
             }
-            None => leaky_relu(self.norm.forward(self.linear.forward(x)), NEGATIVE_SLOPE),
+            (Some(norm), Norm::Pre, None) => {
+                leaky_relu(norm.forward(self.linear.forward(x)), NEGATIVE_SLOPE)
+            }
+            (Some(norm), Norm::Post, _) => {
+                norm.forward(leaky_relu(self.linear.forward(x), NEGATIVE_SLOPE))
+            }
+            (_, Norm::None, _) | (None, ..) => leaky_relu(self.linear.forward(x), NEGATIVE_SLOPE),
         }
     }
 }
@@ -50,18 +60,65 @@ pub struct Ffn {
 
 impl Ffn {
     /// Layers of these widths on an input of `input` columns.
-    pub fn new(input: usize, widths: &[usize], device: &Device) -> Self {
-        let mut from = input;
-        let mut layers = Vec::with_capacity(widths.len());
-        for &width in widths {
-            layers.push(FfnLayer::new(from, width, device));
-            from = width;
+    pub fn new(input: usize, widths: &[usize], norm: Norm, device: &Device) -> Self {
+        Self {
+            layers: layers(input, widths, norm, device),
         }
-        Self { layers }
     }
 
     /// `[rows, in]` → `[rows, last width]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         self.layers.iter().fold(x, |x, layer| layer.forward(x))
+    }
+}
+
+/// Layers of these widths, one on the other.
+pub(super) fn layers(input: usize, widths: &[usize], norm: Norm, device: &Device) -> Vec<FfnLayer> {
+    let inputs = std::iter::once(&input).chain(widths);
+    inputs
+        .zip(widths)
+        .map(|(&input, &output)| FfnLayer::new(input, output, norm, device))
+        .collect()
+}
+
+/// Experts of one shape on one input. The first one's weights have the path of the field that
+/// holds them, the others' that path and a number from 2 (see [`crate::weights::Path`]).
+#[derive(Module, Debug)]
+pub struct Experts {
+    /// The experts.
+    pub copies: Vec<Ffn>,
+}
+
+impl Experts {
+    /// So many experts.
+    pub fn new(count: usize, input: usize, widths: &[usize], norm: Norm, device: &Device) -> Self {
+        Self {
+            copies: (0..count)
+                .map(|_| Ffn::new(input, widths, norm, device))
+                .collect(),
+        }
+    }
+
+    /// The experts that the tasks of a domain share, on x_d.
+    pub fn task_shared(
+        layout: &Layout,
+        architecture: &ExpertArchitecture,
+        device: &Device,
+    ) -> Self {
+        Self::new(
+            architecture.task_shared,
+            layout.width(),
+            architecture.deep,
+            architecture.norm,
+            device,
+        )
+    }
+
+    /// `[rows, in]` → `[rows, last width]` of each.
+    pub fn forward(&self, x: &Tensor<2>) -> Vec<Tensor<2>> {
+        self.copies
+            .iter()
+            .map(|expert| expert.forward(x.clone()))
+            .collect()
     }
 }

@@ -3,18 +3,22 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
+use crate::schema::Architecture;
+
 /// The bias of one task's logit.
 #[derive(Module, Debug)]
 pub struct Head {
-    /// `[1]`, initially zero; training starts it at the log-odds of the task's mean label.
-    pub bias: Param<Tensor<1>>,
+    /// `[1]`, initially zero; training starts it at the log-odds of the task's mean label. `None`
+    /// if the spec has none.
+    pub bias: Option<Param<Tensor<1>>>,
 }
 
 impl Head {
-    /// A head with a bias of zero.
-    pub fn new(device: &Device) -> Self {
+    /// A head with a bias of zero, or without one.
+    pub fn new(architecture: &Architecture, device: &Device) -> Self {
+        let bias = || Param::from_tensor(Tensor::zeros([1], device));
         Self {
-            bias: Param::from_tensor(Tensor::zeros([1], device)),
+            bias: architecture.logit_bias.then(bias),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::schema::{Feature, Kind, Schema, Tower};
 /// numbers, each group in the schema's order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
+    tower: Tower,
     domain: usize,
     fields: Vec<Field>,
     embedded_width: usize,
@@ -44,6 +45,7 @@ impl Layout {
     /// Fields of a domain of a tower.
     pub fn new(schema: &Schema, tower: Tower, domain: usize) -> Self {
         let mut layout = Self {
+            tower,
             domain,
             fields: Vec::new(),
             embedded_width: 0,
@@ -78,6 +80,11 @@ impl Layout {
             start += width;
         }
         layout
+    }
+
+    /// Tower of the domain.
+    pub fn tower(&self) -> Tower {
+        self.tower
     }
 
     /// Index of the domain.

@@ -22,7 +22,7 @@ use burn::tensor::Tensor;
 pub use adaptation::{Adaptation, Adapted};
 pub use cross::{Cross, CrossLayer};
 pub use expert::TaskExpert;
-pub use ffn::{Ffn, FfnLayer};
+pub use ffn::{Experts, Ffn, FfnLayer};
 pub use head::Head;
 pub use io::{DomainInput, TaskEmbeddings, TowerInput, TowerOutput};
 pub use layout::{Field, FieldKind, Layout};

@@ -4,7 +4,8 @@ use burn::module::Module;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
-use super::{Ffn, FfnLayer, Linear};
+use super::{FfnLayer, Linear, ffn};
+use crate::schema::ExpertArchitecture;
 
 /// Weights of a task's experts: an FFN, a Linear, softmax.
 #[derive(Module, Debug)]
@@ -17,10 +18,16 @@ pub struct Routing {
 
 impl Routing {
     /// Routing over `experts` experts by an input of `input` columns.
-    pub fn new(input: usize, hidden: &[usize], experts: usize, device: &Device) -> Self {
+    pub fn new(
+        input: usize,
+        architecture: &ExpertArchitecture,
+        experts: usize,
+        device: &Device,
+    ) -> Self {
+        let hidden = architecture.routing;
         let last = hidden.last().copied().unwrap_or(input);
         Self {
-            layers: Ffn::new(input, hidden, device).layers,
+            layers: ffn::layers(input, hidden, architecture.norm, device),
             output: Linear::new(last, experts, device),
         }
     }

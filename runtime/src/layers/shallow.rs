@@ -5,7 +5,7 @@ use std::ops::Range;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use super::{Adapted, Ffn, FfnLayer, Layout, Linear, beside};
+use super::{Adapted, FfnLayer, Layout, Linear, beside, ffn};
 use crate::schema::Architecture;
 
 /// emb_shallow of one task on one domain: an FFN and a Linear on the domain's high-level
@@ -36,9 +36,10 @@ impl Shallow {
             };
         }
         let input = columns.iter().map(Range::len).sum();
-        let hidden = architecture.shallow.last().copied().unwrap_or(input);
+        let expert = architecture.expert(layout.tower(), layout.domain());
+        let hidden = expert.shallow.last().copied().unwrap_or(input);
         Self {
-            layers: Ffn::new(input, architecture.shallow, device).layers,
+            layers: ffn::layers(input, expert.shallow, expert.norm, device),
             output: Some(Linear::new(hidden, width, device)),
             vector: None,
             columns,

@@ -6,25 +6,26 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use super::layout::field_width;
-use super::{Adapted, Ffn};
+use super::{Adapted, Experts};
 use crate::schema::{Schema, Tower};
 
-/// Outputs of the experts that the tasks of a Domain Expert share, each `[rows, deep]`.
+/// Outputs of the experts that the tasks of a Domain Expert share, each `[rows, width]`.
 #[derive(Debug, Clone)]
 pub struct SharedExperts {
-    /// Task-shared expert.
-    pub task: Tensor<2>,
-    /// Domain-shared expert.
-    pub domain: Tensor<2>,
+    /// Task-shared experts.
+    pub task: Vec<Tensor<2>>,
+    /// Domain-shared experts.
+    pub domain: Vec<Tensor<2>>,
 }
 
-/// The expert that all domains of a tower share. It reads the adapted fields in the tower's
+/// The experts that all domains of a tower share, usually one. They read the adapted fields in the tower's
 /// canonical order; a feature that the domain lacks is a learned vector, initially zero.
 #[derive(Module, Debug)]
 pub struct DomainShared {
-    /// FFN on the fields of the whole tower.
-    pub expert: Ffn,
-    /// The learned vectors side by side, in canonical order; `None` if no domain lacks a feature.
+    /// FFNs on the fields of the whole tower.
+    pub expert: Experts,
+    /// The learned vectors side by side, in canonical order; `None` if no domain lacks a feature,
+    /// or if there is no expert to read them.
     pub missing: Option<Param<Tensor<1>>>,
     #[module(skip)]
     domains: Vec<Vec<Run>>,
@@ -40,7 +41,7 @@ enum Run {
 }
 
 impl DomainShared {
-    /// The domain-shared expert of a tower.
+    /// The domain-shared experts of a tower.
     pub fn new(schema: &Schema, tower: Tower, device: &Device) -> Self {
         let domains = schema.axis(tower).domains.len();
         let features = schema.features(tower);
@@ -50,16 +51,28 @@ impl DomainShared {
             .filter(|f| f.domains.len() < domains)
             .map(|f| field_width(schema, f))
             .sum();
+        let architecture = &schema.architecture;
+        let count = architecture.domain_shared;
         Self {
-            expert: Ffn::new(width, schema.architecture.deep, device),
-            missing: (missing > 0).then(|| Param::from_tensor(Tensor::zeros([missing], device))),
+            expert: Experts::new(
+                count,
+                width,
+                architecture.shared_deep,
+                architecture.expert.norm,
+                device,
+            ),
+            missing: (missing > 0 && count > 0)
+                .then(|| Param::from_tensor(Tensor::zeros([missing], device))),
             domains: (0..domains).map(|d| runs(schema, tower, d)).collect(),
         }
     }
 
-    /// The adapted rows of any domain of the tower → `[rows, deep]`.
-    pub fn forward(&self, adapted: &Adapted) -> Tensor<2> {
-        self.expert.forward(self.canonical(adapted))
+    /// The adapted rows of any domain of the tower → `[rows, width]` of each expert.
+    pub fn forward(&self, adapted: &Adapted) -> Vec<Tensor<2>> {
+        match self.expert.copies.is_empty() {
+            true => Vec::new(),
+            false => self.expert.forward(&self.canonical(adapted)),
+        }
     }
 
     /// The domain's fields in the tower's canonical order, `[rows, tower width]`.

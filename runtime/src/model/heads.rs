@@ -7,7 +7,7 @@ use super::Model;
 use crate::data::batch::{Batch, TowerBatch};
 use crate::kernels::{composed::rows as index, pair_dot};
 use crate::layers::{Head, TowerInput, TowerOutput};
-use crate::schema::Task;
+use crate::schema::{LogitScale, Task};
 
 /// Scores of a batch.
 #[derive(Debug, Clone)]
@@ -34,7 +34,8 @@ pub fn forward<M: Model>(model: &M, query: TowerInput, item: TowerInput, batch: 
 
 /// Scores a batch by the outputs of the towers (paper §2.3).
 ///
-/// The logit is z = q·i / √(N + shallow_width) + bias. A task with a parent has
+/// The logit is z = q·i / √(N + shallow_width) + bias, or without the divisor or the bias if the
+/// spec says so. A task with a parent has
 /// P = sigmoid(z) · P(parent), so that P is never above its parent's.
 pub fn scores<M: Model>(
     model: &M,
@@ -43,6 +44,7 @@ pub fn scores<M: Model>(
     batch: &Batch,
 ) -> Scores {
     let mut scores = Scores { tasks: Vec::new() };
+    let scale = M::schema().architecture.logit_scale;
     for ((id, task), head) in M::schema().tasks.iter().enumerate().zip(model.heads()) {
         let parent = match task.given {
             Some(parent) => match scores.tasks.get(parent).and_then(Option::as_ref) {
@@ -56,7 +58,7 @@ pub fn scores<M: Model>(
         };
         let query = Aligned::new(query, &batch.query, id, batch.rows);
         let item = Aligned::new(item, &batch.item, id, batch.rows);
-        let scored = score(task, head, query, item, parent, batch);
+        let scored = score(task, head, scale, query, item, parent, batch);
         scores.tasks.push(scored);
     }
     scores
@@ -107,6 +109,7 @@ impl Aligned {
 fn score(
     task: &Task,
     head: &Head,
+    scale: LogitScale,
     query: Aligned,
     item: Aligned,
     parent: Option<&TaskScores>,
@@ -121,8 +124,15 @@ fn score(
     }
     let (query_rows, item_rows) = (query.rows(&rows), item.rows(&rows));
     let (query, item) = (query.embeddings?, item.embeddings?);
-    let scale = 1.0 / (query.dims()[1] as f64).sqrt();
-    let z = pair_dot(query, item, &query_rows, &item_rows, scale) + head.bias.val();
+    let scale = match scale {
+        LogitScale::Dimension => 1.0 / (query.dims()[1] as f64).sqrt(),
+        LogitScale::None => 1.0,
+    };
+    let dot = pair_dot(query, item, &query_rows, &item_rows, scale);
+    let z = match &head.bias {
+        Some(bias) => dot + bias.val(),
+        None => dot,
+    };
     let (up, down) = (log_sigmoid(z.clone()), log_sigmoid(-z));
     let Some(parent) = parent else {
         return Some(TaskScores {

@@ -200,6 +200,7 @@ mod tests {
     use super::*;
     use crate::layers::Ffn;
     use crate::model::initialise;
+    use crate::schema::Norm;
 
     fn address(module: &Ffn) -> *const f32 {
         let weight = module.layers[1].linear.weight.val().inner();
@@ -210,7 +211,7 @@ mod tests {
     #[test]
     fn a_step_writes_in_place() {
         let device = Device::flex().autodiff();
-        let mut module = initialise(Ffn::new(8, &[16, 4], &device), 1);
+        let mut module = initialise(Ffn::new(8, &[16, 4], Norm::Pre, &device), 1);
         let settings = AdamW {
             lr: 0.1,
             weight_decay: 0.0,

@@ -121,6 +121,9 @@ impl<M: Model> Learner for ModelLearner<M> {
     }
 
     fn set_biases(&mut self, biases: &[f64]) -> Result<()> {
+        if !self.inputs.schema().architecture.logit_bias {
+            return Ok(());
+        }
         let mut weights = Weights::default();
         for (task, &bias) in self.inputs.schema().tasks.iter().zip(biases) {
             let array = Array {

@@ -4,13 +4,14 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use mtmd::layers::{
-    Adaptation, DomainInput, DomainShared, Ffn, Head, Layout, SharedExperts, TaskEmbeddings,
+    Adaptation, DomainInput, DomainShared, Experts, Head, Layout, SharedExperts, TaskEmbeddings,
     TaskExpert, TowerInput, TowerOutput,
 };
 use mtmd::model::Model;
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Decay, Domain, Feature, Index, Input, Kind, Label, Others,
-    Schema, Split, Table, Task, Tower, Training, Transform, Value,
+    AdamW, Architecture, Axis, BadRows, Crossing, Decay, Domain, ExpertArchitecture, Feature,
+    Index, Input, Kind, Label, Others, Schema, Split, Table, Task, Tower, Training, Transform,
+    Value,
 };
 
 const NUMBER: Kind = Kind::Number(Transform {
@@ -69,7 +70,8 @@ const fn task(name: &'static str, given: Option<usize>, products: &'static [usiz
     }
 }
 
-pub static SCHEMA: Schema = Schema {
+/// A small spec: three surfaces, two products, four tasks.
+pub const PLAIN: Schema = Schema {
     name: "tiny",
     spec_hash: "spec",
     graph_hash: "graph",
@@ -129,13 +131,17 @@ pub static SCHEMA: Schema = Schema {
         feature("price", NUMBER, &[0]),
     ],
     architecture: Architecture {
-        deep: &[6, 4],
-        routing: &[5],
-        shallow: &[3],
+        expert: ExpertArchitecture {
+            deep: &[6, 4],
+            routing: &[5],
+            shallow: &[3],
+            crossing: Crossing::Dcn { rank: 2, depth: 2 },
+            se_reduction: Some(2),
+            ..ExpertArchitecture::PAPER
+        },
         shallow_width: 2,
-        cross_rank: 2,
-        cross_depth: 2,
-        se_reduction: 2,
+        shared_deep: &[6, 4],
+        ..Architecture::PAPER
     },
     split: Split::Hash,
     bad_rows: BadRows::Stop,
@@ -159,6 +165,9 @@ pub static SCHEMA: Schema = Schema {
         clip: Some(5.0),
     },
 };
+
+/// The same, in one place.
+pub static SCHEMA: Schema = PLAIN;
 
 #[derive(Module, Debug)]
 pub struct Tiny {
@@ -263,7 +272,7 @@ impl ItemTower {
 #[derive(Module, Debug)]
 pub struct Expert {
     pub adapt: Adaptation,
-    pub task_shared: Ffn,
+    pub task_shared: Experts,
     pub click: Option<TaskExpert>,
     pub long: Option<TaskExpert>,
     pub buy: Option<TaskExpert>,
@@ -279,8 +288,8 @@ impl Expert {
                 .then(|| TaskExpert::new(&SCHEMA, &layout, task, device))
         };
         Self {
-            adapt: Adaptation::new(&layout, &SCHEMA.architecture, device),
-            task_shared: Ffn::new(layout.width(), SCHEMA.architecture.deep, device),
+            adapt: Adaptation::new(&layout, &SCHEMA.architecture.expert, device),
+            task_shared: Experts::task_shared(&layout, &SCHEMA.architecture.expert, device),
             click: task(0),
             long: task(1),
             buy: task(2),
@@ -291,7 +300,7 @@ impl Expert {
     pub fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
         let common = SharedExperts {
-            task: self.task_shared.forward(x.x()),
+            task: self.task_shared.forward(&x.x()),
             domain: shared.forward(&x),
         };
         let mut output = TaskEmbeddings::new(4);
@@ -316,10 +325,10 @@ pub struct Heads {
 impl Heads {
     fn new(device: &Device) -> Self {
         Self {
-            click: Head::new(device),
-            long: Head::new(device),
-            buy: Head::new(device),
-            hide: Head::new(device),
+            click: Head::new(&SCHEMA.architecture, device),
+            long: Head::new(&SCHEMA.architecture, device),
+            buy: Head::new(&SCHEMA.architecture, device),
+            hide: Head::new(&SCHEMA.architecture, device),
         }
     }
 }

@@ -1,18 +1,23 @@
 //! Schemas as a compiler would write them, by hand.
 
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Decay, Domain, Feature, Index, Input, Kind, Label, Others,
-    Pool, Schema, Split, Table, Task, Training, Transform, Value,
+    AdamW, Architecture, Axis, BadRows, Crossing, Decay, Domain, ExpertArchitecture, Feature,
+    Index, Input, Kind, Label, Others, Pool, Schema, Split, Table, Task, Training, Transform,
+    Value,
 };
 
 const ARCHITECTURE: Architecture = Architecture {
-    deep: &[32, 16],
-    routing: &[8],
-    shallow: &[8],
+    expert: ExpertArchitecture {
+        deep: &[32, 16],
+        routing: &[8],
+        shallow: &[8],
+        crossing: Crossing::Dcn { rank: 4, depth: 1 },
+        se_reduction: Some(2),
+        ..ExpertArchitecture::PAPER
+    },
     shallow_width: 8,
-    cross_rank: 4,
-    cross_depth: 1,
-    se_reduction: 2,
+    shared_deep: &[32, 16],
+    ..Architecture::PAPER
 };
 
 const TRAINING: Training = Training {

@@ -3,8 +3,8 @@
 
 use mtmd::prelude::*;
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Decay, Domain, Feature, Index, Input, Kind, Label, Others,
-    Pool, Split, Table, Task, Training, Transform, Value,
+    AdamW, Architecture, Axis, BadRows, Crossing, Decay, Domain, ExpertArchitecture, Feature,
+    Index, Input, Kind, Label, Others, Pool, Split, Table, Task, Training, Transform, Value,
 };
 
 const _: mtmd::Version_0_1_0 = mtmd::Version_0_1_0;
@@ -151,13 +151,17 @@ pub const SCHEMA: Schema = Schema {
         feature("kind", embedded(1, None, true), ALL),
     ],
     architecture: Architecture {
-        deep: &[24, 12],
-        routing: &[8],
-        shallow: &[8],
+        expert: ExpertArchitecture {
+            deep: &[24, 12],
+            routing: &[8],
+            shallow: &[8],
+            crossing: Crossing::Dcn { rank: 4, depth: 1 },
+            se_reduction: Some(2),
+            ..ExpertArchitecture::PAPER
+        },
         shallow_width: 4,
-        cross_rank: 4,
-        cross_depth: 1,
-        se_reduction: 2,
+        shared_deep: &[24, 12],
+        ..Architecture::PAPER
     },
     split: Split::Column {
         column: "day",
@@ -209,8 +213,8 @@ impl Model for Sample {
             query: QueryTower::new(device),
             item: ItemTower::new(device),
             heads: Heads {
-                ctr: Head::new(device),
-                buy: Head::new(device),
+                ctr: Head::new(&SAMPLE.architecture, device),
+                buy: Head::new(&SAMPLE.architecture, device),
             },
         }
     }
@@ -294,7 +298,7 @@ impl ItemTower {
 #[derive(Module, Debug)]
 pub struct FullExpert {
     pub adapt: Adaptation,
-    pub task_shared: Ffn,
+    pub task_shared: Experts,
     pub ctr: TaskExpert,
     pub buy: TaskExpert,
 }
@@ -303,8 +307,8 @@ impl FullExpert {
     fn new(tower: Tower, domain: usize, device: &Device) -> Self {
         let layout = Layout::new(&SAMPLE, tower, domain);
         Self {
-            adapt: Adaptation::new(&layout, &SAMPLE.architecture, device),
-            task_shared: Ffn::new(layout.width(), SAMPLE.architecture.deep, device),
+            adapt: Adaptation::new(&layout, &SAMPLE.architecture.expert, device),
+            task_shared: Experts::task_shared(&layout, &SAMPLE.architecture.expert, device),
             ctr: TaskExpert::new(&SAMPLE, &layout, 0, device),
             buy: TaskExpert::new(&SAMPLE, &layout, 1, device),
         }
@@ -313,7 +317,7 @@ impl FullExpert {
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
         let common = SharedExperts {
-            task: self.task_shared.forward(x.x()),
+            task: self.task_shared.forward(&x.x()),
             domain: shared.forward(&x),
         };
         let mut output = TaskEmbeddings::new(2);
@@ -327,7 +331,7 @@ impl FullExpert {
 #[derive(Module, Debug)]
 pub struct StandardExpert {
     pub adapt: Adaptation,
-    pub task_shared: Ffn,
+    pub task_shared: Experts,
     pub ctr: TaskExpert,
 }
 
@@ -335,8 +339,8 @@ impl StandardExpert {
     fn new(device: &Device) -> Self {
         let layout = Layout::new(&SAMPLE, Tower::Item, 1);
         Self {
-            adapt: Adaptation::new(&layout, &SAMPLE.architecture, device),
-            task_shared: Ffn::new(layout.width(), SAMPLE.architecture.deep, device),
+            adapt: Adaptation::new(&layout, &SAMPLE.architecture.expert, device),
+            task_shared: Experts::task_shared(&layout, &SAMPLE.architecture.expert, device),
             ctr: TaskExpert::new(&SAMPLE, &layout, 0, device),
         }
     }
@@ -344,7 +348,7 @@ impl StandardExpert {
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
         let common = SharedExperts {
-            task: self.task_shared.forward(x.x()),
+            task: self.task_shared.forward(&x.x()),
             domain: shared.forward(&x),
         };
         let mut output = TaskEmbeddings::new(2);

@@ -1,5 +1,6 @@
 //! What the templates print: names, docs and literals, all decided.
 
+mod architecture;
 mod model;
 mod schema;
 

@@ -1,7 +1,7 @@
 //! `model.rs`: the structs of the model.
 
 use super::{TaskView, docs, or};
-use crate::graph::{Graph, Group, TowerGraph};
+use crate::graph::{DomainExpert, Graph, NodeKind, TowerGraph};
 use crate::plan::{ExpertPlan, Plan};
 use crate::sema::spec::Axis;
 use serde::Serialize;
@@ -20,6 +20,8 @@ struct TowerView {
     axis: &'static str,
     /// `surface`.
     noun: &'static str,
+    /// Doc of its domain-shared experts.
+    shared: String,
     domains: Vec<DomainView>,
     experts: Vec<ExpertView>,
 }
@@ -39,6 +41,8 @@ struct ExpertView {
     doc: Vec<String>,
     /// Doc of its adaptation.
     adapt: &'static str,
+    /// Doc of its task-shared experts.
+    task_shared: &'static str,
     tasks: Vec<TaskView>,
 }
 
@@ -55,6 +59,7 @@ impl ModelView {
             title: "Query",
             axis: "Surface",
             noun: "surface",
+            shared: shared(spec.architecture.domain_shared, "surface"),
             domains: domains(&spec.surfaces, &plan.surfaces, &plan.query),
             experts: experts(&graph.query, &spec.surfaces, &plan.query, tasks),
         };
@@ -62,6 +67,7 @@ impl ModelView {
             title: "Item",
             axis: "Product",
             noun: "product",
+            shared: shared(spec.architecture.domain_shared, "product"),
             domains: domains(&spec.products, &plan.products, &plan.item),
             experts: experts(&graph.item, &spec.products, &plan.item, tasks),
         };
@@ -69,6 +75,15 @@ impl ModelView {
             summary,
             towers: vec![query, item],
         }
+    }
+}
+
+/// Doc of a tower's domain-shared experts.
+fn shared(count: usize, noun: &str) -> String {
+    match count {
+        0 => format!("No expert is shared by the {noun}s."),
+        1 => format!("The expert that every {noun} shares."),
+        _ => format!("The {count} experts that every {noun} shares."),
     }
 }
 
@@ -115,21 +130,39 @@ fn experts(
         );
         let noun = if tasks.len() == 1 { "task" } else { "tasks" };
         let doc = format!("Domain Expert of {domains}: {noun} {names}.");
-        let mut served = tower.experts.iter().filter(|expert| {
-            let mut domains = expert.domains.iter();
-            domains.any(|domain| plan.domains.contains(domain))
-        });
-        let numbers = served.any(|expert| {
-            let mut fields = tower.select(&expert.fields);
-            fields.any(|field| field.group == Group::Numbers)
+        let served: Vec<&DomainExpert> = tower
+            .experts
+            .iter()
+            .filter(|expert| {
+                let mut domains = expert.domains.iter();
+                domains.any(|domain| plan.domains.contains(domain))
+            })
+            .collect();
+        let any = |kind: fn(&NodeKind) -> bool| {
+            let mut nodes = served.iter().flat_map(|expert| &expert.nodes);
+            nodes.any(|node| kind(&node.kind))
+        };
+        let numbers = any(|kind| matches!(kind, NodeKind::BatchNorm { .. }));
+        let scaled = any(|kind| matches!(kind, NodeKind::SqueezeExcitation { .. }));
+        let one_shared = served.iter().all(|expert| {
+            let mut paths = expert.nodes.iter().map(|node| node.path.as_str());
+            paths.clone().any(|path| path == "task_shared")
+                && paths.all(|path| path != "task_shared2")
         });
         ExpertView {
             name: plan.name.clone(),
             doc: docs::lines(&doc),
-            adapt: if numbers {
-                "BatchNorm of the numbers and Squeeze-and-Excitation over the fields."
-            } else {
-                "Squeeze-and-Excitation over the fields."
+            adapt: match (numbers, scaled) {
+                (true, true) => {
+                    "BatchNorm of the numbers and Squeeze-and-Excitation over the fields."
+                }
+                (true, false) => "BatchNorm of the numbers.",
+                (false, true) => "Squeeze-and-Excitation over the fields.",
+                (false, false) => "The fields side by side.",
+            },
+            task_shared: match one_shared {
+                true => "The expert that the tasks share.",
+                false => "The experts that the tasks share, on some domains perhaps none.",
             },
             tasks,
         }

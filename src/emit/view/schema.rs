@@ -1,5 +1,6 @@
 //! `schema.rs`: the static data of the spec.
 
+use super::architecture::ArchitectureView;
 use crate::graph::Graph;
 use crate::plan::Plan;
 use crate::sema::spec::{
@@ -80,17 +81,6 @@ struct FeatureView {
 }
 
 #[derive(Debug, Serialize)]
-struct ArchitectureView {
-    deep: String,
-    routing: String,
-    shallow: String,
-    shallow_width: usize,
-    cross_rank: usize,
-    cross_depth: usize,
-    se_reduction: usize,
-}
-
-#[derive(Debug, Serialize)]
 struct TrainingView {
     batch: usize,
     epochs: usize,
@@ -108,7 +98,7 @@ struct TrainingView {
 
 /// The enum of an axis and its variants.
 #[derive(Clone, Copy)]
-struct Variants<'a> {
+pub(super) struct Variants<'a> {
     name: &'static str,
     names: &'a [String],
 }
@@ -139,7 +129,7 @@ impl SchemaView {
                 tower("query", &spec.query, surfaces),
                 tower("item", &spec.item, products),
             ],
-            architecture: architecture(spec),
+            architecture: ArchitectureView::new(&spec.architecture, surfaces, products),
             split: spec.split.as_ref().map_or("Split::Hash".to_owned(), split),
             bad_rows: match spec.bad_rows {
                 BadRows::Stop => "Stop",
@@ -184,27 +174,35 @@ fn imports(spec: &Spec) -> String {
     let derived = derives.next().is_some();
     let numbers = features().any(|kind| matches!(kind, FeatureKind::Number { .. }));
     let tables = !spec.tables.is_empty();
+    let overrides = !spec.architecture.overrides.is_empty();
     let names = [
         ("self", true),
         ("AdamW", true),
         ("Architecture", true),
         ("Axis", true),
         ("BadRows", true),
+        ("Composition", true),
+        ("Crossing", true),
         ("Decay", true),
         ("Derive", derived),
         ("Domain", true),
+        ("ExpertArchitecture", true),
         ("Feature", true),
         ("Index", tables),
         ("Input", embedded),
         ("Kind", true),
         ("Label", true),
+        ("LogitScale", true),
+        ("Norm", true),
         ("Others", true),
+        ("Override", overrides),
         ("Pool", pooled),
         ("Schema", true),
         ("Split", true),
         ("Standardise", standardised),
         ("Table", tables),
         ("TimePart", timed),
+        ("Tower", overrides),
         ("Training", true),
         ("Transform", numbers),
         ("Unit", timed),
@@ -367,26 +365,13 @@ fn derive(derive: Derive) -> String {
 }
 
 /// The indices of some domains of an axis, by name.
-fn domains(domains: &[DomainId], variants: Variants) -> String {
+pub(super) fn domains(domains: &[DomainId], variants: Variants) -> String {
     let name = variants.name;
     if domains.len() == variants.names.len() {
         return format!("{name}::ALL");
     }
     let variants = domains.iter().filter_map(|id| variants.names.get(id.0));
     slice(variants.map(|variant| format!("{name}::{variant}.index()")))
-}
-
-fn architecture(spec: &Spec) -> ArchitectureView {
-    let architecture = &spec.architecture;
-    ArchitectureView {
-        deep: format!("{:?}", architecture.deep),
-        routing: format!("{:?}", architecture.routing),
-        shallow: format!("{:?}", architecture.shallow),
-        shallow_width: architecture.shallow_width,
-        cross_rank: architecture.cross_rank,
-        cross_depth: architecture.cross_depth,
-        se_reduction: architecture.se_reduction,
-    }
 }
 
 fn split(split: &Split) -> String {

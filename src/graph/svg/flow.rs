@@ -3,7 +3,7 @@
 use super::canvas::{Anchor, Area, Canvas, Style};
 use super::tower::{INNER, PADDING, plural};
 use crate::graph::{DomainExpert, NodeKind, TowerGraph};
-use crate::sema::spec::Spec;
+use crate::sema::spec::{Composition, Crossing, Norm, Spec};
 
 // The flow, downward from the adaptation's top.
 const ADAPT: f64 = 42.0;
@@ -71,18 +71,35 @@ impl Flow<'_> {
             .find(|kind| matches(kind))
     }
 
+    /// An expert of the first task (without a prefix its deep one) and how many there are of its
+    /// kind.
+    fn expert_of(&self, prefix: Option<&str>) -> Option<(&NodeKind, usize)> {
+        let is = |path: &str| match prefix {
+            Some(prefix) => path
+                .strip_prefix(prefix)
+                .is_some_and(|number| number.chars().all(|c| c.is_ascii_digit())),
+            None => path.ends_with(".deep"),
+        };
+        let mut nodes = self.expert.nodes.iter().filter(|node| is(&node.path));
+        let first = nodes.next()?;
+        let more = prefix.map_or(0, |_| nodes.count());
+        Some((&first.kind, 1 + more))
+    }
+
     fn adaptation(&self, canvas: &mut Canvas) {
         let area = self.area([ROUTING_COLUMN[0], INNER], 0.0, ADAPT);
         let norm = self.kind(|kind| matches!(kind, NodeKind::BatchNorm { .. }));
         let numbers = norm.map_or(String::new(), |norm| {
             let count = norm.output();
-            format!("BatchNorm of {count} number{}, then ", plural(count))
+            format!("BatchNorm of {count} number{}", plural(count))
         });
         let excitation = self.kind(|kind| matches!(kind, NodeKind::SqueezeExcitation { .. }));
         let excitation = match excitation {
             Some(NodeKind::SqueezeExcitation { fields, hidden, .. }) => {
-                format!("{numbers}Squeeze-and-Excitation {fields} → {hidden} → {fields}")
+                let then = if numbers.is_empty() { "" } else { ", then " };
+                format!("{numbers}{then}Squeeze-and-Excitation {fields} → {hidden} → {fields}")
             }
+            _ if numbers.is_empty() => "the fields side by side".to_owned(),
             _ => numbers,
         };
         block(canvas, area, "own", "Adaptation", &[excitation]);
@@ -100,29 +117,48 @@ impl Flow<'_> {
     }
 
     fn experts(&self, canvas: &mut Canvas) {
-        let deep = self.kind(|kind| matches!(kind, NodeKind::Ffn { .. }));
-        let widths = match deep {
-            Some(NodeKind::Ffn { widths, .. }) => pairs(widths),
-            _ => vec![],
+        let widths = |prefix| {
+            let (kind, count) = self.expert_of(prefix)?;
+            let (NodeKind::Ffn { widths, .. } | NodeKind::DomainShared { widths, .. }) = kind
+            else {
+                return None;
+            };
+            Some((pairs(widths), count))
         };
         let routing = match self.kind(|kind| matches!(kind, NodeKind::Routing { .. })) {
             Some(NodeKind::Routing { hidden, .. }) => {
                 let mut lines = pairs(hidden);
                 lines.push("softmax".to_owned());
-                lines
+                Some((lines, 1))
             }
-            _ => vec![],
+            _ => None,
         };
         let columns = [
             (ROUTING_COLUMN, "task", "Routing", routing),
-            (DEEP_COLUMN, "task", "Deep", widths.clone()),
-            (TASK_SHARED_COLUMN, "own", "Task-shared", widths.clone()),
-            (DOMAIN_SHARED_COLUMN, "shared", "Domain-shared", widths),
+            (DEEP_COLUMN, "task", "Deep", widths(None)),
+            (
+                TASK_SHARED_COLUMN,
+                "own",
+                "Task-shared",
+                widths(Some("task_shared")),
+            ),
+            (
+                DOMAIN_SHARED_COLUMN,
+                "shared",
+                "Domain-shared",
+                widths(Some("domain_shared")),
+            ),
         ];
         let bus = self.top + ADAPT + 22.0;
         let middle = self.area([ROUTING_COLUMN[0], INNER], 0.0, ADAPT).middle();
         canvas.line(&[(middle, self.top + ADAPT), (middle, bus)], "wire");
-        for (column, class, name, lines) in columns {
+        for (column, class, name, expert) in columns {
+            let Some((mut lines, count)) = expert else {
+                continue;
+            };
+            if count > 1 {
+                lines.push(format!("{count} of these"));
+            }
             let area = self.area(column, EXPERTS, EXPERT);
             canvas.line(
                 &[(middle, bus), (area.middle(), bus), (area.middle(), area.y)],
@@ -136,7 +172,8 @@ impl Flow<'_> {
             self.top + ADAPT + 14.0,
             &self.expert.width.to_string(),
         );
-        if self.expert.width != self.tower.width {
+        let shares = self.expert_of(Some("domain_shared")).is_some();
+        if shares && self.expert.width != self.tower.width {
             let area = self.area(DOMAIN_SHARED_COLUMN, EXPERTS, EXPERT);
             let total = self.tower.width.to_string();
             sum(canvas, area.middle() + 8.0, area.y - 9.0, &total);
@@ -146,29 +183,19 @@ impl Flow<'_> {
     /// Composition, crossing and the deep embedding.
     fn composition(&self, canvas: &mut Canvas) {
         let area = self.area([DEEP_COLUMN[0], INNER], CROSS, CROSS_HEIGHT);
-        let (text, width) = match self.kind(|kind| matches!(kind, NodeKind::Cross { .. })) {
-            Some(NodeKind::Cross {
-                width, depth: 0, ..
-            }) => ("concatenation, LayerNorm".to_owned(), *width),
-            Some(NodeKind::Cross {
-                width, rank, depth, ..
-            }) => {
-                let times = if *depth == 1 {
-                    String::new()
-                } else {
-                    format!(" × {depth}")
-                };
-                (
-                    format!("concatenation, LayerNorm, DCN V2 of rank {rank}{times}"),
-                    *width,
-                )
-            }
-            _ => (String::new(), 0),
-        };
+        let cross = self.kind(|kind| matches!(kind, NodeKind::Cross { .. }));
+        let text = cross.map_or_else(String::new, crossing);
+        let width = cross.map_or(0, NodeKind::output);
         block(canvas, area, "task", "Crossing", &[text]);
-        let output = self.kind(|kind| matches!(kind, NodeKind::Ffn { .. }));
-        let output = output.map_or(0, NodeKind::output).to_string();
-        for column in [DEEP_COLUMN, TASK_SHARED_COLUMN, DOMAIN_SHARED_COLUMN] {
+        for (column, prefix) in [
+            (DEEP_COLUMN, None),
+            (TASK_SHARED_COLUMN, Some("task_shared")),
+            (DOMAIN_SHARED_COLUMN, Some("domain_shared")),
+        ] {
+            let Some((expert, _)) = self.expert_of(prefix) else {
+                continue;
+            };
+            let output = expert.output().to_string();
             let expert = self.area(column, EXPERTS, EXPERT);
             canvas.line(
                 &[
@@ -184,10 +211,12 @@ impl Flow<'_> {
                 &output,
             );
         }
-        let routing = self.area(ROUTING_COLUMN, EXPERTS, EXPERT);
-        let (x, y) = (routing.middle(), area.centre());
-        canvas.line(&[(x, routing.bottom() + 3.0), (x, y), (area.x, y)], "edge");
-        sum(canvas, x + 8.0, y - 6.0, "3");
+        if let Some(kind) = self.kind(|kind| matches!(kind, NodeKind::Routing { .. })) {
+            let routing = self.area(ROUTING_COLUMN, EXPERTS, EXPERT);
+            let (x, y) = (routing.middle(), area.centre());
+            canvas.line(&[(x, routing.bottom() + 3.0), (x, y), (area.x, y)], "edge");
+            sum(canvas, x + 8.0, y - 6.0, &kind.output().to_string());
+        }
         let embedding = self.area(EMBEDDING_COLUMN, EMBEDDING, EMBEDDING_HEIGHT);
         block(
             canvas,
@@ -276,6 +305,42 @@ impl Flow<'_> {
                 "edge",
             );
         }
+    }
+}
+
+/// What a crossing does, in its order.
+fn crossing(kind: &NodeKind) -> String {
+    let NodeKind::Cross {
+        routing,
+        composition,
+        crossing,
+        norm,
+        ..
+    } = kind
+    else {
+        return String::new();
+    };
+    let composition = match (routing, composition) {
+        (None, _) => None,
+        (Some(_), Composition::Concat) => Some("concatenation".to_owned()),
+        (Some(_), Composition::Sum) => Some("sum".to_owned()),
+    };
+    let crossing = match crossing {
+        Crossing::None => None,
+        Crossing::Dcn { rank, depth: 1 } => Some(format!("DCN V2 of rank {rank}")),
+        Crossing::Dcn { rank, depth } => Some(format!("DCN V2 of rank {rank} × {depth}")),
+        Crossing::Mlp(widths) => Some(format!("FFN {}", layers(widths))),
+    };
+    let layer_norm = || Some("LayerNorm".to_owned());
+    let steps = match norm {
+        Norm::Pre => [composition, layer_norm(), crossing],
+        Norm::Post => [composition, crossing, layer_norm()],
+        Norm::None => [composition, crossing, None],
+    };
+    let steps: Vec<String> = steps.into_iter().flatten().collect();
+    match steps.is_empty() {
+        true => "as it is".to_owned(),
+        false => steps.join(", "),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::canvas::{Anchor, Area, Canvas, Style};
 use super::flow::ROW;
 use crate::graph::Graph;
-use crate::sema::spec::{Spec, Task};
+use crate::sema::spec::{LogitScale, Spec, Task};
 
 /// Between a tower and what stands in the middle.
 pub(super) const GAP: f64 = 46.0;
@@ -194,7 +194,15 @@ pub(super) fn logits(canvas: &mut Canvas, graph: &Graph, between: Area, top: f64
         let left = between.x + GAP;
         let area = Area::new(left, y - 18.0, between.width - 2.0 * GAP, 36.0);
         canvas.rectangle(area, 18.0, "task");
-        let text = format!("q · i / √{} + b", head.width);
+        let scale = match graph.spec.architecture.logit_scale {
+            LogitScale::Dimension => format!(" / √{}", head.width),
+            LogitScale::None => String::new(),
+        };
+        let bias = match graph.spec.architecture.logit_bias {
+            true => " + b",
+            false => "",
+        };
+        let text = format!("q · i{scale}{bias}");
         let half = area.width / 2.0 - 14.0;
         canvas.text(
             area.x + 14.0,

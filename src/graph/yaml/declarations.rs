@@ -1,7 +1,7 @@
 //! The declarations of the spec as they stand in `graph.yaml`: everything that means something,
 //! and no line numbers. Without docs, their text is what `spec_hash` is the hash of.
 
-use super::{Flow, Writer, axis, float, restricted, string};
+use super::{Flow, Writer, architecture, axis, float, restricted, string};
 use crate::graph::hash::sha256;
 use crate::graph::{tower_name, vocabulary_text};
 use crate::sema::spec::{
@@ -24,7 +24,7 @@ pub(super) fn write(out: &mut Writer, spec: &Spec) {
     for table in &spec.tables {
         write_table(out, table);
     }
-    write_architecture(out, spec);
+    architecture::write(out, spec);
     write_rows(out, spec);
     write_training(out, &spec.training);
 }
@@ -96,20 +96,6 @@ fn write_table(out: &mut Writer, table: &Table) {
     };
     let oov = (table.oov > 0).then_some(table.oov);
     out.item(2, &map.maybe("oov", oov).maybe("doc", out.doc(&table.doc)));
-}
-
-fn write_architecture(out: &mut Writer, spec: &Spec) {
-    let architecture = &spec.architecture;
-    let cross = Flow::map()
-        .with("rank", architecture.cross_rank)
-        .with("depth", architecture.cross_depth);
-    out.block("architecture", "the nodes below follow from it");
-    out.flow(2, "deep", &Flow::list(&architecture.deep));
-    out.flow(2, "routing", &Flow::list(&architecture.routing));
-    out.flow(2, "shallow", &Flow::list(&architecture.shallow));
-    out.entry(2, "shallow_width", architecture.shallow_width);
-    out.flow(2, "cross", &cross);
-    out.entry(2, "se_reduction", architecture.se_reduction);
 }
 
 fn write_rows(out: &mut Writer, spec: &Spec) {

@@ -2,12 +2,15 @@
 //! Experts that are alike are written once, and what is everywhere the default is left out, so
 //! that a new surface or product changes a few lines.
 
+mod architecture;
 mod declarations;
 mod flow;
 
 use super::node::{Node, NodeKind};
 use super::{DomainExpert, Graph, Group, TowerGraph};
-use crate::sema::spec::{Axis, DomainId, Limit, Spec, Tower};
+use crate::sema::spec::{
+    Axis, Composition, Crossing, DomainId, Limit, LogitScale, Norm, Spec, Tower,
+};
 use flow::{Flow, float, string};
 use std::fmt::Display;
 
@@ -133,7 +136,11 @@ fn totals(out: &mut Writer, graph: &Graph) {
 
 fn write_tower(out: &mut Writer, spec: &Spec, tower: &TowerGraph) {
     declarations::features(out, spec, tower.tower);
-    out.line(2, "shared:");
+    if tower.shared.is_empty() {
+        out.line(2, "shared: {}");
+    } else {
+        out.line(2, "shared:");
+    }
     for node in &tower.shared {
         let missing = tower.select(&tower.missing).map(|field| &field.name);
         let features = (node.path == "missing").then(|| Flow::names(missing));
@@ -191,7 +198,11 @@ fn kind_name(kind: &NodeKind) -> &'static str {
         NodeKind::Ffn { .. } => "ffn",
         NodeKind::DomainShared { .. } => "domain_shared",
         NodeKind::Routing { .. } => "routing",
-        NodeKind::Cross { .. } => "cross",
+        NodeKind::Cross { crossing, .. } => match crossing {
+            Crossing::Dcn { .. } => "cross",
+            Crossing::None => "compose",
+            Crossing::Mlp(_) => "mlp",
+        },
         NodeKind::Linear { .. } => "linear",
         NodeKind::Shallow { .. } => "shallow",
         NodeKind::Vector { .. } => "vector",
@@ -212,36 +223,69 @@ fn shapes(map: Flow, kind: &NodeKind) -> Flow {
             .with("fields", fields)
             .with("hidden", hidden)
             .with("out", output),
-        NodeKind::Ffn { input, widths } | NodeKind::DomainShared { input, widths } => {
-            map.with("in", input).with("widths", Flow::list(widths))
+        NodeKind::Ffn {
+            input,
+            widths,
+            norm,
         }
+        | NodeKind::DomainShared {
+            input,
+            widths,
+            norm,
+        } => norm_place(
+            map.with("in", input).with("widths", Flow::list(widths)),
+            *norm,
+        ),
         NodeKind::Routing {
             input,
             hidden,
-            experts,
-        } => map
-            .with("in", input)
-            .with("hidden", Flow::list(hidden))
-            .with("out", experts),
-        NodeKind::Cross {
-            routing,
-            width,
-            rank,
-            depth,
-        } => map
-            .text("scaled_by", routing)
-            .with("out", width)
-            .with("rank", rank)
-            .with("depth", depth),
-        NodeKind::Linear { input, output } => map.with("in", input).with("out", output),
-        NodeKind::Shallow {
+            experts: output,
+            norm,
+        }
+        | NodeKind::Shallow {
             input,
             hidden,
             output,
-        } => map
-            .with("in", input)
-            .with("hidden", Flow::list(hidden))
-            .with("out", output),
+            norm,
+        } => {
+            let map = map.with("in", input).with("hidden", Flow::list(hidden));
+            norm_place(map.with("out", output), *norm)
+        }
+        NodeKind::Cross {
+            routing,
+            composition,
+            width,
+            crossing,
+            norm,
+        } => {
+            let sum = (*composition == Composition::Sum).then_some("sum");
+            let map = map
+                .maybe("scaled_by", routing.as_deref().map(string))
+                .maybe("composition", sum);
+            let map = match crossing {
+                Crossing::Dcn { rank, depth } => map
+                    .with("out", width)
+                    .with("rank", rank)
+                    .with("depth", depth),
+                Crossing::None => map.with("out", width),
+                Crossing::Mlp(widths) => map.with("in", width).with("widths", Flow::list(widths)),
+            };
+            norm_place(map, *norm)
+        }
+        NodeKind::Linear { input, output } => map.with("in", input).with("out", output),
+    }
+}
+
+/// Where LayerNorm stands, unless it is the default.
+fn norm_place(map: Flow, norm: Norm) -> Flow {
+    map.maybe("norm", (norm != Norm::Pre).then(|| norm_name(norm)))
+}
+
+fn norm_name(norm: Norm) -> &'static str {
+    match norm {
+        Norm::Pre => "pre",
+        Norm::Post => "post",
+        Norm::None => "none",
     }
 }
 
@@ -256,11 +300,15 @@ fn heads(out: &mut Writer, graph: &Graph) {
         "heads",
         "one probability a task, from the two towers' embeddings of it",
     );
+    let unscaled = graph.spec.architecture.logit_scale == LogitScale::None;
+    let unbiased = !graph.spec.architecture.logit_bias;
     for (task, head) in graph.spec.tasks.iter().zip(&graph.heads) {
         let given = task.given.and_then(|parent| graph.spec.tasks.get(parent.0));
         let map = Flow::map()
             .maybe("given", given.map(|parent| string(&parent.name)))
             .with("in", head.width)
+            .maybe("scale", unscaled.then_some("none"))
+            .maybe("bias", unbiased.then_some("none"))
             .with("parameters", head.cost.parameters)
             .with("flops", head.cost.flops);
         out.flow(2, &task.name, &map);

@@ -11,8 +11,8 @@ use mtmd::prelude::burn::module::{Module, Param};
 use mtmd::prelude::burn::tensor::{Device, Tensor, TensorData};
 use mtmd::prelude::*;
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Decay, Domain, Feature, Index, Input, Kind, Label, Others,
-    Split, Table, Training, Value,
+    AdamW, Architecture, Axis, BadRows, Crossing, Decay, Domain, ExpertArchitecture, Feature,
+    Index, Input, Kind, Label, Norm, Others, Split, Table, Training, Value,
 };
 
 /// Rounding of float32 through a few layers.
@@ -44,14 +44,18 @@ fn layers_agree_with_numpy() {
     check("linear", layer.forward(x("linear")));
     let layer = load(&fixture, "layer_norm", LayerNorm::new(9, &device));
     check("layer_norm", layer.forward(x("layer_norm")));
-    let layer = load(&fixture, "ffn", Ffn::new(9, &[8, 5], &device));
+    let layer = load(&fixture, "ffn", Ffn::new(9, &[8, 5], Norm::Pre, &device));
     check("ffn", layer.forward(x("ffn")));
-    let layer = load(&fixture, "routing", Routing::new(9, &[8, 4], 3, &device));
+    let layer = load(
+        &fixture,
+        "routing",
+        Routing::new(9, &SCHEMA.architecture.expert, 3, &device),
+    );
     check("routing", layer.forward(x("routing")));
     let layer = load(
         &fixture,
         "cross",
-        Cross::new(12, &SCHEMA.architecture, &device),
+        Cross::new(12, &SCHEMA.architecture.expert, &device),
     );
     check("cross", layer.forward(x("cross")));
 }
@@ -89,7 +93,7 @@ fn batch_norm_agrees_with_numpy_in_training_and_in_evaluation() {
 fn squeeze_excitation_agrees_with_numpy() {
     let (fixture, device) = (Fixture::open("layers"), Device::flex());
     let layout = Layout::new(&SCHEMA, Tower::Query, 0);
-    let layer = Adaptation::new(&layout, &SCHEMA.architecture, &device);
+    let layer = Adaptation::new(&layout, &SCHEMA.architecture.expert, &device);
     let layer = load(&fixture, "squeeze_excitation", layer);
     let vectors = Some(fixture.matrix("squeeze_excitation/x", &device));
     let input = DomainInput {
@@ -114,7 +118,7 @@ fn shallow_expert_agrees_with_numpy() {
         numbers: None,
         training: false,
     };
-    let adapted = Adaptation::new(&layout, &SCHEMA.architecture, &device).forward(input);
+    let adapted = Adaptation::new(&layout, &SCHEMA.architecture.expert, &device).forward(input);
     let layer = Shallow::new(&layout, &SCHEMA.architecture, &device);
     let y = load(&fixture, "shallow", layer)
         .forward(&adapted)
@@ -140,7 +144,7 @@ impl Model for HeadsOnly {
 
     fn new(device: &Device) -> Self {
         let head = || Head {
-            bias: Param::from_tensor(Tensor::zeros([1], device)),
+            bias: Some(Param::from_tensor(Tensor::zeros([1], device))),
         };
         Self {
             heads: (0..4).map(|_| head()).collect(),
@@ -299,13 +303,17 @@ static SCHEMA: Schema = Schema {
         place: "line 1",
     }],
     architecture: Architecture {
-        deep: &[8, 5],
-        routing: &[8, 4],
-        shallow: &[7],
+        expert: ExpertArchitecture {
+            deep: &[8, 5],
+            routing: &[8, 4],
+            shallow: &[7],
+            crossing: Crossing::Dcn { rank: 3, depth: 2 },
+            se_reduction: Some(2),
+            ..ExpertArchitecture::PAPER
+        },
         shallow_width: 4,
-        cross_rank: 3,
-        cross_depth: 2,
-        se_reduction: 2,
+        shared_deep: &[8, 5],
+        ..Architecture::PAPER
     },
     split: Split::Hash,
     bad_rows: BadRows::Stop,

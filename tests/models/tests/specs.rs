@@ -54,6 +54,11 @@ fn travel_agrees_with_numpy() {
     agrees_with_numpy::<travel::Travel>();
 }
 
+#[test]
+fn video_agrees_with_numpy() {
+    agrees_with_numpy::<video::Video>();
+}
+
 fn agrees_with_numpy<M: Model>() {
     let schema = M::schema();
     let fixture = Fixture::open(schema.name);
