@@ -117,10 +117,7 @@ fn read_parts<'s>(
     for statement in statements {
         context.refuse_doc(statement);
         let mut head = Head::new(statement, FORM);
-        let on = match head.peek() {
-            None => None,
-            Some(_) => Some(read_on(context, &mut head, domains)),
-        };
+        let on = head.peek().map(|_| read_on(context, &mut head, domains));
         if let (None, Some(first)) = (&on, for_all) {
             report_twice(context, statement.head, first);
             continue;
