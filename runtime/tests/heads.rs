@@ -148,7 +148,7 @@ fn scores_follow_the_definition() {
             embedding.to_data().iter::<f64>().collect::<Vec<_>>()
         });
         let dot: f64 = q.iter().zip(&i).map(|(q, i)| q * i).sum();
-        let bias = numbers(&model.heads()[id].bias.val())[0];
+        let bias = numbers(&model.heads()[id].bias.as_ref().unwrap().val())[0];
         let z = dot / ((task.embedding + 2) as f64).sqrt() + bias;
         let parent = task.given.map_or(1.0, |parent| p[parent]);
         p.push(parent / (1.0 + (-z).exp()));
