@@ -6,7 +6,9 @@ mod files;
 mod fmt;
 mod launch;
 mod lsp;
+mod new;
 mod report;
+mod shell;
 mod workspace;
 
 use crate::diagnostics::{Code, Level, Levels};
@@ -81,6 +83,15 @@ enum Command {
     },
     /// Serves an editor over standard input and output, by the Language Server Protocol
     Lsp(lsp::Arguments),
+    /// Makes a project of its own: a spec, the runtime, and what builds them
+    New(new::Arguments),
+    /// Prints the completions of a shell
+    Completions {
+        /// Shell
+        shell: clap_complete::Shell,
+    },
+    /// Prints the manual as a page for `man`
+    Man,
     /// Explains a diagnostic by its code or name
     Explain {
         /// Code, as `E0101`
@@ -188,6 +199,9 @@ pub fn run() -> ExitCode {
             which,
         } => graph(spec, *format, output.as_deref(), which, &mut reporter),
         Command::Lsp(_) => lsp::serve(),
+        Command::New(arguments) => new::new(arguments, &reporter),
+        Command::Completions { shell } => shell::completions(*shell),
+        Command::Man => shell::man(),
         Command::Explain { code } => explain(code),
         Command::Train(run) => launch::launch("train", run, &reporter),
         Command::Eval(run) => launch::launch("eval", run, &reporter),

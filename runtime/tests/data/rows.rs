@@ -9,8 +9,11 @@ use arrow::datatypes::{Float32Type, Float64Type};
 use mtmd::data::batch::{Batch, Column, TowerBatch};
 use mtmd::data::{Dataset, Parts, Raw, Scan, Vocabularies, Vocabulary};
 use mtmd::error::Error;
-use mtmd::hash::{hash_int, row};
-use mtmd::schema::{BadRows, Label, Others, Schema, Task, Value};
+use mtmd::hash::{hash_int, hash_text, row};
+use mtmd::schema::{
+    BadRows, Derive, Feature, Index, Input, Kind, Label, Others, Pool, Schema, Standardise, Table,
+    Task, Tower, Transform, Value,
+};
 
 use crate::fixture::{Folder, Frame, SMALL_STATIC, frame, read, schema};
 
@@ -175,7 +178,7 @@ fn vocabularies_survive_json() {
     let json = learned.vocabularies.to_json().unwrap();
     assert_eq!(
         json,
-        r#"[{"table":"users","values":["ann"],"unfit":0,"rare":1}]"#
+        r#"{"vocabularies":[{"table":"users","values":["ann"],"unfit":0,"rare":1}],"moments":{}}"#
     );
     assert_eq!(
         Vocabularies::from_json(&SMALL_STATIC, &json).unwrap(),
@@ -205,7 +208,8 @@ fn vocabularies_of_another_model_are_refused() {
             "twice",
         ),
     ] {
-        let error = Vocabularies::from_json(&SMALL_STATIC, json).unwrap_err();
+        let stored = format!(r#"{{"vocabularies":{json},"moments":{{}}}}"#);
+        let error = Vocabularies::from_json(&SMALL_STATIC, &stored).unwrap_err();
         assert_eq!(error.exit_code(), 1);
         assert!(error.to_string().contains(cause), "{error}");
     }
@@ -553,4 +557,194 @@ fn a_label_without_a_sound_weight_is_a_bad_row() {
         error.contains("a mask must be 0 or 1, this is 2"),
         "{error}"
     );
+}
+
+const fn read_as(name: &'static str, column: &'static str, kind: Kind) -> Feature {
+    Feature {
+        name,
+        column,
+        derive: None,
+        kind,
+        domains: &[0, 1],
+        place: "line 30",
+    }
+}
+
+const fn of_table(table: usize, input: Input) -> Kind {
+    Kind::Embedded {
+        table,
+        input,
+        shallow: false,
+    }
+}
+
+/// Every way to read an input that the small schema does without.
+const INPUTS: [Feature; 6] = [
+    read_as(
+        "age_group",
+        "age",
+        of_table(
+            0,
+            Input::Buckets {
+                boundaries: &[0.0, 20.0, 100.0],
+                default: None,
+            },
+        ),
+    ),
+    read_as(
+        "history",
+        "history",
+        of_table(
+            1,
+            Input::List {
+                pool: Pool::Mean,
+                weights: Some("seconds"),
+                last: Some(1),
+            },
+        ),
+    ),
+    read_as(
+        "kind",
+        "kind",
+        of_table(
+            2,
+            Input::One {
+                default: Some(Value::Text("b")),
+            },
+        ),
+    ),
+    read_as(
+        "user_id",
+        "user_id",
+        of_table(3, Input::One { default: None }),
+    ),
+    read_as(
+        "age",
+        "age",
+        Kind::Number(Transform {
+            default: 10.0,
+            clip: Some((0.0, 100.0)),
+            log: false,
+            standardise: Some(Standardise::Learned),
+        }),
+    ),
+    Feature {
+        derive: Some(Derive::Length),
+        ..read_as(
+            "visits",
+            "history",
+            Kind::Number(Transform {
+                default: 0.0,
+                clip: None,
+                log: false,
+                standardise: Some(Standardise::Given {
+                    mean: 1.0,
+                    std: 2.0,
+                }),
+            }),
+        )
+    },
+];
+
+const fn indexed(name: &'static str, rows: usize, index: Index, oov: usize) -> Table {
+    Table {
+        name,
+        rows,
+        dim: 2,
+        index,
+        oov,
+    }
+}
+
+const TABLES: [Table; 4] = [
+    indexed("age_group", 5, Index::Buckets, 0),
+    indexed("history", 100, Index::Hash, 0),
+    indexed(
+        "kind",
+        5,
+        Index::Lines {
+            text: "a\nb\n",
+            whole: false,
+        },
+        2,
+    ),
+    indexed("user_id", 4, Index::Vocabulary { min_count: 2 }, 2),
+];
+
+fn every_input(seconds: Vec<Option<Vec<Option<f32>>>>) -> (Folder, Dataset) {
+    let seconds = ListArray::from_iter_primitive::<Float32Type, _, _>(seconds);
+    let folder = frame()
+        .with("seconds", Arc::new(seconds) as ArrayRef)
+        .folder();
+    let schema = schema(|schema| {
+        schema.tables = &TABLES;
+        schema.query = &INPUTS;
+        schema.item = const { &[read_as("price", "price", PRICE)] };
+    });
+    let data = folder.open_as(schema).unwrap();
+    (folder, data)
+}
+
+const PRICE: Kind = Kind::Number(Transform {
+    default: 0.0,
+    clip: None,
+    log: false,
+    standardise: None,
+});
+
+#[test]
+fn every_kind_of_input_by_hand() {
+    let weights = |list: &[f32]| Some(list.iter().copied().map(Some).collect());
+    let (_folder, data) = every_input(vec![weights(&[1.0, 3.0]), None, None, weights(&[0.0, 2.0])]);
+    let (batches, _) = read(&data, 10).unwrap();
+    // Feed has rows 0 and 3, search 1 and 2; ages are 20, -3, none and 200.
+    let columns = &batches[0].query.columns;
+    assert_eq!(columns[0], Column::Ids(vec![3, 1, 0, 4]));
+    // The last of two entries; row 3's is missing, and so row 0 of the table.
+    let history = Column::Lists {
+        offsets: vec![0, 1, 2, 2, 2],
+        ids: vec![ads(6), 0],
+        weights: vec![3.0, 2.0],
+    };
+    assert_eq!(columns[1], history);
+    // b, a, the unseen z in the last two rows, and the default b.
+    let unseen = 3 + (hash_text("z") % 2) as u32;
+    assert_eq!(columns[2], Column::Ids(vec![2, 1, unseen, 2]));
+    // ann is seen twice and has room, bob is not.
+    let unseen = 2 + (hash_text("bob") % 2) as u32;
+    assert_eq!(columns[3], Column::Ids(vec![1, 0, unseen, 1]));
+    // 20, 0 and 100 are there: mean 40, deviation sqrt(5600 / 3). The missing one is 10.
+    let std = (5600.0f64 / 3.0).sqrt();
+    let age = [20.0, 0.0, 10.0, 100.0].map(|age: f64| ((age - 40.0) / std) as f32);
+    assert_eq!(columns[4], Column::Numbers(age.to_vec()));
+    // Lists of 2, 2, none and 0 entries.
+    assert_eq!(columns[5], Column::Numbers(vec![0.5, 0.5, -0.5, -0.5]));
+    let learned = data.learn(Parts::TRAIN).unwrap().vocabularies;
+    let again = Vocabularies::from_json(data.schema(), &learned.to_json().unwrap()).unwrap();
+    assert_eq!(again, learned);
+    let moments = learned.moments(Tower::Query, "age").unwrap();
+    assert_eq!((moments.mean, moments.std), (40.0, std));
+    let without =
+        r#"{"vocabularies":[{"table":"user_id","values":[],"unfit":0,"rare":0}],"moments":{}}"#;
+    let error = Vocabularies::from_json(data.schema(), without).unwrap_err();
+    assert!(error.to_string().contains("`query.age`"), "{error}");
+}
+
+#[test]
+fn weights_that_do_not_fit_their_list_are_bad_rows() {
+    let sound = || Some(vec![Some(1.0), Some(1.0)]);
+    for (first, cause) in [
+        (Some(vec![Some(1.0)]), "1 weights for a list of 2 entries"),
+        (None, "0 weights for a list of 2 entries"),
+        (Some(vec![Some(1.0), Some(-1.0)]), "this is -1"),
+        (Some(vec![Some(f32::NAN), Some(1.0)]), "this is NaN"),
+        (Some(vec![None, Some(1.0)]), "a weight is missing"),
+    ] {
+        let (_folder, data) = every_input(vec![first, None, None, sound()]);
+        let error = read(&data, 10).unwrap_err().to_string();
+        assert!(
+            error.contains("row 0, column `seconds`") && error.contains(cause),
+            "{error}"
+        );
+    }
 }
