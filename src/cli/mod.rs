@@ -2,15 +2,19 @@
 
 mod build;
 mod check;
+mod diff;
 mod files;
 mod fmt;
 mod launch;
 mod lsp;
 mod report;
+mod summary;
 mod workspace;
 
 use crate::diagnostics::{Code, Level, Levels};
 use crate::driver::compile::{Artefacts, compile_files};
+use crate::driver::load::Read;
+use crate::source::Source;
 use clap::{Parser, Subcommand, ValueEnum};
 use report::{Exit, Failure, MessageFormat, Reporter};
 use std::ffi::OsString;
@@ -43,6 +47,8 @@ struct Cli {
 enum GraphFormat {
     Yaml,
     Svg,
+    Dot,
+    Mermaid,
 }
 
 #[derive(Debug, Subcommand)]
@@ -64,13 +70,15 @@ enum Command {
         #[command(flatten)]
         which: Which,
     },
+    /// Tells what changed between two specs, and what becomes of every weight
+    Diff(diff::Arguments),
     /// Formats specs; a file with syntax errors is left as it is
     Fmt(fmt::Arguments),
     /// Prints the Domain Expert graph of a spec
     Graph {
         /// Spec
         spec: PathBuf,
-        /// `yaml` is the graph whole, `svg` a drawing of it
+        /// `yaml` is the graph whole, `svg` a drawing of it, `dot` and `mermaid` boxes and arrows
         #[arg(long, value_enum, default_value = "yaml")]
         format: GraphFormat,
         /// File to write in place of stdout
@@ -79,6 +87,8 @@ enum Command {
         #[command(flatten)]
         which: Which,
     },
+    /// Tells on one page what a model is and takes
+    Report(summary::Arguments),
     /// Serves an editor over standard input and output, by the Language Server Protocol
     Lsp(lsp::Arguments),
     /// Explains a diagnostic by its code or name
@@ -180,6 +190,7 @@ pub fn run() -> ExitCode {
             check,
             which,
         } => build::build(specs, out.as_deref(), *check, which, &reporter),
+        Command::Diff(arguments) => diff::diff(arguments, &mut reporter),
         Command::Fmt(arguments) => fmt::fmt(arguments, &mut reporter),
         Command::Graph {
             spec,
@@ -187,6 +198,7 @@ pub fn run() -> ExitCode {
             output,
             which,
         } => graph(spec, *format, output.as_deref(), which, &mut reporter),
+        Command::Report(arguments) => summary::report(arguments, &mut reporter),
         Command::Lsp(_) => lsp::serve(),
         Command::Explain { code } => explain(code),
         Command::Train(run) => launch::launch("train", run, &reporter),
@@ -213,6 +225,8 @@ fn graph(
     let text = match format {
         GraphFormat::Yaml => artefacts.graph.to_yaml(),
         GraphFormat::Svg => artefacts.graph.to_svg(),
+        GraphFormat::Dot => artefacts.graph.to_dot(),
+        GraphFormat::Mermaid => artefacts.graph.to_mermaid(),
     };
     match output {
         Some(path) => files::write(path, &text)?,
@@ -223,20 +237,30 @@ fn graph(
 
 /// Compiles and reports; `None` if the spec has errors.
 fn compile(path: &Path, which: &Which, reporter: &Reporter) -> Result<Option<Artefacts>, Failure> {
-    let root = files::read_spec(path)?;
+    compile_source(files::read_spec(path)?, &files::read_used, which, reporter)
+}
+
+/// As [`compile`], of a text whose other files `read` reads.
+fn compile_source(
+    root: Source,
+    read: &Read<'_>,
+    which: &Which,
+    reporter: &Reporter,
+) -> Result<Option<Artefacts>, Failure> {
+    let name = root.name().to_owned();
     let variant = which.variant.as_deref();
     let levels = which.lints.levels()?;
-    let outcome = compile_files(root, &files::read_used, &levels, variant).map_err(|error| {
+    let outcome = compile_files(root, read, &levels, variant).map_err(|error| {
         let message = format!("internal error: {error}");
         let help = "this is a mistake of mtmdc, not of the spec: please report it with the spec";
         Failure::new(Exit::Environment, message).with_help(help)
     })?;
     reporter.diagnostics(&outcome.source, &outcome.diagnostics);
     match variant {
-        Some(name) if !outcome.variants.iter().any(|other| other == name) => {
-            let message = format!("`{}` has no variant `{name}`", path.display());
+        Some(variant) if !outcome.variants.iter().any(|other| other == variant) => {
+            let message = format!("`{name}` has no variant `{variant}`");
             let help = match &outcome.variants[..] {
-                [] => format!("it has none: declare `variant {name} {{ … }}`"),
+                [] => format!("it has none: declare `variant {variant} {{ … }}`"),
                 names => format!("its variants are {}", names.join(", ")),
             };
             Err(Failure::new(Exit::Misuse, message).with_help(help))
