@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod diff;
 mod files;
 mod fmt;
 mod launch;
@@ -9,10 +10,13 @@ mod lsp;
 mod new;
 mod report;
 mod shell;
+mod summary;
 mod workspace;
 
 use crate::diagnostics::{Code, Level, Levels};
 use crate::driver::compile::{Artefacts, compile_files};
+use crate::driver::load::Read;
+use crate::source::Source;
 use clap::{Parser, Subcommand, ValueEnum};
 use report::{Exit, Failure, MessageFormat, Reporter};
 use std::ffi::OsString;
@@ -45,6 +49,8 @@ struct Cli {
 enum GraphFormat {
     Yaml,
     Svg,
+    Dot,
+    Mermaid,
 }
 
 #[derive(Debug, Subcommand)]
@@ -66,13 +72,15 @@ enum Command {
         #[command(flatten)]
         which: Which,
     },
+    /// Tells what changed between two specs, and what becomes of every weight
+    Diff(diff::Arguments),
     /// Formats specs; a file with syntax errors is left as it is
     Fmt(fmt::Arguments),
     /// Prints the Domain Expert graph of a spec
     Graph {
         /// Spec
         spec: PathBuf,
-        /// `yaml` is the graph whole, `svg` a drawing of it
+        /// `yaml` is the graph whole, `svg` a drawing of it, `dot` and `mermaid` boxes and arrows
         #[arg(long, value_enum, default_value = "yaml")]
         format: GraphFormat,
         /// File to write in place of stdout
@@ -81,6 +89,8 @@ enum Command {
         #[command(flatten)]
         which: Which,
     },
+    /// Tells on one page what a model is and takes
+    Report(summary::Arguments),
     /// Serves an editor over standard input and output, by the Language Server Protocol
     Lsp(lsp::Arguments),
     /// Makes a project of its own: a spec, the runtime, and what builds them
@@ -191,6 +201,7 @@ pub fn run() -> ExitCode {
             check,
             which,
         } => build::build(specs, out.as_deref(), *check, which, &reporter),
+        Command::Diff(arguments) => diff::diff(arguments, &mut reporter),
         Command::Fmt(arguments) => fmt::fmt(arguments, &mut reporter),
         Command::Graph {
             spec,
@@ -198,6 +209,7 @@ pub fn run() -> ExitCode {
             output,
             which,
         } => graph(spec, *format, output.as_deref(), which, &mut reporter),
+        Command::Report(arguments) => summary::report(arguments, &mut reporter),
         Command::Lsp(_) => lsp::serve(),
         Command::New(arguments) => new::new(arguments, &reporter),
         Command::Completions { shell } => shell::completions(*shell),
@@ -227,6 +239,8 @@ fn graph(
     let text = match format {
         GraphFormat::Yaml => artefacts.graph.to_yaml(),
         GraphFormat::Svg => artefacts.graph.to_svg(),
+        GraphFormat::Dot => artefacts.graph.to_dot(),
+        GraphFormat::Mermaid => artefacts.graph.to_mermaid(),
     };
     match output {
         Some(path) => files::write(path, &text)?,
@@ -237,20 +251,30 @@ fn graph(
 
 /// Compiles and reports; `None` if the spec has errors.
 fn compile(path: &Path, which: &Which, reporter: &Reporter) -> Result<Option<Artefacts>, Failure> {
-    let root = files::read_spec(path)?;
+    compile_source(files::read_spec(path)?, &files::read_used, which, reporter)
+}
+
+/// As [`compile`], of a text whose other files `read` reads.
+fn compile_source(
+    root: Source,
+    read: &Read<'_>,
+    which: &Which,
+    reporter: &Reporter,
+) -> Result<Option<Artefacts>, Failure> {
+    let name = root.name().to_owned();
     let variant = which.variant.as_deref();
     let levels = which.lints.levels()?;
-    let outcome = compile_files(root, &files::read_used, &levels, variant).map_err(|error| {
+    let outcome = compile_files(root, read, &levels, variant).map_err(|error| {
         let message = format!("internal error: {error}");
         let help = "this is a mistake of mtmdc, not of the spec: please report it with the spec";
         Failure::new(Exit::Environment, message).with_help(help)
     })?;
     reporter.diagnostics(&outcome.source, &outcome.diagnostics);
     match variant {
-        Some(name) if !outcome.variants.iter().any(|other| other == name) => {
-            let message = format!("`{}` has no variant `{name}`", path.display());
+        Some(variant) if !outcome.variants.iter().any(|other| other == variant) => {
+            let message = format!("`{name}` has no variant `{variant}`");
             let help = match &outcome.variants[..] {
-                [] => format!("it has none: declare `variant {name} {{ … }}`"),
+                [] => format!("it has none: declare `variant {variant} {{ … }}`"),
                 names => format!("its variants are {}", names.join(", ")),
             };
             Err(Failure::new(Exit::Misuse, message).with_help(help))

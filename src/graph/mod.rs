@@ -6,13 +6,19 @@
 //! PyTorch's name of the tensor, joined by dots.
 
 mod build;
+pub mod diff;
 mod hash;
 mod node;
+mod page;
+mod report;
+mod sketch;
 mod svg;
+mod weights;
 mod yaml;
 
 pub use build::build;
 pub use node::{Cost, Node, NodeKind};
+pub use weights::{Dim, Part, Weight};
 
 use crate::sema::spec::{DomainId, Feature, FeatureKind, RawValue, Spec, TaskId, Tower};
 
@@ -164,9 +170,39 @@ impl Graph {
         yaml::write(self)
     }
 
+    /// Every weight, by key and shape.
+    pub fn weights(&self) -> Vec<Weight> {
+        weights::weights(self, &weights::Names::default())
+    }
+
     /// A drawing of the graph.
     pub fn to_svg(&self) -> String {
         svg::draw(self)
+    }
+
+    /// Boxes and arrows for graphviz.
+    pub fn to_dot(&self) -> String {
+        sketch::dot(self)
+    }
+
+    /// Boxes and arrows for Mermaid.
+    pub fn to_mermaid(&self) -> String {
+        sketch::mermaid(self)
+    }
+
+    /// A page on what the model is and takes, as Markdown.
+    pub fn report_markdown(&self) -> String {
+        report::page(self, false).to_markdown()
+    }
+
+    /// The same for a terminal.
+    pub fn report_text(&self) -> String {
+        report::page(self, false).to_text()
+    }
+
+    /// The same with the drawing, as HTML that needs no other file.
+    pub fn report_html(&self) -> String {
+        report::page(self, true).to_html()
     }
 
     /// First 16 hex digits of the SHA-256 of [`Self::to_yaml`].

@@ -96,7 +96,7 @@ fn legend(canvas: &mut Canvas, y: f64) {
 }
 
 /// The Domain Expert that is drawn whole: of those with the most tasks and then fields, the first.
-fn expanded(tower: &TowerGraph) -> usize {
+pub(super) fn expanded(tower: &TowerGraph) -> usize {
     let experts = tower.experts.iter().enumerate();
     let size = |(index, expert): &(usize, &DomainExpert)| {
         (expert.tasks.len(), expert.fields.len(), usize::MAX - index)
@@ -105,7 +105,7 @@ fn expanded(tower: &TowerGraph) -> usize {
 }
 
 /// A number to three digits: `4.19 M`.
-fn quantity(number: u128) -> String {
+pub(super) fn quantity(number: u128) -> String {
     let mut value = number as f64;
     let mut unit = "";
     for larger in ["k", "M", "G", "T", "P"] {

@@ -61,6 +61,24 @@ impl Flow {
         self.entries.is_empty()
     }
 
+    /// Value of the first entry of a mapping.
+    pub(super) fn first(&self) -> &str {
+        let pair = self
+            .entries
+            .first()
+            .and_then(|entry| entry.split_once(": "));
+        pair.map_or("", |(_, value)| value)
+    }
+
+    /// The other entries of a mapping, as keys and values.
+    pub(super) fn rest(&self) -> Vec<(String, String)> {
+        let pairs = self.entries.iter().skip(1);
+        let pairs = pairs.filter_map(|entry| entry.split_once(": "));
+        pairs
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect()
+    }
+
     /// The text after `prefix`, wrapped between entries; further lines stand two spaces deeper
     /// than the key.
     pub(super) fn wrap(&self, indent: usize, prefix: &str) -> String {

@@ -19,10 +19,7 @@ const DEFINITIONS: &str = include_str!("definitions.yaml");
 
 /// The whole file.
 pub(super) fn write(graph: &Graph) -> String {
-    let mut out = Writer {
-        text: String::new(),
-        docs: true,
-    };
+    let mut out = Writer::new(String::new(), true);
     let spec = &graph.spec;
     out.line(
         0,
@@ -50,26 +47,72 @@ pub(super) fn write(graph: &Graph) -> String {
 
 /// What the spec means: the declarations without their docs.
 pub(super) fn meaning(spec: &Spec) -> String {
-    let mut out = Writer {
-        text: format!("model: {}\n", string(&spec.name)),
-        docs: false,
-    };
+    write_meaning(spec).text
+}
+
+/// What [`meaning`] says, declaration by declaration.
+pub(super) fn declared(spec: &Spec) -> Vec<Declaration> {
+    write_meaning(spec).declared
+}
+
+fn write_meaning(spec: &Spec) -> Writer {
+    let model = format!("model: {}\n", string(&spec.name));
+    let mut out = Writer::new(model, false);
     declarations::write(&mut out, spec);
     for tower in [Tower::Query, Tower::Item] {
         declarations::features(&mut out, spec, tower);
     }
-    out.text
+    out
+}
+
+/// A declaration, or the settings of a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Declaration {
+    /// Block that it stands in.
+    pub(super) block: String,
+    /// Its name; empty for the settings of the block itself.
+    pub(super) name: String,
+    /// Settings with their values as YAML.
+    pub(super) settings: Vec<(String, String)>,
 }
 
 struct Writer {
     text: String,
     /// Whether doc comments are written.
     docs: bool,
+    /// What was written, apart from the layout.
+    declared: Vec<Declaration>,
+    /// The mapping inside the block that entries of a greater indent belong to.
+    section: (usize, String),
 }
 
 impl Writer {
+    fn new(text: String, docs: bool) -> Self {
+        Self {
+            text,
+            docs,
+            declared: vec![],
+            section: (0, String::new()),
+        }
+    }
+
     fn line(&mut self, indent: usize, text: &str) {
+        if let Some((key, _)) = text.split_once(':') {
+            self.section = (indent, key.to_owned());
+        }
         self.text += &format!("{:indent$}{text}\n", "");
+    }
+
+    fn record(&mut self, indent: usize, key: &str, value: String) {
+        let (depth, section) = &self.section;
+        let key = if indent > *depth && *depth > 0 {
+            format!("{section} {key}")
+        } else {
+            key.to_owned()
+        };
+        if let Some(declaration) = self.declared.last_mut() {
+            declaration.settings.push((key, value));
+        }
     }
 
     /// Starts a block at the top level.
@@ -80,17 +123,31 @@ impl Writer {
             format!("  # {comment}")
         };
         self.text += &format!("\n{key}:{comment}\n");
+        self.section = (0, String::new());
+        self.declared.push(Declaration {
+            block: key.to_owned(),
+            name: String::new(),
+            settings: vec![],
+        });
     }
 
     fn entry(&mut self, indent: usize, key: &str, value: impl Display) {
-        self.line(indent, &format!("{}: {value}", string(key)));
+        self.record(indent, key, value.to_string());
+        self.text += &format!("{:indent$}{}: {value}\n", "", string(key));
     }
 
     fn flow(&mut self, indent: usize, key: &str, value: &Flow) {
+        self.record(indent, key, value.to_string());
         self.text += &value.wrap(indent, &format!("{}: ", string(key)));
     }
 
     fn item(&mut self, indent: usize, value: &Flow) {
+        let block = self.declared.last().map_or("", |last| &last.block);
+        self.declared.push(Declaration {
+            block: block.to_owned(),
+            name: value.first().to_owned(),
+            settings: value.rest(),
+        });
         self.text += &value.wrap(indent, "- ");
     }
 

@@ -1,0 +1,60 @@
+//! What differs between two graphs: in meaning, in cost, and weight by weight.
+//!
+//! Meaning is compared as `graph.yaml` and the spec's hash have it, so that no setting can be
+//! forgotten here: graphs of one hash have no changes but those of the budget, and others have some.
+
+mod changes;
+mod costs;
+mod fates;
+mod json;
+mod names;
+mod text;
+
+use super::Graph;
+pub use changes::{Change, ChangeKind};
+pub use costs::Measure;
+pub use fates::{Fate, Fates, Fit, Nature, Piece, Planned};
+
+/// What differs between two graphs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diff {
+    /// Names of the models, the old one first.
+    pub models: [String; 2],
+    /// Hashes of the specs' meaning.
+    pub spec_hashes: [String; 2],
+    /// Declarations and settings that differ.
+    pub changes: Vec<Change>,
+    /// What the models take.
+    pub costs: Vec<Measure>,
+    /// What becomes of the old model's weights, and where the new one's come from.
+    pub fates: Fates,
+}
+
+/// Compares two graphs.
+pub fn diff(old: &Graph, new: &Graph) -> Diff {
+    let names = names::renamed(&old.spec, &new.spec);
+    Diff {
+        models: [old, new].map(|graph| graph.spec.name.clone()),
+        spec_hashes: [old, new].map(|graph| graph.spec_hash.clone()),
+        changes: changes::changes(&old.spec, &new.spec, &names),
+        costs: costs::costs(old, new),
+        fates: fates::fates(old, new, &names),
+    }
+}
+
+impl Diff {
+    /// For a terminal.
+    pub fn to_text(&self) -> String {
+        text::page(self).to_text()
+    }
+
+    /// For a pull request.
+    pub fn to_markdown(&self) -> String {
+        text::page(self).to_markdown()
+    }
+
+    /// For tools: one object, every weight by key and shape.
+    pub fn to_json(&self) -> String {
+        json::write(self)
+    }
+}

@@ -1,0 +1,75 @@
+//! What is called otherwise in the new spec, but is the same: a domain of the same values, a task
+//! of the same label, a feature of the same column.
+
+use crate::graph::weights::Names;
+use crate::sema::spec::{Axis, Feature, FeatureKind, Spec, Task};
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem::discriminant;
+
+/// Names of the new spec by what the old one calls them; those that are in both are left out.
+pub(super) fn renamed(old: &Spec, new: &Spec) -> Names {
+    let mut features = BTreeMap::new();
+    for (old, new) in [(&old.query, &new.query), (&old.item, &new.item)] {
+        features.extend(pair(old, new, |feature| &feature.name, is_same_feature));
+    }
+    Names {
+        surfaces: domains(&old.surfaces, &new.surfaces),
+        products: domains(&old.products, &new.products),
+        tasks: pair(&old.tasks, &new.tasks, |task| &task.name, is_same_task),
+        features,
+    }
+}
+
+fn domains(old: &Axis, new: &Axis) -> BTreeMap<String, String> {
+    let same_column = old.column == new.column;
+    pair(
+        &old.domains,
+        &new.domains,
+        |domain| &domain.name,
+        |old, new| same_column && old.values == new.values,
+    )
+}
+
+fn is_same_task(old: &Task, new: &Task) -> bool {
+    old.label == new.label && old.action == new.action
+}
+
+fn is_same_feature(old: &Feature, new: &Feature) -> bool {
+    let kinds = (&old.kind, &new.kind);
+    let same_kind = match kinds {
+        (
+            FeatureKind::Embedded { shallow: old, .. },
+            FeatureKind::Embedded { shallow: new, .. },
+        ) => old == new,
+        _ => discriminant(kinds.0) == discriminant(kinds.1),
+    };
+    same_kind && old.column == new.column && old.derive == new.derive
+}
+
+/// Pairs what only the new list has with what only the old one has, where just one fits another.
+fn pair<T>(
+    old: &[T],
+    new: &[T],
+    name: impl Fn(&T) -> &String,
+    same: impl Fn(&T, &T) -> bool,
+) -> BTreeMap<String, String> {
+    let names = |list: &[T]| -> BTreeSet<String> {
+        let names = list.iter().map(|entry| name(entry).clone());
+        names.collect()
+    };
+    let (before, after) = (names(old), names(new));
+    let gone = old.iter().filter(|entry| !after.contains(name(entry)));
+    let gone: Vec<&T> = gone.collect();
+    let come = new.iter().filter(|entry| !before.contains(name(entry)));
+    let come: Vec<&T> = come.collect();
+    let mut pairs = BTreeMap::new();
+    for entry in &come {
+        let fits: Vec<&&T> = gone.iter().filter(|gone| same(gone, entry)).collect();
+        if let [gone] = *fits
+            && come.iter().filter(|rival| same(gone, rival)).count() == 1
+        {
+            pairs.insert(name(entry).clone(), name(gone).clone());
+        }
+    }
+    pairs
+}

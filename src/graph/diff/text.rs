@@ -1,0 +1,284 @@
+//! A diff for people: in a terminal, or as Markdown in a pull request.
+
+use super::fates::{Fate, Fates, Nature};
+use super::{Change, ChangeKind, Diff, Measure};
+use crate::graph::page::{Page, grouped, share};
+use crate::graph::weights::Weight;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) fn page(diff: &Diff) -> Page {
+    let [old, new] = &diff.models;
+    let [old_hash, new_hash] = &diff.spec_hashes;
+    let mut page = Page::new(match old == new {
+        true => new.clone(),
+        false => format!("{old} → {new}"),
+    });
+    if diff.changes.is_empty() {
+        page.text(format!("The models are the same: spec `{new_hash}`."));
+        return page;
+    }
+    page.text(format!("Spec `{old_hash}` → `{new_hash}`"));
+    page.heading("Changes");
+    page.points(diff.changes.iter().map(words).collect());
+    page.heading("Costs");
+    let rows = diff.costs.iter().map(cost).collect();
+    page.table(&["", "before", "after", "change"], rows);
+    page.heading("Weights");
+    let rows = sums(&diff.fates);
+    page.table(&["fate", "weights", "parameters", ""], rows);
+    let groups = groups(&diff.fates);
+    if !groups.is_empty() {
+        page.heading("Weights that change");
+        page.table(&["fate", "of", "how", "nodes"], groups);
+    }
+    page
+}
+
+fn words(change: &Change) -> String {
+    let place = code(&change.place);
+    let value = |value: &Option<String>| match value {
+        Some(value) => code(value),
+        None => "not given".to_owned(),
+    };
+    match &change.kind {
+        ChangeKind::Added { settings } => {
+            let settings = settings
+                .iter()
+                .map(|(setting, value)| format!("{setting} {value}"));
+            let settings: Vec<String> = settings.collect();
+            match &*settings.join(", ") {
+                "" => format!("new: {place}"),
+                settings => format!("new: {place}, {}", code(settings)),
+            }
+        }
+        ChangeKind::Removed => format!("removed: {place}"),
+        ChangeKind::Renamed { from } => format!("{place} was called {}", code(from)),
+        ChangeKind::Set {
+            setting,
+            before,
+            after,
+        } => format!("{place}: {setting} {} → {}", value(before), value(after)),
+    }
+}
+
+fn cost(cost: &Measure) -> Vec<String> {
+    let number = |number: Option<u128>| number.map_or("–".to_owned(), grouped);
+    let change = match (cost.before, cost.after) {
+        (Some(before), Some(after)) if before == after => String::new(),
+        (Some(before), Some(after)) => difference(before, after),
+        _ => String::new(),
+    };
+    vec![
+        cost.name.clone(),
+        number(cost.before),
+        number(cost.after),
+        change,
+    ]
+}
+
+fn difference(before: u128, after: u128) -> String {
+    let sign = if after > before { '+' } else { '−' };
+    let size = grouped(after.abs_diff(before));
+    match before {
+        0 => format!("{sign}{size}"),
+        _ => format!(
+            "{sign}{size} ({sign}{})",
+            share(after.abs_diff(before), before)
+        ),
+    }
+}
+
+impl Nature {
+    /// Its name, as reports have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Renamed => "renamed",
+            Self::Grown => "grown",
+            Self::Narrowed => "narrowed",
+            Self::Refitted => "refitted",
+            Self::Seeded => "seeded",
+        }
+    }
+
+    fn meaning(self) -> &'static str {
+        match self {
+            Self::Kept => "copied as they are",
+            Self::Renamed => "copied under another key",
+            Self::Grown => "copied whole; what is added starts fresh, as an input at 0",
+            Self::Narrowed => "copied in part",
+            Self::Refitted => "copied in part; the rest starts fresh, as an input at 0",
+            Self::Seeded => "copied from the domain that theirs is like",
+        }
+    }
+}
+
+/// Every weight with the order and the name of its fate, and what is to be said of it.
+struct Line<'a> {
+    order: usize,
+    fate: &'static str,
+    meaning: &'static str,
+    weight: &'a Weight,
+    /// The old weight that it is.
+    continues: Option<&'a str>,
+    how: String,
+}
+
+fn lines(fates: &Fates) -> impl Iterator<Item = Line<'_>> {
+    let planned = fates.weights.iter().map(|planned| match &planned.fate {
+        Fate::Copied {
+            from, nature, note, ..
+        } => {
+            let source = holder(from).0;
+            let how = match nature {
+                Nature::Kept | Nature::Grown | Nature::Narrowed | Nature::Refitted => note.clone(),
+                Nature::Renamed => format!("from {source}"),
+                Nature::Seeded if note.is_empty() => format!("from {source}"),
+                Nature::Seeded => format!("from {source}; {note}"),
+            };
+            Line {
+                order: *nature as usize,
+                fate: nature.name(),
+                meaning: nature.meaning(),
+                weight: &planned.weight,
+                continues: (*nature != Nature::Seeded).then_some(&**from),
+                how,
+            }
+        }
+        Fate::Fresh { note } => Line {
+            order: 10,
+            fate: "new",
+            meaning: "start as in a new model",
+            weight: &planned.weight,
+            continues: None,
+            how: note.clone(),
+        },
+    });
+    let dropped = fates.dropped.iter().map(|weight| Line {
+        order: 11,
+        fate: "dropped",
+        meaning: "the new model has no place for them",
+        weight,
+        continues: None,
+        how: String::new(),
+    });
+    planned.chain(dropped)
+}
+
+/// How many weights have each fate.
+fn sums(fates: &Fates) -> Vec<Vec<String>> {
+    let mut sums: BTreeMap<usize, (&str, usize, u128, &str)> = BTreeMap::new();
+    for line in lines(fates) {
+        let empty = (line.fate, 0, 0, line.meaning);
+        let sum = sums.entry(line.order).or_insert(empty);
+        sum.1 += 1;
+        sum.2 += parameters(line.weight);
+    }
+    let rows = sums.into_values();
+    rows.map(|(fate, count, parameters, meaning)| {
+        vec![
+            fate.to_owned(),
+            grouped(count as u128),
+            grouped(parameters),
+            meaning.to_owned(),
+        ]
+    })
+    .collect()
+}
+
+fn parameters(weight: &Weight) -> u128 {
+    if weight.trained { weight.size() } else { 0 }
+}
+
+/// Weights that are not kept, by node: nodes of one holder of which the same is to be said stand
+/// together, and so do the holders.
+fn groups(fates: &Fates) -> Vec<Vec<String>> {
+    type Key<'a> = (usize, &'a str, String, String);
+    // Weights of each holder, in the new model and in the old one.
+    let mut sizes: BTreeMap<(bool, String), usize> = BTreeMap::new();
+    let mut nodes: BTreeMap<Key<'_>, (usize, BTreeSet<String>)> = BTreeMap::new();
+    for line in lines(fates) {
+        let (holder, rest) = holder(&line.weight.key);
+        let mut count = |old: bool, holder: String| *sizes.entry((old, holder)).or_default() += 1;
+        count(line.fate == "dropped", holder.clone());
+        if let Some(source) = line.continues {
+            count(true, self::holder(source).0);
+        }
+        if line.order != Nature::Kept as usize {
+            let key = (line.order, line.fate, holder, node(rest).to_owned());
+            let (count, notes) = nodes.entry(key).or_default();
+            *count += 1;
+            notes.extend(line.how.split("; ").map(str::to_owned));
+        }
+    }
+    let mut held: BTreeMap<Key<'_>, (usize, Vec<String>)> = BTreeMap::new();
+    for ((order, fate, holder, node), (count, notes)) in nodes {
+        let notes: Vec<String> = notes.into_iter().filter(|note| !note.is_empty()).collect();
+        let key = (order, fate, notes.join("; "), holder);
+        let (sum, names) = held.entry(key).or_default();
+        *sum += count;
+        names.push(node);
+    }
+    let mut folded: BTreeMap<Key<'_>, Vec<String>> = BTreeMap::new();
+    for ((order, fate, how, holder), (count, nodes)) in held {
+        let all = sizes.get(&(fate == "dropped", holder.clone())) == Some(&count);
+        let listed = ["tables", "heads"].contains(&&*holder);
+        let what = match all && !listed {
+            true => "all".to_owned(),
+            false => names(&nodes),
+        };
+        let key = (order, fate, how, what);
+        folded.entry(key).or_default().push(holder);
+    }
+    let rows = folded.into_iter();
+    rows.map(|((_, fate, how, what), holders)| vec![fate.to_owned(), names(&holders), how, what])
+        .collect()
+}
+
+/// The node of a weight's key: what is left without the names of its tensors and layers.
+fn node(rest: &str) -> &str {
+    const TENSORS: [&str; 13] = [
+        "weight",
+        "bias",
+        "running_mean",
+        "running_var",
+        "vector",
+        "linear",
+        "norm",
+        "squeeze",
+        "excite",
+        "output",
+        "up",
+        "down",
+        "mlp",
+    ];
+    let mut node = rest;
+    while let Some((before, last)) = node.rsplit_once('.')
+        && (TENSORS.contains(&last) || last.bytes().all(|byte| byte.is_ascii_digit()))
+        && before != "adapt"
+    {
+        node = before;
+    }
+    node.strip_suffix(".squeeze")
+        .or_else(|| node.strip_suffix(".excite"))
+        .unwrap_or(node)
+}
+
+fn names(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| code(name)).collect();
+    names.join(", ")
+}
+
+fn code(text: &str) -> String {
+    format!("`{text}`")
+}
+
+/// What holds a weight, and the rest of its key.
+fn holder(key: &str) -> (String, &str) {
+    let mut parts = key.splitn(3, '.');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(first @ ("tables" | "heads")), Some(name), _) => (first.to_owned(), name),
+        (Some(tower), Some(domain), Some(rest)) => (format!("{tower}.{domain}"), rest),
+        _ => (String::new(), key),
+    }
+}

@@ -1,0 +1,407 @@
+//! What helps a reviewer: the diff with the fates of weights, the pictures, the report.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use mtmdc::driver::check::check_files;
+use mtmdc::graph::diff::{Diff, Fate, Fit, Nature, diff};
+use mtmdc::graph::{Dim, Graph, build};
+use mtmdc::source::Source;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const OLD: &str = r#"
+model shop
+surfaces from "surface" { feed = 0, search = 1 }
+products from "product" { standard = "std", video = "vid" }
+tasks {
+  click from "hw_click" { embedding 16 }
+  buy   from action "clicked" & "bought" { embedding 8, given click, on standard }
+}
+query {
+  id       user    { rows 1_001, dim 8 }
+  category country { values ["de", "fr"], dim 4, shallow }
+  number   age     { log }
+}
+item {
+  id     ad    { rows 1_000, dim 8 }
+  id     shop  { rows 500, dim 4, vocabulary 2 }
+  number price { log }
+}
+architecture { deep [16, 8], routing [8], shallow [8], shallow_width 4, cross { rank 2 } }
+"#;
+
+/// A surface is added and another renamed, a feature comes in, tables grow, a task goes.
+fn new() -> String {
+    OLD.replace(
+        "feed = 0, search = 1",
+        "home = 0, reels = 2 like home, pins = 3, search = 1",
+    )
+    .replace(
+        "  buy   from action \"clicked\" & \"bought\" { embedding 8, given click, on standard }\n",
+        "  like  from action \"liked\" { embedding 8 }\n",
+    )
+    .replace("rows 1_001", "rows 2_001")
+    .replace("rows 1_000", "rows 1_500")
+    .replace("rows 500", "rows 800")
+    .replace("[\"de\", \"fr\"]", "[\"at\", \"de\", \"fr\"]")
+    .replace(
+        "  number   age     { log }",
+        "  number   age     { log }\n  number   visits  { log, on search }",
+    )
+}
+
+fn graph(text: &str) -> Graph {
+    let read = |_: &str| Err("no files".to_owned());
+    graph_of(Source::new("shop.mtmd", text), &read, None)
+}
+
+fn graph_of(
+    source: Source,
+    read: &dyn Fn(&str) -> Result<String, String>,
+    variant: Option<&str>,
+) -> Graph {
+    let checked = check_files(source, read, &mtmdc::diagnostics::Levels::default());
+    let spec = match variant {
+        None => checked.spec,
+        Some(name) => {
+            let mut variants = checked.variants.into_iter();
+            variants.find(|found| found.name == name).unwrap().spec
+        }
+    };
+    build(&spec.unwrap_or_else(|| panic!("{:?}", checked.diagnostics)))
+}
+
+/// Every spec of the repository, with its variants.
+fn graphs() -> Vec<Graph> {
+    let read = |path: &str| std::fs::read_to_string(path).map_err(|error| error.to_string());
+    let mut paths: Vec<_> = std::fs::read_dir("specs").unwrap().collect();
+    paths.sort_by_key(|entry| entry.as_ref().unwrap().path());
+    let mut graphs = vec![];
+    for entry in paths {
+        let path = entry.unwrap().path().display().to_string();
+        if !path.ends_with(".mtmd") {
+            continue;
+        }
+        let source = || Source::new(&*path, read(&path).unwrap());
+        let checked = check_files(source(), &read, &mtmdc::diagnostics::Levels::default());
+        graphs.push(build(&checked.spec.unwrap()));
+        for variant in checked.variants {
+            graphs.push(graph_of(source(), &read, Some(&variant.name)));
+        }
+    }
+    assert!(graphs.len() >= 6);
+    graphs
+}
+
+#[test]
+fn weights_add_up_to_the_parameters() {
+    for graph in graphs() {
+        let weights = graph.weights();
+        let trained = weights.iter().filter(|weight| weight.trained);
+        let sum: u128 = trained.map(mtmdc::graph::Weight::size).sum();
+        assert_eq!(
+            sum,
+            graph.totals.dense + graph.totals.tables,
+            "{}",
+            graph.spec.name
+        );
+        let keys: BTreeSet<&str> = weights.iter().map(|weight| &*weight.key).collect();
+        assert_eq!(keys.len(), weights.len());
+    }
+}
+
+#[test]
+fn a_spec_does_not_differ_from_itself() {
+    for graph in graphs() {
+        let found = diff(&graph, &graph);
+        assert_eq!(found.changes, []);
+        assert_eq!(found.fates.dropped, []);
+        for planned in &found.fates.weights {
+            let kept = matches!(&planned.fate, Fate::Copied { from, nature: Nature::Kept, .. }
+                if *from == planned.weight.key);
+            assert!(kept, "{planned:?}");
+        }
+    }
+}
+
+/// What a warm start relies on, for all pairs of models: pieces lie inside, nothing is copied to
+/// one place twice, every old weight is continued or dropped.
+#[test]
+fn fates_are_whole() {
+    let mut graphs = graphs();
+    graphs.extend([graph(OLD), graph(&new())]);
+    for old in &graphs {
+        let shapes = old.weights();
+        let shape = |key: &str| {
+            let mut weights = shapes.iter();
+            weights.find(|weight| weight.key == key).unwrap().shape()
+        };
+        for new in &graphs {
+            let found = diff(old, new);
+            let same = old.spec_hash == new.spec_hash;
+            assert_eq!(
+                found.changes.is_empty(),
+                same,
+                "{} {}",
+                old.spec.name,
+                new.spec.name
+            );
+            assert_eq!(found.fates.weights.len(), new.weights().len());
+            let mut used = BTreeSet::new();
+            for planned in &found.fates.weights {
+                if let Fate::Copied {
+                    from, dims, nature, ..
+                } = &planned.fate
+                {
+                    let seeded = *nature == Nature::Seeded;
+                    assert!(
+                        seeded || used.insert(from.clone()),
+                        "{from} is continued twice"
+                    );
+                    lies_inside(&shape(from), &planned.weight.shape(), dims);
+                }
+            }
+            let dropped = found.fates.dropped.iter().map(|weight| &weight.key);
+            let ends = used.iter().chain(dropped).collect::<BTreeSet<_>>();
+            assert_eq!(ends.len(), shapes.len());
+        }
+    }
+}
+
+fn lies_inside(old: &[usize], new: &[usize], dims: &[Fit]) {
+    assert_eq!((old.len(), new.len()), (dims.len(), dims.len()));
+    for ((old, new), fit) in old.iter().zip(new).zip(dims) {
+        let Fit::Pieces(pieces) = fit else { continue };
+        let mut filled = 0;
+        for piece in pieces {
+            assert!(piece.to >= filled && piece.width > 0);
+            filled = piece.to + piece.width;
+            assert!(
+                filled <= *new && piece.from + piece.width <= *old,
+                "{pieces:?}"
+            );
+        }
+    }
+}
+
+fn fate<'a>(found: &'a Diff, key: &str) -> &'a Fate {
+    let mut weights = found.fates.weights.iter();
+    let planned = weights.find(|planned| planned.weight.key == key);
+    &planned.unwrap_or_else(|| panic!("no weight {key}")).fate
+}
+
+#[track_caller]
+fn assert_fate(found: &Diff, key: &str, expected: Nature, source: &str) {
+    match fate(found, key) {
+        Fate::Copied { from, nature, .. } => assert_eq!((*nature, &**from), (expected, source)),
+        Fate::Fresh { note } => panic!("{key} is new: {note}"),
+    }
+}
+
+#[test]
+fn weights_go_where_they_belong() {
+    let found = diff(&graph(OLD), &graph(&new()));
+    let kept = "heads.click.bias";
+    assert_fate(&found, kept, Nature::Kept, kept);
+    // The surface `feed` is called `home`.
+    assert_fate(
+        &found,
+        "query.home.click.deep.0.linear.weight",
+        Nature::Renamed,
+        "query.feed.click.deep.0.linear.weight",
+    );
+    // A feature comes in.
+    let grown = "query.search.click.deep.0.linear.weight";
+    assert_fate(&found, grown, Nature::Grown, grown);
+    // Twice the rows of a hash: each row seeds two. Another count: values hash elsewhere.
+    assert_fate(
+        &found,
+        "tables.user.weight",
+        Nature::Grown,
+        "tables.user.weight",
+    );
+    let fresh = |key: &str| matches!(fate(&found, key), Fate::Fresh { .. });
+    assert!(fresh("tables.ad.weight"));
+    assert!(fresh("query.pins.click.deep.0.linear.weight"));
+    // The surface `reels` is like `home`, which was called `feed`.
+    assert_fate(
+        &found,
+        "query.reels.click.deep.0.linear.weight",
+        Nature::Seeded,
+        "query.feed.click.deep.0.linear.weight",
+    );
+    // Rows of values are found by value.
+    let Fate::Copied { dims, .. } = fate(&found, "tables.country.weight") else {
+        panic!("the table of countries is new")
+    };
+    let Fit::Pieces(pieces) = &dims[0] else {
+        panic!("{dims:?}")
+    };
+    let places = pieces
+        .iter()
+        .map(|piece| (piece.to, piece.from, piece.width));
+    let places: Vec<(usize, usize, usize)> = places.collect();
+    assert_eq!(places, [(0, 0, 1), (2, 1, 2)]);
+    let Fate::Copied { dims, .. } = fate(&found, "tables.shop.weight") else {
+        panic!("the table of shops is new")
+    };
+    assert_eq!(dims[0], Fit::ByValue { others: None });
+    let dropped = found.fates.dropped.iter().map(|weight| &*weight.key);
+    let dropped: Vec<&str> = dropped.collect();
+    assert!(dropped.contains(&"heads.buy.bias") && dropped.contains(&"tables.ad.weight"));
+    assert!(
+        !dropped
+            .iter()
+            .any(|key| key.starts_with("query.feed.click"))
+    );
+}
+
+/// What comes in along the inputs is named as such, so that a warm start can begin at 0 there.
+#[test]
+fn inputs_and_units_are_told_apart() {
+    let graph = graph(OLD);
+    let weights = graph.weights();
+    let first = "query.feed.click.deep.0.linear.weight";
+    let first = weights.iter().find(|weight| weight.key == first).unwrap();
+    assert!(matches!(&first.dims[..], [Dim::Units(_), Dim::Inputs(parts)] if parts.len() == 3));
+}
+
+#[test]
+fn diffs_read_well() {
+    let found = diff(&graph(OLD), &graph(&new()));
+    insta::assert_snapshot!("diff_text", found.to_text());
+    insta::assert_snapshot!("diff_markdown", found.to_markdown());
+    let json: serde_json::Value = serde_json::from_str(&found.to_json()).unwrap();
+    assert_eq!(json["schema"], 1);
+    assert_eq!(
+        json["weights"].as_array().unwrap().len(),
+        found.fates.weights.len()
+    );
+    let mut weights = json["weights"].as_array().unwrap().iter();
+    let grown = weights.find(|weight| weight["key"] == "query.search.click.deep.0.linear.weight");
+    insta::assert_snapshot!(
+        "diff_weight",
+        serde_json::to_string_pretty(grown.unwrap()).unwrap()
+    );
+}
+
+#[test]
+fn pictures_and_reports_read_well() {
+    let graph = graph(OLD);
+    insta::assert_snapshot!("dot", graph.to_dot());
+    insta::assert_snapshot!("mermaid", graph.to_mermaid());
+    insta::assert_snapshot!("report", graph.report_text());
+    let html = graph.report_html();
+    assert!(html.contains("<svg ") && !html.contains("http://www.w3.org/1999"));
+    assert_eq!(
+        html.matches("<table>").count(),
+        html.matches("</table>").count()
+    );
+}
+
+/// Names from specs cannot break out of the formats.
+#[test]
+fn every_spec_has_pictures_and_a_report() {
+    for graph in graphs() {
+        let dot = graph.to_dot();
+        assert_eq!(dot.matches('{').count(), dot.matches('}').count());
+        let mermaid = graph.to_mermaid();
+        let opened = mermaid.matches("subgraph ").count();
+        let closed = mermaid.lines().filter(|line| line.trim() == "end").count();
+        assert_eq!(opened, closed);
+        assert!(
+            graph
+                .report_markdown()
+                .starts_with(&format!("# {}\n", graph.spec.name))
+        );
+    }
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mtmdc"));
+    command
+        .current_dir(folder)
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn git(folder: &Path, arguments: &[&str]) {
+    let identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"];
+    let mut command = Command::new("git");
+    let output = command
+        .current_dir(folder)
+        .args(identity)
+        .args(arguments)
+        .output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn revisions_and_variants_are_compared() {
+    let folder = std::env::temp_dir().join(format!("mtmdc-review-{}", std::process::id()));
+    let specs = folder.join("specs");
+    std::fs::create_dir_all(specs.join("parts")).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(specs.join(name), text).unwrap();
+    let (head, item) = OLD.split_once("item {").unwrap();
+    let (item, tail) = item.split_once("}\narch").unwrap();
+    let root = format!(
+        "{head}use \"parts/item.mtmd\"\narch{tail}\nvariant wide {{ tasks {{ click {{ embedding 32 }} }} }}\n"
+    );
+    write("shop.mtmd", &root);
+    write("parts/item.mtmd", &format!("item {{{item}}}\n"));
+    git(&folder, &["init", "-q"]);
+    git(&folder, &["add", "."]);
+    git(&folder, &["commit", "-q", "-m", "first"]);
+    write(
+        "parts/item.mtmd",
+        &format!("item {{{item}  number stars {{}}\n}}\n"),
+    );
+
+    let output = run(
+        &folder,
+        &[
+            "diff",
+            "specs/shop.mtmd",
+            "--git",
+            "HEAD",
+            "--format",
+            "json",
+        ],
+    );
+    assert!(output.status.success(), "{output:?}");
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let changes = found["changes"].as_array().unwrap();
+    assert_eq!(changes.len(), 1);
+    assert_eq!(changes[0]["place"], "item feature stars");
+    // From another folder, and of a variant of both.
+    let arguments = ["diff", "shop.mtmd", "--git", "HEAD", "--variant", "wide"];
+    let output = run(&specs, &arguments);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("new: item feature stars") && !text.contains("embedding 16"),
+        "{text}"
+    );
+    // A spec against its variant.
+    let output = run(&specs, &["diff", "shop.mtmd", "--variant", "wide"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("task click: embedding 16 → 32"), "{text}");
+    // Nothing to compare with, and a revision that is not there.
+    assert_eq!(run(&specs, &["diff", "shop.mtmd"]).status.code(), Some(2));
+    let output = run(&specs, &["diff", "shop.mtmd", "--git", "nowhere"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("in revision `nowhere`")
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
+}
