@@ -1,0 +1,45 @@
+//! Large specs: the work and the output grow no faster than the spec.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cast_precision_loss,
+    reason = "a test says what is wrong by failing"
+)]
+
+#[path = "common/large.rs"]
+mod large;
+
+use mtmdc::driver::compile::compile;
+use mtmdc::source::Source;
+use std::time::{Duration, Instant};
+
+/// Bytes of the graph and of the crate, and the fastest of some compilations.
+fn built(surfaces: usize) -> (usize, usize, Duration) {
+    let source = Source::new("large.mtmd", large::spec(surfaces, 100, 10));
+    let mut fastest = Duration::MAX;
+    let mut sizes = (0, 0);
+    for _ in 0..3 {
+        let started = Instant::now();
+        let artefacts = compile(&source).unwrap().artefacts.unwrap();
+        fastest = fastest.min(started.elapsed());
+        let bytes = |graph: bool| {
+            let files = artefacts.files.iter();
+            let wanted = files.filter(|file| (file.path == "graph.yaml") == graph);
+            wanted.map(|file| file.text.len()).sum()
+        };
+        sizes = (bytes(true), bytes(false));
+    }
+    (sizes.0, sizes.1, fastest)
+}
+
+#[test]
+fn ten_times_the_surfaces_cost_no_more_than_ten_times() {
+    let (graph, code, time) = built(100);
+    let (larger_graph, larger_code, longer) = built(1_000);
+    assert!(larger_graph < 10 * graph, "{larger_graph} {graph}");
+    assert!(larger_code < 10 * code, "{larger_code} {code}");
+    // Wide, for the machine may be busy; a quadratic step would be a hundred times.
+    let ratio = longer.as_secs_f64() / time.as_secs_f64();
+    assert!(ratio < 30.0, "{longer:?} {time:?}");
+}
