@@ -405,3 +405,19 @@ fn revisions_and_variants_are_compared() {
     );
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+/// The example of the book is what the command prints.
+#[test]
+fn the_book_s_diff_is_fresh() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("book/src/review.md")).unwrap();
+    let (_, block) = page.split_once("```console\n$ mtmdc ").unwrap();
+    let (block, _) = block.split_once("\n```").unwrap();
+    let (command, expected) = block.split_once('\n').unwrap();
+    let arguments: Vec<&str> = command.split(' ').collect();
+    let printed = String::from_utf8(run(root, &arguments).stdout).unwrap();
+    assert!(
+        printed.trim_end() == expected,
+        "put this into book/src/review.md:\n{printed}"
+    );
+}
