@@ -12,6 +12,8 @@ pub(super) const PADDING: f64 = 16.0;
 pub(super) const INNER: f64 = PANEL_WIDTH - 4.0 * PADDING;
 const HEADING: f64 = 48.0;
 const FOLD: f64 = 40.0;
+/// Domain Experts that have a line of their own; the others share one.
+const FOLDS: usize = 14;
 const CARD_HEADING: f64 = 50.0;
 const CHIP: f64 = 22.0;
 const CHIP_GAP: f64 = 6.0;
@@ -73,7 +75,8 @@ impl<'a> Frame<'a> {
 
     /// Top of the whole expert's card, from the panel's top.
     fn card(&self) -> f64 {
-        HEADING + FOLD * self.tower.experts.len().saturating_sub(1) as f64 + 4.0
+        let folded = self.tower.experts.len().saturating_sub(1);
+        HEADING + FOLD * folded.min(FOLDS + 1) as f64 + 4.0
     }
 
     /// Where the fields end and the flow may begin, from the panel's top.
@@ -109,13 +112,18 @@ impl<'a> Frame<'a> {
         );
         let folded = self.tower.experts.iter().enumerate();
         let folded = folded.filter(|(index, _)| *index != self.expanded);
-        for (place, (_, expert)) in folded.enumerate() {
+        let folded: Vec<&DomainExpert> = folded.map(|(_, expert)| expert).collect();
+        let line = |place: usize| {
             let y = panel.y + HEADING + FOLD * place as f64;
-            self.fold(
-                canvas,
-                Area::new(x, y, PANEL_WIDTH - 2.0 * PADDING, FOLD - 8.0),
-                expert,
-            );
+            Area::new(x, y, PANEL_WIDTH - 2.0 * PADDING, FOLD - 8.0)
+        };
+        for (place, expert) in folded.iter().take(FOLDS).enumerate() {
+            Self::fold(canvas, line(place), &self.names(expert), &facts(expert));
+        }
+        let more = folded.len().saturating_sub(FOLDS);
+        if more > 0 {
+            let name = format!("{more} more Domain Expert{}", plural(more));
+            Self::fold(canvas, line(FOLDS), &name, "of other fields or tasks");
         }
         let Some(expert) = self.tower.experts.get(self.expanded) else {
             return;
@@ -155,27 +163,13 @@ impl<'a> Frame<'a> {
     }
 
     /// A Domain Expert on one line.
-    fn fold(&self, canvas: &mut Canvas, area: Area, expert: &DomainExpert) {
+    fn fold(canvas: &mut Canvas, area: Area, name: &str, facts: &str) {
         canvas.rectangle(area, 8.0, "fold");
-        let facts = facts(expert);
-        let room = area.width - Style::Small.width(&facts) - 36.0;
+        let room = area.width - Style::Small.width(facts) - 36.0;
         let y = area.centre() + 4.0;
-        canvas.text(
-            area.x + 12.0,
-            y,
-            room,
-            Anchor::Start,
-            Style::Name,
-            &self.names(expert),
-        );
-        canvas.text(
-            area.right() - 12.0,
-            y,
-            area.width,
-            Anchor::End,
-            Style::Small,
-            &facts,
-        );
+        let (left, right) = (area.x + 12.0, area.right() - 12.0);
+        canvas.text(left, y, room, Anchor::Start, Style::Name, name);
+        canvas.text(right, y, area.width, Anchor::End, Style::Small, facts);
     }
 
     /// The card of the whole expert, and its fields.
