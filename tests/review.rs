@@ -405,3 +405,41 @@ fn revisions_and_variants_are_compared() {
     );
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+/// The example of the book is what the command prints.
+#[test]
+fn the_book_s_diff_is_fresh() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("book/src/review.md")).unwrap();
+    let (_, block) = page.split_once("```console\n$ mtmdc ").unwrap();
+    let (block, _) = block.split_once("\n```").unwrap();
+    let (command, expected) = block.split_once('\n').unwrap();
+    let arguments: Vec<&str> = command.split(' ').collect();
+    let printed = String::from_utf8(run(root, &arguments).stdout).unwrap();
+    assert!(
+        printed.trim_end() == expected,
+        "put this into book/src/review.md:\n{printed}"
+    );
+}
+
+/// However many Domain Experts and fields there are, a picture has so much to show.
+#[test]
+fn pictures_fold_what_is_many() {
+    let domains: Vec<String> = (0..40).map(|index| format!("s{index} = {index}")).collect();
+    let features = (0..40).map(|index| format!("  number n{index} {{ on s{index} }}\n"));
+    let vectors = (0..60).map(|index| format!("  vector image_{index} 4\n"));
+    let text = format!(
+        "model many\nsurfaces from \"s\" {{ {} }}\nproducts from \"p\" {{ a = 0 }}\n\
+         tasks {{ t from \"l\" {{}} }}\nquery {{\n{}}}\nitem {{\n{}}}\n",
+        domains.join(", "),
+        features.collect::<String>(),
+        vectors.collect::<String>()
+    );
+    let graph = graph(&text);
+    assert_eq!(graph.query.experts.len(), 40);
+    let svg = graph.to_svg();
+    assert!(svg.contains("25 more Domain Experts"));
+    assert!(!svg.contains(">image_9<") && svg.contains(">image_10<"));
+    assert!(graph.to_dot().contains("and 25 more"));
+    assert!(graph.to_mermaid().contains("and 25 more"));
+}

@@ -45,10 +45,21 @@ impl Page {
         self.blocks.push(Block::Drawing(svg));
     }
 
-    /// A table; one without rows is left out. Every row has as many cells as the head.
+    /// A table without the columns that have no entry; one without rows is left out. Every row has
+    /// as many cells as the head.
     pub(super) fn table(&mut self, head: &[&str], rows: Vec<Vec<String>>) {
+        let used = |column: usize| {
+            let mut cells = rows.iter().filter_map(|row| row.get(column));
+            cells.any(|cell| !cell.is_empty())
+        };
+        let used: Vec<bool> = (0..head.len()).map(used).collect();
+        let keep = |row: Vec<String>| -> Vec<String> {
+            let cells = row.into_iter().zip(&used).filter(|(_, used)| **used);
+            cells.map(|(cell, _)| cell).collect()
+        };
         if !rows.is_empty() {
-            let head = head.iter().map(|cell| (*cell).to_owned()).collect();
+            let head = keep(head.iter().map(|cell| (*cell).to_owned()).collect());
+            let rows = rows.into_iter().map(keep).collect();
             self.blocks.push(Block::Table { head, rows });
         }
     }

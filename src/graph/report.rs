@@ -65,18 +65,7 @@ fn summary(page: &mut Page, graph: &Graph) {
         ]
     });
     let rows: Vec<Vec<String>> = rows.collect();
-    match rows
-        .iter()
-        .any(|row| row.iter().skip(2).any(|cell| !cell.is_empty()))
-    {
-        true => page.table(&["", "model", "budget", "spent"], rows),
-        false => {
-            let rows = rows
-                .into_iter()
-                .map(|row| row.into_iter().take(2).collect());
-            page.table(&["", "model"], rows.collect());
-        }
-    }
+    page.table(&["", "model", "budget", "spent"], rows);
 }
 
 /// Tasks by surface and product.

@@ -11,6 +11,9 @@ use std::fmt::Write;
 /// Names of domains that are written out before they are counted.
 const LISTED: usize = 4;
 
+/// Domain Experts that have a line of their own; the others are counted.
+const FOLDS: usize = 14;
+
 /// Boxes in groups, and arrows.
 struct Sketch {
     groups: Vec<Group>,
@@ -297,9 +300,13 @@ fn add_tower(sketch: &mut Sketch, graph: &Graph, tower: &TowerGraph) {
     };
     let folded = tower.experts.iter().enumerate();
     let folded = folded.filter(|(index, _)| *index != whole);
-    let lines: Vec<String> = folded
+    let mut lines: Vec<String> = folded
         .map(|(_, expert)| format!("{}: {}", domains(expert), facts(expert)))
         .collect();
+    if let Some(more) = lines.len().checked_sub(FOLDS).filter(|more| *more > 0) {
+        lines.truncate(FOLDS);
+        lines.push(format!("and {more} more"));
+    }
     let others = (!lines.is_empty()).then(|| Box {
         id: format!("{name}_others"),
         lines,

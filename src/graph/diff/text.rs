@@ -194,15 +194,23 @@ fn parameters(weight: &Weight) -> u128 {
 /// together, and so do the holders.
 fn groups(fates: &Fates) -> Vec<Vec<String>> {
     type Key<'a> = (usize, &'a str, String, String);
-    // Weights of each holder, in the new model and in the old one.
-    let mut sizes: BTreeMap<(bool, String), usize> = BTreeMap::new();
+    // Weights of each holder and of each of its nodes (a holder's own node is empty), in the new
+    // model and in the old one.
+    let mut sizes: BTreeMap<(bool, String, String), usize> = BTreeMap::new();
     let mut nodes: BTreeMap<Key<'_>, (usize, BTreeSet<String>)> = BTreeMap::new();
     for line in lines(fates) {
         let (holder, rest) = holder(&line.weight.key);
-        let mut count = |old: bool, holder: String| *sizes.entry((old, holder)).or_default() += 1;
-        count(line.fate == "dropped", holder.clone());
+        let mut count = |old: bool, key: &str| {
+            let (holder, rest) = self::holder(key);
+            for node in ["", node(rest)] {
+                *sizes
+                    .entry((old, holder.clone(), node.to_owned()))
+                    .or_default() += 1;
+            }
+        };
+        count(line.fate == "dropped", &line.weight.key);
         if let Some(source) = line.continues {
-            count(true, self::holder(source).0);
+            count(true, source);
         }
         if line.order != Nature::Kept as usize {
             let key = (line.order, line.fate, holder, node(rest).to_owned());
@@ -213,6 +221,11 @@ fn groups(fates: &Fates) -> Vec<Vec<String>> {
     }
     let mut held: BTreeMap<Key<'_>, (usize, Vec<String>)> = BTreeMap::new();
     for ((order, fate, holder, node), (count, notes)) in nodes {
+        let size = sizes.get(&(fate == "dropped", holder.clone(), node.clone()));
+        let node = match size == Some(&count) {
+            true => code(&node),
+            false => format!("part of {}", code(&node)),
+        };
         let notes: Vec<String> = notes.into_iter().filter(|note| !note.is_empty()).collect();
         let key = (order, fate, notes.join("; "), holder);
         let (sum, names) = held.entry(key).or_default();
@@ -221,11 +234,11 @@ fn groups(fates: &Fates) -> Vec<Vec<String>> {
     }
     let mut folded: BTreeMap<Key<'_>, Vec<String>> = BTreeMap::new();
     for ((order, fate, how, holder), (count, nodes)) in held {
-        let all = sizes.get(&(fate == "dropped", holder.clone())) == Some(&count);
+        let all = sizes.get(&(fate == "dropped", holder.clone(), String::new())) == Some(&count);
         let listed = ["tables", "heads"].contains(&&*holder);
         let what = match all && !listed {
             true => "all".to_owned(),
-            false => names(&nodes),
+            false => nodes.join(", "),
         };
         let key = (order, fate, how, what);
         folded.entry(key).or_default().push(holder);

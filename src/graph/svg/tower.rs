@@ -3,7 +3,7 @@
 use super::canvas::{Anchor, Area, Canvas, Style};
 use super::flow::Flow;
 use super::{expanded, quantity};
-use crate::graph::{DomainExpert, Graph, Group, TowerGraph};
+use crate::graph::{DomainExpert, Field, Graph, Group, TowerGraph};
 use crate::sema::spec::{Axis, Tower};
 
 pub(super) const PANEL_WIDTH: f64 = 560.0;
@@ -12,25 +12,42 @@ pub(super) const PADDING: f64 = 16.0;
 pub(super) const INNER: f64 = PANEL_WIDTH - 4.0 * PADDING;
 const HEADING: f64 = 48.0;
 const FOLD: f64 = 40.0;
+/// Domain Experts that have a line of their own; the others share one.
+const FOLDS: usize = 14;
 const CARD_HEADING: f64 = 50.0;
 const CHIP: f64 = 22.0;
 const CHIP_GAP: f64 = 6.0;
+/// Rows of chips that a group of fields has at most; in the last one, the other fields are one chip.
+const ROWS: usize = 7;
 
 /// A tower with the places of its chips.
 pub(super) struct Frame<'a> {
     graph: &'a Graph,
     tower: &'a TowerGraph,
     expanded: usize,
-    chips: Vec<Chip<'a>>,
+    chips: Vec<Chip>,
     chips_height: f64,
 }
 
-struct Chip<'a> {
+struct Chip {
     /// Relative to the area of the chips.
     area: Area,
-    name: &'a str,
+    name: String,
     width: String,
     shallow: bool,
+}
+
+impl Chip {
+    fn new(name: String, width: usize, shallow: bool) -> Self {
+        let size = width.to_string();
+        let width = Style::Body.width(&name) + Style::Small.width(&size) + 28.0;
+        Self {
+            area: Area::new(0.0, 0.0, width.min(INNER), CHIP),
+            name,
+            width: size,
+            shallow,
+        }
+    }
 }
 
 impl<'a> Frame<'a> {
@@ -58,7 +75,8 @@ impl<'a> Frame<'a> {
 
     /// Top of the whole expert's card, from the panel's top.
     fn card(&self) -> f64 {
-        HEADING + FOLD * self.tower.experts.len().saturating_sub(1) as f64 + 4.0
+        let folded = self.tower.experts.len().saturating_sub(1);
+        HEADING + FOLD * folded.min(FOLDS + 1) as f64 + 4.0
     }
 
     /// Where the fields end and the flow may begin, from the panel's top.
@@ -94,13 +112,18 @@ impl<'a> Frame<'a> {
         );
         let folded = self.tower.experts.iter().enumerate();
         let folded = folded.filter(|(index, _)| *index != self.expanded);
-        for (place, (_, expert)) in folded.enumerate() {
+        let folded: Vec<&DomainExpert> = folded.map(|(_, expert)| expert).collect();
+        let line = |place: usize| {
             let y = panel.y + HEADING + FOLD * place as f64;
-            self.fold(
-                canvas,
-                Area::new(x, y, PANEL_WIDTH - 2.0 * PADDING, FOLD - 8.0),
-                expert,
-            );
+            Area::new(x, y, PANEL_WIDTH - 2.0 * PADDING, FOLD - 8.0)
+        };
+        for (place, expert) in folded.iter().take(FOLDS).enumerate() {
+            Self::fold(canvas, line(place), &self.names(expert), &facts(expert));
+        }
+        let more = folded.len().saturating_sub(FOLDS);
+        if more > 0 {
+            let name = format!("{more} more Domain Expert{}", plural(more));
+            Self::fold(canvas, line(FOLDS), &name, "of other fields or tasks");
         }
         let Some(expert) = self.tower.experts.get(self.expanded) else {
             return;
@@ -140,27 +163,13 @@ impl<'a> Frame<'a> {
     }
 
     /// A Domain Expert on one line.
-    fn fold(&self, canvas: &mut Canvas, area: Area, expert: &DomainExpert) {
+    fn fold(canvas: &mut Canvas, area: Area, name: &str, facts: &str) {
         canvas.rectangle(area, 8.0, "fold");
-        let facts = facts(expert);
-        let room = area.width - Style::Small.width(&facts) - 36.0;
+        let room = area.width - Style::Small.width(facts) - 36.0;
         let y = area.centre() + 4.0;
-        canvas.text(
-            area.x + 12.0,
-            y,
-            room,
-            Anchor::Start,
-            Style::Name,
-            &self.names(expert),
-        );
-        canvas.text(
-            area.right() - 12.0,
-            y,
-            area.width,
-            Anchor::End,
-            Style::Small,
-            &facts,
-        );
+        let (left, right) = (area.x + 12.0, area.right() - 12.0);
+        canvas.text(left, y, room, Anchor::Start, Style::Name, name);
+        canvas.text(right, y, area.width, Anchor::End, Style::Small, facts);
     }
 
     /// The card of the whole expert, and its fields.
@@ -195,7 +204,7 @@ impl<'a> Frame<'a> {
                 room,
                 Anchor::Start,
                 Style::Body,
-                chip.name,
+                &chip.name,
             );
             canvas.text(
                 area.right() - 9.0,
@@ -225,34 +234,36 @@ pub(super) fn plural(count: usize) -> &'static str {
 }
 
 /// The chips of an expert's fields in rows, group by group, and the height of all.
-fn chips<'a>(tower: &'a TowerGraph, expert: &'a DomainExpert) -> (Vec<Chip<'a>>, f64) {
+fn chips(tower: &TowerGraph, expert: &DomainExpert) -> (Vec<Chip>, f64) {
     let mut chips = vec![];
     let mut y = 0.0;
     for group in [Group::Embedded, Group::Vectors, Group::Numbers] {
         let fields = tower
             .select(&expert.fields)
             .filter(|field| field.group == group);
-        let mut x = 0.0;
-        let mut any = false;
-        for field in fields {
-            let size = field.width.to_string();
-            let width = Style::Body.width(&field.name) + Style::Small.width(&size) + 28.0;
-            let width = width.min(INNER);
-            if any && x + width > INNER {
+        let fields: Vec<&Field> = fields.collect();
+        let (mut x, mut row) = (0.0, 1);
+        for (index, field) in fields.iter().enumerate() {
+            let mut chip = Chip::new(field.name.clone(), field.width, field.shallow);
+            if x > 0.0 && x + chip.area.width > INNER {
                 x = 0.0;
                 y += CHIP + CHIP_GAP;
+                row += 1;
             }
-            let area = Area::new(x, y, width, CHIP);
-            chips.push(Chip {
-                area,
-                name: &field.name,
-                width: size,
-                shallow: field.shallow,
-            });
-            x += width + CHIP_GAP;
-            any = true;
+            let rest = fields.get(index..).unwrap_or_default();
+            let folded = row == ROWS && rest.len() > 1;
+            if folded {
+                let width = rest.iter().map(|field| field.width).sum();
+                chip = Chip::new(format!("and {} more", rest.len()), width, false);
+            }
+            (chip.area.x, chip.area.y) = (x, y);
+            x += chip.area.width + CHIP_GAP;
+            chips.push(chip);
+            if folded {
+                break;
+            }
         }
-        if any {
+        if !fields.is_empty() {
             y += CHIP + CHIP_GAP + 4.0;
         }
     }
