@@ -17,7 +17,7 @@ use crate::schema::{Feature, Input, Kind, Schema, Standardise, Tower, Transform,
 /// A feature's column in plain form, over all rows of the record batch.
 pub(super) enum Values {
     Keys(Keys, Option<Value>),
-    Lists(Lists),
+    Lists(Box<Lists>),
     Buckets(Float64Array, Buckets),
     Vectors(Spans, Float32Array),
     Numbers(Float64Array, Transform),
@@ -102,12 +102,12 @@ impl Candidates {
                     Some(column) => Some(self.weights_of(feature, tower, column, &spans, batch)?),
                     None => None,
                 };
-                Values::Lists(Lists {
+                Values::Lists(Box::new(Lists {
                     spans,
                     keys: values,
                     weights,
                     last,
-                })
+                }))
             }
             Kind::Embedded {
                 input:

@@ -142,7 +142,7 @@ impl<'a> Draft<'a> {
                 .filter(fits)
                 .find(|column| column.name.contains(*hint))
         };
-        let named = hints.iter().find_map(|hint| hinted(hint));
+        let named = hints.iter().find_map(hinted);
         let fewest = || {
             let many = self
                 .free()
