@@ -39,7 +39,7 @@ pub mod prelude {
     pub use burn::tensor::Device;
 
     pub use crate::layers::{
-        Adaptation, DomainInput, DomainShared, Experts, Head, Layout, SharedExperts,
+        Adaptation, DomainInput, DomainShared, Domains, Experts, Head, Layout, SharedExperts,
         TaskEmbeddings, TaskExpert, TowerInput, TowerOutput,
     };
     pub use crate::model::Model;

@@ -2,7 +2,6 @@
 //!
 //! A key is a parameter's path in the model, which is its path in the graph.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
@@ -16,13 +15,23 @@ use serde_json::{Map, Value, json};
 
 use crate::schema::Schema;
 
-/// Key of a parameter: the fields that lead to it, joined by dots. A field called `layers` is left
-/// out, so that a sequence of layers reads as in PyTorch's `Sequential`. So is one called `copies`,
-/// and a place in it becomes a number of the field before it, from the second place on:
-/// `shared.expert.copies.0` is `shared.expert`, `shared.expert.copies.1` is `shared.expert2`.
+/// Key of a parameter: the fields that lead to it, joined by dots, without those that a graph path does not name:
+///
+/// - `layers` of a layer, so that a sequence of layers reads as in PyTorch's `Sequential`;
+/// - `copies` of [`Experts`](crate::layers::Experts): a place in it is a number of the field before it, from the second
+///   place on: `shared.expert.copies.0` is `shared.expert`, `shared.expert.copies.1` is `shared.expert2`;
+/// - the field that holds [`Domains`](crate::layers::Domains), whose own fields are the domains.
 #[derive(Debug, Clone, Default)]
 pub struct Path {
-    segments: Vec<String>,
+    segments: Vec<Segment>,
+}
+
+#[derive(Debug, Clone)]
+enum Segment {
+    Name(String),
+    Hidden,
+    Copies,
+    Copy(usize),
 }
 
 impl Path {
@@ -30,13 +39,25 @@ impl Path {
     pub fn starting(prefix: &str) -> Self {
         let segments = prefix.split('.').filter(|s| !s.is_empty());
         Self {
-            segments: segments.map(str::to_owned).collect(),
+            segments: segments.map(|s| Segment::Name(s.to_owned())).collect(),
         }
     }
 
-    /// Goes into a field.
-    pub fn enter(&mut self, name: &str) {
-        self.segments.push(name.to_owned());
+    /// Goes into a field, as [`ModuleVisitor::enter_module`] names it and what holds it.
+    pub fn enter(&mut self, name: &str, container: &str) {
+        let segment = match (self.segments.last_mut(), container, name) {
+            (Some(field), "Domains", _) => {
+                *field = Segment::Hidden;
+                Segment::Name(name.to_owned())
+            }
+            (Some(Segment::Copies), "Vec", _) => Segment::Copy(name.parse().unwrap_or_default()),
+            (_, "Struct:Experts", "copies") => Segment::Copies,
+            (_, "Struct:Cross" | "Struct:Ffn" | "Struct:Routing" | "Struct:Shallow", "layers") => {
+                Segment::Hidden
+            }
+            _ => Segment::Name(name.to_owned()),
+        };
+        self.segments.push(segment);
     }
 
     /// Comes out of the field entered last.
@@ -46,23 +67,20 @@ impl Path {
 
     /// The key.
     pub fn key(&self) -> String {
-        let mut kept: Vec<Cow<'_, str>> = Vec::with_capacity(self.segments.len());
-        let mut segments = self.segments.iter();
-        while let Some(segment) = segments.next() {
-            match segment.as_str() {
-                "layers" => {}
-                "copies" => {
-                    let place = segments
-                        .next()
-                        .and_then(|place| place.parse::<usize>().ok());
-                    if let (Some(place @ 1..), Some(field)) = (place, kept.last_mut()) {
-                        field.to_mut().push_str(&(place + 1).to_string());
+        let mut key = String::new();
+        for segment in &self.segments {
+            match segment {
+                Segment::Name(name) => {
+                    if !key.is_empty() {
+                        key.push('.');
                     }
+                    key.push_str(name);
                 }
-                name => kept.push(Cow::Borrowed(name)),
+                Segment::Copy(place @ 1..) => key.push_str(&(place + 1).to_string()),
+                Segment::Hidden | Segment::Copies | Segment::Copy(0) => {}
             }
         }
-        kept.join(".")
+        key
     }
 }
 
@@ -73,8 +91,8 @@ pub fn list<M: Module>(module: &M) -> Vec<(String, Vec<usize>)> {
         found: Vec<(String, Vec<usize>)>,
     }
     impl ModuleVisitor for List {
-        fn enter_module(&mut self, name: &str, _container: &str) {
-            self.path.enter(name);
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
         }
         fn exit_module(&mut self, _name: &str, _container: &str) {
             self.path.exit();
@@ -226,8 +244,8 @@ struct Collect<'a> {
 }
 
 impl ModuleVisitor for Collect<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.enter(name);
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
     fn exit_module(&mut self, _name: &str, _container: &str) {
@@ -351,8 +369,8 @@ struct Load<'a> {
 }
 
 impl ModuleMapper for Load<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.enter(name);
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
     fn exit_module(&mut self, _name: &str, _container: &str) {
@@ -494,5 +512,47 @@ impl std::error::Error for WeightsError {
             Self::File { source, .. } => Some(source),
             Self::Damaged { .. } | Self::Mismatch { .. } => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Path;
+
+    fn key(fields: &[(&str, &str)]) -> String {
+        let mut path = Path::default();
+        for (name, container) in fields {
+            path.enter(name, container);
+        }
+        path.key()
+    }
+
+    #[test]
+    fn fields_that_the_graph_does_not_name_are_left_out() {
+        let copy = |place| {
+            key(&[
+                ("query", "Struct:Model"),
+                ("shared", "Struct:QueryTower"),
+                ("expert", "Struct:DomainShared"),
+                ("copies", "Struct:Experts"),
+                (place, "Vec"),
+                ("layers", "Struct:Ffn"),
+                ("1", "Vec"),
+                ("linear", "Struct:FfnLayer"),
+            ])
+        };
+        assert_eq!(copy("0"), "query.shared.expert.1.linear");
+        assert_eq!(copy("1"), "query.shared.expert2.1.linear");
+    }
+
+    #[test]
+    fn domains_and_tasks_may_have_the_names_of_such_fields() {
+        let path = key(&[
+            ("item", "Struct:Model"),
+            ("product_experts", "Struct:ItemTower"),
+            ("layers", "Domains"),
+            ("copies", "Struct:ProductExpert"),
+        ]);
+        assert_eq!(path, "item.layers.copies");
     }
 }

@@ -6,7 +6,7 @@
     reason = "a test fails by a panic"
 )]
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mtmd::data::batch::{Batch, Column, TowerBatch};
 use mtmd::schema::{
@@ -398,7 +398,8 @@ fn difference(rows: usize, steps: usize, scale: f64, lrs: &[f64], flush: usize, 
         .iter()
         .zip(&dense.weight)
         .map(|(a, b)| (f64::from(*a) - b).abs());
-    differences.fold(0.0, f64::max) / path.max(1e-3)
+    // A shorter path than this is lost in the rounding of the weight itself.
+    differences.fold(0.0, f64::max) / path.max(1e-2)
 }
 
 fn any_training() -> impl Strategy<Value = (usize, usize, Vec<f64>, usize, u64)> {
@@ -575,21 +576,28 @@ fn gradients_of_another_shape_are_refused() {
     );
 }
 
-/// A thousand times the rows: a dense step would take about a thousand times as long.
+/// Of two million rows a batch names a dozen: the step is far faster than one look at the table's weights and moments,
+/// without which there is no dense step.
 #[test]
 fn a_step_costs_what_the_batch_touches() {
-    let time = |rows: usize| -> Duration {
-        let mut tables = Tables::new(schema(rows), &TRAINING);
-        let mut random = mtmd::hash::Random::new(2, &[]);
+    let rows = 2_000_000;
+    let mut tables = Tables::new(schema(rows), &TRAINING);
+    let mut random = mtmd::hash::Random::new(2, &[]);
+    let fastest = |act: &mut dyn FnMut()| {
         let times = (0..20).map(|_| {
-            let batch = random_batch(rows as u32, &mut random);
-            let gradients = random_gradients(&batch, &mut random, 0.1);
             let start = Instant::now();
-            tables.step(&batch, &gradients, 0.02).unwrap();
+            act();
             start.elapsed()
         });
         times.min().unwrap_or_default()
     };
-    let (small, large) = (time(2_000), time(2_000_000));
-    assert!(large < small * 50, "{small:?} {large:?}");
+    let batch = random_batch(rows as u32, &mut random);
+    let gradients = random_gradients(&batch, &mut random, 0.1);
+    let step = fastest(&mut || tables.step(&batch, &gradients, 0.02).unwrap());
+    let mut dense = vec![1.0_f32; 3 * 2 * rows];
+    let look = fastest(&mut || {
+        let dense = std::hint::black_box(&mut dense);
+        dense.iter_mut().for_each(|value| *value *= 0.5);
+    });
+    assert!(step * 10 < look, "{step:?} {look:?}");
 }

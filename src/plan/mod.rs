@@ -1,6 +1,6 @@
 //! How the model is written as Rust: which Domain Experts share one struct, and what types and
-//! variants are called. Fields have the names of the spec, so that weights are named by graph
-//! paths, whatever the plan does.
+//! variants are called. Tasks are fields of the names of the spec, and so are domains to what visits
+//! the model, so that weights are named by graph paths, whatever the plan does.
 
 use crate::graph::{Graph, TowerGraph};
 use crate::sema::spec::{Axis, DomainId, TaskId, Tower};
@@ -27,6 +27,8 @@ pub struct Plan {
 pub struct ExpertPlan {
     /// Name of the struct.
     pub name: String,
+    /// Field of the tower that holds the Domain Experts.
+    pub field: String,
     /// Domains that it serves, ascending.
     pub domains: Vec<DomainId>,
     /// Its task experts.
@@ -70,7 +72,8 @@ fn experts(tower: &TowerGraph, axis: &Axis) -> Vec<ExpertPlan> {
     let plan = |(mut domains, tasks): (Vec<DomainId>, &[TaskId])| {
         domains.sort();
         ExpertPlan {
-            name: expert_name(tower.tower, axis, &domains),
+            name: format!("{}Expert", pascal(served(tower.tower, axis, &domains))),
+            field: format!("{}_experts", served(tower.tower, axis, &domains)),
             domains,
             tasks: tasks.to_vec(),
         }
@@ -80,15 +83,13 @@ fn experts(tower: &TowerGraph, axis: &Axis) -> Vec<ExpertPlan> {
     plans
 }
 
-/// `SurfaceExpert` if it serves the whole tower, else named after its first domain.
-fn expert_name(tower: Tower, axis: &Axis, domains: &[DomainId]) -> String {
+/// `surface` or `product` if they are the whole tower, else the name of the first domain; the spec's names are neither.
+fn served<'a>(tower: Tower, axis: &'a Axis, domains: &[DomainId]) -> &'a str {
     let first = domains.first().and_then(|first| axis.domains.get(first.0));
     match (first, tower) {
-        (Some(first), _) if domains.len() < axis.domains.len() => {
-            format!("{}Expert", pascal(&first.name))
-        }
-        (_, Tower::Query) => "SurfaceExpert".to_owned(),
-        (_, Tower::Item) => "ProductExpert".to_owned(),
+        (Some(first), _) if domains.len() < axis.domains.len() => &first.name,
+        (_, Tower::Query) => "surface",
+        (_, Tower::Item) => "product",
     }
 }
 

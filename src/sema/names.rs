@@ -69,13 +69,11 @@ impl Kind {
     }
 }
 
-const DOMAIN_NAMES: [(&str, &str); 6] = [
+const DOMAIN_NAMES: [(&str, &str); 4] = [
     ("shared", "the path of the expert that all domains share"),
     ("task", "the generated name `TaskExpert`"),
     ("surface", "the generated name `SurfaceExpert`"),
     ("product", "the generated name `ProductExpert`"),
-    ("device", "a variable of generated code"),
-    ("mapper", "a variable of generated code"),
 ];
 
 const TASK_NAMES: [(&str, &str); 4] = [
@@ -89,7 +87,7 @@ const TASK_NAMES: [(&str, &str); 4] = [
 ];
 
 /// A model's name is a crate, a folder and a struct.
-const MODEL_NAMES: [(&str, &str); 45] = [
+const MODEL_NAMES: [(&str, &str); 46] = [
     ("mtmd", "the runtime's crate"),
     ("mtmdc", "the compiler's crate"),
     ("burn", "a crate of the runtime"),
@@ -109,6 +107,7 @@ const MODEL_NAMES: [(&str, &str); 45] = [
     ("adaptation", "a type of the runtime"),
     ("cross", "a type of the runtime"),
     ("device", "a type of the runtime"),
+    ("domains", "a type of the runtime"),
     ("domain_input", "a type of the runtime"),
     ("domain_shared", "a type of the runtime"),
     ("ffn", "a type of the runtime"),

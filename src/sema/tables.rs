@@ -162,10 +162,10 @@ impl Tables {
                     "this feature's own table has its name",
                 )
                 .label(other.name.span, owner)
-                .help(format!(
-                    "share one table with `table NAME`, or rename the feature: `NAME from \"{}\"`",
-                    name.text
-                )),
+                .help(
+                    "share one table with `table NAME`, or give the feature another name and keep \
+                    its column with `from`",
+                ),
             );
             return;
         }

@@ -48,51 +48,28 @@ impl Model for Kuairand {
 pub struct QueryTower {
     /// The expert that every surface shares.
     pub shared: DomainShared,
-    /// Domain Expert of `tab0`.
-    pub tab0: SurfaceExpert,
-    /// The main feed: 78 % of the impressions.
-    pub tab1: SurfaceExpert,
-    /// Domain Expert of `tab2`.
-    pub tab2: SurfaceExpert,
-    /// Domain Expert of `tab4`.
-    pub tab4: SurfaceExpert,
-    /// Domain Expert of `tab6`.
-    pub tab6: SurfaceExpert,
+    /// The Domain Experts of `tab0`, `tab1`, `tab2`, `tab4` and `tab6`.
+    pub surface_experts: Domains<SurfaceExpert>,
 }
 
 impl QueryTower {
     fn new(device: &Device) -> Self {
         Self {
             shared: DomainShared::new(&SCHEMA, Tower::Query, device),
-            tab0: SurfaceExpert::new(Surface::Tab0, device),
-            tab1: SurfaceExpert::new(Surface::Tab1, device),
-            tab2: SurfaceExpert::new(Surface::Tab2, device),
-            tab4: SurfaceExpert::new(Surface::Tab4, device),
-            tab6: SurfaceExpert::new(Surface::Tab6, device),
+            surface_experts: Domains::new(
+                &SCHEMA.surfaces,
+                Surface::ALL,
+                |surface| SurfaceExpert::new(surface, device),
+            ),
         }
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
         let mut output = TowerOutput::new(Surface::COUNT);
-        if let Some(rows) = input.take(Surface::Tab0.index()) {
-            let embeddings = self.tab0.forward(rows, &self.shared);
-            output.set(Surface::Tab0.index(), embeddings);
-        }
-        if let Some(rows) = input.take(Surface::Tab1.index()) {
-            let embeddings = self.tab1.forward(rows, &self.shared);
-            output.set(Surface::Tab1.index(), embeddings);
-        }
-        if let Some(rows) = input.take(Surface::Tab2.index()) {
-            let embeddings = self.tab2.forward(rows, &self.shared);
-            output.set(Surface::Tab2.index(), embeddings);
-        }
-        if let Some(rows) = input.take(Surface::Tab4.index()) {
-            let embeddings = self.tab4.forward(rows, &self.shared);
-            output.set(Surface::Tab4.index(), embeddings);
-        }
-        if let Some(rows) = input.take(Surface::Tab6.index()) {
-            let embeddings = self.tab6.forward(rows, &self.shared);
-            output.set(Surface::Tab6.index(), embeddings);
+        for (surface, expert) in self.surface_experts.iter() {
+            if let Some(rows) = input.take(surface) {
+                output.set(surface, expert.forward(rows, &self.shared));
+            }
         }
         output
     }
@@ -114,8 +91,8 @@ pub struct SurfaceExpert {
 }
 
 impl SurfaceExpert {
-    fn new(surface: Surface, device: &Device) -> Self {
-        let layout = Layout::new(&SCHEMA, Tower::Query, surface.index());
+    fn new(surface: usize, device: &Device) -> Self {
+        let layout = Layout::new(&SCHEMA, Tower::Query, surface);
         let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
             adapt: Adaptation::new(&layout, architecture, device),
@@ -145,37 +122,28 @@ impl SurfaceExpert {
 pub struct ItemTower {
     /// The expert that every product shares.
     pub shared: DomainShared,
-    /// Imported from the phone's library.
-    pub imported: ProductExpert,
-    /// Made with the app's own tools.
-    pub studio: ProductExpert,
-    /// Domain Expert of `web`.
-    pub web: ProductExpert,
+    /// The Domain Experts of `imported`, `studio` and `web`.
+    pub product_experts: Domains<ProductExpert>,
 }
 
 impl ItemTower {
     fn new(device: &Device) -> Self {
         Self {
             shared: DomainShared::new(&SCHEMA, Tower::Item, device),
-            imported: ProductExpert::new(Product::Imported, device),
-            studio: ProductExpert::new(Product::Studio, device),
-            web: ProductExpert::new(Product::Web, device),
+            product_experts: Domains::new(
+                &SCHEMA.products,
+                Product::ALL,
+                |product| ProductExpert::new(product, device),
+            ),
         }
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
         let mut output = TowerOutput::new(Product::COUNT);
-        if let Some(rows) = input.take(Product::Imported.index()) {
-            let embeddings = self.imported.forward(rows, &self.shared);
-            output.set(Product::Imported.index(), embeddings);
-        }
-        if let Some(rows) = input.take(Product::Studio.index()) {
-            let embeddings = self.studio.forward(rows, &self.shared);
-            output.set(Product::Studio.index(), embeddings);
-        }
-        if let Some(rows) = input.take(Product::Web.index()) {
-            let embeddings = self.web.forward(rows, &self.shared);
-            output.set(Product::Web.index(), embeddings);
+        for (product, expert) in self.product_experts.iter() {
+            if let Some(rows) = input.take(product) {
+                output.set(product, expert.forward(rows, &self.shared));
+            }
         }
         output
     }
@@ -197,8 +165,8 @@ pub struct ProductExpert {
 }
 
 impl ProductExpert {
-    fn new(product: Product, device: &Device) -> Self {
-        let layout = Layout::new(&SCHEMA, Tower::Item, product.index());
+    fn new(product: usize, device: &Device) -> Self {
+        let layout = Layout::new(&SCHEMA, Tower::Item, product);
         let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
             adapt: Adaptation::new(&layout, architecture, device),

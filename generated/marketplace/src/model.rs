@@ -53,44 +53,44 @@ impl Model for Marketplace {
 pub struct QueryTower {
     /// The expert that every surface shares.
     pub shared: DomainShared,
-    /// Domain Expert of `cart`.
-    pub cart: CartExpert,
-    /// Domain Expert of `home`.
-    pub home: CartExpert,
-    /// Domain Expert of `search`.
-    pub search: SearchExpert,
-    /// Listings beside the one that is open.
-    pub similar: CartExpert,
+    /// The Domain Experts of `cart`, `home` and `similar`.
+    pub cart_experts: Domains<CartExpert>,
+    /// The Domain Experts of `search`.
+    pub search_experts: Domains<SearchExpert>,
 }
 
 impl QueryTower {
     fn new(device: &Device) -> Self {
         Self {
             shared: DomainShared::new(&SCHEMA, Tower::Query, device),
-            cart: CartExpert::new(Surface::Cart, device),
-            home: CartExpert::new(Surface::Home, device),
-            search: SearchExpert::new(Surface::Search, device),
-            similar: CartExpert::new(Surface::Similar, device),
+            cart_experts: Domains::new(
+                &SCHEMA.surfaces,
+                &[
+                    Surface::Cart.index(),
+                    Surface::Home.index(),
+                    Surface::Similar.index(),
+                ],
+                |surface| CartExpert::new(surface, device),
+            ),
+            search_experts: Domains::new(
+                &SCHEMA.surfaces,
+                &[Surface::Search.index()],
+                |surface| SearchExpert::new(surface, device),
+            ),
         }
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
         let mut output = TowerOutput::new(Surface::COUNT);
-        if let Some(rows) = input.take(Surface::Cart.index()) {
-            let embeddings = self.cart.forward(rows, &self.shared);
-            output.set(Surface::Cart.index(), embeddings);
+        for (surface, expert) in self.cart_experts.iter() {
+            if let Some(rows) = input.take(surface) {
+                output.set(surface, expert.forward(rows, &self.shared));
+            }
         }
-        if let Some(rows) = input.take(Surface::Home.index()) {
-            let embeddings = self.home.forward(rows, &self.shared);
-            output.set(Surface::Home.index(), embeddings);
-        }
-        if let Some(rows) = input.take(Surface::Search.index()) {
-            let embeddings = self.search.forward(rows, &self.shared);
-            output.set(Surface::Search.index(), embeddings);
-        }
-        if let Some(rows) = input.take(Surface::Similar.index()) {
-            let embeddings = self.similar.forward(rows, &self.shared);
-            output.set(Surface::Similar.index(), embeddings);
+        for (surface, expert) in self.search_experts.iter() {
+            if let Some(rows) = input.take(surface) {
+                output.set(surface, expert.forward(rows, &self.shared));
+            }
         }
         output
     }
@@ -112,8 +112,8 @@ pub struct CartExpert {
 }
 
 impl CartExpert {
-    fn new(surface: Surface, device: &Device) -> Self {
-        let layout = Layout::new(&SCHEMA, Tower::Query, surface.index());
+    fn new(surface: usize, device: &Device) -> Self {
+        let layout = Layout::new(&SCHEMA, Tower::Query, surface);
         let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
             adapt: Adaptation::new(&layout, architecture, device),
@@ -156,8 +156,8 @@ pub struct SearchExpert {
 }
 
 impl SearchExpert {
-    fn new(surface: Surface, device: &Device) -> Self {
-        let layout = Layout::new(&SCHEMA, Tower::Query, surface.index());
+    fn new(surface: usize, device: &Device) -> Self {
+        let layout = Layout::new(&SCHEMA, Tower::Query, surface);
         let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
             adapt: Adaptation::new(&layout, architecture, device),
@@ -189,37 +189,28 @@ impl SearchExpert {
 pub struct ItemTower {
     /// The expert that every product shares.
     pub shared: DomainShared,
-    /// Domain Expert of `electronics`.
-    pub electronics: ProductExpert,
-    /// Domain Expert of `fashion`.
-    pub fashion: ProductExpert,
-    /// Domain Expert of `grocery`.
-    pub grocery: ProductExpert,
+    /// The Domain Experts of `electronics`, `fashion` and `grocery`.
+    pub product_experts: Domains<ProductExpert>,
 }
 
 impl ItemTower {
     fn new(device: &Device) -> Self {
         Self {
             shared: DomainShared::new(&SCHEMA, Tower::Item, device),
-            electronics: ProductExpert::new(Product::Electronics, device),
-            fashion: ProductExpert::new(Product::Fashion, device),
-            grocery: ProductExpert::new(Product::Grocery, device),
+            product_experts: Domains::new(
+                &SCHEMA.products,
+                Product::ALL,
+                |product| ProductExpert::new(product, device),
+            ),
         }
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
         let mut output = TowerOutput::new(Product::COUNT);
-        if let Some(rows) = input.take(Product::Electronics.index()) {
-            let embeddings = self.electronics.forward(rows, &self.shared);
-            output.set(Product::Electronics.index(), embeddings);
-        }
-        if let Some(rows) = input.take(Product::Fashion.index()) {
-            let embeddings = self.fashion.forward(rows, &self.shared);
-            output.set(Product::Fashion.index(), embeddings);
-        }
-        if let Some(rows) = input.take(Product::Grocery.index()) {
-            let embeddings = self.grocery.forward(rows, &self.shared);
-            output.set(Product::Grocery.index(), embeddings);
+        for (product, expert) in self.product_experts.iter() {
+            if let Some(rows) = input.take(product) {
+                output.set(product, expert.forward(rows, &self.shared));
+            }
         }
         output
     }
@@ -244,8 +235,8 @@ pub struct ProductExpert {
 }
 
 impl ProductExpert {
-    fn new(product: Product, device: &Device) -> Self {
-        let layout = Layout::new(&SCHEMA, Tower::Item, product.index());
+    fn new(product: usize, device: &Device) -> Self {
+        let layout = Layout::new(&SCHEMA, Tower::Item, product);
         let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
             adapt: Adaptation::new(&layout, architecture, device),

@@ -48,30 +48,28 @@ impl Model for Minimal {
 pub struct QueryTower {
     /// The expert that every surface shares.
     pub shared: DomainShared,
-    /// Domain Expert of `feed`.
-    pub feed: SurfaceExpert,
-    /// Domain Expert of `search`.
-    pub search: SurfaceExpert,
+    /// The Domain Experts of `feed` and `search`.
+    pub surface_experts: Domains<SurfaceExpert>,
 }
 
 impl QueryTower {
     fn new(device: &Device) -> Self {
         Self {
             shared: DomainShared::new(&SCHEMA, Tower::Query, device),
-            feed: SurfaceExpert::new(Surface::Feed, device),
-            search: SurfaceExpert::new(Surface::Search, device),
+            surface_experts: Domains::new(
+                &SCHEMA.surfaces,
+                Surface::ALL,
+                |surface| SurfaceExpert::new(surface, device),
+            ),
         }
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
         let mut output = TowerOutput::new(Surface::COUNT);
-        if let Some(rows) = input.take(Surface::Feed.index()) {
-            let embeddings = self.feed.forward(rows, &self.shared);
-            output.set(Surface::Feed.index(), embeddings);
-        }
-        if let Some(rows) = input.take(Surface::Search.index()) {
-            let embeddings = self.search.forward(rows, &self.shared);
-            output.set(Surface::Search.index(), embeddings);
+        for (surface, expert) in self.surface_experts.iter() {
+            if let Some(rows) = input.take(surface) {
+                output.set(surface, expert.forward(rows, &self.shared));
+            }
         }
         output
     }
@@ -89,8 +87,8 @@ pub struct SurfaceExpert {
 }
 
 impl SurfaceExpert {
-    fn new(surface: Surface, device: &Device) -> Self {
-        let layout = Layout::new(&SCHEMA, Tower::Query, surface.index());
+    fn new(surface: usize, device: &Device) -> Self {
+        let layout = Layout::new(&SCHEMA, Tower::Query, surface);
         let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
             adapt: Adaptation::new(&layout, architecture, device),
@@ -116,23 +114,28 @@ impl SurfaceExpert {
 pub struct ItemTower {
     /// The expert that every product shares.
     pub shared: DomainShared,
-    /// Domain Expert of `standard`.
-    pub standard: ProductExpert,
+    /// The Domain Experts of `standard`.
+    pub product_experts: Domains<ProductExpert>,
 }
 
 impl ItemTower {
     fn new(device: &Device) -> Self {
         Self {
             shared: DomainShared::new(&SCHEMA, Tower::Item, device),
-            standard: ProductExpert::new(Product::Standard, device),
+            product_experts: Domains::new(
+                &SCHEMA.products,
+                Product::ALL,
+                |product| ProductExpert::new(product, device),
+            ),
         }
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
         let mut output = TowerOutput::new(Product::COUNT);
-        if let Some(rows) = input.take(Product::Standard.index()) {
-            let embeddings = self.standard.forward(rows, &self.shared);
-            output.set(Product::Standard.index(), embeddings);
+        for (product, expert) in self.product_experts.iter() {
+            if let Some(rows) = input.take(product) {
+                output.set(product, expert.forward(rows, &self.shared));
+            }
         }
         output
     }
@@ -150,8 +153,8 @@ pub struct ProductExpert {
 }
 
 impl ProductExpert {
-    fn new(product: Product, device: &Device) -> Self {
-        let layout = Layout::new(&SCHEMA, Tower::Item, product.index());
+    fn new(product: usize, device: &Device) -> Self {
+        let layout = Layout::new(&SCHEMA, Tower::Item, product);
         let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
             adapt: Adaptation::new(&layout, architecture, device),

@@ -48,37 +48,28 @@ impl Model for Network {
 pub struct QueryTower {
     /// The expert that every surface shares.
     pub shared: DomainShared,
-    /// Domain Expert of `feed`.
-    pub feed: SurfaceExpert,
-    /// Domain Expert of `inbox`.
-    pub inbox: SurfaceExpert,
-    /// Domain Expert of `jobs`.
-    pub jobs: SurfaceExpert,
+    /// The Domain Experts of `feed`, `inbox` and `jobs`.
+    pub surface_experts: Domains<SurfaceExpert>,
 }
 
 impl QueryTower {
     fn new(device: &Device) -> Self {
         Self {
             shared: DomainShared::new(&SCHEMA, Tower::Query, device),
-            feed: SurfaceExpert::new(Surface::Feed, device),
-            inbox: SurfaceExpert::new(Surface::Inbox, device),
-            jobs: SurfaceExpert::new(Surface::Jobs, device),
+            surface_experts: Domains::new(
+                &SCHEMA.surfaces,
+                Surface::ALL,
+                |surface| SurfaceExpert::new(surface, device),
+            ),
         }
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
         let mut output = TowerOutput::new(Surface::COUNT);
-        if let Some(rows) = input.take(Surface::Feed.index()) {
-            let embeddings = self.feed.forward(rows, &self.shared);
-            output.set(Surface::Feed.index(), embeddings);
-        }
-        if let Some(rows) = input.take(Surface::Inbox.index()) {
-            let embeddings = self.inbox.forward(rows, &self.shared);
-            output.set(Surface::Inbox.index(), embeddings);
-        }
-        if let Some(rows) = input.take(Surface::Jobs.index()) {
-            let embeddings = self.jobs.forward(rows, &self.shared);
-            output.set(Surface::Jobs.index(), embeddings);
+        for (surface, expert) in self.surface_experts.iter() {
+            if let Some(rows) = input.take(surface) {
+                output.set(surface, expert.forward(rows, &self.shared));
+            }
         }
         output
     }
@@ -98,8 +89,8 @@ pub struct SurfaceExpert {
 }
 
 impl SurfaceExpert {
-    fn new(surface: Surface, device: &Device) -> Self {
-        let layout = Layout::new(&SCHEMA, Tower::Query, surface.index());
+    fn new(surface: usize, device: &Device) -> Self {
+        let layout = Layout::new(&SCHEMA, Tower::Query, surface);
         let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
             adapt: Adaptation::new(&layout, architecture, device),
@@ -127,37 +118,40 @@ impl SurfaceExpert {
 pub struct ItemTower {
     /// The expert that every product shares.
     pub shared: DomainShared,
-    /// Domain Expert of `job`.
-    pub job: JobExpert,
-    /// Domain Expert of `message`.
-    pub message: MessageExpert,
-    /// Domain Expert of `post`.
-    pub post: MessageExpert,
+    /// The Domain Experts of `job`.
+    pub job_experts: Domains<JobExpert>,
+    /// The Domain Experts of `message` and `post`.
+    pub message_experts: Domains<MessageExpert>,
 }
 
 impl ItemTower {
     fn new(device: &Device) -> Self {
         Self {
             shared: DomainShared::new(&SCHEMA, Tower::Item, device),
-            job: JobExpert::new(Product::Job, device),
-            message: MessageExpert::new(Product::Message, device),
-            post: MessageExpert::new(Product::Post, device),
+            job_experts: Domains::new(
+                &SCHEMA.products,
+                &[Product::Job.index()],
+                |product| JobExpert::new(product, device),
+            ),
+            message_experts: Domains::new(
+                &SCHEMA.products,
+                &[Product::Message.index(), Product::Post.index()],
+                |product| MessageExpert::new(product, device),
+            ),
         }
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
         let mut output = TowerOutput::new(Product::COUNT);
-        if let Some(rows) = input.take(Product::Job.index()) {
-            let embeddings = self.job.forward(rows, &self.shared);
-            output.set(Product::Job.index(), embeddings);
+        for (product, expert) in self.job_experts.iter() {
+            if let Some(rows) = input.take(product) {
+                output.set(product, expert.forward(rows, &self.shared));
+            }
         }
-        if let Some(rows) = input.take(Product::Message.index()) {
-            let embeddings = self.message.forward(rows, &self.shared);
-            output.set(Product::Message.index(), embeddings);
-        }
-        if let Some(rows) = input.take(Product::Post.index()) {
-            let embeddings = self.post.forward(rows, &self.shared);
-            output.set(Product::Post.index(), embeddings);
+        for (product, expert) in self.message_experts.iter() {
+            if let Some(rows) = input.take(product) {
+                output.set(product, expert.forward(rows, &self.shared));
+            }
         }
         output
     }
@@ -177,8 +171,8 @@ pub struct JobExpert {
 }
 
 impl JobExpert {
-    fn new(product: Product, device: &Device) -> Self {
-        let layout = Layout::new(&SCHEMA, Tower::Item, product.index());
+    fn new(product: usize, device: &Device) -> Self {
+        let layout = Layout::new(&SCHEMA, Tower::Item, product);
         let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
             adapt: Adaptation::new(&layout, architecture, device),
@@ -213,8 +207,8 @@ pub struct MessageExpert {
 }
 
 impl MessageExpert {
-    fn new(product: Product, device: &Device) -> Self {
-        let layout = Layout::new(&SCHEMA, Tower::Item, product.index());
+    fn new(product: usize, device: &Device) -> Self {
+        let layout = Layout::new(&SCHEMA, Tower::Item, product);
         let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
             adapt: Adaptation::new(&layout, architecture, device),

@@ -48,37 +48,28 @@ impl Model for Pinterest {
 pub struct QueryTower {
     /// The expert that every surface shares.
     pub shared: DomainShared,
-    /// Domain Expert of `home_feed`.
-    pub home_feed: SurfaceExpert,
-    /// Domain Expert of `related_pins`.
-    pub related_pins: SurfaceExpert,
-    /// Domain Expert of `search`.
-    pub search: SurfaceExpert,
+    /// The Domain Experts of `home_feed`, `related_pins` and `search`.
+    pub surface_experts: Domains<SurfaceExpert>,
 }
 
 impl QueryTower {
     fn new(device: &Device) -> Self {
         Self {
             shared: DomainShared::new(&SCHEMA, Tower::Query, device),
-            home_feed: SurfaceExpert::new(Surface::HomeFeed, device),
-            related_pins: SurfaceExpert::new(Surface::RelatedPins, device),
-            search: SurfaceExpert::new(Surface::Search, device),
+            surface_experts: Domains::new(
+                &SCHEMA.surfaces,
+                Surface::ALL,
+                |surface| SurfaceExpert::new(surface, device),
+            ),
         }
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
         let mut output = TowerOutput::new(Surface::COUNT);
-        if let Some(rows) = input.take(Surface::HomeFeed.index()) {
-            let embeddings = self.home_feed.forward(rows, &self.shared);
-            output.set(Surface::HomeFeed.index(), embeddings);
-        }
-        if let Some(rows) = input.take(Surface::RelatedPins.index()) {
-            let embeddings = self.related_pins.forward(rows, &self.shared);
-            output.set(Surface::RelatedPins.index(), embeddings);
-        }
-        if let Some(rows) = input.take(Surface::Search.index()) {
-            let embeddings = self.search.forward(rows, &self.shared);
-            output.set(Surface::Search.index(), embeddings);
+        for (surface, expert) in self.surface_experts.iter() {
+            if let Some(rows) = input.take(surface) {
+                output.set(surface, expert.forward(rows, &self.shared));
+            }
         }
         output
     }
@@ -100,8 +91,8 @@ pub struct SurfaceExpert {
 }
 
 impl SurfaceExpert {
-    fn new(surface: Surface, device: &Device) -> Self {
-        let layout = Layout::new(&SCHEMA, Tower::Query, surface.index());
+    fn new(surface: usize, device: &Device) -> Self {
+        let layout = Layout::new(&SCHEMA, Tower::Query, surface);
         let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
             adapt: Adaptation::new(&layout, architecture, device),
@@ -131,30 +122,40 @@ impl SurfaceExpert {
 pub struct ItemTower {
     /// The expert that every product shares.
     pub shared: DomainShared,
-    /// Ads of a merchant's catalogue, for offline conversion.
-    pub shopping: ShoppingExpert,
-    /// Personalised engagement ads.
-    pub standard: StandardExpert,
+    /// The Domain Experts of `shopping`.
+    pub shopping_experts: Domains<ShoppingExpert>,
+    /// The Domain Experts of `standard`.
+    pub standard_experts: Domains<StandardExpert>,
 }
 
 impl ItemTower {
     fn new(device: &Device) -> Self {
         Self {
             shared: DomainShared::new(&SCHEMA, Tower::Item, device),
-            shopping: ShoppingExpert::new(Product::Shopping, device),
-            standard: StandardExpert::new(Product::Standard, device),
+            shopping_experts: Domains::new(
+                &SCHEMA.products,
+                &[Product::Shopping.index()],
+                |product| ShoppingExpert::new(product, device),
+            ),
+            standard_experts: Domains::new(
+                &SCHEMA.products,
+                &[Product::Standard.index()],
+                |product| StandardExpert::new(product, device),
+            ),
         }
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
         let mut output = TowerOutput::new(Product::COUNT);
-        if let Some(rows) = input.take(Product::Shopping.index()) {
-            let embeddings = self.shopping.forward(rows, &self.shared);
-            output.set(Product::Shopping.index(), embeddings);
+        for (product, expert) in self.shopping_experts.iter() {
+            if let Some(rows) = input.take(product) {
+                output.set(product, expert.forward(rows, &self.shared));
+            }
         }
-        if let Some(rows) = input.take(Product::Standard.index()) {
-            let embeddings = self.standard.forward(rows, &self.shared);
-            output.set(Product::Standard.index(), embeddings);
+        for (product, expert) in self.standard_experts.iter() {
+            if let Some(rows) = input.take(product) {
+                output.set(product, expert.forward(rows, &self.shared));
+            }
         }
         output
     }
@@ -174,8 +175,8 @@ pub struct ShoppingExpert {
 }
 
 impl ShoppingExpert {
-    fn new(product: Product, device: &Device) -> Self {
-        let layout = Layout::new(&SCHEMA, Tower::Item, product.index());
+    fn new(product: usize, device: &Device) -> Self {
+        let layout = Layout::new(&SCHEMA, Tower::Item, product);
         let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
             adapt: Adaptation::new(&layout, architecture, device),
@@ -214,8 +215,8 @@ pub struct StandardExpert {
 }
 
 impl StandardExpert {
-    fn new(product: Product, device: &Device) -> Self {
-        let layout = Layout::new(&SCHEMA, Tower::Item, product.index());
+    fn new(product: usize, device: &Device) -> Self {
+        let layout = Layout::new(&SCHEMA, Tower::Item, product);
         let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
             adapt: Adaptation::new(&layout, architecture, device),

@@ -48,37 +48,28 @@ impl Model for Travel {
 pub struct QueryTower {
     /// The expert that every surface shares.
     pub shared: DomainShared,
-    /// Domain Expert of `destination`.
-    pub destination: SurfaceExpert,
-    /// Domain Expert of `map`.
-    pub map: SurfaceExpert,
-    /// Domain Expert of `search`.
-    pub search: SurfaceExpert,
+    /// The Domain Experts of `destination`, `map` and `search`.
+    pub surface_experts: Domains<SurfaceExpert>,
 }
 
 impl QueryTower {
     fn new(device: &Device) -> Self {
         Self {
             shared: DomainShared::new(&SCHEMA, Tower::Query, device),
-            destination: SurfaceExpert::new(Surface::Destination, device),
-            map: SurfaceExpert::new(Surface::Map, device),
-            search: SurfaceExpert::new(Surface::Search, device),
+            surface_experts: Domains::new(
+                &SCHEMA.surfaces,
+                Surface::ALL,
+                |surface| SurfaceExpert::new(surface, device),
+            ),
         }
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
         let mut output = TowerOutput::new(Surface::COUNT);
-        if let Some(rows) = input.take(Surface::Destination.index()) {
-            let embeddings = self.destination.forward(rows, &self.shared);
-            output.set(Surface::Destination.index(), embeddings);
-        }
-        if let Some(rows) = input.take(Surface::Map.index()) {
-            let embeddings = self.map.forward(rows, &self.shared);
-            output.set(Surface::Map.index(), embeddings);
-        }
-        if let Some(rows) = input.take(Surface::Search.index()) {
-            let embeddings = self.search.forward(rows, &self.shared);
-            output.set(Surface::Search.index(), embeddings);
+        for (surface, expert) in self.surface_experts.iter() {
+            if let Some(rows) = input.take(surface) {
+                output.set(surface, expert.forward(rows, &self.shared));
+            }
         }
         output
     }
@@ -98,8 +89,8 @@ pub struct SurfaceExpert {
 }
 
 impl SurfaceExpert {
-    fn new(surface: Surface, device: &Device) -> Self {
-        let layout = Layout::new(&SCHEMA, Tower::Query, surface.index());
+    fn new(surface: usize, device: &Device) -> Self {
+        let layout = Layout::new(&SCHEMA, Tower::Query, surface);
         let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
             adapt: Adaptation::new(&layout, architecture, device),
@@ -127,30 +118,28 @@ impl SurfaceExpert {
 pub struct ItemTower {
     /// The expert that every product shares.
     pub shared: DomainShared,
-    /// Domain Expert of `package`.
-    pub package: ProductExpert,
-    /// Domain Expert of `room`.
-    pub room: ProductExpert,
+    /// The Domain Experts of `package` and `room`.
+    pub product_experts: Domains<ProductExpert>,
 }
 
 impl ItemTower {
     fn new(device: &Device) -> Self {
         Self {
             shared: DomainShared::new(&SCHEMA, Tower::Item, device),
-            package: ProductExpert::new(Product::Package, device),
-            room: ProductExpert::new(Product::Room, device),
+            product_experts: Domains::new(
+                &SCHEMA.products,
+                Product::ALL,
+                |product| ProductExpert::new(product, device),
+            ),
         }
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
         let mut output = TowerOutput::new(Product::COUNT);
-        if let Some(rows) = input.take(Product::Package.index()) {
-            let embeddings = self.package.forward(rows, &self.shared);
-            output.set(Product::Package.index(), embeddings);
-        }
-        if let Some(rows) = input.take(Product::Room.index()) {
-            let embeddings = self.room.forward(rows, &self.shared);
-            output.set(Product::Room.index(), embeddings);
+        for (product, expert) in self.product_experts.iter() {
+            if let Some(rows) = input.take(product) {
+                output.set(product, expert.forward(rows, &self.shared));
+            }
         }
         output
     }
@@ -170,8 +159,8 @@ pub struct ProductExpert {
 }
 
 impl ProductExpert {
-    fn new(product: Product, device: &Device) -> Self {
-        let layout = Layout::new(&SCHEMA, Tower::Item, product.index());
+    fn new(product: usize, device: &Device) -> Self {
+        let layout = Layout::new(&SCHEMA, Tower::Item, product);
         let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
             adapt: Adaptation::new(&layout, architecture, device),

@@ -48,37 +48,28 @@ impl Model for Video {
 pub struct QueryTower {
     /// The 2 experts that every surface shares.
     pub shared: DomainShared,
-    /// Domain Expert of `search`.
-    pub search: SurfaceExpert,
-    /// Endless, and the tightest in latency.
-    pub shorts: SurfaceExpert,
-    /// Domain Expert of `watch`.
-    pub watch: SurfaceExpert,
+    /// The Domain Experts of `search`, `shorts` and `watch`.
+    pub surface_experts: Domains<SurfaceExpert>,
 }
 
 impl QueryTower {
     fn new(device: &Device) -> Self {
         Self {
             shared: DomainShared::new(&SCHEMA, Tower::Query, device),
-            search: SurfaceExpert::new(Surface::Search, device),
-            shorts: SurfaceExpert::new(Surface::Shorts, device),
-            watch: SurfaceExpert::new(Surface::Watch, device),
+            surface_experts: Domains::new(
+                &SCHEMA.surfaces,
+                Surface::ALL,
+                |surface| SurfaceExpert::new(surface, device),
+            ),
         }
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
         let mut output = TowerOutput::new(Surface::COUNT);
-        if let Some(rows) = input.take(Surface::Search.index()) {
-            let embeddings = self.search.forward(rows, &self.shared);
-            output.set(Surface::Search.index(), embeddings);
-        }
-        if let Some(rows) = input.take(Surface::Shorts.index()) {
-            let embeddings = self.shorts.forward(rows, &self.shared);
-            output.set(Surface::Shorts.index(), embeddings);
-        }
-        if let Some(rows) = input.take(Surface::Watch.index()) {
-            let embeddings = self.watch.forward(rows, &self.shared);
-            output.set(Surface::Watch.index(), embeddings);
+        for (surface, expert) in self.surface_experts.iter() {
+            if let Some(rows) = input.take(surface) {
+                output.set(surface, expert.forward(rows, &self.shared));
+            }
         }
         output
     }
@@ -100,8 +91,8 @@ pub struct SurfaceExpert {
 }
 
 impl SurfaceExpert {
-    fn new(surface: Surface, device: &Device) -> Self {
-        let layout = Layout::new(&SCHEMA, Tower::Query, surface.index());
+    fn new(surface: usize, device: &Device) -> Self {
+        let layout = Layout::new(&SCHEMA, Tower::Query, surface);
         let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
             adapt: Adaptation::new(&layout, architecture, device),
@@ -131,37 +122,40 @@ impl SurfaceExpert {
 pub struct ItemTower {
     /// The 2 experts that every product shares.
     pub shared: DomainShared,
-    /// Domain Expert of `clip`.
-    pub clip: ClipExpert,
-    /// Domain Expert of `film`.
-    pub film: ClipExpert,
-    /// Domain Expert of `live`.
-    pub live: LiveExpert,
+    /// The Domain Experts of `clip` and `film`.
+    pub clip_experts: Domains<ClipExpert>,
+    /// The Domain Experts of `live`.
+    pub live_experts: Domains<LiveExpert>,
 }
 
 impl ItemTower {
     fn new(device: &Device) -> Self {
         Self {
             shared: DomainShared::new(&SCHEMA, Tower::Item, device),
-            clip: ClipExpert::new(Product::Clip, device),
-            film: ClipExpert::new(Product::Film, device),
-            live: LiveExpert::new(Product::Live, device),
+            clip_experts: Domains::new(
+                &SCHEMA.products,
+                &[Product::Clip.index(), Product::Film.index()],
+                |product| ClipExpert::new(product, device),
+            ),
+            live_experts: Domains::new(
+                &SCHEMA.products,
+                &[Product::Live.index()],
+                |product| LiveExpert::new(product, device),
+            ),
         }
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
         let mut output = TowerOutput::new(Product::COUNT);
-        if let Some(rows) = input.take(Product::Clip.index()) {
-            let embeddings = self.clip.forward(rows, &self.shared);
-            output.set(Product::Clip.index(), embeddings);
+        for (product, expert) in self.clip_experts.iter() {
+            if let Some(rows) = input.take(product) {
+                output.set(product, expert.forward(rows, &self.shared));
+            }
         }
-        if let Some(rows) = input.take(Product::Film.index()) {
-            let embeddings = self.film.forward(rows, &self.shared);
-            output.set(Product::Film.index(), embeddings);
-        }
-        if let Some(rows) = input.take(Product::Live.index()) {
-            let embeddings = self.live.forward(rows, &self.shared);
-            output.set(Product::Live.index(), embeddings);
+        for (product, expert) in self.live_experts.iter() {
+            if let Some(rows) = input.take(product) {
+                output.set(product, expert.forward(rows, &self.shared));
+            }
         }
         output
     }
@@ -181,8 +175,8 @@ pub struct ClipExpert {
 }
 
 impl ClipExpert {
-    fn new(product: Product, device: &Device) -> Self {
-        let layout = Layout::new(&SCHEMA, Tower::Item, product.index());
+    fn new(product: usize, device: &Device) -> Self {
+        let layout = Layout::new(&SCHEMA, Tower::Item, product);
         let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
             adapt: Adaptation::new(&layout, architecture, device),
@@ -221,8 +215,8 @@ pub struct LiveExpert {
 }
 
 impl LiveExpert {
-    fn new(product: Product, device: &Device) -> Self {
-        let layout = Layout::new(&SCHEMA, Tower::Item, product.index());
+    fn new(product: usize, device: &Device) -> Self {
+        let layout = Layout::new(&SCHEMA, Tower::Item, product);
         let architecture = SCHEMA.architecture.expert(layout.tower(), layout.domain());
         Self {
             adapt: Adaptation::new(&layout, architecture, device),

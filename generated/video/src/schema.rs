@@ -11,8 +11,8 @@ use mtmd::schema::{
 /// The spec, in canonical order: an index means the same here, in `graph.yaml` and in the data.
 pub static SCHEMA: Schema = Schema {
     name: "video",
-    spec_hash: "bf3fbb128591c47e",
-    graph_hash: "6609fee3972febae",
+    spec_hash: "f934926b255f569c",
+    graph_hash: "1cfa964b4537c6c8",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "surface",
@@ -318,7 +318,7 @@ pub static SCHEMA: Schema = Schema {
             },
             norm: Norm::Pre,
             batch_norm: true,
-            se_reduction: Some(2),
+            se_reduction: Some(3),
         },
         overrides: &[
             Override {
@@ -333,7 +333,7 @@ pub static SCHEMA: Schema = Schema {
                     crossing: Crossing::Mlp(&[96, 48]),
                     norm: Norm::Post,
                     batch_norm: true,
-                    se_reduction: Some(2),
+                    se_reduction: Some(3),
                 },
             },
             Override {
@@ -341,7 +341,7 @@ pub static SCHEMA: Schema = Schema {
                 domains: &[Surface::Shorts.index()],
                 expert: ExpertArchitecture {
                     deep: &[64],
-                    routing: &[64, 32],
+                    routing: &[16],
                     shallow: &[32],
                     task_shared: 0,
                     composition: Composition::Sum,
@@ -366,7 +366,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     norm: Norm::Post,
                     batch_norm: true,
-                    se_reduction: Some(2),
+                    se_reduction: Some(3),
                 },
             },
             Override {
@@ -375,7 +375,7 @@ pub static SCHEMA: Schema = Schema {
                 expert: ExpertArchitecture {
                     deep: &[128, 64],
                     routing: &[64, 32],
-                    shallow: &[32],
+                    shallow: &[16],
                     task_shared: 1,
                     composition: Composition::Concat,
                     crossing: Crossing::Dcn {
@@ -384,7 +384,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     norm: Norm::None,
                     batch_norm: false,
-                    se_reduction: Some(2),
+                    se_reduction: Some(3),
                 },
             },
         ],
@@ -407,13 +407,13 @@ pub static SCHEMA: Schema = Schema {
             weight_decay: 0.01,
         },
         embeddings: AdamW {
-            lr: 0.03,
-            weight_decay: 0.1,
+            lr: 0.01,
+            weight_decay: 0.0,
         },
-        embedding_std: 0.05,
+        embedding_std: 0.01,
         warmup: 0.05,
-        decay: Decay::Linear,
-        clip: Some(5.0),
+        decay: Decay::Constant,
+        clip: None,
     },
 };
 

@@ -6,6 +6,7 @@
 
 mod adaptation;
 mod cross;
+mod domains;
 mod expert;
 mod ffn;
 mod head;
@@ -21,6 +22,7 @@ use burn::tensor::Tensor;
 
 pub use adaptation::{Adaptation, Adapted};
 pub use cross::{Cross, CrossLayer};
+pub use domains::Domains;
 pub use expert::TaskExpert;
 pub use ffn::{Experts, Ffn, FfnLayer};
 pub use head::Head;

@@ -31,7 +31,7 @@ struct Initialiser {
 
 impl ModuleMapper for Initialiser {
     fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.enter(name);
+        self.path.enter(name, container);
         self.containers.push(container.to_owned());
     }
 

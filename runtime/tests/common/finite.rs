@@ -55,8 +55,8 @@ pub fn by_key<M: Module>(module: &M, gradients: &Gradients) -> BTreeMap<String, 
         found: BTreeMap<String, Vec<f64>>,
     }
     impl ModuleVisitor for Read<'_> {
-        fn enter_module(&mut self, name: &str, _container: &str) {
-            self.path.enter(name);
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
         }
         fn exit_module(&mut self, _name: &str, _container: &str) {
             self.path.exit();
@@ -86,8 +86,8 @@ fn shifted<M: Module>(module: &M, key: &str, direction: &[f64], by: f64) -> M {
         by: f64,
     }
     impl ModuleMapper for Shift<'_> {
-        fn enter_module(&mut self, name: &str, _container: &str) {
-            self.path.enter(name);
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
         }
         fn exit_module(&mut self, _name: &str, _container: &str) {
             self.path.exit();

@@ -1,6 +1,7 @@
 //! `model.rs`: the structs of the model.
 
-use super::{TaskView, docs, or};
+use super::schema::{Variants, domains};
+use super::{TaskView, docs};
 use crate::graph::{DomainExpert, Graph, NodeKind, TowerGraph};
 use crate::plan::{ExpertPlan, Plan};
 use crate::sema::spec::Axis;
@@ -22,23 +23,18 @@ struct TowerView {
     noun: &'static str,
     /// Doc of its domain-shared experts.
     shared: String,
-    domains: Vec<DomainView>,
     experts: Vec<ExpertView>,
-}
-
-#[derive(Debug, Serialize)]
-struct DomainView {
-    name: String,
-    variant: String,
-    /// Struct of its Domain Expert.
-    expert: String,
-    doc: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
 struct ExpertView {
     name: String,
     doc: Vec<String>,
+    /// Field of the tower that holds the Domain Experts of this struct.
+    field: String,
+    field_doc: Vec<String>,
+    /// Indices of their domains, as Rust.
+    domains: String,
     /// Doc of its adaptation.
     adapt: &'static str,
     /// Doc of its task-shared experts.
@@ -55,28 +51,99 @@ impl ModelView {
             count(spec.surfaces.domains.len(), "surface"),
             count(spec.products.domains.len(), "product"),
         );
-        let query = TowerView {
+        let query = Side {
             title: "Query",
-            axis: "Surface",
             noun: "surface",
-            shared: shared(spec.architecture.domain_shared, "surface"),
-            domains: domains(&spec.surfaces, &plan.surfaces, &plan.query),
-            experts: experts(&graph.query, &spec.surfaces, &plan.query, tasks),
+            graph: &graph.query,
+            axis: &spec.surfaces,
+            plans: &plan.query,
+            variants: Variants::surfaces(plan),
         };
-        let item = TowerView {
+        let item = Side {
             title: "Item",
-            axis: "Product",
             noun: "product",
-            shared: shared(spec.architecture.domain_shared, "product"),
-            domains: domains(&spec.products, &plan.products, &plan.item),
-            experts: experts(&graph.item, &spec.products, &plan.item, tasks),
+            graph: &graph.item,
+            axis: &spec.products,
+            plans: &plan.item,
+            variants: Variants::products(plan),
         };
         Self {
             summary,
-            towers: vec![query, item],
+            towers: [query, item]
+                .map(|side| TowerView {
+                    title: side.title,
+                    axis: side.variants.name,
+                    noun: side.noun,
+                    shared: shared(spec.architecture.domain_shared, side.noun),
+                    experts: side.experts(tasks),
+                })
+                .into(),
         }
     }
 }
+
+/// A tower and its axis.
+struct Side<'a> {
+    title: &'static str,
+    noun: &'static str,
+    graph: &'a TowerGraph,
+    axis: &'a Axis,
+    plans: &'a [ExpertPlan],
+    variants: Variants<'a>,
+}
+
+impl Side<'_> {
+    fn experts(&self, tasks: &[TaskView]) -> Vec<ExpertView> {
+        self.plans
+            .iter()
+            .map(|plan| self.expert(plan, tasks))
+            .collect()
+    }
+
+    fn expert(&self, plan: &ExpertPlan, tasks: &[TaskView]) -> ExpertView {
+        let tasks = plan.tasks.iter().filter_map(|id| tasks.get(id.0));
+        let tasks: Vec<TaskView> = tasks.cloned().collect();
+        let served = self.domains(plan);
+        let what = match tasks.len() {
+            1 => "task",
+            _ => "tasks",
+        };
+        let names = list(tasks.iter().map(|task| format!("`{}`", task.name)));
+        let doc = format!("Domain Expert of {served}: {what} {names}.");
+        let experts = self.graph.experts.iter().filter(|expert| {
+            let mut domains = expert.domains.iter();
+            domains.any(|domain| plan.domains.binary_search(domain).is_ok())
+        });
+        let experts: Vec<&DomainExpert> = experts.collect();
+        ExpertView {
+            name: plan.name.clone(),
+            doc: docs::lines(&doc),
+            field: plan.field.clone(),
+            field_doc: docs::lines(&format!("The Domain Experts of {served}.")),
+            domains: domains(&plan.domains, self.variants),
+            adapt: adapt(&experts),
+            task_shared: task_shared(&experts),
+            tasks,
+        }
+    }
+
+    /// The names of the domains, as far as one reads them.
+    fn domains(&self, plan: &ExpertPlan) -> String {
+        let count = plan.domains.len();
+        if count <= NAMED {
+            let names = plan.domains.iter();
+            let names = names.filter_map(|id| self.axis.domains.get(id.0));
+            return list(names.map(|domain| format!("`{}`", domain.name)));
+        }
+        match count == self.axis.domains.len() {
+            true => format!("all {count} {}s", self.noun),
+            false => format!("{count} {}s", self.noun),
+        }
+    }
+}
+
+/// Most domains that a comment names one by one.
+const NAMED: usize = 12;
 
 /// Doc of a tower's domain-shared experts.
 fn shared(count: usize, noun: &str) -> String {
@@ -87,91 +154,37 @@ fn shared(count: usize, noun: &str) -> String {
     }
 }
 
-fn domains(axis: &Axis, variants: &[String], experts: &[ExpertPlan]) -> Vec<DomainView> {
-    let domains = axis.domains.iter().zip(variants).enumerate();
-    let views = domains.map(|(index, (domain, variant))| {
-        let serves = |expert: &&ExpertPlan| expert.domains.iter().any(|id| id.0 == index);
-        DomainView {
-            name: domain.name.clone(),
-            variant: variant.clone(),
-            expert: experts
-                .iter()
-                .find(serves)
-                .map(|expert| expert.name.clone())
-                .unwrap_or_default(),
-            doc: or(&domain.doc, || {
-                format!("Domain Expert of `{}`.", domain.name)
-            }),
-        }
-    });
-    views.collect()
+/// Doc of what adapts the fields.
+fn adapt(experts: &[&DomainExpert]) -> &'static str {
+    let any = |kind: fn(&NodeKind) -> bool| {
+        let mut nodes = experts.iter().flat_map(|expert| &expert.nodes);
+        nodes.any(|node| kind(&node.kind))
+    };
+    let numbers = any(|kind| matches!(kind, NodeKind::BatchNorm { .. }));
+    let scaled = any(|kind| matches!(kind, NodeKind::SqueezeExcitation { .. }));
+    match (numbers, scaled) {
+        (true, true) => "BatchNorm of the numbers and Squeeze-and-Excitation over the fields.",
+        (true, false) => "BatchNorm of the numbers.",
+        (false, true) => "Squeeze-and-Excitation over the fields.",
+        (false, false) => "The fields side by side.",
+    }
 }
 
-fn experts(
-    tower: &TowerGraph,
-    axis: &Axis,
-    plans: &[ExpertPlan],
-    tasks: &[TaskView],
-) -> Vec<ExpertView> {
-    let views = plans.iter().map(|plan| {
-        let names = plan.domains.iter().filter_map(|id| axis.domains.get(id.0));
-        let domains = list(names.map(|domain| format!("`{}`", domain.name)).collect());
-        let tasks: Vec<TaskView> = plan
-            .tasks
-            .iter()
-            .filter_map(|id| tasks.get(id.0))
-            .cloned()
-            .collect();
-        let names = list(
-            tasks
-                .iter()
-                .map(|task| format!("`{}`", task.name))
-                .collect(),
-        );
-        let noun = if tasks.len() == 1 { "task" } else { "tasks" };
-        let doc = format!("Domain Expert of {domains}: {noun} {names}.");
-        let served: Vec<&DomainExpert> = tower
-            .experts
-            .iter()
-            .filter(|expert| {
-                let mut domains = expert.domains.iter();
-                domains.any(|domain| plan.domains.contains(domain))
-            })
-            .collect();
-        let any = |kind: fn(&NodeKind) -> bool| {
-            let mut nodes = served.iter().flat_map(|expert| &expert.nodes);
-            nodes.any(|node| kind(&node.kind))
-        };
-        let numbers = any(|kind| matches!(kind, NodeKind::BatchNorm { .. }));
-        let scaled = any(|kind| matches!(kind, NodeKind::SqueezeExcitation { .. }));
-        let one_shared = served.iter().all(|expert| {
-            let mut paths = expert.nodes.iter().map(|node| node.path.as_str());
-            paths.clone().any(|path| path == "task_shared")
-                && paths.all(|path| path != "task_shared2")
-        });
-        ExpertView {
-            name: plan.name.clone(),
-            doc: docs::lines(&doc),
-            adapt: match (numbers, scaled) {
-                (true, true) => {
-                    "BatchNorm of the numbers and Squeeze-and-Excitation over the fields."
-                }
-                (true, false) => "BatchNorm of the numbers.",
-                (false, true) => "Squeeze-and-Excitation over the fields.",
-                (false, false) => "The fields side by side.",
-            },
-            task_shared: match one_shared {
-                true => "The expert that the tasks share.",
-                false => "The experts that the tasks share, on some domains perhaps none.",
-            },
-            tasks,
-        }
+/// Doc of the task-shared experts.
+fn task_shared(experts: &[&DomainExpert]) -> &'static str {
+    let one = experts.iter().all(|expert| {
+        let mut paths = expert.nodes.iter().map(|node| node.path.as_str());
+        paths.clone().any(|path| path == "task_shared") && paths.all(|path| path != "task_shared2")
     });
-    views.collect()
+    match one {
+        true => "The expert that the tasks share.",
+        false => "The experts that the tasks share, on some domains perhaps none.",
+    }
 }
 
 /// `a, b and c`.
-fn list(mut names: Vec<String>) -> String {
+fn list(names: impl Iterator<Item = String>) -> String {
+    let mut names: Vec<String> = names.collect();
     match names.pop() {
         Some(last) if names.is_empty() => last,
         Some(last) => format!("{} and {last}", names.join(", ")),

@@ -99,21 +99,31 @@ struct TrainingView {
 /// The enum of an axis and its variants.
 #[derive(Clone, Copy)]
 pub(super) struct Variants<'a> {
-    name: &'static str,
+    pub(super) name: &'static str,
     names: &'a [String],
+}
+
+impl<'a> Variants<'a> {
+    pub(super) fn surfaces(plan: &'a Plan) -> Self {
+        Self {
+            name: "Surface",
+            names: &plan.surfaces,
+        }
+    }
+
+    pub(super) fn products(plan: &'a Plan) -> Self {
+        Self {
+            name: "Product",
+            names: &plan.products,
+        }
+    }
 }
 
 impl SchemaView {
     pub(super) fn new(graph: &Graph, plan: &Plan) -> Self {
         let spec = &graph.spec;
-        let surfaces = Variants {
-            name: "Surface",
-            names: &plan.surfaces,
-        };
-        let products = Variants {
-            name: "Product",
-            names: &plan.products,
-        };
+        let surfaces = Variants::surfaces(plan);
+        let products = Variants::products(plan);
         let task = |task| task_view(task, plan, surfaces, products);
         Self {
             imports: imports(spec),
