@@ -1,14 +1,13 @@
 //! Puts what a new project needs of this repository into the binary: the runtime's source, the stand-in for
-//! cubecl-llvm, the settings of the workspace and the lock file.
+//! cubecl-llvm and the settings of the workspace.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 /// Files and folders that a project holds as they are here.
-const WHOLE: [&str; 6] = [
+const WHOLE: [&str; 5] = [
     ".cargo/config.toml",
-    "Cargo.lock",
     "clippy.toml",
     "generated/rustfmt.toml",
     "runtime/src",

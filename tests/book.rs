@@ -1,11 +1,18 @@
-//! The book's pages are all in its summary, and links between them lead somewhere.
+//! The book's pages are all in its summary, links between them lead somewhere, and what they say of specs and commands
+//! holds: `tests/common/page.rs` runs them. `BOOK=write cargo test --release --test book` writes what commands print.
 
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
     reason = "a broken book fails the test"
 )]
 
+#[path = "common/page.rs"]
+mod page;
+
+use page::Page;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +38,18 @@ fn links(text: &str) -> impl Iterator<Item = &str> {
         .filter(|target| !target.starts_with("http") && !target.contains(' '))
 }
 
+/// The anchors of the headings, as mdBook has them.
+fn headings(text: &str) -> impl Iterator<Item = String> {
+    let titles = text.lines().filter_map(|line| line.strip_prefix('#'));
+    titles.map(|title| {
+        let title = title.trim_start_matches('#').trim().to_lowercase();
+        let kept = title
+            .chars()
+            .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.collect::<String>().replace(' ', "-")
+    })
+}
+
 #[test]
 fn every_page_is_in_the_summary() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("book/src");
@@ -54,12 +73,15 @@ fn links_lead_somewhere() {
     for page in texts {
         let text = fs::read_to_string(&page).unwrap();
         for link in links(&text) {
-            let target = page.parent().unwrap().join(link);
-            assert!(
-                target.exists(),
-                "{}: `{link}` leads nowhere",
-                page.display()
-            );
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => page.clone(),
+                _ => page.parent().unwrap().join(file),
+            };
+            let leads = target.exists()
+                && (heading.is_empty()
+                    || headings(&fs::read_to_string(&target).unwrap()).any(|one| one == heading));
+            assert!(leads, "{}: `{link}` leads nowhere", page.display());
             count += 1;
         }
     }
@@ -80,4 +102,43 @@ fn the_drawing_of_the_paper_s_model_is_fresh() {
         drawn == committed,
         "run `mtmdc graph specs/pinterest.mtmd --format svg -o book/src/pinterest.svg`"
     );
+}
+
+/// Runs the pages of the book whose commands build no crate, or those that do.
+fn run_pages(slow: bool) -> (usize, usize) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mtmdc = Path::new(env!("CARGO_BIN_EXE_mtmdc"));
+    let target = mtmdc.parent().unwrap().parent().unwrap();
+    let (mut specs, mut commands) = (0, 0);
+    let source = root.join("book/src");
+    let mut texts = pages(&source);
+    texts.push(root.join("README.md"));
+    // The pages of codes have specs with a mistake; tests/diagnostics.rs checks them.
+    texts.retain(|path| !path.starts_with(source.join("errors")));
+    for path in texts {
+        let page = Page::open(&path, root, mtmdc);
+        if page.is_slow() == slow {
+            let done = if slow {
+                page.run(Some(target))
+            } else {
+                page.run(None)
+            };
+            specs += done.0;
+            commands += done.1;
+        }
+    }
+    (specs, commands)
+}
+
+#[test]
+fn specs_and_commands_do_what_the_pages_say() {
+    let (specs, commands) = run_pages(false);
+    assert!(specs > 20 && commands > 10, "{specs} {commands}");
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "builds burn: cargo test --release")]
+fn so_do_those_that_train() {
+    let (_, commands) = run_pages(true);
+    assert!(commands > 10, "{commands}");
 }

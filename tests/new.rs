@@ -55,28 +55,6 @@ fn a_project_is_whole() {
         let output = mtmdc(&project, arguments);
         assert!(output.status.success(), "{arguments:?}: {}", text(&output));
     }
-    // Cargo takes it for a workspace whose members are all there, by the lock file that came with it.
-    let metadata = Command::new(env!("CARGO"))
-        .current_dir(&project)
-        .args([
-            "metadata",
-            "--offline",
-            "--format-version",
-            "1",
-            "--no-deps",
-        ])
-        .output()
-        .unwrap();
-    assert!(metadata.status.success(), "{}", text(&metadata));
-    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
-    let mut names: Vec<&str> = metadata["packages"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|package| package["name"].as_str().unwrap())
-        .collect();
-    names.sort_unstable();
-    assert_eq!(names, ["home_ads", "mtmd"]);
     let readme = fs::read_to_string(project.join("README.md")).unwrap();
     assert!(readme.contains("mtmdc train specs/home_ads.mtmd --data data"));
     // The runtime is this repository's, whole.
@@ -85,6 +63,58 @@ fn a_project_is_whole() {
         fs::read_to_string(project.join("runtime/src/lib.rs")).unwrap(),
         fs::read_to_string(ours).unwrap()
     );
+}
+
+/// Cargo takes a project for a workspace whose members are all there, finds nothing to change in its lock file, and the
+/// versions in it are those that this repository is tested with. If not: `LOCK=write cargo test --test new`.
+#[test]
+fn a_project_is_locked() {
+    let scratch = Scratch::new("locked");
+    let made = mtmdc(&scratch.0, &["new", "home_ads"]);
+    assert!(made.status.success(), "{}", text(&made));
+    let project = scratch.0.join("home_ads");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let write = std::env::var("LOCK").is_ok_and(|value| value == "write");
+    if write {
+        fs::copy(root.join("Cargo.lock"), project.join("Cargo.lock")).unwrap();
+    }
+    // Of this platform alone, whose packages the tests' own build has fetched.
+    let rustc = Command::new("rustc").arg("-vV").output().unwrap();
+    let rustc = text(&rustc);
+    let host = rustc
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .unwrap();
+    let metadata = Command::new(env!("CARGO"))
+        .current_dir(&project)
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--filter-platform",
+            host,
+        ])
+        .args((!write).then_some("--locked"))
+        .output()
+        .unwrap();
+    assert!(metadata.status.success(), "{}", text(&metadata));
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    assert_eq!(metadata["workspace_members"].as_array().unwrap().len(), 2);
+    let lock = fs::read_to_string(project.join("Cargo.lock")).unwrap();
+    if write {
+        let own = "\n[[package]]\nname = \"home_ads\"\nversion = \"0.1.0\"\ndependencies = [\n \"mtmd\",\n]\n";
+        let template = root.join("src/cli/new/templates/Cargo.lock");
+        fs::write(template, lock.replace(own, "")).unwrap();
+    }
+    let tested = fs::read_to_string(root.join("Cargo.lock")).unwrap();
+    for package in lock.split("[[package]]\n").skip(1) {
+        let versioned: Vec<&str> = package.lines().take(2).collect();
+        let versioned = versioned.join("\n");
+        assert!(
+            versioned.contains("home_ads") || tested.contains(&versioned),
+            "another version than here: {versioned}"
+        );
+    }
 }
 
 #[test]

@@ -2,7 +2,15 @@
 //! there. So the book and the editor cannot disagree, and a setting without a row fails a test.
 
 /// Pages of the reference.
-const PAGES: [&str; 1] = [include_str!("../../book/src/language.md")];
+const PAGES: [&str; 7] = [
+    include_str!("../../book/src/language.md"),
+    include_str!("../../book/src/language/domains.md"),
+    include_str!("../../book/src/language/tasks.md"),
+    include_str!("../../book/src/language/inputs.md"),
+    include_str!("../../book/src/language/architecture.md"),
+    include_str!("../../book/src/language/running.md"),
+    include_str!("../../book/src/language/reuse.md"),
+];
 
 /// A row of a table whose first cell is code.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 mod bundle;
 mod columns;
 mod draft;
+mod lock;
 
 use super::report::{Exit, Failure, Reporter};
 use super::{Which, build, files};
@@ -47,6 +48,7 @@ pub(super) fn new(arguments: &Arguments, reporter: &Reporter) -> Result<Exit, Fa
     let spec_path = folder.join(format!("specs/{name}.mtmd"));
     for (path, text) in [
         (spec_path.clone(), spec.as_str()),
+        (folder.join("Cargo.lock"), &lock::project(&name)),
         (folder.join("README.md"), &readme),
         (folder.join(".gitignore"), "/target\n/data\n/runs\n"),
         (folder.join(".github/workflows/mtmd.yml"), WORKFLOW),
