@@ -10,6 +10,7 @@
 #[path = "common/large.rs"]
 mod large;
 
+use mtmdc::driver::check::check;
 use mtmdc::driver::compile::compile;
 use mtmdc::source::Source;
 use std::time::{Duration, Instant};
@@ -17,20 +18,28 @@ use std::time::{Duration, Instant};
 /// Bytes of the graph and of the crate, and the fastest of some compilations.
 fn built(surfaces: usize) -> (usize, usize, Duration) {
     let source = Source::new("large.mtmd", large::spec(surfaces, 100, 10));
-    let mut fastest = Duration::MAX;
     let mut sizes = (0, 0);
-    for _ in 0..3 {
-        let started = Instant::now();
+    let time = fastest(|| {
         let artefacts = compile(&source).unwrap().artefacts.unwrap();
-        fastest = fastest.min(started.elapsed());
         let bytes = |graph: bool| {
             let files = artefacts.files.iter();
             let wanted = files.filter(|file| (file.path == "graph.yaml") == graph);
             wanted.map(|file| file.text.len()).sum()
         };
         sizes = (bytes(true), bytes(false));
+    });
+    (sizes.0, sizes.1, time)
+}
+
+/// The fastest of some runs.
+fn fastest(mut act: impl FnMut()) -> Duration {
+    let mut fastest = Duration::MAX;
+    for _ in 0..5 {
+        let started = Instant::now();
+        act();
+        fastest = fastest.min(started.elapsed());
     }
-    (sizes.0, sizes.1, fastest)
+    fastest
 }
 
 #[test]
@@ -42,4 +51,21 @@ fn ten_times_the_surfaces_cost_no_more_than_ten_times() {
     // Wide, for the machine may be busy; a quadratic step would be a hundred times.
     let ratio = longer.as_secs_f64() / time.as_secs_f64();
     assert!(ratio < 30.0, "{longer:?} {time:?}");
+}
+
+#[test]
+fn a_check_takes_no_longer_than_the_spec_is_long() {
+    let time = |surfaces| {
+        let source = Source::new("large.mtmd", large::spec(surfaces, 10, 10));
+        fastest(|| assert!(check(&source).spec.is_some()))
+    };
+    let (short, long) = (time(500), time(5_000));
+    assert!(long < 30 * short, "{long:?} {short:?}");
+}
+
+#[test]
+#[ignore = "writes the largest spec, to try commands on it"]
+fn write() {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("large.mtmd");
+    std::fs::write(path, large::spec(1_000, 100, 10)).unwrap();
 }

@@ -153,10 +153,11 @@ pub(super) fn doc(statement: &Statement) -> String {
 
 /// `a`, `b` and `c`, in backticks; more than `most` are counted.
 pub(super) fn enumerate<'n>(names: impl IntoIterator<Item = &'n str>, most: usize) -> String {
-    let mut shown: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
-    if shown.len() > most {
-        let more = shown.len() - most;
-        shown.truncate(most);
+    let mut names = names.into_iter();
+    let shown = names.by_ref().take(most);
+    let mut shown: Vec<String> = shown.map(|name| format!("`{name}`")).collect();
+    let more = names.count();
+    if more > 0 {
         shown.push(format!("{more} more"));
     }
     join(shown)

@@ -1,6 +1,6 @@
 //! Lints: what is allowed and was perhaps not meant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::{Context, enumerate};
 use super::domains::{Domains, noun};
@@ -153,16 +153,17 @@ fn domains_without_own_feature(context: &mut Context<'_>, domains: &Domains, fea
     if !axis.complete || !features.complete || all < 2 || !features.declared.iter().all(known) {
         return;
     }
-    let own = |place: usize| {
-        features.declared.iter().any(|feature| {
-            feature
-                .domains
-                .as_ref()
-                .is_some_and(|ids| ids.len() < all && ids.binary_search(&DomainId(place)).is_ok())
-        })
-    };
+    let domains = features
+        .declared
+        .iter()
+        .flat_map(|feature| &feature.domains);
+    let own: BTreeSet<DomainId> = domains
+        .filter(|domains| domains.len() < all)
+        .flatten()
+        .copied()
+        .collect();
     for (place, (name, span)) in axis.named_places().enumerate() {
-        if !own(place) {
+        if !own.contains(&DomainId(place)) {
             let (noun, tower) = (noun(features.tower), tower_word(features.tower));
             let names = enumerate(axis.names().filter(|other| *other != name), 4);
             context.report(

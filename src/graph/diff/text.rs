@@ -235,10 +235,10 @@ fn groups(fates: &Fates) -> Vec<Vec<String>> {
     let mut folded: BTreeMap<Key<'_>, Vec<String>> = BTreeMap::new();
     for ((order, fate, how, holder), (count, nodes)) in held {
         let all = sizes.get(&(fate == "dropped", holder.clone(), String::new())) == Some(&count);
-        let listed = ["tables", "heads"].contains(&&*holder);
-        let what = match all && !listed {
+        let by_name = ["tables", "heads"].contains(&&*holder);
+        let what = match all && !by_name {
             true => "all".to_owned(),
-            false => nodes.join(", "),
+            false => listed(&nodes),
         };
         let key = (order, fate, how, what);
         folded.entry(key).or_default().push(holder);
@@ -279,7 +279,19 @@ fn node(rest: &str) -> &str {
 
 fn names(names: &[String]) -> String {
     let names: Vec<String> = names.iter().map(|name| code(name)).collect();
-    names.join(", ")
+    listed(&names)
+}
+
+/// Most names that one reads in a list; the JSON has all.
+const LISTED: usize = 12;
+
+fn listed(names: &[String]) -> String {
+    match names.split_at_checked(LISTED) {
+        Some((first, more)) if more.len() > 1 => {
+            format!("{} and {} more", first.join(", "), more.len())
+        }
+        _ => names.join(", "),
+    }
 }
 
 fn code(text: &str) -> String {
