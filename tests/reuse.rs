@@ -147,6 +147,16 @@ fn single_statements_of_two_files_are_one_too_many() {
     assert!(render_text(&checked.source, &checked.diagnostics, false).contains("--> a.mtmd"));
 }
 
+/// What a variant says anew of a task leaves its settings as they are.
+#[test]
+fn settings_stay_with_another_label() {
+    let base = BASE.replace("\"is_click\"", "\"is_click\" { weight 3 }");
+    let text = format!("{base}\nvariant v {{ tasks {{ ctr from \"score\" }} }}");
+    let checked = check(&Source::new("small.mtmd", text));
+    let spec = variant_spec(checked);
+    assert!(spec.tasks.iter().any(|task| task.weight == 3.0));
+}
+
 fn variant_spec(checked: Checked) -> mtmdc::sema::spec::Spec {
     assert!(checked.diagnostics.is_empty(), "{:?}", checked.diagnostics);
     checked.variants.into_iter().next().unwrap().spec.unwrap()
@@ -186,6 +196,10 @@ fn a_variant_is_the_spec_that_one_would_write() {
         (
             "architecture { cross { rank 8 } }\nvariant v { architecture { cross none } }",
             format!("{BASE}architecture {{ cross none }}"),
+        ),
+        (
+            "architecture { cross mlp [64] }\nvariant v { architecture { cross { rank 8 } } }",
+            format!("{BASE}architecture {{ cross {{ rank 8 }} }}"),
         ),
     ];
     for (text, meant) in pairs {

@@ -1,8 +1,10 @@
 //! What the command line prints, and what it exits with.
 
-use crate::diagnostics::{self, Diagnostic};
+use crate::diagnostics::{self, Code, Diagnostic};
 use crate::source::Source;
 use serde_json::json;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -77,6 +79,8 @@ pub(super) struct Reporter {
     format: MessageFormat,
     color: bool,
     stdout_is_taken: bool,
+    /// What has been said: two specs may share a file, and be two variants of one.
+    said: RefCell<BTreeSet<(String, usize, Code, String)>>,
 }
 
 impl Reporter {
@@ -87,6 +91,7 @@ impl Reporter {
             format,
             color,
             stdout_is_taken: false,
+            said: RefCell::default(),
         }
     }
 
@@ -96,10 +101,19 @@ impl Reporter {
     }
 
     pub(super) fn diagnostics(&self, source: &Source, diagnostics: &[Diagnostic]) {
+        let mut said = self.said.borrow_mut();
+        let news = diagnostics.iter().filter(|diagnostic| {
+            let start = diagnostic.primary.span.start;
+            let (file, whole) = source.file(start);
+            let place = start.saturating_sub(whole.start);
+            let message = diagnostic.message.clone();
+            said.insert((file.to_owned(), place, diagnostic.code, message))
+        });
+        let diagnostics: Vec<Diagnostic> = news.cloned().collect();
         let text = match self.format {
-            MessageFormat::Json => diagnostics::render_json(source, diagnostics),
-            MessageFormat::Github => diagnostics::render_github(source, diagnostics),
-            MessageFormat::Text => diagnostics::render_text(source, diagnostics, self.color),
+            MessageFormat::Json => diagnostics::render_json(source, &diagnostics),
+            MessageFormat::Github => diagnostics::render_github(source, &diagnostics),
+            MessageFormat::Text => diagnostics::render_text(source, &diagnostics, self.color),
         };
         self.emit(&text);
     }

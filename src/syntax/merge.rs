@@ -51,7 +51,9 @@ enum Level {
     File,
     /// `query` and `item`: by the name after the kind.
     Features,
-    /// By their first word.
+    /// `tasks`: by their first word, the name.
+    Tasks,
+    /// Settings and domains: by their first word.
     Words,
 }
 
@@ -140,13 +142,13 @@ fn change<'s>(
     new: &'s Statement,
     vain: &mut Vec<Vain<'s>>,
 ) -> Statement {
-    // A name alone says only what is changed; a value takes the old one's place.
-    let atoms_that_name = match level {
-        Level::Features => 1,
-        Level::File if new.word.text == "table" => 1,
-        Level::File | Level::Words => 0,
+    // A declaration's name alone says only what is changed; a setting takes the old one's place.
+    let keeps = match level {
+        Level::Features => new.block.is_some() && new.atoms.len() <= 1,
+        Level::File if new.word.text == "table" => new.block.is_some() && new.atoms.len() <= 1,
+        Level::File | Level::Tasks => new.block.is_some() && new.atoms.is_empty(),
+        Level::Words => false,
     };
-    let keeps = new.block.is_some() && new.atoms.len() <= atoms_that_name;
     let atoms = if keeps { &old.atoms } else { &new.atoms };
     let block = match (&old.block, &new.block) {
         (Some(before), Some(block)) => Some(Block {
@@ -174,6 +176,7 @@ fn change<'s>(
 fn inner(level: Level, statement: &Statement) -> Level {
     match (level, &*statement.word.text) {
         (Level::File, "query" | "item") => Level::Features,
+        (Level::File, "tasks") => Level::Tasks,
         _ => Level::Words,
     }
 }
@@ -186,7 +189,7 @@ fn key(level: Level, statement: &Statement) -> String {
             word => word.to_owned(),
         },
         Level::Features => first_word(statement).to_owned(),
-        Level::Words => statement.word.text.clone(),
+        Level::Tasks | Level::Words => statement.word.text.clone(),
     }
 }
 
@@ -195,7 +198,7 @@ fn name_of(level: Level, statement: &Statement) -> &str {
     match level {
         Level::File if statement.word.text == "table" => first_word(statement),
         Level::Features => first_word(statement),
-        Level::File | Level::Words => &statement.word.text,
+        Level::File | Level::Tasks | Level::Words => &statement.word.text,
     }
 }
 
