@@ -12,8 +12,8 @@
 //! | `console,slow` | the same, of commands that build a crate: in release tests alone |
 //!
 //! In what a command prints, a line `...` stands for any lines and `[..]` for any text of a line; numbers with a point may be
-//! off a little. With `BOOK=write` the
-//! page gets what its commands print instead, unless that is in agreement, and its specs as `mtmdc fmt` has them.
+//! off a little. With `BOOK=write` the page gets what its commands print instead, unless that is in agreement, and its
+//! specs as `mtmdc fmt` has them.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use mtmdc::diagnostics::{Levels, render_text};
-use mtmdc::driver::check::{Checked, check_files};
+use mtmdc::driver::check::check_files;
 use mtmdc::source::Source;
 use mtmdc::syntax::format;
 
@@ -209,8 +209,9 @@ impl Page {
                 fs::write(path, &block.text).unwrap();
             }
             if block.is("mtmd") && !block.has("wrong") {
-                let formatted = self.check(&block);
-                if formatted != block.text && !formatted.is_empty() {
+                let text = self.text(&block);
+                let formatted = self.check(&block, &text);
+                if formatted != text {
                     let lines = block.text.lines().count();
                     stale.push((block.line..block.line + lines, formatted));
                 }
@@ -232,37 +233,38 @@ impl Page {
         if std::env::var("BOOK").is_ok_and(|value| value == "write") {
             self.write(&stale);
         } else if let Some((lines, text)) = stale.first() {
-            panic!("{}:{}: this is\n{text}", self.path.display(), lines.start);
+            let place = lines.start + 1;
+            panic!(
+                "{}:{place}: `BOOK=write` makes of it\n{text}",
+                self.path.display()
+            );
         }
         (specs, commands)
     }
 
-    /// Checks a spec; its text as the formatter has it, or nothing if it stands in a file.
-    fn check(&self, block: &Block) -> String {
-        let place = format!("{}:{}", self.path.display(), block.line);
+    /// Checks a spec; its text as the formatter has it.
+    fn check(&self, block: &Block, text: &str) -> String {
         let read = |path: &str| {
             fs::read_to_string(self.folder.join(path)).map_err(|error| error.to_string())
         };
-        let checked = |text: String| -> Checked {
-            let name = block.file().unwrap_or("example.mtmd");
-            check_files(Source::new(name, text), &read, &Levels::default())
+        let whole = match block.has("part") {
+            true => format!("{EXAMPLE}\nvariant example {{\n{text}}}\n"),
+            false => text.to_owned(),
         };
+        let source = Source::new(block.file().unwrap_or("example.mtmd"), whole);
+        let checked = check_files(source, &read, &Levels::default());
+        let messages = render_text(&checked.source, &checked.diagnostics, false);
+        let sound = messages.is_empty() && (checked.part || checked.spec.is_some());
+        assert!(sound, "{}:{}:\n{messages}", self.path.display(), block.line);
+        format(&Source::new("example.mtmd", text)).unwrap()
+    }
+
+    /// The text of a block, or of the file that it includes.
+    fn text(&self, block: &Block) -> String {
         let include = block.text.trim().strip_prefix("{{#include ");
-        let block_text = match include.and_then(|rest| rest.strip_suffix("}}")) {
+        match include.and_then(|rest| rest.strip_suffix("}}")) {
             Some(path) => fs::read_to_string(self.path.with_file_name(path)).unwrap(),
             None => block.text.clone(),
-        };
-        let text = match block.has("part") {
-            true => format!("{EXAMPLE}\nvariant example {{\n{block_text}}}\n"),
-            false => block_text.clone(),
-        };
-        let checked = checked(text);
-        let messages = render_text(&checked.source, &checked.diagnostics, false);
-        assert!(messages.is_empty(), "{place}:\n{messages}");
-        assert!(checked.part || checked.spec.is_some(), "{place}");
-        match include {
-            Some(_) => String::new(),
-            None => format(&Source::new("example.mtmd", block_text)).unwrap(),
         }
     }
 
