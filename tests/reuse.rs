@@ -147,14 +147,53 @@ fn single_statements_of_two_files_are_one_too_many() {
     assert!(render_text(&checked.source, &checked.diagnostics, false).contains("--> a.mtmd"));
 }
 
-/// What a variant says anew of a task leaves its settings as they are.
+/// What a variant does not say of a declaration stays.
 #[test]
-fn settings_stay_with_another_label() {
-    let base = BASE.replace("\"is_click\"", "\"is_click\" { weight 3 }");
-    let text = format!("{base}\nvariant v {{ tasks {{ ctr from \"score\" }} }}");
-    let checked = check(&Source::new("small.mtmd", text));
-    let spec = variant_spec(checked);
-    assert!(spec.tasks.iter().any(|task| task.weight == 3.0));
+fn what_is_not_given_stays() {
+    let spec = |task: &str, feature: &str, surface: &str, on: &str| {
+        format!(
+            "model small\nsurfaces from \"s\" {{ feed = 0, search = 1, {surface} }}\n\
+             products from \"p\" {{ std = \"std\" }}\n\
+             tasks {{ see from \"seen\", {task} }}\n\
+             query {{ id user {{ rows 9, dim 2 }}, {feature} }}\nitem {{ id ad {{ rows 9, dim 2 }} }}\n{on}"
+        )
+    };
+    let task = "ctr from \"hw\" { given see, embedding 32, weight 2, action \"a\" }";
+    let feature = "vector mood 64 from \"m\" { on feed }";
+    let surface = "reels = 2 like feed";
+    let on = "architecture on [feed, search] { deep [64], task_shared 2 }";
+    let base = spec(task, feature, surface, on);
+    let cases = [
+        ("tasks { ctr from \"hw2\" }", base.replace("\"hw\"", "\"hw2\"")),
+        ("query { vector mood 32 }", base.replace("mood 64", "mood 32")),
+        ("query { vector mood from \"n\" }", base.replace("\"m\"", "\"n\"")),
+        ("query { vector mood { on search } }", base.replace("{ on feed }", "{ on search }")),
+        ("surfaces { reels = 3 }", base.replace("reels = 2", "reels = 3")),
+        ("surfaces { reels like search }", base.replace("like feed", "like search")),
+        (
+            "architecture on search { deep [32] }",
+            base.replace(
+                on,
+                "architecture on [feed, search] { task_shared 2 }\n\
+                 architecture on feed { deep [64] }\narchitecture on search { deep [32] }",
+            ),
+        ),
+        (
+            "architecture on search { without deep }",
+            base.replace(on, "architecture on [feed, search] { task_shared 2 }\narchitecture on feed { deep [64] }"),
+        ),
+    ];
+    for (change, meant) in cases {
+        let text = format!("{base}\nvariant v {{ {change} }}");
+        let mut variant = variant_spec(check(&Source::new("small.mtmd", text)));
+        let meant = check(&Source::new("small.mtmd", meant)).spec.unwrap();
+        variant.name.clone_from(&meant.name);
+        assert_eq!(
+            graph::meaning_hash(&variant),
+            graph::meaning_hash(&meant),
+            "{change}"
+        );
+    }
 }
 
 fn variant_spec(checked: Checked) -> mtmdc::sema::spec::Spec {

@@ -85,7 +85,7 @@ impl Index {
 
     /// Writes down the names by which a variant's block means what its spec declares: what
     /// `without` removes, but for what is `vain`, and the features that it changes.
-    pub(super) fn variant(&mut self, block: &Block, vain: &[Vain<'_>]) {
+    pub(super) fn variant(&mut self, block: &Block, vain: &[Vain]) {
         self.removed(&block.statements, Kind::Table, vain);
         for section in &block.statements {
             let kind = match section.word.text.as_str() {
@@ -112,7 +112,7 @@ impl Index {
         &mut self,
         statements: impl IntoIterator<Item = &'s Statement>,
         kind: Kind,
-        vain: &[Vain<'_>],
+        vain: &[Vain],
     ) {
         let without = |statement: &&Statement| statement.word.text == "without";
         for atom in statements

@@ -80,7 +80,7 @@ pub fn check_variant(
     source: &Source,
     file: &File,
     variant: &Variant,
-    vain: &[Vain<'_>],
+    vain: &[Vain],
     read_file: &Read<'_>,
 ) -> Checked {
     let mut context = Context::new(source, read_file);

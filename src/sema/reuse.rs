@@ -101,7 +101,7 @@ fn refuse_in_variant(context: &mut Context<'_>, statement: &Statement) {
 }
 
 /// Reports a `without` that removes nothing.
-pub(super) fn report_vain(context: &mut Context<'_>, vain: &Vain<'_>) {
+pub(super) fn report_vain(context: &mut Context<'_>, vain: &Vain) {
     let AtomKind::Word(name) = &vain.atom.kind else {
         return;
     };

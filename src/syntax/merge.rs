@@ -1,6 +1,7 @@
 //! Trees put together: the files of a spec, and a variant laid over its spec.
 
 use super::ast::{Atom, AtomKind, Block, File, Statement};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Blocks that may stand in several files of a spec: their statements add up.
 const JOINED: [&str; 3] = ["tasks", "query", "item"];
@@ -51,49 +52,88 @@ enum Level {
     File,
     /// `query` and `item`: by the name after the kind.
     Features,
-    /// `tasks`: by their first word, the name.
-    Tasks,
-    /// Settings and domains: by their first word.
-    Words,
+    /// `surfaces`, `products` and `tasks`: by their first word, the name.
+    Names,
+    /// Settings: by their first word.
+    Settings,
 }
 
 /// A statement `without NAME` of a variant that removes nothing.
 #[derive(Debug)]
-pub struct Vain<'s> {
+pub struct Vain {
     /// The name.
-    pub atom: &'s Atom,
+    pub atom: Atom,
     /// What it could have named.
     pub names: Vec<String>,
 }
 
 /// Lays the statements of a variant over those of its spec: a setting replaces the spec's, a
 /// declaration is changed, `without NAME` removes one, anything else is added.
-pub fn overlay<'s>(base: &[Statement], over: &'s [Statement]) -> (Vec<Statement>, Vec<Vain<'s>>) {
+pub fn overlay(base: &[Statement], over: &[Statement]) -> (Vec<Statement>, Vec<Vain>) {
     let mut vain = vec![];
-    let statements = lay(Level::File, base, over, &mut vain);
+    let statements = match over.iter().any(is_override) {
+        true => lay(Level::File, &by_domain(base), &by_domain(over), &mut vain),
+        false => lay(Level::File, base, over, &mut vain),
+    };
     (statements, vain)
 }
 
-fn lay<'s>(
+/// Whether a statement is `architecture on …`.
+fn is_override(statement: &Statement) -> bool {
+    statement.word.text == "architecture" && !statement.atoms.is_empty()
+}
+
+/// The statements with one `architecture on` for each domain: a variant may name one domain of a list, or
+/// several that the spec has apart.
+fn by_domain(statements: &[Statement]) -> Vec<Statement> {
+    let mut result: Vec<Statement> = vec![];
+    for statement in statements {
+        let names = flat(&statement.atoms).skip(1);
+        if !is_override(statement) || names.clone().count() == 0 {
+            result.push(statement.clone());
+            continue;
+        }
+        for name in names {
+            let on = statement.atoms.iter().take(1).chain([name]);
+            let single = Statement {
+                atoms: on.cloned().collect(),
+                ..statement.clone()
+            };
+            let key = key(Level::File, &single);
+            let mut others = result.iter_mut();
+            let other = others.find(|other| self::key(Level::File, other) == key);
+            match (other.and_then(|other| other.block.as_mut()), &single.block) {
+                (Some(block), Some(more)) => {
+                    block.statements.extend(more.statements.iter().cloned());
+                    block.damaged |= more.damaged;
+                }
+                _ => result.push(single),
+            }
+        }
+    }
+    result
+}
+
+fn lay(
     level: Level,
     base: &[Statement],
-    over: &'s [Statement],
-    vain: &mut Vec<Vain<'s>>,
+    over: &[Statement],
+    vain: &mut Vec<Vain>,
 ) -> Vec<Statement> {
     let mut result = base.to_vec();
-    // Who is changed twice: the second time it is added, and so complained about.
-    let mut changed: Vec<String> = vec![];
     let removes =
         |statement: &&Statement| statement.word.text == "without" && statement.block.is_none();
     // Wherever it stands: what is removed and declared as well is declared anew.
     for statement in over.iter().filter(removes) {
         remove(level, &mut result, statement, vain);
     }
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    for (place, statement) in result.iter().enumerate() {
+        places.entry(key(level, statement)).or_insert(place);
+    }
     for statement in over.iter().filter(|statement| !removes(statement)) {
-        let key = key(level, statement);
-        let place = result.iter().position(|old| self::key(level, old) == key);
-        let place = place.filter(|_| !changed.contains(&key));
-        changed.push(key);
+        // What is changed twice is added the second time, and so complained about.
+        let place = places.remove(&key(level, statement));
         match place.and_then(|place| result.get_mut(place)) {
             Some(old) => *old = change(level, old, statement, vain),
             None => result.push(statement.clone()),
@@ -102,33 +142,29 @@ fn lay<'s>(
     result
 }
 
-fn remove<'s>(
-    level: Level,
-    result: &mut Vec<Statement>,
-    statement: &'s Statement,
-    vain: &mut Vec<Vain<'s>>,
-) {
-    for atom in flat(&statement.atoms) {
+fn remove(level: Level, result: &mut Vec<Statement>, without: &Statement, vain: &mut Vec<Vain>) {
+    for atom in flat(&without.atoms) {
         let AtomKind::Word(name) = &atom.kind else {
             continue;
         };
-        match result.iter().position(|old| name_of(level, old) == name) {
-            Some(place) => {
-                result.remove(place);
-            }
-            None => vain.push(Vain {
-                atom,
-                names: result
-                    .iter()
-                    .map(|old| name_of(level, old).to_owned())
-                    .collect(),
-            }),
+        let stays = |old: &Statement| {
+            level == Level::File && ["model", "use", "allow"].contains(&&*old.word.text)
+        };
+        let before = result.len();
+        result.retain(|old| stays(old) || name_of(level, old) != name);
+        if result.len() == before {
+            let names = result.iter().filter(|old| !stays(old));
+            let names: BTreeSet<&str> = names.map(|old| name_of(level, old)).collect();
+            vain.push(Vain {
+                atom: atom.clone(),
+                names: names.into_iter().map(str::to_owned).collect(),
+            });
         }
     }
 }
 
 /// The atoms, those of lists one by one.
-fn flat(atoms: &[Atom]) -> impl Iterator<Item = &Atom> {
+fn flat(atoms: &[Atom]) -> impl Iterator<Item = &Atom> + Clone {
     atoms.iter().flat_map(|atom| match &atom.kind {
         AtomKind::List(items) => items.iter(),
         _ => std::slice::from_ref(atom).iter(),
@@ -136,20 +172,7 @@ fn flat(atoms: &[Atom]) -> impl Iterator<Item = &Atom> {
 }
 
 /// One statement after another one has changed it.
-fn change<'s>(
-    level: Level,
-    old: &Statement,
-    new: &'s Statement,
-    vain: &mut Vec<Vain<'s>>,
-) -> Statement {
-    // A declaration's name alone says only what is changed; a setting takes the old one's place.
-    let keeps = match level {
-        Level::Features => new.block.is_some() && new.atoms.len() <= 1,
-        Level::File if new.word.text == "table" => new.block.is_some() && new.atoms.len() <= 1,
-        Level::File | Level::Tasks => new.block.is_some() && new.atoms.is_empty(),
-        Level::Words => false,
-    };
-    let atoms = if keeps { &old.atoms } else { &new.atoms };
+fn change(level: Level, old: &Statement, new: &Statement, vain: &mut Vec<Vain>) -> Statement {
     let block = match (&old.block, &new.block) {
         (Some(before), Some(block)) => Some(Block {
             statements: lay(
@@ -161,23 +184,72 @@ fn change<'s>(
             damaged: before.damaged || block.damaged,
             span: block.span,
         }),
-        (before, None) if level != Level::Words => before.clone(),
+        (before, None) if level != Level::Settings => before.clone(),
         (_, block) => block.clone(),
     };
     Statement {
         doc: new.doc.clone().or_else(|| old.doc.clone()),
-        atoms: atoms.clone(),
+        atoms: head(level, old, new),
         block,
         damaged: old.damaged || new.damaged,
         ..new.clone()
     }
 }
 
+/// The head of a changed statement. A setting takes the old one's place; of a declaration the parts that are not given
+/// stay: the width of a vector, the column of a feature, the values of a domain and what it is like.
+fn head(level: Level, old: &Statement, new: &Statement) -> Vec<Atom> {
+    match level {
+        Level::Settings => new.atoms.clone(),
+        Level::File if new.atoms.is_empty() => old.atoms.clone(),
+        Level::File => new.atoms.clone(),
+        Level::Features | Level::Names => {
+            let (before, mut given) = (parts(level, &old.atoms), parts(level, &new.atoms));
+            let name_alone = given.get(&Part::Name).is_some_and(|part| part.len() == 1);
+            if name_alone && old.word.text == new.word.text {
+                given.remove(&Part::Name);
+            }
+            for (part, atoms) in before {
+                given.entry(part).or_insert(atoms);
+            }
+            given.into_values().flatten().cloned().collect()
+        }
+    }
+}
+
+/// A part of a declaration's head, in the order of the parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    /// What stands first: a feature's name, and the width of a vector.
+    Name,
+    Equals,
+    From,
+    Like,
+}
+
+/// The parts of a declaration's head.
+fn parts(level: Level, atoms: &[Atom]) -> BTreeMap<Part, Vec<&Atom>> {
+    let mut parts: BTreeMap<Part, Vec<&Atom>> = BTreeMap::new();
+    let mut part = Part::Name;
+    for (place, atom) in atoms.iter().enumerate() {
+        // A feature may be called as a part is.
+        let is_name = level == Level::Features && place == 0;
+        part = match &atom.kind {
+            AtomKind::Equals => Part::Equals,
+            AtomKind::Word(word) if word == "from" && !is_name => Part::From,
+            AtomKind::Word(word) if word == "like" && !is_name => Part::Like,
+            _ => part,
+        };
+        parts.entry(part).or_default().push(atom);
+    }
+    parts
+}
+
 fn inner(level: Level, statement: &Statement) -> Level {
     match (level, &*statement.word.text) {
         (Level::File, "query" | "item") => Level::Features,
-        (Level::File, "tasks") => Level::Tasks,
-        _ => Level::Words,
+        (Level::File, "surfaces" | "products" | "tasks") => Level::Names,
+        _ => Level::Settings,
     }
 }
 
@@ -189,7 +261,7 @@ fn key(level: Level, statement: &Statement) -> String {
             word => word.to_owned(),
         },
         Level::Features => first_word(statement).to_owned(),
-        Level::Tasks | Level::Words => statement.word.text.clone(),
+        Level::Names | Level::Settings => statement.word.text.clone(),
     }
 }
 
@@ -198,7 +270,7 @@ fn name_of(level: Level, statement: &Statement) -> &str {
     match level {
         Level::File if statement.word.text == "table" => first_word(statement),
         Level::Features => first_word(statement),
-        Level::File | Level::Tasks | Level::Words => &statement.word.text,
+        Level::File | Level::Names | Level::Settings => &statement.word.text,
     }
 }
 
