@@ -142,7 +142,7 @@ fn build_writes_what_differs_and_check_names_it() {
         "{stderr}"
     );
     assert!(
-        stderr.contains("help: run `mtmdc build minimal.mtmd`"),
+        stderr.contains("help: run `mtmdc build minimal.mtmd --out out`"),
         "{stderr}"
     );
     assert_eq!(build().0, 0);
@@ -202,6 +202,29 @@ fn build_says_what_it_cannot_write() {
     let (exit, _, stderr) = run(&folder, &["build", "minimal.mtmd", "--out", "out"]);
     assert_eq!(exit, 3);
     assert!(stderr.contains("out/minimal/graph.yaml"), "{stderr}");
+}
+
+/// Two specs that need different things of one part: what the fixes left is said of both.
+#[test]
+fn fixes_of_a_shared_part_are_checked_for_all() {
+    let folder = folder("shared-part");
+    let spec = |surface: &str| {
+        format!(
+            "model ranker\nuse \"part.mtmd\"\nsurfaces from \"s\" {{ {surface} = 0 }}\n\
+             products from \"p\" {{ std = 1 }}\ntasks {{ ctr from action \"a\" }}\n\
+             query {{ id u {{ rows 9, dim 2 }} }}\nitem {{ id i {{ rows 9, dim 2 }} }}\n"
+        )
+    };
+    fs::write(
+        folder.join("part.mtmd"),
+        "query { number n { on serach } }\n",
+    )
+    .unwrap();
+    fs::write(folder.join("one.mtmd"), spec("search")).unwrap();
+    fs::write(folder.join("two.mtmd"), spec("serch")).unwrap();
+    let (exit, _, stderr) = run(&folder, &["check", "--fix", "one.mtmd", "two.mtmd"]);
+    assert_eq!(exit, 1, "{stderr}");
+    assert!(stderr.contains("there is no surface"), "{stderr}");
 }
 
 #[test]

@@ -38,6 +38,10 @@ fn build_one(
     let Some(artefacts) = compile(path, which, reporter)? else {
         return Ok(Exit::Wrong);
     };
+    let variant = which.variant.as_ref();
+    let variant = variant.map_or_else(String::new, |name| format!(" --variant {name}"));
+    let into = out.map_or_else(String::new, |out| format!(" --out {}", out.display()));
+    let command = format!("mtmdc build {}{variant}{into}", path.display());
     let out = match out {
         Some(out) => out.to_owned(),
         None => workspace::shorten(&workspace::find(path)?.join("generated")),
@@ -53,7 +57,7 @@ fn build_one(
     }
     let changes = changes(&folder, &artefacts)?;
     if check {
-        return Ok(report_stale(&changes, path, reporter));
+        return Ok(report_stale(&changes, &command, reporter));
     }
     let written = apply(&changes)?;
     let what = if written { "built" } else { "unchanged" };
@@ -113,8 +117,8 @@ pub(super) fn apply(changes: &[Change]) -> Result<bool, Failure> {
     Ok(!changes.is_empty())
 }
 
-fn report_stale(changes: &[Change], spec: &Path, reporter: &Reporter) -> Exit {
-    let help = format!("run `mtmdc build {}`", spec.display());
+fn report_stale(changes: &[Change], command: &str, reporter: &Reporter) -> Exit {
+    let help = format!("run `{command}`");
     let reports = changes.iter().map(|change| {
         let what = match change.kind {
             ChangeKind::Missing(_) => "is missing",

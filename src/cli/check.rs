@@ -24,12 +24,18 @@ pub(super) struct Arguments {
 pub(super) fn check(arguments: &Arguments, reporter: &Reporter) -> Result<Exit, Failure> {
     let levels = arguments.lints.levels()?;
     let mut exit = Exit::Fine;
-    for path in &arguments.specs {
-        let found = if arguments.fix {
-            mend(path, &levels, arguments.unsafe_fixes, reporter)
-        } else {
-            look(path, &levels, reporter)
-        };
+    let mut unread = vec![];
+    if arguments.fix {
+        for path in &arguments.specs {
+            if let Err(failure) = mend(path, &levels, arguments.unsafe_fixes, reporter) {
+                exit = exit.max(reporter.failure(&failure));
+                unread.push(path);
+            }
+        }
+    }
+    // After all fixes: a part that several specs use is not what the first of them made of it.
+    for path in arguments.specs.iter().filter(|path| !unread.contains(path)) {
+        let found = look(path, &levels, reporter);
         exit = exit.max(found.unwrap_or_else(|failure| reporter.failure(&failure)));
     }
     Ok(exit)
@@ -39,10 +45,13 @@ fn look(path: &Path, levels: &Levels, reporter: &Reporter) -> Result<Exit, Failu
     let root = files::read_spec(path)?;
     let checked = check_files(root, &files::read_used, levels);
     reporter.diagnostics(&checked.source, &checked.diagnostics);
-    Ok(exit(has_errors(&checked.diagnostics)))
+    Ok(match has_errors(&checked.diagnostics) {
+        true => Exit::Wrong,
+        false => Exit::Fine,
+    })
 }
 
-fn mend(path: &Path, levels: &Levels, all: bool, reporter: &Reporter) -> Result<Exit, Failure> {
+fn mend(path: &Path, levels: &Levels, all: bool, reporter: &Reporter) -> Result<(), Failure> {
     let root = files::read_spec(path)?;
     let fixed = fix::fix(&root, &files::read_used, levels, all);
     for (name, text) in &fixed.texts {
@@ -57,11 +66,5 @@ fn mend(path: &Path, levels: &Levels, all: bool, reporter: &Reporter) -> Result<
             names.join(", ")
         ));
     }
-    let checked = fixed.checked;
-    reporter.diagnostics(&checked.source, &checked.diagnostics);
-    Ok(exit(has_errors(&checked.diagnostics)))
-}
-
-fn exit(errors: bool) -> Exit {
-    if errors { Exit::Wrong } else { Exit::Fine }
+    Ok(())
 }

@@ -42,17 +42,13 @@ pub(super) fn diff(arguments: &Arguments, reporter: &mut Reporter) -> Result<Exi
         (Some(revision), _) => {
             let root = revised(old, revision)?;
             let read = |path: &str| {
+                let path = path.strip_prefix(&format!("{revision}:")).unwrap_or(path);
                 let source = revised(Path::new(path), revision);
                 source
                     .map(|source| source.text().to_owned())
                     .map_err(|failure| failure.message().to_owned())
             };
-            let before = compile_source(root, &read, which, reporter)?;
-            if before.is_none() {
-                let name = old.display();
-                reporter.note(&format!("this is `{name}` as it was in `{revision}`"));
-            }
-            before
+            compile_source(root, &read, which, reporter)?
         }
         // A spec against its own variant.
         (None, None) => compile(old, &Which::default(), reporter)?,
@@ -71,7 +67,8 @@ pub(super) fn diff(arguments: &Arguments, reporter: &mut Reporter) -> Result<Exi
     Ok(Exit::Fine)
 }
 
-/// A file as it was in a revision of the repository that it lies in.
+/// A file as it was in a revision of the repository that it lies in, under git's name of it, so that no message
+/// about it is taken for one about today's file.
 fn revised(path: &Path, revision: &str) -> Result<Source, Failure> {
     let name = path.display().to_string();
     let (folder, rest) = existing_folder(path);
@@ -91,7 +88,7 @@ fn revised(path: &Path, revision: &str) -> Result<Source, Failure> {
         let message = format!("cannot read `{name}` in revision `{revision}`: {reason}");
         return Err(Failure::new(Exit::Misuse, message));
     }
-    files::source(&name, output.stdout)
+    files::source(&format!("{revision}:{name}"), output.stdout)
 }
 
 /// The nearest folder above a file that is there now, and the path from it.

@@ -67,7 +67,9 @@ pub fn check_files(root: Source, read: &Read<'_>, levels: &Levels) -> Checked {
         .retain(|statement| statement.word.text != "variant");
     let mut variants = vec![];
     let mut index = base.index;
-    for variant in &base.variants {
+    // What a part's variants mean shows where the part is used.
+    let whole = base.variants.iter().filter(|_| !base.part);
+    for variant in whole {
         let (checked, found, names) =
             check_variant(&source, &file, variant, read, &known, spec.as_ref());
         let inside = |diagnostic: &Diagnostic| {

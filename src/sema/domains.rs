@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::context::{Context, doc, enumerate};
 use super::cycles::cycles;
-use super::head::Head;
+use super::head::{Head, Text};
 use super::index::Inside;
 use super::names::{Kind, Namespace, closest, suggest};
 use super::raw::{self, Raw, repeated};
@@ -20,6 +20,8 @@ const MAX_DOMAINS: usize = 65_536;
 /// A declared axis; places of its domains stand beside it.
 pub(super) struct AxisDeclaration {
     pub axis: Axis,
+    /// The column of its values.
+    pub column: Option<Text>,
     /// Place of each domain's name.
     pub places: Vec<Span>,
     /// Whether all domains are known.
@@ -173,6 +175,7 @@ impl AxisDeclaration {
         };
         Self {
             axis,
+            column: None,
             places: Vec::new(),
             complete: false,
         }
@@ -284,12 +287,16 @@ fn read_axis(
         ));
     }
     let axis = Axis {
-        column: column.map(|column| column.text).unwrap_or_default(),
+        column: column
+            .as_ref()
+            .map(|column| column.text.clone())
+            .unwrap_or_default(),
         domains,
         others: reader.others.map_or(Others::Error, |(others, _)| others),
         place: context.place(statement.head),
     };
     AxisDeclaration {
+        column,
         axis,
         places,
         complete,

@@ -482,6 +482,11 @@ fn read_embedded(
             match &given.value {
                 Some(Value::Name(shared)) => {
                     tables.use_shared(context, shared);
+                    if let (Some(default), Some(Index::Values(values))) =
+                        (default, tables.shared_index(&shared.text))
+                    {
+                        report_default_outside(context, default, values);
+                    }
                     shared.text.clone()
                 }
                 _ => String::new(),

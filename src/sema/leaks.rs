@@ -3,34 +3,57 @@
 use std::collections::BTreeMap;
 
 use super::context::Context;
+use super::domains::Domains;
 use super::features::Features;
 use super::head::Text;
+use super::spec::Tower;
 use super::tasks::Tasks;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 
-/// Reports features that read a label, an action or the split.
+/// Reports features that read a label, an action, a mask or the split, and domains that are told by an outcome.
 pub(super) fn report(
     context: &mut Context<'_>,
     tasks: &Tasks,
     split: Option<&Text>,
+    domains: &Domains,
     towers: [&Features; 2],
 ) {
     let roles = roles(tasks, split);
     for feature in towers.iter().flat_map(|features| &features.declared) {
         for column in std::iter::once(&feature.column).chain(&feature.weights) {
-            let Some(role) = roles.get(column.text.as_str()) else {
-                continue;
-            };
-            let (name, text) = (&feature.name.text, &column.text);
-            let message = format!("feature `{name}` reads column `{text}`, {}", role.name);
-            context.report(
-                Diagnostic::new(Code::E0407, message, column.span, "this is no input")
-                    .label(role.place, format!("`{text}` is {}", role.name))
-                    .note(role.reason)
-                    .help("remove the feature, or let it read another column"),
-            );
+            let reader = format!("feature `{}` reads", feature.name.text);
+            let help = "remove the feature, or let it read another column";
+            report_column(context, &roles, column, &reader, help);
         }
+    }
+    // Rows may be split by their domain.
+    let roles = self::roles(tasks, None);
+    for (tower, words) in [(Tower::Query, "surfaces"), (Tower::Item, "products")] {
+        if let Some(column) = &domains.axis(tower).column {
+            let reader = format!("the {words} are told by");
+            let help = "tell them by a column that is known when the model serves";
+            report_column(context, &roles, column, &reader, help);
+        }
+    }
+}
+
+fn report_column(
+    context: &mut Context<'_>,
+    roles: &BTreeMap<&str, Role>,
+    column: &Text,
+    reader: &str,
+    help: &str,
+) {
+    if let Some(role) = roles.get(column.text.as_str()) {
+        let text = &column.text;
+        let message = format!("{reader} column `{text}`, {}", role.name);
+        context.report(
+            Diagnostic::new(Code::E0407, message, column.span, "this is no input")
+                .label(role.place, format!("`{text}` is {}", role.name))
+                .note(role.reason)
+                .help(help),
+        );
     }
 }
 

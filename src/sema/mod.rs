@@ -141,7 +141,7 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
         .get("split")
         .map(|statement| split::read(context, statement));
     let split_column = split.as_ref().and_then(|split| split.column.as_ref());
-    leaks::report(context, &tasks, split_column, [&query, &item]);
+    leaks::report(context, &tasks, split_column, &domains, [&query, &item]);
     // What is wrong already may mean something else once it is mended.
     if !has_errors(&context.diagnostics) {
         lints::report(context, &tasks, &domains, [&query, &item]);

@@ -76,8 +76,12 @@ const DOMAIN_NAMES: [(&str, &str); 4] = [
     ("product", "the generated name `ProductExpert`"),
 ];
 
-const TASK_NAMES: [(&str, &str); 4] = [
+const TASK_NAMES: [(&str, &str); 5] = [
     ("adapt", "the path of a domain's adaptation"),
+    (
+        "domain_shared",
+        "the path of the expert that a tower's domains share",
+    ),
     (
         "task_shared",
         "the path of the expert that a domain's tasks share",
@@ -179,9 +183,10 @@ pub(super) fn check(context: &mut Context<'_>, name: &Word, kind: Kind) {
     }
 }
 
-/// Whether a name is `task_shared` and a number: a domain may have several such experts.
+/// Whether a name is that of a shared expert and a number: there may be several.
 fn is_shared_expert(name: &str) -> bool {
     name.strip_prefix("task_shared")
+        .or_else(|| name.strip_prefix("domain_shared"))
         .is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit()))
 }
 

@@ -29,6 +29,24 @@ pub struct Table {
     pub settings: &'static [Setting],
 }
 
+impl Table {
+    /// Whether none of the settings is required, so that nothing else is said of an empty block.
+    fn may_be_left_out(&self) -> bool {
+        let statements = [
+            "`architecture`",
+            "`architecture on`",
+            "`cross`",
+            "`rows`",
+            "`evaluation`",
+            "`training`",
+            "`dense`",
+            "`embeddings`",
+            "`budget`",
+        ];
+        statements.contains(&self.owner)
+    }
+}
+
 /// A setting of some name and form.
 pub(super) const fn setting(name: &'static str, form: Form) -> Setting {
     Setting { name, form }
@@ -62,6 +80,17 @@ impl<'s> Settings<'s> {
     ) -> Self {
         if let Some(block) = block {
             context.index.block(block.span, Inside::Settings(table));
+            if table.may_be_left_out() && block.statements.is_empty() && !block.damaged {
+                context.report(
+                    Diagnostic::new(
+                        Code::W0530,
+                        format!("this block of {} is empty", table.owner),
+                        block.span,
+                        "says nothing",
+                    )
+                    .help("give a setting, or remove it"),
+                );
+            }
         }
         let mut settings = Self {
             given: Vec::new(),

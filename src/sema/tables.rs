@@ -145,6 +145,12 @@ impl Tables {
         false
     }
 
+    /// How the rows of a shared table are found.
+    pub fn shared_index(&self, name: &str) -> Option<&Index> {
+        let declared = self.declared.get(*self.places.get(name)?)?;
+        declared.table.shared.then_some(&declared.table.index)
+    }
+
     /// Adds a feature's own table, which has the feature's name.
     pub fn add_own(&mut self, context: &mut Context<'_>, name: &Word, shape: Shape) {
         let taken = self.places.get(&name.text);

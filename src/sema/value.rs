@@ -72,7 +72,7 @@ pub enum Bound {
 
 impl Bound {
     fn holds(self, value: f64) -> bool {
-        value.is_finite()
+        fits(value)
             && match self {
                 Self::Finite => true,
                 Self::Positive => value > 0.0,
@@ -283,11 +283,25 @@ fn grouped(number: u64) -> String {
 
 fn real(context: &mut Context<'_>, head: &mut Head<'_>, name: &str, bound: Bound) -> Option<f64> {
     let (number, span) = head.number(context, "a number")?;
+    if !fits(number.real) {
+        context.report(too_large(span));
+        return None;
+    }
     if !bound.holds(number.real) {
         context.report(out_of_range(name, bound.describe(), span, &number.text));
         return None;
     }
     Some(number.real)
+}
+
+/// Whether float32, in which the model computes, has a number of this size.
+fn fits(value: f64) -> bool {
+    value.abs() <= f64::from(f32::MAX)
+}
+
+fn too_large(span: Span) -> Diagnostic {
+    let message = "a number is at most 3.4e38 in size, as float32 has it";
+    Diagnostic::new(Code::E0305, message, span, "too large a number")
 }
 
 /// The list that must come next.
@@ -320,7 +334,7 @@ fn interval<'s>(context: &mut Context<'_>, head: &mut Head<'s>) -> Option<Value<
         .iter()
         .filter_map(|item| as_number(&item.kind))
         .collect();
-    let [low, high] = ends[..] else {
+    let ([low, high], 2) = (&ends[..], items.len()) else {
         context.report(Diagnostic::new(
             Code::E0304,
             "a range of numbers has two ends",
@@ -329,22 +343,8 @@ fn interval<'s>(context: &mut Context<'_>, head: &mut Head<'s>) -> Option<Value<
         ));
         return None;
     };
-    if items.len() != 2 {
-        context.report(Diagnostic::new(
-            Code::E0304,
-            "a range of numbers has two ends",
-            span,
-            format!("expected {what}"),
-        ));
-        return None;
-    }
-    if !(low.real.is_finite() && high.real.is_finite()) {
-        context.report(Diagnostic::new(
-            Code::E0305,
-            "a range of numbers has finite ends",
-            span,
-            "too large a number",
-        ));
+    if !(fits(low.real) && fits(high.real)) {
+        context.report(too_large(span));
         return None;
     }
     if low.real >= high.real {
@@ -459,14 +459,8 @@ fn boundaries(context: &mut Context<'_>, head: &mut Head<'_>) -> Option<Vec<f64>
             context.report(wrong_item(item, "a number"));
             return None;
         };
-        if !number.real.is_finite() {
-            let message = "a boundary is a finite number";
-            context.report(Diagnostic::new(
-                Code::E0305,
-                message,
-                item.span,
-                "too large a number",
-            ));
+        if !fits(number.real) {
+            context.report(too_large(item.span));
             return None;
         }
         if let Some((last, span)) = found.last()

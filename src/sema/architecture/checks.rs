@@ -6,6 +6,7 @@ use crate::sema::context::Context;
 use crate::sema::domains::Domains;
 use crate::sema::settings::Given;
 use crate::sema::spec::{Composition, DomainId, Feature, FeatureKind, Tower};
+use crate::sema::value::Value;
 use crate::source::Span;
 
 /// The features of both towers.
@@ -109,9 +110,18 @@ impl Declared<'_> {
             "batch_norm" => "no feature there is a number",
             _ => "no domain is left that it is for",
         };
+        // What a domain has of its own takes the place of what all have, but for what the domain-shared experts
+        // or its own crossing take from there.
+        let seeds_shared = match name {
+            "deep" => shares && self.base("shared_deep").is_none(),
+            "norm" => shares,
+            _ => false,
+        };
         let replaced = |place: &Place| {
-            let seeds_shared = name == "deep" && shares && self.base("shared_deep").is_none();
-            part.on.is_none() && !seeds_shared && self.own.contains_key(&(*place, name))
+            part.on.is_none()
+                && !seeds_shared
+                && self.own.contains_key(&(*place, name))
+                && !(name == "cross" && self.crosses_as(part, *place))
         };
         let idle = |place: &Place| match name {
             "shared_deep" => !shares,
@@ -130,6 +140,19 @@ impl Declared<'_> {
         on.iter()
             .all(|place| replaced(place) || idle(place))
             .then(|| reason.to_owned())
+    }
+
+    /// Whether a domain's own `cross { … }` leaves out what `part` says of it.
+    fn crosses_as(&self, part: &Part<'_>, place: Place) -> bool {
+        let own = self.parts.iter().find(|own| {
+            let on = own.on.iter().flatten().any(|other| *other == place);
+            on && matches!(own.settings.value("cross"), Some(Value::Block(_)))
+        });
+        own.is_some_and(|own| {
+            ["rank", "depth"]
+                .iter()
+                .any(|word| part.cross.get(word).is_some() && own.cross.get(word).is_none())
+        })
     }
 
     /// Where the setting stands that applies to a domain.
