@@ -2,6 +2,7 @@
 
 use crate::diagnostics::{Code, Diagnostic};
 use crate::graph;
+use crate::sema::grouped;
 use crate::sema::spec::{Limit, Spec};
 
 /// From this part of a limit on, the budget is nearly spent.
@@ -82,14 +83,4 @@ fn judge(limit: Limit, cost: u128, what: &str, parts: &str) -> Option<Diagnostic
         return None;
     };
     Some(diagnostic.note(format!("it is {parts}")))
-}
-
-/// A number with `_` between thousands, as specs write it.
-fn grouped(number: u128) -> String {
-    let digits = number.to_string();
-    let group = |(place, digit): (usize, char)| {
-        let starts = place > 0 && (digits.len() - place).is_multiple_of(3);
-        starts.then_some('_').into_iter().chain([digit])
-    };
-    digits.chars().enumerate().flat_map(group).collect()
 }

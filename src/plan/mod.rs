@@ -3,6 +3,7 @@
 //! the model, so that weights are named by graph paths, whatever the plan does.
 
 use crate::graph::{Graph, TowerGraph};
+use crate::sema::pascal_case;
 use crate::sema::spec::{Axis, DomainId, TaskId, Tower};
 
 /// Names of the generated code's items, and what it is made of.
@@ -43,11 +44,11 @@ pub fn plan(graph: &Graph) -> Plan {
     let variants = |axis: &Axis| {
         axis.domains
             .iter()
-            .map(|domain| pascal(&domain.name))
+            .map(|domain| pascal_case(&domain.name))
             .collect()
     };
     // The spec keeps all types apart but this: a model `a_expert` of a domain `a`.
-    let mut model = pascal(&spec.name);
+    let mut model = pascal_case(&spec.name);
     if query.iter().chain(&item).any(|expert| expert.name == model) {
         model.push_str("Model");
     }
@@ -55,7 +56,11 @@ pub fn plan(graph: &Graph) -> Plan {
         model,
         surfaces: variants(&spec.surfaces),
         products: variants(&spec.products),
-        tasks: spec.tasks.iter().map(|task| pascal(&task.name)).collect(),
+        tasks: spec
+            .tasks
+            .iter()
+            .map(|task| pascal_case(&task.name))
+            .collect(),
         query,
         item,
     }
@@ -72,7 +77,7 @@ fn experts(tower: &TowerGraph, axis: &Axis) -> Vec<ExpertPlan> {
     let plan = |(mut domains, tasks): (Vec<DomainId>, &[TaskId])| {
         domains.sort();
         ExpertPlan {
-            name: format!("{}Expert", pascal(served(tower.tower, axis, &domains))),
+            name: format!("{}Expert", pascal_case(served(tower.tower, axis, &domains))),
             field: format!("{}_experts", served(tower.tower, axis, &domains)),
             domains,
             tasks: tasks.to_vec(),
@@ -91,14 +96,4 @@ fn served<'a>(tower: Tower, axis: &'a Axis, domains: &[DomainId]) -> &'a str {
         (_, Tower::Query) => "surface",
         (_, Tower::Item) => "product",
     }
-}
-
-/// `home_feed` → `HomeFeed`.
-fn pascal(name: &str) -> String {
-    let words = name.split('_').map(|word| {
-        let mut chars = word.chars();
-        let first = chars.next().map(|first| first.to_ascii_uppercase());
-        first.into_iter().chain(chars).collect::<String>()
-    });
-    words.collect()
 }

@@ -32,10 +32,10 @@ mod vocabulary_file;
 
 pub use index::{Index, Inside, Symbol};
 pub use kinds::kinds;
-pub use names::{Kind as NameKind, objection};
+pub use names::{Kind as NameKind, objection, pascal_case};
 pub use outline::statements;
 pub use settings::{Setting, Table as SettingsTable};
-pub use value::{Bound, Form};
+pub use value::{Bound, Form, grouped};
 
 use context::Context;
 use domains::Domains;

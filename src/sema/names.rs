@@ -231,8 +231,9 @@ fn snake_case(name: &str) -> String {
     parts.join("_")
 }
 
-/// The form that a name has as a type or variant: `home_feed` as `HomeFeed`.
-pub(super) fn pascal_case(name: &str) -> String {
+/// The form that a name has as a type or variant: `home_feed` as `HomeFeed`. What collides is found, and the code
+/// is written, by the same rule.
+pub fn pascal_case(name: &str) -> String {
     let capital = |part: &str| {
         let mut characters = part.chars();
         characters

@@ -256,7 +256,7 @@ fn whole_of(
     } else if value.is_some_and(|value| value > most) || value.is_none() && number.real > 0.0 {
         context.report(out_of_range(
             name,
-            &format!("at most {}", grouped(most)),
+            &format!("at most {}", grouped(most.into())),
             span,
             &number.text,
         ));
@@ -272,7 +272,7 @@ fn whole_of(
 }
 
 /// A whole number as a spec writes it, with `_` between thousands.
-fn grouped(number: u64) -> String {
+pub fn grouped(number: u128) -> String {
     let digits = number.to_string();
     let group = |(place, digit): (usize, char)| {
         let starts = place > 0 && (digits.len() - place).is_multiple_of(3);
