@@ -190,6 +190,111 @@ fn build_removes_only_what_it_generated() {
     assert!(kept.contains("mine"));
 }
 
+/// The minimal spec with a vocabulary in the file `users.txt`, which is written too.
+fn with_vocabulary(folder: &Path, values: &str) {
+    let spec = MINIMAL.replacen("rows 10_000", "values \"users.txt\"", 1);
+    assert_ne!(spec, MINIMAL);
+    fs::write(folder.join("minimal.mtmd"), spec).unwrap();
+    fs::write(folder.join("users.txt"), values).unwrap();
+}
+
+#[test]
+fn build_removes_only_its_own_vocabularies() {
+    let folder = folder("vocabularies");
+    let build = ["build", "minimal.mtmd", "--out", "."];
+    with_vocabulary(&folder, "a\nb\n");
+    assert_eq!(run(&folder, &build).0, 0);
+    let vocabularies = folder.join("minimal/src/vocabularies");
+    let copies: Vec<_> = fs::read_dir(&vocabularies).unwrap().collect();
+    let copy = copies[0].as_ref().unwrap().path();
+    fs::write(vocabularies.join("notes.md"), "mine").unwrap();
+    fs::write(vocabularies.join("mine.txt"), "mine").unwrap();
+    fs::create_dir(vocabularies.join("folder")).unwrap();
+
+    with_vocabulary(&folder, "a\nb\nc\n");
+    assert_eq!(run(&folder, &build).0, 0);
+    assert_eq!(fs::read_to_string(&copy).unwrap(), "a\nb\nc\n");
+
+    fs::write(folder.join("minimal.mtmd"), MINIMAL).unwrap();
+    let (exit, _, stderr) = run(&folder, &[&build[..], &["--check"]].concat());
+    assert_eq!(exit, 1);
+    assert_eq!(stderr.matches("is left over").count(), 1, "{stderr}");
+    assert_eq!(run(&folder, &build).0, 0);
+    assert!(!copy.exists());
+    for name in ["notes.md", "mine.txt", "folder"] {
+        assert!(vocabularies.join(name).exists(), "{name} is gone");
+    }
+    assert_eq!(run(&folder, &[&build[..], &["--check"]].concat()).0, 0);
+
+    // A file that was there before the spec had a vocabulary of its name.
+    fs::write(&copy, "mine").unwrap();
+    with_vocabulary(&folder, "a\nb\n");
+    let (exit, _, stderr) = run(&folder, &build);
+    assert_eq!(exit, 3);
+    assert!(stderr.contains("mtmdc did not write it"), "{stderr}");
+    assert_eq!(fs::read_to_string(&copy).unwrap(), "mine");
+}
+
+/// The copy reads in the runtime as the file does here, whatever editor wrote it.
+#[test]
+fn a_vocabulary_is_its_lines() {
+    let folder = folder("lines");
+    let graph = || {
+        let (exit, yaml, stderr) = run(&folder, &["graph", "minimal.mtmd"]);
+        assert_eq!(exit, 0, "{stderr}");
+        yaml
+    };
+    for (plain, other) in [
+        ("1\n2\n", "\u{feff}1\r\n2\r\n"),
+        ("a\nb\nc\n", "a\r\nb\r\r\nc\r"),
+    ] {
+        with_vocabulary(&folder, plain);
+        let expected = graph();
+        with_vocabulary(&folder, other);
+        assert_eq!(graph(), expected, "{other:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_there_stays_what_it_is() {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+    let folder = folder("there");
+    let file = folder.join("file.mtmd");
+    fs::write(&file, MINIMAL.replace("dim 16", "dim    16")).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    symlink("file.mtmd", folder.join("link.mtmd")).unwrap();
+    assert_eq!(run(&folder, &["fmt", "link.mtmd"]).0, 0);
+    assert!(folder.join("link.mtmd").is_symlink());
+    assert_eq!(fs::read_to_string(&file).unwrap(), MINIMAL);
+    let mode = fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    let graph = |output: &str| {
+        let (exit, _, stderr) = run(&folder, &["graph", "file.mtmd", "-o", output]);
+        assert_eq!((exit, stderr.as_str()), (0, ""), "{output}");
+    };
+    symlink("/dev/null", folder.join("null")).unwrap();
+    graph("null");
+    let null = fs::metadata(folder.join("null")).unwrap();
+    assert!(null.file_type().is_char_device());
+    symlink("later", folder.join("ahead")).unwrap();
+    graph("ahead");
+    assert!(folder.join("ahead").is_symlink() && folder.join("later").is_file());
+
+    let pipe = folder.join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::read_to_string(pipe).unwrap()
+    });
+    graph("pipe");
+    let kind = fs::symlink_metadata(&pipe).unwrap().file_type();
+    assert!(kind.is_fifo(), "the pipe was replaced");
+    assert!(reader.join().unwrap().contains("model: minimal"));
+}
+
 #[test]
 fn build_says_what_it_cannot_write() {
     let folder = with_spec("unwritable");

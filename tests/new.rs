@@ -7,9 +7,14 @@
     reason = "a test fails by panicking"
 )]
 
+use parquet::basic::{ConvertedType, Type as Physical};
+use parquet::data_type::{ByteArray, ByteArrayType, Int32Type, Int64Type};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::Type;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 /// A new folder that is removed at the end.
 struct Scratch(PathBuf);
@@ -39,6 +44,230 @@ fn mtmdc(folder: &Path, arguments: &[&str]) -> Output {
 
 fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+enum Values<'a> {
+    Ints(&'a [i64]),
+    /// Days since 1970.
+    Dates(&'a [i32]),
+    Texts(&'a [&'a str]),
+}
+use Values::{Dates, Ints, Texts};
+
+impl Values<'_> {
+    fn field(&self, name: &str) -> Arc<Type> {
+        let (physical, converted) = match self {
+            Ints(_) => (Physical::INT64, ConvertedType::NONE),
+            Dates(_) => (Physical::INT32, ConvertedType::DATE),
+            Texts(_) => (Physical::BYTE_ARRAY, ConvertedType::UTF8),
+        };
+        let builder = Type::primitive_type_builder(name, physical);
+        let builder = builder.with_repetition(parquet::basic::Repetition::REQUIRED);
+        Arc::new(builder.with_converted_type(converted).build().unwrap())
+    }
+}
+
+/// Writes a Parquet file, and the folder that it lies in.
+fn parquet(path: &Path, columns: &[(&str, Values<'_>)]) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let fields = columns.iter().map(|(name, values)| values.field(name));
+    let schema = Type::group_type_builder("rows").with_fields(fields.collect());
+    let schema = Arc::new(schema.build().unwrap());
+    let file = fs::File::create(path).unwrap();
+    let mut writer = SerializedFileWriter::new(file, schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    for (_, values) in columns {
+        let mut column = group.next_column().unwrap().unwrap();
+        let written = match values {
+            Ints(values) => column.typed::<Int64Type>().write_batch(values, None, None),
+            Dates(values) => column.typed::<Int32Type>().write_batch(values, None, None),
+            Texts(values) => {
+                let values: Vec<ByteArray> = values.iter().map(|text| (*text).into()).collect();
+                column
+                    .typed::<ByteArrayType>()
+                    .write_batch(&values, None, None)
+            }
+        };
+        written.unwrap();
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    writer.close().unwrap();
+}
+
+/// A few rows that a draft can be made of, and other columns.
+fn rows(path: &Path, others: Vec<(&str, Values<'_>)>) {
+    let mut columns = vec![
+        ("surface", Texts(&["feed", "search", "feed", "feed"])),
+        ("ad_type", Texts(&["image", "video", "image", "video"])),
+        ("clicked", Ints(&[0, 1, 0, 1])),
+        ("user_id", Ints(&[11, 12, 13, 14])),
+        ("ad_id", Ints(&[21, 22, 23, 24])),
+    ];
+    columns.extend(others);
+    parquet(path, &columns);
+}
+
+/// What is in a folder, by name.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name();
+    let mut names: Vec<String> = entries
+        .map(|entry| name(entry).into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// The spec of a project, which is sound, and whose data is there.
+fn sound_spec(project: &Path, name: &str) -> String {
+    let path = format!("specs/{name}.mtmd");
+    let output = mtmdc(project, &["build", "--check", &path]);
+    assert!(output.status.success(), "{}", text(&output));
+    fs::read_to_string(project.join(path)).unwrap()
+}
+
+#[test]
+fn a_draft_is_sound_whatever_names_are() {
+    let scratch = Scratch::new("names");
+    let data = "Donne\u{301}es \"1\"\\";
+    let others = vec![
+        ("user_\u{301}\"\\\n\tz", Ints(&[500, 600, 700, 800])),
+        ("user 年", Ints(&[500, 600, 700, 800])),
+        ("user 月", Ints(&[500, 600, 700, 800])),
+        ("type", Ints(&[500, 600, 700, 800])),
+        ("like\u{301}d", Ints(&[0, 1, 1, 1])),
+        ("play_time\n}", Ints(&[500, 600, 700, 800])),
+    ];
+    rows(&scratch.0.join(data).join("a.parquet"), others);
+    let file = format!("{data}/a.parquet");
+    let made = mtmdc(&scratch.0, &["new", "shop", "--from", &file]);
+    assert!(made.status.success(), "{}", text(&made));
+    let spec = sound_spec(&scratch.0.join("shop"), "shop");
+    for part in [
+        "data \"../../Donne\u{301}es \\\"1\\\"\\\\\"\n",
+        "from \"user_\u{301}\\\"\\\\\\n\\tz\"",
+        "action \"like\u{301}d\"",
+        "`play_time\\n}`",
+        "feature_type",
+        "user_2",
+    ] {
+        assert!(spec.contains(part), "{part}\n{spec}");
+    }
+}
+
+#[test]
+fn the_data_of_a_draft_is_one_folder() {
+    let scratch = Scratch::new("folders");
+    for file in ["a/x.parquet", "a/y.parquet", "b/z.parquet"] {
+        rows(&scratch.0.join(file), vec![]);
+    }
+    let made = mtmdc(
+        &scratch.0,
+        &["new", "shop", "--from", "a/x.parquet", "b/z.parquet"],
+    );
+    assert_eq!(made.status.code(), Some(2), "{}", text(&made));
+    let said = text(&made);
+    assert!(said.contains("several folders, `a` and `b`"), "{said}");
+    assert_eq!(names(&scratch.0), ["a", "b"], "nothing is left behind");
+
+    let made = mtmdc(
+        &scratch.0.join("b"),
+        &[
+            "new",
+            "../shop",
+            "--from",
+            "../a/x.parquet",
+            "../b/../a/y.parquet",
+        ],
+    );
+    assert!(made.status.success(), "{}", text(&made));
+    let spec = sound_spec(&scratch.0.join("shop"), "shop");
+    let data = spec.split("data \"").nth(1).unwrap().split('"').next();
+    let found = scratch.0.join("shop/specs").join(data.unwrap());
+    assert_eq!(names(&found), ["x.parquet", "y.parquet"]);
+}
+
+#[test]
+fn a_draft_splits_by_dates() {
+    let scratch = Scratch::new("dates");
+    let days = [19_107, 19_108, 19_109, 19_110];
+    rows(
+        &scratch.0.join("rows.parquet"),
+        vec![("user_birth", Dates(&days)), ("served", Dates(&days))],
+    );
+    let made = mtmdc(&scratch.0, &["new", "shop", "--from", "rows.parquet"]);
+    assert!(made.status.success(), "{}", text(&made));
+    let spec = sound_spec(&scratch.0.join("shop"), "shop");
+    let split = "split by \"served\" {\n  train    20220425 .. 20220426\n  validate 20220427\n  test     20220428\n}";
+    assert!(spec.contains(split), "{spec}");
+}
+
+/// A task is another's child where it is 1 in no row without it: rows of two files must not slip.
+#[test]
+fn a_draft_reads_what_all_files_have() {
+    let scratch = Scratch::new("shared");
+    rows(
+        &scratch.0.join("a.parquet"),
+        vec![("is_saved", Ints(&[0, 0, 0, 1]))],
+    );
+    rows(
+        &scratch.0.join("b.parquet"),
+        vec![
+            ("is_saved", Ints(&[0, 1, 0, 0])),
+            ("is_bought", Ints(&[0, 1, 0, 0])),
+            ("user_age", Ints(&[30, 40, 50, 60])),
+        ],
+    );
+    let files = ["new", "shop", "--from", "b.parquet", "a.parquet"];
+    let made = mtmdc(&scratch.0, &files);
+    assert!(made.status.success(), "{}", text(&made));
+    let said = "left out, for not every file has them: `is_bought`, `user_age`\n";
+    assert!(text(&made).contains(said), "{}", text(&made));
+    let spec = sound_spec(&scratch.0.join("shop"), "shop");
+    assert!(!spec.contains("bought") && !spec.contains("user_age"));
+    assert!(
+        spec.contains("\"is_saved\" { embedding 32, given clicked }"),
+        "{spec}"
+    );
+}
+
+#[test]
+fn a_project_is_whole_or_not_there() {
+    let scratch = Scratch::new("stage");
+    // An empty column name is none that a spec can have.
+    rows(
+        &scratch.0.join("rows.parquet"),
+        vec![("", Ints(&[500, 600, 700, 800]))],
+    );
+    let made = mtmdc(&scratch.0, &["new", "shop", "--from", "rows.parquet"]);
+    assert_eq!(made.status.code(), Some(1), "{}", text(&made));
+    assert!(
+        text(&made).contains("no project is made"),
+        "{}",
+        text(&made)
+    );
+    assert_eq!(names(&scratch.0), ["rows.parquet"]);
+
+    let made = mtmdc(&scratch.0, &["new", "rows.parquet/shop"]);
+    assert_eq!(made.status.code(), Some(3), "{}", text(&made));
+    assert!(text(&made).contains("cannot make `rows.parquet/shop`"));
+    fs::write(scratch.0.join("file"), "").unwrap();
+    let made = mtmdc(&scratch.0, &["new", "file"]);
+    assert_eq!(made.status.code(), Some(3), "{}", text(&made));
+    assert!(text(&made).contains("cannot make `file`"));
+    assert_eq!(names(&scratch.0), ["file", "rows.parquet"]);
+
+    // A folder that is there is filled, whatever it is to others.
+    fs::create_dir(scratch.0.join("shop")).unwrap();
+    for name in ["shop", "fair"] {
+        let made = mtmdc(&scratch.0, &["new", name]);
+        assert!(made.status.success(), "{}", text(&made));
+    }
+    let made = names(&scratch.0.join("shop"));
+    assert_eq!(made, names(&scratch.0.join("fair")));
+    assert!(made.iter().all(|name| !name.ends_with(".tmp")), "{made:?}");
+    assert_eq!(names(&scratch.0), ["fair", "file", "rows.parquet", "shop"]);
 }
 
 #[test]

@@ -59,7 +59,7 @@ pub(super) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
     }
 }
 
-/// Writes a file whole or not at all, making the folders that it lies in.
+/// Writes a file whole or not at all, making the folders that it lies in. What is there already keeps its permissions.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     replace(path, text).map_err(|error| {
         let message = format!("cannot write `{}`: {error}", path.display());
@@ -67,17 +67,34 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     })
 }
 
-/// Writes beside the file and renames, so that a reader never sees half of it.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
-    if path.is_dir() {
-        return Err(io::Error::new(ErrorKind::IsADirectory, "it is a folder"));
+    // A link stays, and what it leads to is written.
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    match fs::symlink_metadata(path) {
+        Ok(there) if there.is_dir() => {
+            Err(io::Error::new(ErrorKind::IsADirectory, "it is a folder"))
+        }
+        Ok(there) if there.is_file() => swap(path, text, Some(there.permissions())),
+        // A pipe or a device is no file to put another in the place of, nor is a link to what is not there yet.
+        Ok(_) => fs::write(path, text),
+        Err(_) => {
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            swap(path, text, None)
+        }
     }
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
+}
+
+/// Writes beside the file and renames, so that a reader never sees half of it.
+fn swap(path: &Path, text: &str, permissions: Option<fs::Permissions>) -> io::Result<()> {
     let temporary = temporary_path(path);
     let written = fs::File::create(&temporary)
         .and_then(|mut file| {
+            // Before there is anything to read in it.
+            if let Some(permissions) = permissions {
+                file.set_permissions(permissions)?;
+            }
             file.write_all(text.as_bytes())?;
             file.sync_all()
         })

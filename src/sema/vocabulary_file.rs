@@ -25,8 +25,7 @@ pub(super) fn read(context: &mut Context<'_>, path: &Text) -> Option<Vec<RawValu
             return None;
         }
     };
-    let lines = text
-        .lines()
+    let lines = lines(&text)
         .zip(1..)
         .filter(|(line, _)| !line.trim().is_empty());
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
@@ -62,4 +61,11 @@ pub(super) fn read(context: &mut Context<'_>, path: &Text) -> Option<Vec<RawValu
         let text = |line: &&str| RawValue::Text((*line).to_owned());
         values.iter().map(text).collect()
     }))
+}
+
+/// The lines of a file as the runtime reads them in the crate's copy, which has a line end after each: without the mark
+/// that editors put before the first, and without the carriage returns before the ends, the last line's too.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let text = text.trim_start_matches('\u{feff}');
+    text.lines().map(|line| line.trim_end_matches('\r'))
 }

@@ -32,6 +32,8 @@ pub(super) enum Shape {
     Number,
     /// A time.
     Time,
+    /// Dates, which read as whole numbers of their digits: `20220425`.
+    Date,
     /// Lists of whole numbers or strings.
     Keys,
     /// Lists of fractions.
@@ -56,32 +58,67 @@ pub(super) struct Column {
     pub rows: Vec<Option<Raw>>,
 }
 
+/// What a sample of some files holds.
+pub(super) struct Sample {
+    /// Columns that every file has.
+    pub columns: Vec<Column>,
+    /// Names of those that some files lack: no spec can read them.
+    pub partial: BTreeSet<String>,
+}
+
 /// Reads a sample of every file.
-pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Column>, Failure> {
-    let mut columns: BTreeMap<String, Column> = BTreeMap::new();
+pub(super) fn read(paths: &[PathBuf]) -> Result<Sample, Failure> {
+    let mut files_of: BTreeMap<String, usize> = BTreeMap::new();
     for path in paths {
-        read_file(path, &mut columns).map_err(|error| {
-            let message = format!("cannot read `{}`: {error}", path.display());
-            Failure::new(Exit::Wrong, message).with_help("give Parquet files")
-        })?;
+        for name in column_names(path).map_err(|error| unreadable(path, &error))? {
+            *files_of.entry(name).or_default() += 1;
+        }
+    }
+    let (shared, partial): (BTreeMap<_, _>, BTreeMap<_, _>) = files_of
+        .into_iter()
+        .partition(|(_, files)| *files == paths.len());
+    let mut columns: BTreeMap<String, Column> = shared
+        .into_keys()
+        .map(|name| (name.clone(), Column::new(name)))
+        .collect();
+    for path in paths {
+        read_file(path, &mut columns).map_err(|error| unreadable(path, &error))?;
     }
     let mut columns: Vec<Column> = columns.into_values().collect();
     for column in &mut columns {
         let mut lengths = column.lengths.iter();
         column.length = lengths.next().copied().filter(|_| lengths.next().is_none());
     }
-    Ok(columns)
+    Ok(Sample {
+        columns,
+        partial: partial.into_keys().collect(),
+    })
 }
 
-fn read_file(path: &Path, columns: &mut BTreeMap<String, Column>) -> Result<(), ParquetError> {
+fn unreadable(path: &Path, error: &ParquetError) -> Failure {
+    let message = format!("cannot read `{}`: {error}", path.display());
+    Failure::new(Exit::Wrong, message).with_help("give Parquet files")
+}
+
+fn open(path: &Path) -> Result<SerializedFileReader<File>, ParquetError> {
     let file = File::open(path).map_err(|error| ParquetError::General(error.to_string()))?;
-    let reader = SerializedFileReader::new(file)?;
-    for row in reader.get_row_iter(None)?.take(ROWS) {
+    SerializedFileReader::new(file)
+}
+
+/// The names of a file's columns, each once.
+fn column_names(path: &Path) -> Result<BTreeSet<String>, ParquetError> {
+    let reader = open(path)?;
+    let fields = reader.metadata().file_metadata().schema().get_fields();
+    Ok(fields.iter().map(|field| field.name().to_owned()).collect())
+}
+
+/// Reads those columns that are among the wanted, which every file has, so that their rows keep in step.
+fn read_file(path: &Path, wanted: &mut BTreeMap<String, Column>) -> Result<(), ParquetError> {
+    for row in open(path)?.get_row_iter(None)?.take(ROWS) {
         for (name, field) in row?.get_column_iter() {
-            let column = columns
-                .entry(name.clone())
-                .or_insert_with(|| Column::new(name.clone()));
-            column.push(field);
+            if let Some(column) = wanted.get_mut(name) {
+                column.push(field);
+            }
         }
     }
     Ok(())
@@ -112,6 +149,7 @@ impl Column {
                 }
                 self.shape = match (&raw, field) {
                     (_, Field::TimestampMillis(_) | Field::TimestampMicros(_)) => Shape::Time,
+                    (_, Field::Date(_)) => Shape::Date,
                     (Some(_), _) if self.shape != Shape::Number => Shape::Key,
                     (None, _) if number(field).is_none() => Shape::Other,
                     _ => Shape::Number,
@@ -192,6 +230,7 @@ fn raw(field: &Field) -> Option<Raw> {
         Field::Str(value) => Raw::Text(value.clone()),
         Field::Float(value) => return whole(f64::from(*value)),
         Field::Double(value) => return whole(*value),
+        Field::Date(_) => Raw::Int(field.to_string().replace('-', "").parse().ok()?),
         _ => return None,
     })
 }

@@ -1,7 +1,9 @@
 //! A draft of a spec from the columns of a data set, with the choices that it made written beside them.
 
 use super::columns::{Column, Raw, Shape};
+use super::words::{allowed_name, free_name, in_comment, literal, quoted, snake};
 use crate::cli::report::{Exit, Failure};
+use crate::sema::NameKind;
 use crate::sema::spec::Tower;
 use crate::source::Source;
 use std::collections::{BTreeMap, BTreeSet};
@@ -125,7 +127,8 @@ impl<'a> Draft<'a> {
         let _ = write!(
             self.text,
             "// A draft, from the columns of the data: every choice in it is a guess from names and from the first rows.\n\
-             // Look at each, and keep what is right.\nmodel {name}\n\ndata {data:?}\n\n"
+             // Look at each, and keep what is right.\nmodel {name}\n\ndata {}\n\n",
+            quoted(data)
         );
     }
 
@@ -158,7 +161,11 @@ impl<'a> Draft<'a> {
             Some(_) => "by its name",
             None => "the column with the fewest values: is it the right one?",
         };
-        let _ = writeln!(self.text, "// {why}\n{word} from {:?} {{", column.name);
+        let _ = writeln!(
+            self.text,
+            "// {why}\n{word} from {} {{",
+            quoted(&column.name)
+        );
         let prefix = column.name.rsplit('_').next().unwrap_or("value");
         let mut names = BTreeSet::new();
         for raw in &column.distinct {
@@ -190,32 +197,33 @@ impl<'a> Draft<'a> {
         let mut lines = vec![];
         let mut names = BTreeSet::new();
         for score in &scores {
-            let name = free_name(&snake(score.name.trim_start_matches("hw_")), &mut names);
-            lines.push(format!("  {name} from {:?} {{ embedding 64 }}", score.name));
+            let name = task_name(&score.name, "hw_", &mut names);
+            let column = quoted(&score.name);
+            lines.push(format!("  {name} from {column} {{ embedding 64 }}"));
         }
         if scores.is_empty() {
-            let root_name = root.map(|root| snake(root.name.trim_start_matches("is_")));
+            let root_name = root.map(|root| task_name(&root.name, "is_", &mut names));
             if let (Some(root), Some(name)) = (root, &root_name) {
-                let name = free_name(name, &mut names);
-                lines.push(format!(
-                    "  {name} from action {:?} {{ embedding 64 }}",
-                    root.name
-                ));
+                let column = quoted(&root.name);
+                lines.push(format!("  {name} from action {column} {{ embedding 64 }}"));
             }
             for action in actions
                 .iter()
                 .filter(|action| Some(&action.name) != root.map(|root| &root.name))
             {
-                let name = free_name(&snake(action.name.trim_start_matches("is_")), &mut names);
+                let name = task_name(&action.name, "is_", &mut names);
+                let column = quoted(&action.name);
                 let parent = root
                     .zip(root_name.as_ref())
                     .filter(|(root, _)| implies(action, root));
                 lines.push(match parent {
                     Some((root, parent)) => format!(
-                        "  // wherever `{}` is 1, so is `{}`\n  {name} from action {:?} & {:?} {{ embedding 32, given {parent} }}",
-                        action.name, root.name, root.name, action.name
+                        "  // wherever {} is 1, so is {}\n  {name} from action {} & {column} {{ embedding 32, given {parent} }}",
+                        in_comment(&action.name),
+                        in_comment(&root.name),
+                        quoted(&root.name)
                     ),
-                    None => format!("  {name} from action {:?} {{ embedding 32 }}", action.name),
+                    None => format!("  {name} from action {column} {{ embedding 32 }}"),
                 });
             }
         }
@@ -227,7 +235,7 @@ impl<'a> Draft<'a> {
         if !scores.is_empty() && !actions.is_empty() {
             let names: Vec<String> = actions
                 .iter()
-                .map(|action| format!("`{}`", action.name))
+                .map(|action| in_comment(&action.name))
                 .collect();
             let _ = writeln!(
                 self.text,
@@ -245,36 +253,42 @@ impl<'a> Draft<'a> {
 
     /// A split by days, if there are at least three; the text of it.
     fn split(&mut self) -> String {
-        let is_day = |column: &&Column| {
-            let name = column.name.as_str();
-            column.shape == Shape::Key && ["date", "day", "dt", "ds"].contains(&name)
+        let is_key = |column: &&Column| matches!(column.shape, Shape::Key | Shape::Date);
+        let is_day = |column: &&Column| ["date", "day", "dt", "ds"].contains(&&*column.name);
+        let named = self.free().filter(is_key).find(is_day);
+        let of_a_tower = |name: &str| QUERY.iter().chain(&ITEM).any(|word| name.contains(word));
+        let is_date = |column: &&Column| column.shape == Shape::Date && !of_a_tower(&column.name);
+        let Some(column) = named.or_else(|| self.free().find(is_date)) else {
+            return String::new();
         };
-        let Some(column) = self.free().find(is_day) else {
+        let days: Vec<String> = column.distinct.iter().map(literal).collect();
+        let [before @ .., validate, test] = &days[..] else {
+            return String::new();
+        };
+        let (Some(first), Some(last)) = (before.first(), before.last()) else {
             return String::new();
         };
         self.used.insert(&column.name);
-        let days: Vec<String> = column.distinct.iter().map(literal).collect();
-        let [first, .., before, validate, test] = &days[..] else {
-            return String::new();
-        };
         format!(
-            "\n// the last day tests, the one before it validates\nsplit by {:?} {{\n  train    {first} .. {before}\n  \
+            "\n// the last day tests, the one before it validates\nsplit by {} {{\n  train    {first} .. {last}\n  \
              validate {validate}\n  test     {test}\n}}\n",
-            column.name
+            quoted(&column.name)
         )
     }
 
     fn features(&mut self) -> Result<(), Failure> {
         let towers = Towers::new(self.columns);
         let (mut query, mut item, mut left) = (vec![], vec![], vec![]);
+        let mut names = BTreeSet::new();
         for column in self.free() {
-            let line = feature(column)
+            let tower = towers.of(column);
+            let line = feature(column, tower, &mut names)
                 .filter(|_| !AFTERWARDS.iter().any(|word| column.name.contains(word)));
             let Some(line) = line else {
-                left.push(format!("`{}`", column.name));
+                left.push(in_comment(&column.name));
                 continue;
             };
-            match towers.of(column) {
+            match tower {
                 Tower::Query => query.push(line),
                 Tower::Item => item.push(line),
             }
@@ -298,11 +312,16 @@ impl<'a> Draft<'a> {
 }
 
 /// A feature of a column; `None` if none can read it.
-fn feature(column: &Column) -> Option<String> {
-    let name = snake(&column.name);
+fn feature(column: &Column, tower: Tower, names: &mut BTreeSet<String>) -> Option<String> {
+    let mut name = snake(&column.name);
+    if column.shape == Shape::Time {
+        name += "_hour";
+    }
+    let name = free_name(&allowed_name(NameKind::Feature(tower), name), names);
+    let column_name = quoted(&column.name);
     let from = match name == column.name {
         true => String::new(),
-        false => format!(" from {:?}", column.name),
+        false => format!(" from {column_name}"),
     };
     let count = column.distinct.len();
     let rows = (4 * count).next_power_of_two().max(1_024);
@@ -319,16 +338,16 @@ fn feature(column: &Column) -> Option<String> {
             format!("  number {name}{from} {{ log }}")
         }
         Shape::Key | Shape::Number => format!("  number {name}{from}"),
-        Shape::Time => format!(
-            "  category {name}_hour from hour of {:?} {{ rows 32, dim 4 }}",
-            column.name
-        ),
+        Shape::Time => {
+            format!("  category {name} from hour of {column_name} {{ rows 32, dim 4 }}")
+        }
         Shape::Keys => format!("  ids {name}{from} {{ rows {rows}, dim 16, vocabulary }}"),
         Shape::Numbers => format!(
             "  vector {name} {}{from}",
             column.length.filter(|length| *length > 0)?
         ),
-        Shape::Other => return None,
+        // No part of a date is known to matter.
+        Shape::Date | Shape::Other => return None,
     };
     Some(text)
 }
@@ -417,16 +436,10 @@ fn implies(one: &Column, other: &Column) -> bool {
     one.rows.iter().any(happens) && rows.all(|(one, other)| !happens(one) || happens(other))
 }
 
-fn literal(raw: &Raw) -> String {
-    match raw {
-        Raw::Int(number) => number.to_string(),
-        Raw::Text(text) => format!(
-            "\"{}\"",
-            text.replace('\\', "\\\\")
-                .replace('"', "\\\"")
-                .replace('\n', "\\n")
-        ),
-    }
+/// The name of the task that a column is the label of, without what such columns begin with.
+fn task_name(column: &str, prefix: &str, names: &mut BTreeSet<String>) -> String {
+    let name = snake(column.trim_start_matches(prefix));
+    free_name(&allowed_name(NameKind::Task, name), names)
 }
 
 fn domain_name(raw: &Raw, prefix: &str, axis: &str) -> String {
@@ -435,44 +448,8 @@ fn domain_name(raw: &Raw, prefix: &str, axis: &str) -> String {
         Raw::Text(text) => snake(text),
     };
     let kind = match axis {
-        "surfaces" => crate::sema::NameKind::Surface,
-        _ => crate::sema::NameKind::Product,
+        "surfaces" => NameKind::Surface,
+        _ => NameKind::Product,
     };
-    match crate::sema::objection(kind, &name) {
-        None => name,
-        Some(_) => format!("{}_{name}", axis.trim_end_matches('s')),
-    }
-}
-
-/// A name that no other domain has, nor one that reads the same as a type.
-fn free_name(name: &str, names: &mut BTreeSet<String>) -> String {
-    let mut free = name.to_owned();
-    let mut number = 2;
-    while !names.insert(free.replace('_', "")) {
-        free = format!("{name}_{number}");
-        number += 1;
-    }
-    free
-}
-
-fn snake(name: &str) -> String {
-    let mut text = String::new();
-    let mut lower = false;
-    for c in name.chars() {
-        if c.is_ascii_uppercase() && lower {
-            text.push('_');
-        }
-        lower = c.is_ascii_lowercase() || c.is_ascii_digit();
-        text.push(if c.is_ascii_alphanumeric() {
-            c.to_ascii_lowercase()
-        } else {
-            '_'
-        });
-    }
-    let parts: Vec<&str> = text.split('_').filter(|part| !part.is_empty()).collect();
-    let name = parts.join("_");
-    match name.starts_with(|c: char| c.is_ascii_lowercase()) {
-        true => name,
-        false => format!("x{name}"),
-    }
+    allowed_name(kind, name)
 }

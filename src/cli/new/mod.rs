@@ -4,9 +4,13 @@ mod bundle;
 mod columns;
 mod draft;
 mod lock;
+mod place;
+mod stage;
+mod words;
 
 use super::report::{Exit, Failure, Reporter};
-use super::{Which, build, files};
+use super::{Which, compile_source, files};
+use crate::source::Source;
 use std::path::{Path, PathBuf};
 
 const README: &str = include_str!("templates/README.md");
@@ -32,7 +36,16 @@ pub(super) fn new(arguments: &Arguments, reporter: &Reporter) -> Result<Exit, Fa
     }
     let spec = match arguments.from.as_slice() {
         [] => SPEC.replace("NAME", &name),
-        from => draft::spec(&name, &data_path(folder, from), &columns::read(from)?)?,
+        from => drafted(&name, folder, from, reporter)?,
+    };
+    // Before anything is written, so that a draft that is no spec leaves nothing behind.
+    let spec_path = format!("specs/{name}.mtmd");
+    let source = Source::new(folder.join(&spec_path).display().to_string(), &*spec);
+    let compiled = compile_source(source, &files::read_used, &Which::default(), reporter)?;
+    let Some(artefacts) = compiled else {
+        let message = "the draft of these columns has errors, and no project is made";
+        let help = "leave out `--from`, and write the spec by hand";
+        return Err(Failure::new(Exit::Wrong, message).with_help(help));
     };
     let train = match arguments.from.is_empty() {
         true => format!(
@@ -42,26 +55,50 @@ pub(super) fn new(arguments: &Arguments, reporter: &Reporter) -> Result<Exit, Fa
         false => format!("mtmdc train specs/{name}.mtmd"),
     };
     let readme = README.replace("TRAIN", &train).replace("NAME", &name);
-    for (path, text) in bundle::files() {
-        files::write(&folder.join(path), &text)?;
+    let own = [
+        (&*spec_path, spec),
+        ("Cargo.lock", lock::project(&name)),
+        ("README.md", readme),
+        (".gitignore", "/target\n/data\n/runs\n".to_owned()),
+        (".github/workflows/mtmd.yml", WORKFLOW.to_owned()),
+    ];
+    let written = bundle::files().into_iter().chain(own);
+    let mut texts: Vec<(String, String)> = written
+        .map(|(path, text)| (path.to_owned(), text))
+        .collect();
+    let generated = format!("generated/{name}");
+    for file in artefacts.files {
+        texts.push((format!("{generated}/{}", file.path), file.text));
     }
-    let spec_path = folder.join(format!("specs/{name}.mtmd"));
-    for (path, text) in [
-        (spec_path.clone(), spec.as_str()),
-        (folder.join("Cargo.lock"), &lock::project(&name)),
-        (folder.join("README.md"), &readme),
-        (folder.join(".gitignore"), "/target\n/data\n/runs\n"),
-        (folder.join(".github/workflows/mtmd.yml"), WORKFLOW),
-    ] {
-        files::write(&path, text)?;
-    }
-    let out = folder.join("generated");
-    let built = build::build(&[spec_path], Some(&out), false, &Which::default(), reporter)?;
+    stage::write(folder, &texts)?;
+    reporter.note(&format!("built: {}", folder.join(generated).display()));
     reporter.note(&format!(
         "`{}` is a project now: its README says how to go on",
         folder.display()
     ));
-    Ok(built)
+    Ok(Exit::Fine)
+}
+
+/// A spec of what the columns of the files hold.
+fn drafted(
+    name: &str,
+    folder: &Path,
+    from: &[PathBuf],
+    reporter: &Reporter,
+) -> Result<String, Failure> {
+    let sample = columns::read(from)?;
+    let data = place::data_path(folder, from)?;
+    let spec = draft::spec(name, &data, &sample.columns)?;
+    if !sample.partial.is_empty() {
+        let names: Vec<String> = sample
+            .partial
+            .iter()
+            .map(|name| words::in_comment(name))
+            .collect();
+        let names = names.join(", ");
+        reporter.note(&format!("left out, for not every file has them: {names}"));
+    }
+    Ok(spec)
 }
 
 /// The model's name: the last part of the path.
@@ -76,22 +113,4 @@ fn name_of(folder: &Path) -> Result<String, Failure> {
         Some(objection) => Err(Failure::new(Exit::Misuse, objection)
             .with_help("a model is named in `snake_case`, as `home_ads`")),
     }
-}
-
-/// What the spec calls its data: the folder of the files, from the spec's own folder. An absolute path is no
-/// use to others, but it is where the data lies.
-fn data_path(folder: &Path, from: &[PathBuf]) -> String {
-    let first = from.first().and_then(|path| path.parent());
-    let data = std::path::absolute(first.unwrap_or(Path::new(""))).unwrap_or_default();
-    let specs = std::path::absolute(folder.join("specs")).unwrap_or_default();
-    let common = data
-        .components()
-        .zip(specs.components())
-        .take_while(|(one, other)| one == other)
-        .count();
-    let up = specs.components().skip(common).map(|_| "..".to_owned());
-    let down = data.components().skip(common);
-    let down = down.map(|part| part.as_os_str().to_string_lossy().into_owned());
-    let parts: Vec<String> = up.chain(down).collect();
-    parts.join("/")
 }
