@@ -129,13 +129,13 @@ struct Which {
 #[derive(Debug, Default, clap::Args)]
 struct Lints {
     /// Makes errors of these warnings; `warnings` stands for all
-    #[arg(long, value_name = "CODE")]
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
     deny: Vec<String>,
     /// Hides these warnings
-    #[arg(long, value_name = "CODE")]
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
     allow: Vec<String>,
     /// Shows these warnings, also those that are hidden unless asked for
-    #[arg(long, value_name = "CODE")]
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
     warn: Vec<String>,
 }
 

@@ -27,8 +27,9 @@ pub(super) fn find(spec: &Path) -> Result<PathBuf, Failure> {
              `Cargo.toml` and `runtime/`",
                 current.display()
             );
-            Failure::new(Exit::Environment, message)
-                .with_help("run mtmdc in its repository, where the models' crates are built")
+            Failure::new(Exit::Environment, message).with_help(
+                "`mtmdc new NAME` makes a project; `mtmdc build --out DIR` writes a crate anywhere",
+            )
         })
 }
 

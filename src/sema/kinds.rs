@@ -14,7 +14,7 @@ const TABLE: Setting = setting("table", Form::Name);
 const VOCABULARY: Setting = setting("vocabulary", Form::OptionalWhole(1));
 const VALUES: Setting = setting("values", Form::Values);
 const SHALLOW: Setting = setting("shallow", Form::Flag);
-const OOV: Setting = setting("oov", Form::Whole(1));
+const OOV: Setting = setting("oov", Form::Whole(0));
 const DEFAULT: Setting = setting("default", Form::Value);
 const UNIT: Setting = setting(
     "unit",

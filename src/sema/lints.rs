@@ -9,31 +9,64 @@ use super::spec::{DomainId, Tower};
 use super::tasks::Tasks;
 use crate::diagnostics::{Code, Diagnostic};
 
-/// Starts and ends of column names that tell an outcome.
-const OUTCOME_STARTS: [&str; 4] = ["is_", "label_", "has_", "did_"];
-const OUTCOME_ENDS: [&str; 9] = [
-    "_label",
-    "_clicked",
-    "_click",
-    "_converted",
-    "_purchased",
-    "_liked",
-    "_outcome",
-    "_played",
-    "_target",
-];
-const OUTCOMES: [&str; 10] = [
+/// What columns are called that hold an outcome.
+const OUTCOMES: [&str; 6] = [
     "label",
     "target",
+    "conversion",
+    "outcome",
+    "clicked",
+    "purchased",
+];
+
+/// Words of what is done to an item: an outcome alone (`clicked`), after a word of `ASKING` (`is_like`), or at the end of
+/// the column's name (`pin_saved`), but not in `clicks_7d`.
+const ACTS: [&str; 30] = [
+    "bought",
+    "buy",
     "click",
     "clicked",
-    "conversion",
+    "comment",
+    "commented",
     "converted",
+    "enter",
+    "entered",
+    "follow",
+    "followed",
+    "forward",
+    "forwarded",
+    "hide",
+    "hidden",
+    "install",
+    "installed",
+    "like",
     "liked",
+    "order",
+    "ordered",
+    "played",
+    "purchase",
     "purchased",
-    "bought",
-    "outcome",
+    "save",
+    "saved",
+    "share",
+    "shared",
+    "skipped",
+    "watched",
 ];
+const ASKING: [&str; 3] = ["did", "has", "is"];
+
+fn tells_an_outcome(column: &str) -> bool {
+    let words: Vec<&str> = column.split('_').collect();
+    let (Some(first), Some(last)) = (words.first(), words.last()) else {
+        return false;
+    };
+    OUTCOMES.contains(first)
+        || OUTCOMES.contains(last)
+        || last.ends_with("ed") && ACTS.contains(last)
+        || matches!(words[..], [only] if ACTS.contains(&only))
+        || *last == "click"
+        || ASKING.contains(first) && words.iter().any(|word| ACTS.contains(word))
+}
 
 /// Starts of column names that tell who asks.
 const QUERY_STARTS: [&str; 5] = ["user_", "query_", "viewer_", "session_", "shopper_"];
@@ -74,11 +107,8 @@ fn unweighted_tasks(context: &mut Context<'_>, tasks: &Tasks) {
 fn outcome_like_inputs(context: &mut Context<'_>, tasks: &Tasks, features: &Features) {
     for feature in &features.declared {
         let column = feature.column.text.as_str();
-        let looks = OUTCOMES.contains(&column)
-            || OUTCOME_STARTS.iter().any(|start| column.starts_with(start))
-            || OUTCOME_ENDS.iter().any(|end| column.ends_with(end));
         // A list is a history: what was bought before is known.
-        if looks && !feature.is_list() && !tasks.reads(column) {
+        if tells_an_outcome(column) && !feature.is_list() && !tasks.reads(column) {
             let name = &feature.name.text;
             context.report(
                 Diagnostic::new(
@@ -183,5 +213,40 @@ fn tower_word(tower: Tower) -> &'static str {
     match tower {
         Tower::Query => "query",
         Tower::Item => "item",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tells_an_outcome;
+
+    #[test]
+    fn outcomes_are_told_from_what_is_known() {
+        for column in [
+            "label",
+            "label_ctr",
+            "is_click",
+            "is_profile_enter",
+            "did_buy",
+            "purchased",
+            "bought",
+            "outbound_click",
+            "hw_target",
+            "pin_saved",
+        ] {
+            assert!(tells_an_outcome(column), "{column}");
+        }
+        for column in [
+            "is_live_streamer",
+            "is_lowactive_period",
+            "is_video_author",
+            "has_video",
+            "clicks_7d",
+            "age",
+            "like_rate",
+            "is_premium",
+        ] {
+            assert!(!tells_an_outcome(column), "{column}");
+        }
     }
 }

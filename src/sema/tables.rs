@@ -19,7 +19,7 @@ pub(super) static TABLE: SettingsTable = SettingsTable {
         setting("dim", Form::Whole(1)),
         setting("vocabulary", Form::OptionalWhole(1)),
         setting("values", Form::Values),
-        setting("oov", Form::Whole(1)),
+        setting("oov", Form::Whole(0)),
     ],
 };
 
