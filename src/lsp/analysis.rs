@@ -10,8 +10,8 @@ use crate::sema::{Index, Inside, Symbol};
 use crate::source::{Source, Span};
 use crate::syntax::ast::{Comment, File, Statement};
 use gen_lsp_types::{Position, Range};
-use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// A spec with all its files, checked.
@@ -25,6 +25,8 @@ pub(super) struct Analysis {
     /// The model: of a text with errors, the last one that was sound.
     model: Option<Rc<Model>>,
     trees: BTreeMap<usize, File>,
+    /// The paths of all files that were asked for: parts and vocabularies, read or not.
+    asked: BTreeSet<String>,
 }
 
 /// A model, whose graph is built once somebody asks for a size.
@@ -35,7 +37,12 @@ struct Model {
 
 impl Analysis {
     pub fn new(path: &str, text: String, read: &Read<'_>, before: Option<&Self>) -> Self {
-        let checked = check_files(Source::new(path, text), read, &Levels::default());
+        let asked = RefCell::new(BTreeSet::new());
+        let reading = |path: &str| {
+            asked.borrow_mut().insert(path.to_owned());
+            read(path)
+        };
+        let checked = check_files(Source::new(path, text), &reading, &Levels::default());
         let model = match checked.spec {
             Some(spec) => Some(Rc::new(Model {
                 spec,
@@ -50,7 +57,18 @@ impl Analysis {
             part: checked.part,
             model,
             trees: checked.trees,
+            asked: asked.into_inner(),
         }
+    }
+
+    /// Whether what stands in a file may matter here.
+    pub fn depends_on(&self, path: &str) -> bool {
+        self.source.name() == path || self.asked.contains(path)
+    }
+
+    /// Whether a file is read for its values: it is no part of the spec.
+    pub fn has_vocabulary(&self, path: &str) -> bool {
+        self.asked.contains(path) && self.file(path).is_none()
     }
 
     /// The graph of the model.

@@ -46,7 +46,8 @@ pub(super) fn rename(
     let mut edits = Vec::new();
     for spec in &specs {
         let own = edits_of(spec, symbol, new);
-        if let Some(error) = new_errors(spec, &own)
+        let others = |path: &str| documents.read(path, read);
+        if let Some(error) = new_errors(spec, &own, &others)
             .first()
             .filter(|_| new != symbol.name)
         {
@@ -98,8 +99,8 @@ fn declaration(statements: &[Statement], name: Span) -> Option<&Statement> {
 }
 
 /// The errors that the spec would have after some edits, of the codes of which it would have more
-/// than now.
-fn new_errors(spec: &Analysis, edits: &[Edit]) -> Vec<Diagnostic> {
+/// than now. `others` reads the files that hold no names.
+fn new_errors(spec: &Analysis, edits: &[Edit], others: &Read<'_>) -> Vec<Diagnostic> {
     let texts: BTreeMap<String, String> = spec
         .source
         .files()
@@ -108,7 +109,7 @@ fn new_errors(spec: &Analysis, edits: &[Edit]) -> Vec<Diagnostic> {
     let root = spec.source.name();
     let read = |path: &str| match texts.get(path) {
         Some(text) => Ok(text.clone()),
-        None => Err("it was not read before either".to_owned()),
+        None => others(path),
     };
     let text = texts.get(root).cloned().unwrap_or_default();
     let after = Analysis::new(root, text, &read, None);
