@@ -2,7 +2,7 @@
 
 use super::place;
 use crate::diagnostics::{Diagnostic, Levels};
-use crate::driver::check::check_files;
+use crate::driver::check::{CheckedVariant, check_files};
 use crate::driver::load::Read;
 use crate::graph::{self, Graph};
 use crate::sema::spec::{Spec, Tower};
@@ -24,6 +24,9 @@ pub(super) struct Analysis {
     pub part: bool,
     /// The model: of a text with errors, the last one that was sound.
     model: Option<Rc<Model>>,
+    /// Whether the model is that of this text.
+    sound: bool,
+    variants: Vec<CheckedVariant>,
     trees: BTreeMap<usize, File>,
     /// The paths of all files that were asked for: parts and vocabularies, read or not.
     asked: BTreeSet<String>,
@@ -43,6 +46,7 @@ impl Analysis {
             read(path)
         };
         let checked = check_files(Source::new(path, text), &reading, &Levels::default());
+        let sound = checked.spec.is_some();
         let model = match checked.spec {
             Some(spec) => Some(Rc::new(Model {
                 spec,
@@ -56,9 +60,22 @@ impl Analysis {
             index: checked.index,
             part: checked.part,
             model,
+            sound,
+            variants: checked.variants,
             trees: checked.trees,
             asked: asked.into_inner(),
         }
+    }
+
+    /// The checked spec; `None` if it has an error.
+    pub fn checked(&self) -> Option<&Spec> {
+        let model = self.model.as_ref().filter(|_| self.sound)?;
+        Some(&model.spec)
+    }
+
+    /// The variants, in the order of their declarations.
+    pub fn variants(&self) -> &[CheckedVariant] {
+        &self.variants
     }
 
     /// Whether what stands in a file may matter here.

@@ -118,6 +118,20 @@ impl Client {
             .clone()
     }
 
+    /// The latest diagnostics of a file that have come; none if none have.
+    pub fn last_diagnostics(&mut self, uri: &str) -> Vec<Value> {
+        // Whatever the server says of a change, it says before the answer to what is asked twice.
+        let asked = json!({ "textDocument": { "uri": uri } });
+        for _ in 0..2 {
+            self.request("textDocument/documentSymbol", asked.clone())
+                .unwrap();
+        }
+        let about = |message: &&Value| message["params"]["uri"] == uri;
+        let last = self.kept.iter().rfind(about);
+        let found = last.and_then(|message| message["params"]["diagnostics"].as_array());
+        found.cloned().unwrap_or_default()
+    }
+
     /// Whether a file got diagnostics that nobody has taken, among the messages read so far.
     pub fn has_diagnostics(&self, uri: &str) -> bool {
         let about = |message: &Value| message["params"]["uri"] == uri;
