@@ -16,7 +16,7 @@ pub(super) fn position(source: &Source, offset: usize) -> Position {
 }
 
 /// The start of the editor's line that an offset lies in.
-pub(super) fn line_start(source: &Source, offset: usize) -> usize {
+fn line_start(source: &Source, offset: usize) -> usize {
     let start = source.lines_of(Span::at(offset)).start;
     let returns = source.lone_returns(Span::new(start, offset));
     returns.last().map_or(start, |last| last + 1)
