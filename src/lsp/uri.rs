@@ -56,6 +56,7 @@ fn drive(path: &str) -> bool {
     bytes.next() == Some(b'/')
         && bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic())
         && bytes.next() == Some(b':')
+        && bytes.next().is_none_or(|byte| byte == b'/')
 }
 
 #[cfg(test)]
