@@ -201,6 +201,16 @@ fn a_lone_return_ends_a_line_of_the_editor() {
         .unwrap();
     assert_eq!(marks[0]["range"], place(line, 2, 5));
     assert_eq!(marks[1]["range"]["start"]["line"], line + 2);
+    // A comment goes on behind the return; its token does not.
+    let comment = "model m // a\rbc\n";
+    client.open("file:///specs/other.mtmd", comment);
+    let asked = json!({ "textDocument": { "uri": "file:///specs/other.mtmd" } });
+    let tokens = client
+        .request("textDocument/semanticTokens/full", asked)
+        .unwrap();
+    let data = tokens["data"].as_array().unwrap();
+    let lengths: Vec<&serde_json::Value> = data.iter().skip(2).step_by(5).collect();
+    assert_eq!(lengths, [5, 1, 4, 2], "{tokens}");
     // What the editor changes there is changed there.
     client.change(
         URI,
