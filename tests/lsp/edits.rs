@@ -224,3 +224,18 @@ fn a_lone_return_ends_a_line_of_the_editor() {
     assert_eq!(error[0]["range"]["start"]["line"], line + 2);
     client.stop();
 }
+
+/// Whichever column the variant's declaration reads without `from`, it goes on reading it.
+#[test]
+fn a_variant_of_a_feature_with_a_column_keeps_what_it_reads() {
+    let text = moody(
+        "vector mood 64 from \"m\"",
+        "variant small { query { vector mood 32 } }",
+    );
+    let mut client = sound_client(&text);
+    let at = position(&text, "mood", 0);
+    let renamed = client.ask("rename", URI, at, json!({ "newName": "feel" }));
+    let renamed = edited(&text, &renamed.unwrap(), URI);
+    assert!(renamed.contains("vector feel 64 from \"m\" }"), "{renamed}");
+    client.stop();
+}
