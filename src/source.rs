@@ -39,6 +39,8 @@ pub struct Source {
     text: String,
     /// Byte offset of each line's first character; never empty.
     lines: Vec<usize>,
+    /// Byte offset of each `\r` that no `\n` of its file follows: for an editor, it ends a line.
+    lone_returns: Vec<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -56,6 +58,7 @@ impl Source {
         Self {
             files: vec![FileRange { name, span }],
             lines: std::iter::once(0).chain(line_starts(&text, 0)).collect(),
+            lone_returns: lone_returns(&text, 0).collect(),
             text,
         }
     }
@@ -67,6 +70,7 @@ impl Source {
         let start = self.text.len();
         self.lines.push(start);
         self.lines.extend(line_starts(text, start));
+        self.lone_returns.extend(lone_returns(text, start));
         self.text.push_str(text);
         let span = Span::new(start, self.text.len());
         self.files.push(FileRange { name, span });
@@ -133,6 +137,13 @@ impl Source {
         (start <= file.end).then(|| Span::new(start, end.min(file.end)))
     }
 
+    /// Offsets within a span of each `\r` that no `\n` of its file follows.
+    pub fn lone_returns(&self, span: Span) -> &[usize] {
+        let before = |offset| self.lone_returns.partition_point(|place| *place < offset);
+        let within = before(span.start)..before(span.end);
+        self.lone_returns.get(within).unwrap_or(&[])
+    }
+
     fn line_index(&self, offset: usize) -> usize {
         self.lines
             .partition_point(|start| *start <= offset)
@@ -148,6 +159,14 @@ impl Source {
 fn line_starts(text: &str, base: usize) -> impl Iterator<Item = usize> {
     let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
     ends.map(move |(offset, _)| base + offset + 1)
+}
+
+/// Offsets, shifted by `base`, of each `\r` that no `\n` follows.
+fn lone_returns(text: &str, base: usize) -> impl Iterator<Item = usize> {
+    let bytes = text.as_bytes();
+    let returns = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\r');
+    let lone = returns.filter(|(offset, _)| bytes.get(offset + 1) != Some(&b'\n'));
+    lone.map(move |(offset, _)| base + offset)
 }
 
 /// Reads a file; the error says why that was not possible.

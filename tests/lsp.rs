@@ -12,6 +12,8 @@
 
 #[path = "lsp/client.rs"]
 mod client;
+#[path = "lsp/edits.rs"]
+mod edits;
 #[path = "lsp/files.rs"]
 mod files;
 #[path = "lsp/shown.rs"]

@@ -2,7 +2,7 @@
 
 use super::place;
 use crate::diagnostics::{Diagnostic, Levels};
-use crate::driver::check::check_files;
+use crate::driver::check::{CheckedVariant, check_files};
 use crate::driver::load::Read;
 use crate::graph::{self, Graph};
 use crate::sema::spec::{Spec, Tower};
@@ -10,8 +10,8 @@ use crate::sema::{Index, Inside, Symbol};
 use crate::source::{Source, Span};
 use crate::syntax::ast::{Comment, File, Statement};
 use gen_lsp_types::{Position, Range};
-use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// A spec with all its files, checked.
@@ -24,7 +24,12 @@ pub(super) struct Analysis {
     pub part: bool,
     /// The model: of a text with errors, the last one that was sound.
     model: Option<Rc<Model>>,
+    /// Whether the model is that of this text.
+    sound: bool,
+    variants: Vec<CheckedVariant>,
     trees: BTreeMap<usize, File>,
+    /// The paths of all files that were asked for: parts and vocabularies, read or not.
+    asked: BTreeSet<String>,
 }
 
 /// A model, whose graph is built once somebody asks for a size.
@@ -35,7 +40,13 @@ struct Model {
 
 impl Analysis {
     pub fn new(path: &str, text: String, read: &Read<'_>, before: Option<&Self>) -> Self {
-        let checked = check_files(Source::new(path, text), read, &Levels::default());
+        let asked = RefCell::new(BTreeSet::new());
+        let reading = |path: &str| {
+            asked.borrow_mut().insert(path.to_owned());
+            read(path)
+        };
+        let checked = check_files(Source::new(path, text), &reading, &Levels::default());
+        let sound = checked.spec.is_some();
         let model = match checked.spec {
             Some(spec) => Some(Rc::new(Model {
                 spec,
@@ -49,8 +60,32 @@ impl Analysis {
             index: checked.index,
             part: checked.part,
             model,
+            sound,
+            variants: checked.variants,
             trees: checked.trees,
+            asked: asked.into_inner(),
         }
+    }
+
+    /// The checked spec; `None` if it has an error.
+    pub fn checked(&self) -> Option<&Spec> {
+        let model = self.model.as_ref().filter(|_| self.sound)?;
+        Some(&model.spec)
+    }
+
+    /// The variants, in the order of their declarations.
+    pub fn variants(&self) -> &[CheckedVariant] {
+        &self.variants
+    }
+
+    /// Whether what stands in a file may matter here.
+    pub fn depends_on(&self, path: &str) -> bool {
+        self.source.name() == path || self.asked.contains(path)
+    }
+
+    /// Whether a file is read for its values: it is no part of the spec.
+    pub fn has_vocabulary(&self, path: &str) -> bool {
+        self.asked.contains(path) && self.file(path).is_none()
     }
 
     /// The graph of the model.

@@ -21,6 +21,10 @@ pub(super) fn by_file(
         if analysis.part && analyses.iter().any(|other| used(&other)) {
             continue;
         }
+        // One value a line is no spec, though the editor may have opened it as one.
+        if analyses.iter().any(|other| other.has_vocabulary(path)) {
+            continue;
+        }
         for diagnostic in &analysis.diagnostics {
             let (path, _) = analysis.source.file(diagnostic.primary.span.start);
             let shown = files.entry(documents.uri(path)).or_default();

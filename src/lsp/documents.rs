@@ -7,8 +7,11 @@ use crate::diagnostics::Edit;
 use crate::driver::load::Read;
 use crate::sema::Symbol;
 use crate::source::{Source, Span};
-use gen_lsp_types::{Location, TextDocumentContentChangeEvent, TextEdit, Uri, WorkspaceEdit};
-use std::collections::{BTreeMap, HashMap};
+use gen_lsp_types::{
+    Location, OptionalVersionedTextDocumentIdentifier, TextDocumentContentChangeEvent,
+    TextDocumentEdit, TextDocumentIdentifier, TextEdit, Uri, WorkspaceEdit,
+};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// An open text.
@@ -25,12 +28,20 @@ struct Document {
 }
 
 /// All open texts, by path.
-#[derive(Default)]
 pub(super) struct Documents {
     open: BTreeMap<String, Document>,
+    /// Whether the editor takes edits that say which version of a text they are of.
+    versioned: bool,
 }
 
 impl Documents {
+    pub fn new(versioned: bool) -> Self {
+        Self {
+            open: BTreeMap::new(),
+            versioned,
+        }
+    }
+
     pub fn open(&mut self, uri: &str, version: i32, text: String) {
         let document = Document {
             uri: uri.to_owned(),
@@ -74,9 +85,9 @@ impl Documents {
                 }
             }
         }
-        for (other, document) in &mut self.open {
-            let uses = |analysis: &Rc<Analysis>| analysis.file(&path).is_some();
-            if *other == path || document.analysis.as_ref().is_some_and(uses) {
+        for document in self.open.values_mut() {
+            let depends = |analysis: &Rc<Analysis>| analysis.depends_on(&path);
+            if document.analysis.as_ref().is_some_and(depends) {
                 document.stale();
             }
         }
@@ -147,25 +158,49 @@ impl Documents {
 
     /// Replacements of text in the files of specs; those that several specs ask for are one.
     pub fn edit<'s>(&self, edits: impl Iterator<Item = (&'s Source, &'s Edit)>) -> WorkspaceEdit {
-        let mut changes = HashMap::new();
+        let mut changes: BTreeMap<String, Vec<TextEdit>> = BTreeMap::new();
         for (source, edit) in edits {
             let Location { uri, range } = self.location(source, edit.span);
-            let edits: &mut Vec<TextEdit> = changes.entry(uri).or_default();
+            let edits = changes.entry(uri.0).or_default();
             let new_text = edit.replacement.clone();
             let edit = TextEdit { range, new_text };
             if !edits.contains(&edit) {
                 edits.push(edit);
             }
         }
+        if !self.versioned {
+            let changes = changes.into_iter().map(|(uri, edits)| (Uri(uri), edits));
+            return WorkspaceEdit {
+                changes: Some(changes.collect()),
+                ..WorkspaceEdit::default()
+            };
+        }
+        let versioned = changes
+            .into_iter()
+            .map(|(uri, edits)| self.versioned_edit(uri, edits).into());
         WorkspaceEdit {
-            changes: Some(changes),
+            document_changes: Some(versioned.collect()),
             ..WorkspaceEdit::default()
         }
     }
 
-    /// The text of an open file.
-    pub fn text(&self, path: &str) -> Option<&str> {
-        self.open.get(path).map(|document| document.text.as_str())
+    /// Edits of one text; the editor refuses them if it has gone on from that version.
+    fn versioned_edit(&self, uri: String, edits: Vec<TextEdit>) -> TextDocumentEdit {
+        TextDocumentEdit {
+            text_document: OptionalVersionedTextDocumentIdentifier {
+                version: self.version(&uri),
+                text_document_identifier: TextDocumentIdentifier { uri: Uri(uri) },
+            },
+            edits: edits.into_iter().map(Into::into).collect(),
+        }
+    }
+
+    /// The text of a file: what is open comes before what `read` finds.
+    pub fn read(&self, path: &str, read: &Read<'_>) -> Result<String, String> {
+        match self.open.get(path) {
+            Some(document) => Ok(document.text.clone()),
+            None => read(path),
+        }
     }
 
     fn analysis(&mut self, path: &str, read: &Read<'_>) -> Option<Rc<Analysis>> {
@@ -175,11 +210,8 @@ impl Documents {
         }
         let text = document.text.clone();
         let before = document.before.as_deref();
-        let open = |path: &str| match self.text(path) {
-            Some(text) => Ok(text.to_owned()),
-            None => read(path),
-        };
-        let analysis = Rc::new(Analysis::new(path, text, &open, before));
+        let files = |path: &str| self.read(path, read);
+        let analysis = Rc::new(Analysis::new(path, text, &files, before));
         if let Some(document) = self.open.get_mut(path) {
             document.analysis = Some(Rc::clone(&analysis));
         }

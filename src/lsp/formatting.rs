@@ -18,10 +18,8 @@ fn edit(old: &str, new: &str) -> Option<TextEdit> {
     if old == new {
         return None;
     }
-    let (before, after): (Vec<&str>, Vec<&str>) = (
-        old.split_inclusive('\n').collect(),
-        new.split_inclusive('\n').collect(),
-    );
+    let (before, after): (Vec<&str>, Vec<&str>) =
+        (place::lines(old).collect(), place::lines(new).collect());
     let same = |pairs: &mut dyn Iterator<Item = (&&str, &&str)>| {
         pairs.take_while(|(one, other)| one == other).count()
     };
@@ -49,11 +47,11 @@ fn edit(old: &str, new: &str) -> Option<TextEdit> {
 }
 
 fn end_of(text: &str) -> Position {
-    let lines = text.matches('\n').count();
-    let last = text.rsplit('\n').next().unwrap_or("");
+    let (ended, open): (Vec<&str>, Vec<&str>) =
+        place::lines(text).partition(|line| line.ends_with(['\n', '\r']));
     Position {
-        line: u32::try_from(lines).unwrap_or(u32::MAX),
-        character: place::width(last),
+        line: u32::try_from(ended.len()).unwrap_or(u32::MAX),
+        character: open.last().map_or(0, |last| place::width(last)),
     }
 }
 
@@ -74,6 +72,10 @@ mod tests {
             "a\na\na\n",
             "a\na\n",
             "𝄞",
+            "a\r",
+            "a\rb\r\n",
+            "a\r\rb",
+            "\nb",
         ];
         for old in texts {
             for new in texts {

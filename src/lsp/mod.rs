@@ -14,6 +14,7 @@ mod documents;
 mod formatting;
 mod hints;
 mod hover;
+mod meaning;
 mod names;
 mod place;
 mod quantity;

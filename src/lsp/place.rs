@@ -1,17 +1,25 @@
 //! Between byte offsets of a source and the editor's positions: lines from 0, columns in UTF-16
-//! code units.
+//! code units. For the protocol, `\r` alone ends a line, too; for the compiler it does not.
 
 use crate::source::{Source, Span};
 use gen_lsp_types::{Position, Range};
 
 /// Position of an offset within its file.
 pub(super) fn position(source: &Source, offset: usize) -> Position {
-    let start = source.lines_of(Span::at(offset)).start;
-    let before = source.slice(Span::new(start, offset));
+    let (_, file) = source.file(offset);
+    let returns = source.lone_returns(Span::new(file.start, offset));
+    let line = source.line(offset).saturating_sub(1);
     Position {
-        line: source.line(offset).saturating_sub(1),
-        character: width(before),
+        line: line.saturating_add(u32::try_from(returns.len()).unwrap_or(u32::MAX)),
+        character: width(source.slice(Span::new(line_start(source, offset), offset))),
     }
+}
+
+/// The start of the editor's line that an offset lies in.
+fn line_start(source: &Source, offset: usize) -> usize {
+    let start = source.lines_of(Span::at(offset)).start;
+    let returns = source.lone_returns(Span::new(start, offset));
+    returns.last().map_or(start, |last| last + 1)
 }
 
 /// Range of a span within the file of its start.
@@ -25,6 +33,9 @@ pub(super) fn range(source: &Source, span: Span) -> Range {
 /// Offset of a position in the file that lies at `file`. One beyond the end of its line or of the
 /// file is at that end; one within a character is before it.
 pub(super) fn offset(source: &Source, file: Span, position: Position) -> usize {
+    if !source.lone_returns(file).is_empty() {
+        return file.start + offset_in(source.slice(file), position);
+    }
     let Some(line) = source.line_span(file, position.line) else {
         return file.end;
     };
@@ -33,15 +44,29 @@ pub(super) fn offset(source: &Source, file: Span, position: Position) -> usize {
 
 /// Offset of a position in a text, by the same rules.
 pub(super) fn offset_in(text: &str, position: Position) -> usize {
+    let mut lines = lines(text);
     let mut start = 0;
     for _ in 0..position.line {
-        match text.get(start..).and_then(|rest| rest.find('\n')) {
-            Some(end) => start += end + 1,
+        match lines.next() {
+            Some(line) => start += line.len(),
             None => return text.len(),
         }
     }
-    let line = text.get(start..).unwrap_or("").lines().next();
-    start + units(line.unwrap_or(""), position.character)
+    start + units(lines.next().unwrap_or(""), position.character)
+}
+
+/// The editor's lines of a text with their ends. No line follows a last end.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let end = rest.find(['\n', '\r']).map_or(rest.len(), |end| {
+            let crlf = rest.get(end..).is_some_and(|rest| rest.starts_with("\r\n"));
+            end + if crlf { 2 } else { 1 }
+        });
+        let (line, behind) = rest.split_at_checked(end)?;
+        rest = behind;
+        (!line.is_empty()).then_some(line)
+    })
 }
 
 /// Bytes of the first so many UTF-16 code units of a line.
@@ -87,6 +112,33 @@ mod tests {
             assert_eq!(position(&source, byte), place, "byte {byte}");
             assert_eq!(offset(&source, all, place), byte, "{line}:{character}");
             assert_eq!(offset_in(TEXT, place), byte, "{line}:{character}");
+        }
+    }
+
+    #[test]
+    fn a_lone_return_ends_a_line() {
+        let text = "a\rbc\r\n\r\r\nd\r";
+        let mut source = Source::new("a", text);
+        let root = Span::new(0, text.len());
+        let part = source.add("b", text);
+        for (line, character, byte) in [
+            (0, 0, 0),
+            (0, 1, 1),
+            (1, 0, 2),
+            (1, 2, 4),
+            (2, 0, 6),
+            (3, 0, 7),
+            (4, 0, 9),
+            (4, 1, 10),
+            (5, 0, 11),
+        ] {
+            let place = Position { line, character };
+            assert_eq!(offset_in(text, place), byte, "{line}:{character}");
+            for file in [root, part] {
+                let byte = file.start + byte;
+                assert_eq!(position(&source, byte), place, "byte {byte}");
+                assert_eq!(offset(&source, file, place), byte, "{line}:{character}");
+            }
         }
     }
 

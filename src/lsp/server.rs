@@ -55,7 +55,7 @@ pub fn serve(read: &Read<'_>) -> Result<(), ServeError> {
 }
 
 fn serve_over(connection: &Connection, read: &Read<'_>) -> Result<(), ServeError> {
-    let (id, _) = connection.initialize_start()?;
+    let (id, client) = connection.initialize_start()?;
     let info = lsp::ServerInfo {
         name: "mtmdc".to_owned(),
         version: Some(env!("CARGO_PKG_VERSION").to_owned()),
@@ -70,7 +70,7 @@ fn serve_over(connection: &Connection, read: &Read<'_>) -> Result<(), ServeError
     let mut server = Server {
         connection,
         read,
-        documents: Documents::default(),
+        documents: Documents::new(takes_versions(&client)),
         published: BTreeMap::new(),
     };
     for message in &connection.receiver {
@@ -91,6 +91,12 @@ fn serve_over(connection: &Connection, read: &Read<'_>) -> Result<(), ServeError
         }
     }
     Ok(())
+}
+
+/// Whether the editor takes edits that say which version of a text they are of.
+fn takes_versions(client: &Value) -> bool {
+    let said = client.pointer("/capabilities/workspace/workspaceEdit/documentChanges");
+    said.and_then(Value::as_bool).unwrap_or(false)
 }
 
 fn capabilities() -> lsp::ServerCapabilities {

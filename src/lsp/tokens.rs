@@ -135,7 +135,7 @@ fn relative(view: &View, tokens: &[(Span, Type, u32)]) -> Vec<SemanticToken> {
     let source = &view.spec.source;
     let (mut line, mut start) = (0, 0);
     let mut data = Vec::with_capacity(tokens.len());
-    for (span, kind, modifiers) in tokens {
+    for (span, kind, modifiers) in tokens.iter().flat_map(|token| on_lines(view, token)) {
         let position = place::position(source, span.start);
         if position.line != line {
             start = 0;
@@ -143,11 +143,24 @@ fn relative(view: &View, tokens: &[(Span, Type, u32)]) -> Vec<SemanticToken> {
         data.push(SemanticToken {
             delta_line: position.line.saturating_sub(line),
             delta_start: position.character.saturating_sub(start),
-            length: place::width(source.slice(*span).trim_end()),
-            token_type: *kind as u32,
-            token_modifiers_bitset: *modifiers,
+            length: place::width(source.slice(span).trim_end()),
+            token_type: kind as u32,
+            token_modifiers_bitset: modifiers,
         });
         (line, start) = (position.line, position.character);
     }
     data
+}
+
+/// A token, cut where the editor's lines end: a comment may hold a `\r`.
+fn on_lines(view: &View, token: &(Span, Type, u32)) -> Vec<(Span, Type, u32)> {
+    let (span, kind, modifiers) = *token;
+    let mut start = span.start;
+    let mut pieces = Vec::new();
+    for line in place::lines(view.spec.source.slice(span)) {
+        let end = start + line.len();
+        pieces.push((Span::new(start, end), kind, modifiers));
+        start = end;
+    }
+    pieces
 }

@@ -27,12 +27,27 @@ pub(super) fn to_path(uri: &str) -> String {
 
 /// The URI of a path.
 pub(super) fn from_path(path: &str) -> String {
-    if path.contains(':') && !drive(&format!("/{path}")) {
+    if has_scheme(path) {
         return path.to_owned();
     }
-    let path = path.replace('\\', "/");
+    // Elsewhere a name may hold a backslash.
+    let path = match cfg!(windows) {
+        true => path.replace('\\', "/"),
+        false => path.to_owned(),
+    };
     let slash = if path.starts_with('/') { "" } else { "/" };
     format!("file://{slash}{}", utf8_percent_encode(&path, ESCAPED))
+}
+
+/// Whether a text is a URI already. One letter before the colon is a drive, not a scheme.
+fn has_scheme(text: &str) -> bool {
+    let Some((scheme, _)) = text.split_once(':') else {
+        return false;
+    };
+    let other = |byte: u8| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte);
+    scheme.len() > 1
+        && scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(other)
 }
 
 /// Whether a path begins with a drive, as in `/c:/specs`.
@@ -41,6 +56,7 @@ fn drive(path: &str) -> bool {
     bytes.next() == Some(b'/')
         && bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic())
         && bytes.next() == Some(b':')
+        && bytes.next().is_none_or(|byte| byte == b'/')
 }
 
 #[cfg(test)]
@@ -53,10 +69,19 @@ mod tests {
             ("file:///specs/a.mtmd", "/specs/a.mtmd"),
             ("file:///my%20specs/%C3%A9.mtmd", "/my specs/é.mtmd"),
             ("file:///c%3A/specs/a.mtmd", "c:/specs/a.mtmd"),
+            ("file:///x%3Ay/a.mtmd", "/x:y/a.mtmd"),
+            ("file:///10%3A30/a.mtmd", "/10:30/a.mtmd"),
             ("untitled:Untitled-1", "untitled:Untitled-1"),
         ] {
             assert_eq!(to_path(uri), path);
             assert_eq!(from_path(path), uri);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_backslash_is_a_character_of_a_name() {
+        let (uri, path) = ("file:///specs/a%5Cb.mtmd", "/specs/a\\b.mtmd");
+        assert_eq!((&*to_path(uri), &*from_path(path)), (path, uri));
     }
 }

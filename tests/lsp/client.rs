@@ -21,6 +21,11 @@ pub struct Client {
 impl Client {
     /// A server that has been initialised.
     pub fn start() -> Self {
+        Self::start_with(json!({}))
+    }
+
+    /// The same, by an editor with these capabilities.
+    pub fn start_with(capabilities: Value) -> Self {
         let mut server = Command::new(env!("CARGO_BIN_EXE_mtmdc"))
             .args(["lsp", "--stdio"])
             .stdin(Stdio::piped())
@@ -45,7 +50,7 @@ impl Client {
             kept: vec![],
             next_id: 0,
         };
-        let asked = json!({ "processId": null, "rootUri": null, "capabilities": {} });
+        let asked = json!({ "processId": null, "rootUri": null, "capabilities": capabilities });
         let answer = client.request("initialize", asked).unwrap();
         assert_eq!(answer["serverInfo"]["name"], "mtmdc");
         client.notify("initialized", json!({}));
@@ -111,6 +116,26 @@ impl Client {
             .as_array()
             .unwrap()
             .clone()
+    }
+
+    /// The latest diagnostics of a file that have come; none if none have.
+    pub fn last_diagnostics(&mut self, uri: &str) -> Vec<Value> {
+        // Whatever the server says of a change, it says before the answer to what is asked twice.
+        let asked = json!({ "textDocument": { "uri": uri } });
+        for _ in 0..2 {
+            self.request("textDocument/documentSymbol", asked.clone())
+                .unwrap();
+        }
+        let about = |message: &&Value| message["params"]["uri"] == uri;
+        let last = self.kept.iter().rfind(about);
+        let found = last.and_then(|message| message["params"]["diagnostics"].as_array());
+        found.cloned().unwrap_or_default()
+    }
+
+    /// Whether a file got diagnostics that nobody has taken, among the messages read so far.
+    pub fn has_diagnostics(&self, uri: &str) -> bool {
+        let about = |message: &Value| message["params"]["uri"] == uri;
+        self.kept.iter().any(about)
     }
 
     /// Asks about a place, as `textDocument/METHOD`.

@@ -112,3 +112,65 @@ fn a_spec_of_several_files_is_one_spec() {
     );
     client.stop();
 }
+
+const TOWNS: &str = "model m\nsurfaces from \"s\" { feed = 1 }\nproducts from \"p\" { ads = 1 }\n\
+    tasks { ctr from \"c\" }\nquery { id town { dim 4, values \"towns.txt\" } }\n\
+    item { number price }\n";
+
+#[test]
+fn a_spec_with_a_vocabulary_file_can_be_renamed() {
+    let folder = folder("lsp_vocabulary");
+    std::fs::write(folder.join("towns.txt"), "Rome\nOslo\n").unwrap();
+    let uri = format!("file://{}/root.mtmd", folder.display());
+    let mut client = Client::start();
+    client.open(&uri, TOWNS);
+    let at = position(TOWNS, "town ", 0);
+    let renamed = client
+        .ask("rename", &uri, at, json!({ "newName": "city" }))
+        .unwrap();
+    let expected = TOWNS.replace("town {", "city from \"town\" {");
+    assert_eq!(edited(TOWNS, &renamed, &uri), expected);
+    client.stop();
+}
+
+/// The vocabulary is on no disk: only the editor has it.
+#[test]
+fn a_change_of_an_open_vocabulary_reaches_its_spec() {
+    let folder = folder("lsp_open_vocabulary");
+    let uri = |name: &str| format!("file://{}/{name}", folder.display());
+    let (root_uri, towns_uri) = (uri("root.mtmd"), uri("towns.txt"));
+    let mut client = Client::start();
+    client.open(&root_uri, TOWNS);
+    assert_eq!(client.diagnostics(&root_uri)[0]["code"], "E0570");
+    client.open(&towns_uri, "Rome\nRome\n");
+    assert_eq!(client.diagnostics(&root_uri)[0]["code"], "E0309");
+    client.change(&towns_uri, 2, json!([{ "text": "Rome\nOslo\n" }]));
+    assert!(client.diagnostics(&root_uri).is_empty());
+    client.change(&towns_uri, 3, json!([{ "text": "Oslo\nOslo\n" }]));
+    assert_eq!(client.diagnostics(&root_uri)[0]["code"], "E0309");
+    assert!(!client.has_diagnostics(&towns_uri), "it is no spec");
+    client.change(&towns_uri, 4, json!([{ "text": "Rome\nOslo\n" }]));
+    let at = position(TOWNS, "town ", 0);
+    let renamed = client
+        .ask("rename", &root_uri, at, json!({ "newName": "city" }))
+        .unwrap();
+    let expected = TOWNS.replace("town {", "city from \"town\" {");
+    assert_eq!(edited(TOWNS, &renamed, &root_uri), expected);
+    client.stop();
+}
+
+#[cfg(unix)]
+#[test]
+fn files_are_published_as_uris_whatever_they_are_called() {
+    let folder = folder("lsp_x:y");
+    std::fs::write(folder.join("a\\b.mtmd"), "query { id user { table no } }\n").unwrap();
+    let base = format!("file://{}", folder.display()).replace(':', "%3A");
+    let base = base.replacen("%3A", ":", 1);
+    let root = "model m\nuse \"a\\\\b.mtmd\"\nsurfaces from \"s\" { feed = 1 }\n\
+        products from \"p\" { ads = 1 }\ntasks { ctr from \"c\" }\nitem { number price }\n";
+    let mut client = Client::start();
+    client.open(&format!("{base}/root.mtmd"), root);
+    let found = client.diagnostics(&format!("{base}/a%5Cb.mtmd"));
+    assert_eq!(found[0]["code"], "E0203", "{found:?}");
+    client.stop();
+}

@@ -1,0 +1,144 @@
+//! What a spec means, whatever one of its names is. Everything stands in the order of names, so a
+//! new name moves it: what is compared is a set, in which names stand instead of places.
+
+use crate::sema::spec::{Axis, DomainId, Feature, FeatureKind, Spec, Table, TableId, Task, Tower};
+use crate::sema::{NameKind, Symbol};
+use std::collections::BTreeSet;
+
+/// What stands where the name that does not matter stood; no name looks like it.
+const BLANK: &str = "·";
+
+/// All that a spec means but for what a symbol of it is called.
+pub(super) fn meaning(spec: &Spec, symbol: &Symbol) -> BTreeSet<String> {
+    let spec = blanked(spec, symbol);
+    let mut said = BTreeSet::from([rest(&spec)]);
+    for tower in [Tower::Query, Tower::Item] {
+        say_axis(&mut said, &spec, tower);
+        let features = features(&spec, tower).iter();
+        said.extend(features.map(|feature| say_feature(&spec, tower, feature)));
+    }
+    said.extend(spec.tasks.iter().map(|task| say_task(&spec, task)));
+    said.extend(spec.tables.iter().map(|table| format!("{table:?}")));
+    said
+}
+
+/// The spec with a blank for the name. The model is called what its variant is called: nothing
+/// else depends on either.
+fn blanked(spec: &Spec, symbol: &Symbol) -> Spec {
+    let mut spec = spec.clone();
+    spec.name.clear();
+    match symbol.kind {
+        NameKind::Surface => blank(
+            &mut spec.surfaces.domains,
+            |domain| &mut domain.name,
+            symbol,
+        ),
+        NameKind::Product => blank(
+            &mut spec.products.domains,
+            |domain| &mut domain.name,
+            symbol,
+        ),
+        NameKind::Task => blank(&mut spec.tasks, |task| &mut task.name, symbol),
+        NameKind::Table => blank(&mut spec.tables, |table| &mut table.name, symbol),
+        NameKind::Feature(tower) => blank_feature(&mut spec, tower, symbol),
+        NameKind::Model | NameKind::Variant => {}
+    }
+    spec
+}
+
+fn blank<T>(all: &mut [T], name: impl Fn(&mut T) -> &mut String, symbol: &Symbol) {
+    for found in all.iter_mut().map(name) {
+        if *found == symbol.name {
+            BLANK.clone_into(found);
+        }
+    }
+}
+
+/// A feature's own table has its name.
+fn blank_feature(spec: &mut Spec, tower: Tower, symbol: &Symbol) {
+    let named = |feature: &&Feature| feature.name == symbol.name;
+    let own = features(spec, tower).iter().find(named).and_then(table_of);
+    let own = own.and_then(|id| spec.tables.get_mut(id.0));
+    if let Some(table) = own.filter(|table| !table.shared) {
+        BLANK.clone_into(&mut table.name);
+    }
+    let features = match tower {
+        Tower::Query => &mut spec.query,
+        Tower::Item => &mut spec.item,
+    };
+    blank(features, |feature| &mut feature.name, symbol);
+}
+
+/// What is no declaration of its own.
+fn rest(spec: &Spec) -> String {
+    let mut architecture = spec.architecture.clone();
+    architecture.overrides.clear();
+    let rows = (&spec.data, &spec.split, &spec.bad_rows);
+    let run = (&spec.training, &spec.buckets, &spec.budget);
+    format!("{architecture:?} {rows:?} {run:?}")
+}
+
+fn say_axis(said: &mut BTreeSet<String>, spec: &Spec, tower: Tower) {
+    let axis = axis(spec, tower);
+    said.insert(format!("{tower:?} {:?} {:?}", axis.column, axis.others));
+    for (place, domain) in axis.domains.iter().enumerate() {
+        let expert = spec.architecture.expert(tower, DomainId(place));
+        let like: Vec<DomainId> = domain.like.into_iter().collect();
+        let like = names(axis, &like);
+        let (name, values) = (&domain.name, &domain.values);
+        said.insert(format!("{tower:?} {name} {values:?} {like:?} {expert:?}"));
+    }
+}
+
+fn say_feature(spec: &Spec, tower: Tower, feature: &Feature) -> String {
+    let table = table_of(feature).and_then(|id| spec.tables.get(id.0));
+    let table = table.map(|table: &Table| &table.name);
+    let domains = names(axis(spec, tower), &feature.domains);
+    let mut own = feature.clone();
+    own.domains.clear();
+    if let FeatureKind::Embedded { table, .. } = &mut own.kind {
+        *table = TableId(0);
+    }
+    format!("{tower:?} {own:?} {table:?} {domains:?}")
+}
+
+fn say_task(spec: &Spec, task: &Task) -> String {
+    let given = task.given.and_then(|id| spec.tasks.get(id.0));
+    let given = given.map(|parent| &parent.name);
+    let surfaces = names(&spec.surfaces, &task.surfaces);
+    let products = names(&spec.products, &task.products);
+    let own = Task {
+        given: None,
+        surfaces: Vec::new(),
+        products: Vec::new(),
+        ..task.clone()
+    };
+    format!("{own:?} {given:?} {surfaces:?} {products:?}")
+}
+
+/// The names of domains, sorted: their places are those of names, too.
+fn names<'s>(axis: &'s Axis, ids: &[DomainId]) -> BTreeSet<&'s str> {
+    let domains = ids.iter().filter_map(|id| axis.domains.get(id.0));
+    domains.map(|domain| domain.name.as_str()).collect()
+}
+
+fn table_of(feature: &Feature) -> Option<TableId> {
+    match feature.kind {
+        FeatureKind::Embedded { table, .. } => Some(table),
+        FeatureKind::Vector { .. } | FeatureKind::Number { .. } => None,
+    }
+}
+
+fn axis(spec: &Spec, tower: Tower) -> &Axis {
+    match tower {
+        Tower::Query => &spec.surfaces,
+        Tower::Item => &spec.products,
+    }
+}
+
+fn features(spec: &Spec, tower: Tower) -> &[Feature] {
+    match tower {
+        Tower::Query => &spec.query,
+        Tower::Item => &spec.item,
+    }
+}
