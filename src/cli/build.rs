@@ -150,10 +150,11 @@ fn is_vocabulary(path: &str, old_schema: &str) -> bool {
     inside.is_some_and(|path| old_schema.contains(&format!("include_str!({path:?})")))
 }
 
+/// Whether a file says so of itself, in a comment that it starts with.
 fn is_generated(contents: &[u8]) -> bool {
-    contents
-        .windows(MARK.len())
-        .any(|window| window == MARK.as_bytes())
+    let lines = contents.split(|byte| *byte == b'\n');
+    let mut comment = lines.take_while(|line| line.starts_with(b"//") || line.starts_with(b"#"));
+    comment.any(|line| line.windows(MARK.len()).any(|part| part == MARK.as_bytes()))
 }
 
 fn not_ours(path: &Path) -> Failure {
