@@ -22,9 +22,10 @@ fn built(surfaces: usize) -> (usize, usize, Duration) {
     let source = Source::new("large.mtmd", large::spec(surfaces, 100, 10));
     let mut sizes = (0, 0);
     let time = fastest(|| {
-        let artefacts = compile(&source).unwrap().artefacts.unwrap();
+        let artefacts = compile(&source).artefacts.unwrap();
+        let crate_files = artefacts.files().unwrap();
         let bytes = |graph: bool| {
-            let files = artefacts.files.iter();
+            let files = crate_files.iter();
             let wanted = files.filter(|file| (file.path == "graph.yaml") == graph);
             wanted.map(|file| file.text.len()).sum()
         };
