@@ -196,10 +196,11 @@ fn parameters(weight: &Weight) -> u128 {
 /// together, and so do the holders.
 fn groups(fates: &Fates) -> Vec<Vec<String>> {
     type Key<'a> = (usize, &'a str, String, &'a str);
+    type Node<'a> = (usize, &'a str, &'a str, &'a str);
     // Weights of each holder and of each of its nodes (a holder's own node is empty), in the new
     // model and in the old one.
     let mut sizes: HashMap<(bool, &str, &str), usize> = HashMap::new();
-    let mut nodes: BTreeMap<(usize, &str, &str, &str), (usize, BTreeSet<String>)> = BTreeMap::new();
+    let mut nodes: BTreeMap<Node<'_>, (usize, BTreeSet<String>)> = BTreeMap::new();
     for line in lines(fates) {
         let (holder, rest) = holder(&line.weight.key);
         for (old, key) in counted(&line) {
