@@ -1,7 +1,7 @@
 //! Reading the head of a statement, atom by atom.
 
 use super::context::Context;
-use super::names::Spelling;
+use super::names::{Spelling, is_name, nearest_name};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::{Atom, AtomKind, Number, Statement, Word};
@@ -59,13 +59,18 @@ impl<'s> Head<'s> {
         Some(first)
     }
 
+    /// Whether a number is among what is left.
+    pub fn holds_number(&self) -> bool {
+        super::raw::holds_number(self.rest)
+    }
+
     /// The next atom must be this word.
     pub fn keyword(&mut self, context: &mut Context<'_>, word: &str) -> Option<()> {
         if self.is_word(word) {
             self.next();
             return Some(());
         }
-        self.fail(context, &format!("`{word}`"), None);
+        self.report(context, &format!("`{word}`"), |_, wrong| wrong);
         None
     }
 
@@ -75,7 +80,7 @@ impl<'s> Head<'s> {
             self.next();
             return Some(());
         }
-        self.fail(context, mark.describe(), None);
+        self.report(context, mark.describe(), |_, wrong| wrong);
         None
     }
 
@@ -92,13 +97,13 @@ impl<'s> Head<'s> {
                 span: *span,
             });
         }
-        let unquoted = match self.peek() {
-            Some(AtomKind::Text(text)) => {
-                Some(("names of the spec stand without quotes", text.clone()))
-            }
-            _ => None,
-        };
-        self.fail(context, what, unquoted);
+        match self.rest.first() {
+            Some(Atom {
+                kind: AtomKind::Text(text),
+                span,
+            }) => self.report(context, what, |_, wrong| unquoted(wrong, text, *span)),
+            _ => self.fail(context, what, None),
+        }
         None
     }
 
@@ -166,13 +171,39 @@ impl<'s> Head<'s> {
                 Diagnostic::new(Code::E0303, message, left_over, "this does not belong here")
                     .help(format!("write it as `{}`", self.form));
             let starts_statement = matches!(first.kind, AtomKind::Word(_)) && self.rest.len() > 1;
-            context.report(match starts_statement {
-                true => {
+            let part = self.quoted_part();
+            context.report(match (part, starts_statement) {
+                (Some((word, span)), _) => {
+                    diagnostic.fix("names of the spec stand without quotes", span, word)
+                }
+                (None, true) => {
                     let place = Span::at(self.end_of_read());
                     diagnostic.maybe("separate it if another statement starts here", place, ",")
                 }
-                false => diagnostic,
+                (None, false) => diagnostic,
             });
+        }
+    }
+
+    /// `"hour"`, if what is left over is `of` and a column: what is made of it is no column itself.
+    fn quoted_part(&self) -> Option<(&'s str, Span)> {
+        let read = self.statement.atoms.len() - self.rest.len();
+        let last = self.statement.atoms.get(read.checked_sub(1)?)?;
+        match (&last.kind, self.rest) {
+            (
+                AtomKind::Text(part),
+                [
+                    Atom {
+                        kind: AtomKind::Word(of),
+                        ..
+                    },
+                    Atom {
+                        kind: AtomKind::Text(_),
+                        ..
+                    },
+                ],
+            ) if of == "of" && is_name(part) => Some((part, last.span)),
+            _ => None,
         }
     }
 
@@ -192,6 +223,38 @@ impl<'s> Head<'s> {
         context: &mut Context<'_>,
         expected: &str,
         better: Option<(&str, String)>,
+    ) {
+        self.report(context, expected, |head, wrong| {
+            match (better, head.rest) {
+                (Some((message, text)), [atom, ..]) => wrong.fix(message, atom.span, text),
+                // A value that would do without the `=`, as settings are written elsewhere.
+                (
+                    None,
+                    [
+                        Atom {
+                            kind: AtomKind::Equals,
+                            span,
+                        },
+                        value,
+                        ..,
+                    ],
+                ) if head.rest.len() == head.statement.atoms.len() => wrong.fix(
+                    "remove the `=`: a word and its value stand side by side",
+                    Span::new(span.start, value.span.start),
+                    "",
+                ),
+                _ => wrong,
+            }
+        });
+    }
+
+    /// Reports what stands here in place of what was expected, with the way out that `mend` knows;
+    /// else with the form of the statement.
+    fn report(
+        &mut self,
+        context: &mut Context<'_>,
+        expected: &str,
+        mend: impl FnOnce(&Self, Diagnostic) -> Diagnostic,
     ) {
         if std::mem::replace(&mut self.silent, true) {
             return;
@@ -215,9 +278,23 @@ impl<'s> Head<'s> {
                 format!("expected {expected} after this"),
             ),
         };
-        context.report(match (better, self.rest.first()) {
-            (Some((message, text)), Some(atom)) => diagnostic.fix(message, atom.span, text),
-            _ => diagnostic.help(help),
+        let mended = mend(self, diagnostic);
+        let helped = mended.fix.is_some() || !mended.helps.is_empty();
+        context.report(match helped {
+            true => mended,
+            false => mended.help(help),
         });
+    }
+}
+
+/// Adds the way out of a string where a name belongs.
+pub(super) fn unquoted(diagnostic: Diagnostic, text: &str, span: Span) -> Diagnostic {
+    let rule = "names of the spec stand without quotes";
+    if is_name(text) {
+        return diagnostic.fix(rule, span, text);
+    }
+    match nearest_name(text) {
+        Some(name) => diagnostic.maybe(rule, span, name),
+        None => diagnostic.help(rule),
     }
 }
