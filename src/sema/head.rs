@@ -171,11 +171,11 @@ impl<'s> Head<'s> {
                 Diagnostic::new(Code::E0303, message, left_over, "this does not belong here")
                     .help(format!("write it as `{}`", self.form));
             let starts_statement = matches!(first.kind, AtomKind::Word(_)) && self.rest.len() > 1;
-            let part = self.quoted_part();
-            context.report(match (part, starts_statement) {
-                (Some((word, span)), _) => {
-                    diagnostic.fix("names of the spec stand without quotes", span, word)
-                }
+            let mended = self
+                .quoted_part()
+                .or_else(|| self.flag_said_true(left_over));
+            context.report(match (mended, starts_statement) {
+                (Some((message, span, text)), _) => diagnostic.fix(message, span, text),
                 (None, true) => {
                     let place = Span::at(self.end_of_read());
                     diagnostic.maybe("separate it if another statement starts here", place, ",")
@@ -186,7 +186,7 @@ impl<'s> Head<'s> {
     }
 
     /// `"hour"`, if what is left over is `of` and a column: what is made of it is no column itself.
-    fn quoted_part(&self) -> Option<(&'s str, Span)> {
+    fn quoted_part(&self) -> Option<(&'static str, Span, &'s str)> {
         let read = self.statement.atoms.len() - self.rest.len();
         let last = self.statement.atoms.get(read.checked_sub(1)?)?;
         match (&last.kind, self.rest) {
@@ -202,9 +202,33 @@ impl<'s> Head<'s> {
                         ..
                     },
                 ],
-            ) if of == "of" && is_name(part) => Some((part, last.span)),
+            ) if of == "of" && is_name(part) => Some((
+                "what is made of a column stands without quotes",
+                last.span,
+                part,
+            )),
             _ => None,
         }
+    }
+
+    /// `true` after a flag: it is set by its word alone.
+    fn flag_said_true(&self, left_over: Span) -> Option<(&'static str, Span, &'s str)> {
+        let value = match self.rest {
+            [
+                Atom {
+                    kind: AtomKind::Equals,
+                    ..
+                },
+                value,
+            ]
+            | [value] => value,
+            _ => return None,
+        };
+        let is_true = matches!(&value.kind, AtomKind::Word(word) if word == "true");
+        let word = self.statement.word.span;
+        let alone = self.form == self.statement.word.text;
+        let place = Span::new(word.end, left_over.end);
+        (is_true && alone).then_some(("a flag is set by its word alone", place, ""))
     }
 
     /// End of what has been read.

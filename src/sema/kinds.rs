@@ -166,6 +166,9 @@ pub(super) fn find_kind(
     }
     let message = format!("`{}` is no kind of feature", word.text);
     let diagnostic = Diagnostic::new(Code::E0201, message, word.span, "unknown kind");
+    if lacks_kind && statement.damaged {
+        return None;
+    }
     if lacks_kind {
         let kinds = enumerate(words, 12);
         context.report(

@@ -324,7 +324,7 @@ impl<'a> Scanner<'a> {
 
     fn string(&mut self) {
         let string = string(self.bytes, self.position);
-        if !string.closed && self.ends_string_of_line_before() {
+        if !string.closed && (self.ends_curly_string() || self.ends_string_of_line_before()) {
             self.position += 1;
             return;
         }
@@ -340,13 +340,31 @@ impl<'a> Scanner<'a> {
                 span,
                 "a string ends on its line",
             );
-            self.diagnostics.push(diagnostic.maybe(
-                "close it with `\"`",
-                Span::at(string.end),
-                "\"",
-            ));
+            let text = self.text.get(span.start..span.end).unwrap_or("");
+            self.diagnostics.push(match text.chars().next_back() {
+                Some(curly @ ('“' | '”')) => {
+                    let place = Span::new(span.end - curly.len_utf8(), span.end);
+                    diagnostic.fix("a string ends with a straight `\"`", place, "\"")
+                }
+                _ => diagnostic.maybe("close it with `\"`", Span::at(string.end), "\""),
+            });
         }
         self.position = string.end;
+    }
+
+    /// Whether the quote at hand ends a string that starts with `“`, which is complained about.
+    fn ends_curly_string(&mut self) -> bool {
+        let before = self.text.get(self.line_start..self.position).unwrap_or("");
+        let mut quotes = before
+            .chars()
+            .rev()
+            .filter(|c| matches!(c, '"' | '“' | '”'));
+        let curly = quotes.next() == Some('“');
+        if curly {
+            let quote = Span::new(self.position, self.position + 1);
+            self.repairs.push(Repair::Blank(quote));
+        }
+        curly
     }
 
     /// Whether the quote at hand ends a string that a line break has cut in two: that is one

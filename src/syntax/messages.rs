@@ -56,6 +56,10 @@ pub(super) fn unexpected(source: &Source, span: Span, expected: Expected) -> Dia
             };
             diagnostic.fix("write `=` before the value", place, mark)
         }
+        Expected::Comma if found.starts_with(';') => {
+            let mark = Span::new(span.start, span.start + 1);
+            diagnostic.fix("write `,`", mark, ",")
+        }
         Expected::Comma if !found.starts_with(is_quote) && !found.contains(is_unseen) => diagnostic,
         _ => known_mistake(diagnostic, source, span),
     }
@@ -88,13 +92,16 @@ pub(super) fn thousands(source: &Source, span: Span) -> Diagnostic {
 
 /// The whole of a number such as `20,000,000`, of which `part` is a group after a comma.
 pub(super) fn number_with_commas(source: &Source, part: Span) -> Option<Span> {
+    /// No number is longer; looking further would take long in a file of nothing else.
+    const LONGEST: usize = 32;
+    let is_part = |c: &char| c.is_ascii_digit() || matches!(c, ',' | '_');
+    let count =
+        |text: &mut dyn Iterator<Item = char>| text.take(LONGEST).take_while(is_part).count();
     let before = source.slice(Span::new(0, part.start));
-    let is_part = |c: char| c.is_ascii_digit() || matches!(c, ',' | '_');
-    let start = before.trim_end_matches(is_part).len();
     let rest = source.slice(Span::new(part.start, source.text().len()));
-    let more = rest.len() - rest.trim_start_matches(is_part).len();
-    let whole = source.slice(Span::new(start, part.start + more));
-    let whole = whole.trim_end_matches(',');
+    let start = part.start - count(&mut before.chars().rev());
+    let end = part.start + count(&mut rest.chars());
+    let whole = source.slice(Span::new(start, end)).trim_end_matches(',');
     let (first, groups) = whole.split_once(',')?;
     let sound = (1..4).contains(&first.len())
         && groups.split(',').all(|group| group.len() == 3)
@@ -130,14 +137,25 @@ fn known_mistake(diagnostic: Diagnostic, source: &Source, span: Span) -> Diagnos
             .help("a comment starts with `//`")
             .fix("write `//`", first, "//"),
         Some(quote) if is_quote(quote) => other_quotes(diagnostic, source, first, quote),
-        Some('-') => diagnostic.help("a name is made of letters, digits and `_`"),
-        Some('.') if !is_fraction(found) => {
-            diagnostic.help("a name is made of letters, digits and `_`")
-        }
+        Some('-') => in_name(diagnostic, source, span),
+        Some('.') if !is_fraction(found) => in_name(diagnostic, source, span),
         Some('.') => diagnostic.help("a fraction has a digit on both sides of its point: `0.5`"),
         Some('0'..='9') => diagnostic
             .help("a number is written with digits alone, `_` between them if you like: `10_000`"),
         _ => diagnostic,
+    }
+}
+
+/// A `-` or `.` that goes on with a name, as in `user-id`.
+fn in_name(diagnostic: Diagnostic, source: &Source, span: Span) -> Diagnostic {
+    let rule = "a name is made of letters, digits and `_`";
+    let joined = source.slice(span).replace(['-', '.'], "_");
+    let before = source.slice(Span::new(0, span.start)).chars().next_back();
+    let goes_on = before.is_some_and(char::is_alphanumeric) && !joined.ends_with('_');
+    let is_name = joined.chars().all(|c| c.is_alphanumeric() || c == '_');
+    match goes_on && is_name {
+        true => diagnostic.maybe(rule, span, joined),
+        false => diagnostic.help(rule),
     }
 }
 
@@ -157,8 +175,8 @@ fn semicolon(diagnostic: Diagnostic, source: &Source, span: Span) -> Diagnostic 
         false => Span::new(found.trim_end_matches(';').len() + span.start, span.end),
     };
     let after = source.slice(Span::new(place.end, source.text().len()));
-    let line = after.lines().next().unwrap_or("").trim_start();
-    let ends = line.is_empty() || line.starts_with([',', '}']) || line.starts_with("//");
+    let next = after.trim_start_matches([' ', '\t', '\r']);
+    let ends = next.is_empty() || next.starts_with(['\n', ',', '}']) || next.starts_with("//");
     let (message, mark) = match ends {
         true => ("remove the `;`", ""),
         false => ("write `,`", ","),
@@ -221,14 +239,11 @@ fn other_quotes(diagnostic: Diagnostic, source: &Source, open: Span, quote: char
         _ => &['“', '”'],
     };
     let after = source.slice(Span::new(open.end, source.text().len()));
-    let line = after.lines().next().unwrap_or("");
-    let Some((end, close)) = line.char_indices().find(|(_, c)| closing.contains(c)) else {
+    let ends = |c: char| closing.contains(&c) || matches!(c, '"' | '\\' | '\n');
+    let found = after.char_indices().find(|(_, c)| ends(*c));
+    let Some((end, close)) = found.filter(|(_, c)| !matches!(c, '\\' | '\n')) else {
         return diagnostic.help(rule);
     };
-    let inner = line.get(..end).unwrap_or("");
-    if inner.contains(['"', '\\']) {
-        return diagnostic.help(rule);
-    }
     let end = open.end + end;
     let straight = |span| Edit {
         span,

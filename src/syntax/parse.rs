@@ -345,7 +345,7 @@ impl Builder<'_> {
                 let diagnostic = unexpected(self.source, span, expected);
                 self.diagnostics.push(match (values.last(), expected) {
                     (Some(last), Expected::Comma)
-                        if diagnostic.helps.is_empty() && diagnostic.fix.is_none() =>
+                        if matches!(pair.as_rule(), Rule::number | Rule::word | Rule::string) =>
                     {
                         diagnostic.maybe("separate the values", Span::at(last.span.end), ",")
                     }
