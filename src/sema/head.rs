@@ -101,10 +101,30 @@ impl<'s> Head<'s> {
             Some(Atom {
                 kind: AtomKind::Text(text),
                 span,
-            }) => self.report(context, what, |_, wrong| unquoted(wrong, text, *span)),
+            }) => {
+                let literal = context.text(*span);
+                self.report(context, what, |head, wrong| {
+                    let wrong = unquoted(wrong, text, *span);
+                    head.keeping_column(wrong, literal)
+                });
+            }
             _ => self.fail(context, what, None),
         }
         None
+    }
+
+    /// Lets a fix that makes another name of a feature's string keep the string as its column.
+    fn keeping_column(&self, mut wrong: Diagnostic, literal: &str) -> Diagnostic {
+        let says_column =
+            |atom: &Atom| matches!(&atom.kind, AtomKind::Word(word) if word == "from");
+        let reads_column = self.form.contains(" NAME from ") && !self.rest.iter().any(says_column);
+        let edits = wrong.fix.iter_mut().flat_map(|fix| &mut fix.edits);
+        for edit in
+            edits.filter(|edit| reads_column && literal.trim_matches('"') != edit.replacement)
+        {
+            edit.replacement = format!("{} from {literal}", edit.replacement);
+        }
+        wrong
     }
 
     /// The next atom must be a string that is not empty.

@@ -116,10 +116,9 @@ impl Builder<'_> {
             match pair.as_rule() {
                 Rule::separator => gap = gap.widened(pair.as_str()),
                 Rule::statement => {
-                    let Some(statement) = self.statement(pair) else {
+                    let Some(mut statement) = self.statement(pair) else {
                         continue;
                     };
-                    let mut statement = statement;
                     if let (Gap::Nothing, Some(last)) = (gap, members.statements.last()) {
                         self.missing_separator(last, &mut statement);
                     }
