@@ -55,7 +55,7 @@ fn with(text: &str) -> Checked {
 #[test]
 fn files_and_variants_make_graphs() {
     let graph = |variant| {
-        let outcome = compile_files(network(), &read_disk, &Levels::default(), variant).unwrap();
+        let outcome = compile_files(network(), &read_disk, &Levels::default(), variant);
         assert!(
             outcome.diagnostics.is_empty(),
             "{}",
@@ -109,7 +109,7 @@ fn a_part_is_checked_alone_and_not_built() {
         let checked = check_files(source.clone(), &read_disk, &Levels::default());
         assert!(checked.part && checked.spec.is_none());
         assert!(checked.diagnostics.is_empty(), "{:?}", checked.diagnostics);
-        let outcome = compile_files(source, &read_disk, &Levels::default(), None).unwrap();
+        let outcome = compile_files(source, &read_disk, &Levels::default(), None);
         assert!(outcome.artefacts.is_none() && has_errors(&outcome.diagnostics));
     }
     let broken = check(&Source::new(

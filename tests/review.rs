@@ -8,97 +8,15 @@
     reason = "a test fails by panicking"
 )]
 
-use mtmdc::driver::check::check_files;
+#[path = "common/shop.rs"]
+mod shop;
+
 use mtmdc::graph::diff::{Diff, Fate, Fit, Nature, diff};
-use mtmdc::graph::{Dim, Graph, build};
-use mtmdc::source::Source;
-use std::collections::BTreeSet;
+use mtmdc::graph::{Dim, NodeKind};
+use shop::{OLD, graph, graphs, new};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Output};
-
-const OLD: &str = r#"
-model shop
-surfaces from "surface" { feed = 0, search = 1 }
-products from "product" { standard = "std", video = "vid" }
-tasks {
-  click from "hw_click" { embedding 16 }
-  buy   from action "clicked" & "bought" { embedding 8, given click, on standard }
-}
-query {
-  id       user    { rows 1_001, dim 8 }
-  category country { values ["de", "fr"], dim 4, shallow }
-  number   age     { log }
-}
-item {
-  id     ad    { rows 1_000, dim 8 }
-  id     shop  { rows 500, dim 4, vocabulary 2 }
-  number price { log }
-}
-architecture { deep [16, 8], routing [8], shallow [8], shallow_width 4, cross { rank 2 } }
-"#;
-
-/// A surface is added and another renamed, a feature comes in, tables grow, a task goes.
-fn new() -> String {
-    OLD.replace(
-        "feed = 0, search = 1",
-        "home = 0, reels = 2 like home, pins = 3, search = 1",
-    )
-    .replace(
-        "  buy   from action \"clicked\" & \"bought\" { embedding 8, given click, on standard }\n",
-        "  like  from action \"liked\" { embedding 8 }\n",
-    )
-    .replace("rows 1_001", "rows 2_001")
-    .replace("rows 1_000", "rows 1_500")
-    .replace("rows 500", "rows 800")
-    .replace("[\"de\", \"fr\"]", "[\"at\", \"de\", \"fr\"]")
-    .replace(
-        "  number   age     { log }",
-        "  number   age     { log }\n  number   visits  { log, on search }",
-    )
-}
-
-fn graph(text: &str) -> Graph {
-    let read = |_: &str| Err("no files".to_owned());
-    graph_of(Source::new("shop.mtmd", text), &read, None)
-}
-
-fn graph_of(
-    source: Source,
-    read: &dyn Fn(&str) -> Result<String, String>,
-    variant: Option<&str>,
-) -> Graph {
-    let checked = check_files(source, read, &mtmdc::diagnostics::Levels::default());
-    let spec = match variant {
-        None => checked.spec,
-        Some(name) => {
-            let mut variants = checked.variants.into_iter();
-            variants.find(|found| found.name == name).unwrap().spec
-        }
-    };
-    build(&spec.unwrap_or_else(|| panic!("{:?}", checked.diagnostics)))
-}
-
-/// Every spec of the repository, with its variants.
-fn graphs() -> Vec<Graph> {
-    let read = |path: &str| std::fs::read_to_string(path).map_err(|error| error.to_string());
-    let mut paths: Vec<_> = std::fs::read_dir("specs").unwrap().collect();
-    paths.sort_by_key(|entry| entry.as_ref().unwrap().path());
-    let mut graphs = vec![];
-    for entry in paths {
-        let path = entry.unwrap().path().display().to_string();
-        if !path.ends_with(".mtmd") {
-            continue;
-        }
-        let source = || Source::new(&*path, read(&path).unwrap());
-        let checked = check_files(source(), &read, &mtmdc::diagnostics::Levels::default());
-        graphs.push(build(&checked.spec.unwrap()));
-        for variant in checked.variants {
-            graphs.push(graph_of(source(), &read, Some(&variant.name)));
-        }
-    }
-    assert!(graphs.len() >= 6);
-    graphs
-}
 
 #[test]
 fn weights_add_up_to_the_parameters() {
@@ -261,6 +179,97 @@ fn weights_go_where_they_belong() {
             .iter()
             .any(|key| key.starts_with("query.feed.click"))
     );
+}
+
+/// A feature's name is its tower's alone: one that is renamed leaves the other tower as it is.
+#[test]
+fn a_feature_is_renamed_in_its_tower() {
+    let old = OLD.replace("number   age     {", "number age from \"age\" {");
+    let new = old
+        .replace("number age from", "number ad from")
+        .replace("id       user    {", "id reader from \"user\" {");
+    let found = diff(&graph(&old), &graph(&new));
+    let places = found.changes.iter().map(|change| &*change.place);
+    assert_eq!(
+        places.collect::<BTreeSet<_>>(),
+        BTreeSet::from(["table reader", "query feature ad", "query feature reader"])
+    );
+    assert_eq!(found.fates.dropped, []);
+    assert_fate(&found, "tables.ad.weight", Nature::Kept, "tables.ad.weight");
+    assert_fate(
+        &found,
+        "tables.reader.weight",
+        Nature::Renamed,
+        "tables.user.weight",
+    );
+    for key in [
+        "query.feed.click.deep.0.linear.weight",
+        "item.video.click.deep.0.linear.weight",
+    ] {
+        assert_fate(&found, key, Nature::Kept, key);
+    }
+}
+
+/// A new domain starts as the nearest one of its chain that the old model has.
+#[test]
+fn like_goes_on_to_a_domain_of_the_old_model() {
+    let home = OLD.replace("feed = 0,", "home = 0,");
+    let new = home.replace(
+        "search = 1",
+        "search = 1, reels = 2 like home, stories = 3 like reels, clips = 4 like stories",
+    );
+    // The second has renamed the end of the chain, the third has its middle already.
+    for (old, clips) in [
+        (&home, "home"),
+        (&OLD.to_owned(), "feed"),
+        (
+            &home.replace("search = 1", "search = 1, stories = 3"),
+            "stories",
+        ),
+    ] {
+        let found = diff(&graph(old), &graph(&new));
+        let key = |domain| format!("query.{domain}.click.deep.0.linear.weight");
+        assert_fate(&found, &key("clips"), Nature::Seeded, &key(clips));
+    }
+}
+
+/// Features, tasks and groups may have one name: every weight reads as many inputs as its node.
+#[test]
+fn inputs_are_resolved_by_the_kind_of_node() {
+    let text = "model twins\nsurfaces from \"s\" { a = 0 }\nproducts from \"p\" { b = 0 }\n\
+        tasks { click from \"c\" { embedding 6 }, numbers from \"n\" { embedding 5 } }\n\
+        query { id task_shared { rows 9, dim 3, shallow }, id click { rows 9, dim 4, shallow }\n\
+        id numbers { rows 9, dim 2, shallow }, id embedded { rows 9, dim 7, shallow }\n\
+        number adapt {}, number vectors {} }\nitem { id ad { rows 9, dim 2 } }\n";
+    let mut graphs = graphs();
+    graphs.push(graph(text));
+    for graph in graphs {
+        let weights = graph.weights();
+        let shapes = weights.iter().map(|weight| (&*weight.key, weight.shape()));
+        let shapes: BTreeMap<&str, Vec<usize>> = shapes.collect();
+        for (tower, axis) in [
+            (&graph.query, &graph.spec.surfaces),
+            (&graph.item, &graph.spec.products),
+        ] {
+            for expert in &tower.experts {
+                let domain = &axis.domains[expert.domains[0].0].name;
+                for node in &expert.nodes {
+                    let (NodeKind::Ffn { input, .. }
+                    | NodeKind::Routing { input, .. }
+                    | NodeKind::Shallow { input, .. }
+                    | NodeKind::Linear { input, .. }) = node.kind
+                    else {
+                        continue;
+                    };
+                    let path = format!("{}.{domain}.{}", tower.name(), node.path);
+                    let tensors = ["0.linear.weight", "output.weight", "weight"];
+                    let mut keys = tensors.iter().map(|tensor| format!("{path}.{tensor}"));
+                    let shape = keys.find_map(|key| shapes.get(&*key)).unwrap();
+                    assert_eq!(shape[1], input, "{path}");
+                }
+            }
+        }
+    }
 }
 
 /// What comes in along the inputs is named as such, so that a warm start can begin at 0 there.

@@ -13,6 +13,8 @@ mod large;
 use cpu_time::ThreadTime;
 use mtmdc::driver::check::check;
 use mtmdc::driver::compile::compile;
+use mtmdc::graph::build;
+use mtmdc::graph::diff::diff;
 use mtmdc::source::Source;
 use std::time::Duration;
 
@@ -21,9 +23,10 @@ fn built(surfaces: usize) -> (usize, usize, Duration) {
     let source = Source::new("large.mtmd", large::spec(surfaces, 100, 10));
     let mut sizes = (0, 0);
     let time = fastest(|| {
-        let artefacts = compile(&source).unwrap().artefacts.unwrap();
+        let artefacts = compile(&source).artefacts.unwrap();
+        let crate_files = artefacts.files().unwrap();
         let bytes = |graph: bool| {
-            let files = artefacts.files.iter();
+            let files = crate_files.iter();
             let wanted = files.filter(|file| (file.path == "graph.yaml") == graph);
             wanted.map(|file| file.text.len()).sum()
         };
@@ -62,6 +65,25 @@ fn a_check_takes_no_longer_than_the_spec_is_long() {
     };
     let (short, long) = (time(500), time(5_000));
     assert!(long < 30 * short, "{long:?} {short:?}");
+}
+
+/// Domains of one Domain Expert are compared once, and features are found by name.
+#[test]
+fn a_diff_takes_no_longer_than_the_specs_are_long() {
+    let time = |surfaces, features| {
+        let [old, new] = ["", "  number comes {}\n"].map(|more| {
+            let numbers = (0..features).map(|id| format!("  number n{id} {{}}\n"));
+            let numbers: String = numbers.collect();
+            let text = large::spec(surfaces, 10, 10);
+            let text = text.replace("query {\n", &format!("query {{\n{numbers}{more}"));
+            build(&check(&Source::new("large.mtmd", text)).spec.unwrap())
+        });
+        fastest(|| assert_eq!(diff(&old, &new).changes.len(), 1))
+    };
+    let short = time(50, 300);
+    let (surfaces, features) = (time(500, 300), time(50, 3_000));
+    assert!(surfaces < 30 * short, "{surfaces:?} {short:?}");
+    assert!(features < 30 * short, "{features:?} {short:?}");
 }
 
 #[test]

@@ -8,14 +8,15 @@ use mtmdc::source::Source;
 
 fuzz_target!(|text: &str| {
     let source = Source::new("fuzz.mtmd", text);
-    let outcome = compile(&source).expect("an internal error");
+    let outcome = compile(&source);
     if let Some(artefacts) = outcome.artefacts {
         let yaml = artefacts.graph.to_yaml();
         artefacts.graph.to_svg();
-        let again = compile(&source).expect("an internal error").artefacts;
+        let again = compile(&source).artefacts;
         let again = again.expect("the same spec passes again");
         assert_eq!(again.graph.to_yaml(), yaml);
-        let files = artefacts.files.iter().zip(&again.files);
-        assert!(files.clone().all(|(one, other)| one.text == other.text));
+        let files = [&artefacts, &again].map(|built| built.files().expect("an internal error"));
+        let [files, again] = files;
+        assert!(files.iter().zip(&again).all(|(one, other)| one.text == other.text));
     }
 });

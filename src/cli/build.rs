@@ -1,8 +1,9 @@
 //! `build`: the files of a spec's crate, written, or compared with what is there.
 
 use super::report::{Exit, Failure, Reporter};
-use super::{Which, compile, files, workspace};
+use super::{Which, compile, crate_files, files, workspace};
 use crate::driver::compile::Artefacts;
+use crate::emit::File;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -84,8 +85,9 @@ enum ChangeKind {
 /// The changes that bring a crate's folder up to date.
 pub(super) fn changes(folder: &Path, artefacts: &Artefacts) -> Result<Vec<Change>, Failure> {
     let old_schema = old_schema(folder)?;
+    let crate_files = crate_files(artefacts)?;
     let mut changes = vec![];
-    for file in &artefacts.files {
+    for file in &crate_files {
         let path = folder.join(&file.path);
         let kind = match files::read_if_there(&path)? {
             None => ChangeKind::Missing(file.text.clone()),
@@ -97,7 +99,7 @@ pub(super) fn changes(folder: &Path, artefacts: &Artefacts) -> Result<Vec<Change
         };
         changes.push(Change { path, kind });
     }
-    for path in left_behind(folder, artefacts, &old_schema)? {
+    for path in left_behind(folder, &crate_files, &old_schema)? {
         changes.push(Change {
             path,
             kind: ChangeKind::Left,
@@ -166,10 +168,10 @@ fn not_ours(path: &Path) -> Failure {
 /// Files of the folder that an earlier build generated, and that are no longer among the crate's.
 fn left_behind(
     folder: &Path,
-    artefacts: &Artefacts,
+    crate_files: &[File],
     old_schema: &str,
 ) -> Result<Vec<PathBuf>, Failure> {
-    let expected: BTreeSet<&str> = artefacts.files.iter().map(|file| &*file.path).collect();
+    let expected: BTreeSet<&str> = crate_files.iter().map(|file| &*file.path).collect();
     let mut left = vec![];
     for within in ["src", "src/vocabularies"] {
         for name in files_in(&folder.join(within)) {

@@ -16,6 +16,7 @@ mod workspace;
 use crate::diagnostics::{Code, Level, Levels};
 use crate::driver::compile::{Artefacts, compile_files};
 use crate::driver::load::Read;
+use crate::emit::File;
 use crate::source::Source;
 use clap::{Parser, Subcommand, ValueEnum};
 use report::{Exit, Failure, MessageFormat, Reporter};
@@ -264,11 +265,7 @@ fn compile_source(
     let name = root.name().to_owned();
     let variant = which.variant.as_deref();
     let levels = which.lints.levels()?;
-    let outcome = compile_files(root, read, &levels, variant).map_err(|error| {
-        let message = format!("internal error: {error}");
-        let help = "this is a mistake of mtmdc, not of the spec: please report it with the spec";
-        Failure::new(Exit::Environment, message).with_help(help)
-    })?;
+    let outcome = compile_files(root, read, &levels, variant);
     reporter.diagnostics(&outcome.source, &outcome.diagnostics);
     match variant {
         Some(variant) if !outcome.variants.iter().any(|other| other == variant) => {
@@ -281,6 +278,15 @@ fn compile_source(
         }
         _ => Ok(outcome.artefacts),
     }
+}
+
+/// The files of a spec's crate.
+fn crate_files(artefacts: &Artefacts) -> Result<Vec<File>, Failure> {
+    artefacts.files().map_err(|error| {
+        let message = format!("internal error: {error}");
+        let help = "this is a mistake of mtmdc, not of the spec: please report it with the spec";
+        Failure::new(Exit::Environment, message).with_help(help)
+    })
 }
 
 fn explain(code: &str) -> Result<Exit, Failure> {

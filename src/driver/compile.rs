@@ -27,8 +27,8 @@ pub struct Outcome {
 pub struct Artefacts {
     /// The Domain Expert graph.
     pub graph: Graph,
-    /// Files of the crate.
-    pub files: Vec<File>,
+    /// The spec's, as the generated files name it.
+    file_name: String,
 }
 
 impl Artefacts {
@@ -36,28 +36,30 @@ impl Artefacts {
     pub fn spec(&self) -> &Spec {
         &self.graph.spec
     }
+
+    /// Files of the crate. Writing them takes longer than all the rest, and pictures, reports and
+    /// diffs need none.
+    ///
+    /// # Errors
+    ///
+    /// Only for a mistake of the compiler's own, whatever the spec.
+    pub fn files(&self) -> Result<Vec<File>, EmitError> {
+        emit::emit(&self.graph, &plan::plan(&self.graph), &self.file_name)
+    }
 }
 
 /// Compiles a spec of one file. The generated files name the last component of the source's name.
-///
-/// # Errors
-///
-/// Only for a mistake of the compiler's own, whatever the spec.
-pub fn compile(source: &Source) -> Result<Outcome, EmitError> {
+pub fn compile(source: &Source) -> Outcome {
     compile_files(source.clone(), &no_files, &Levels::default(), None)
 }
 
 /// Compiles a spec, whose other files `read` reads, or a variant of it.
-///
-/// # Errors
-///
-/// Only for a mistake of the compiler's own, whatever the spec.
 pub fn compile_files(
     root: Source,
     read: &Read<'_>,
     levels: &Levels,
     variant: Option<&str>,
-) -> Result<Outcome, EmitError> {
+) -> Outcome {
     let Checked {
         source,
         spec,
@@ -94,18 +96,16 @@ pub fn compile_files(
         ),
         None => spec,
     };
-    let artefacts = spec.map(|spec| {
-        let graph = graph::build(&spec);
-        let plan = plan::plan(&graph);
-        let name = source.name();
-        let file_name = name.rsplit(['/', '\\']).next().unwrap_or(name);
-        let files = emit::emit(&graph, &plan, file_name)?;
-        Ok(Artefacts { graph, files })
+    let name = source.name();
+    let file_name = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    let artefacts = spec.map(|spec| Artefacts {
+        graph: graph::build(&spec),
+        file_name: file_name.to_owned(),
     });
-    Ok(Outcome {
+    Outcome {
         diagnostics,
         variants: names,
-        artefacts: artefacts.transpose()?,
+        artefacts,
         source,
-    })
+    }
 }

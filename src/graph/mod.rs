@@ -172,7 +172,7 @@ impl Graph {
 
     /// Every weight, by key and shape.
     pub fn weights(&self) -> Vec<Weight> {
-        weights::weights(self, &weights::Names::default())
+        weights::weights(self)
     }
 
     /// A drawing of the graph.

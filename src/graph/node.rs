@@ -9,8 +9,9 @@ pub struct Node {
     pub path: String,
     /// What it is, with its shapes.
     pub kind: NodeKind,
-    /// Nodes of the same Domain Expert, groups of fields (`embedded`, `vectors`, `numbers`) or
-    /// single fields, in the order in which they are concatenated.
+    /// Single fields, of a shallow expert; of any other node nodes of the same Domain Expert and
+    /// groups of fields (`embedded`, `vectors`, `numbers`). In the order in which they are
+    /// concatenated.
     pub inputs: Vec<String>,
     /// Parameters, and operations of one row.
     pub cost: Cost,

@@ -2,12 +2,13 @@
 //! a weight of another graph can be fitted to it part by part.
 
 use super::node::{Node, NodeKind};
-use super::{DomainExpert, Field, Graph, Group, TowerGraph};
-use crate::sema::spec::{
-    Axis, Composition, Crossing, FeatureKind, Index, Input, Norm, RawValue, Spec, Table, TableId,
-    Tower,
-};
+use super::{DomainExpert, Field, FieldId, Graph, Group, TowerGraph};
+use crate::sema::spec::{Axis, FeatureKind, Index, Input, RawValue, Spec, Table, TableId, Tower};
+use layers::{composed, crossed, node_weights, part, plain, weight};
 use std::collections::BTreeMap;
+use std::rc::Rc;
+
+mod layers;
 
 /// A weight, as it stands in a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub struct Weight {
     /// Tower, domain, path of the node and PyTorch's name of the tensor, joined by dots.
     pub key: String,
     /// Dimensions, outermost first.
-    pub dims: Vec<Dim>,
+    pub dims: Rc<[Dim]>,
     /// Whether training moves it by a gradient: running statistics are not parameters.
     pub trained: bool,
 }
@@ -24,9 +25,9 @@ pub struct Weight {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dim {
     /// What the weight puts out.
-    Units(Vec<Part>),
+    Units(Rc<[Part]>),
     /// What the weight reads.
-    Inputs(Vec<Part>),
+    Inputs(Rc<[Part]>),
     /// Rows of a table that values are hashed into, row 0 among them.
     Hashed(usize),
     /// Rows of a table with a learned vocabulary.
@@ -42,7 +43,7 @@ pub enum Dim {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     /// What they stand for; empty if the dimension has no parts.
-    pub name: String,
+    pub name: Rc<str>,
     /// How many they are.
     pub width: usize,
 }
@@ -53,8 +54,12 @@ pub(super) struct Names {
     pub(super) surfaces: BTreeMap<String, String>,
     pub(super) products: BTreeMap<String, String>,
     pub(super) tasks: BTreeMap<String, String>,
-    /// Features, and with them the tables that are theirs alone.
-    pub(super) features: BTreeMap<String, String>,
+    /// Features of the query tower.
+    pub(super) query: BTreeMap<String, String>,
+    /// Features of the item tower.
+    pub(super) item: BTreeMap<String, String>,
+    /// Tables of one feature.
+    pub(super) tables: BTreeMap<String, String>,
 }
 
 impl Names {
@@ -64,9 +69,46 @@ impl Names {
             Tower::Item => &self.products,
         }
     }
+
+    fn features(&self, tower: Tower) -> &BTreeMap<String, String> {
+        match tower {
+            Tower::Query => &self.query,
+            Tower::Item => &self.item,
+        }
+    }
+}
+
+/// Weights by what holds them: the tables, what the domains of a tower share, a domain, the heads.
+/// Domains of one Domain Expert have one list, however many they are.
+pub(super) struct Held {
+    /// What the holders hold, keys without the holder.
+    pub(super) lists: Vec<Vec<Weight>>,
+    /// First part of the keys, and index of the list.
+    pub(super) holders: Vec<(String, usize)>,
+}
+
+impl Held {
+    /// Each holder with its weights.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, usize, &[Weight])> {
+        let holders = self.holders.iter();
+        holders.filter_map(|(holder, id)| Some((&**holder, *id, &**self.lists.get(*id)?)))
+    }
+
+    fn add(&mut self, holder: &str, list: Vec<Weight>) {
+        self.holders.push((holder.to_owned(), self.lists.len()));
+        self.lists.push(list);
+    }
 }
 
 impl Weight {
+    /// The weight of a holder's list with its whole key.
+    pub(super) fn of(&self, holder: &str) -> Self {
+        Self {
+            key: format!("{holder}.{}", self.key),
+            ..self.clone()
+        }
+    }
+
     /// Size of each dimension.
     pub fn shape(&self) -> Vec<usize> {
         self.dims.iter().map(Dim::size).collect()
@@ -89,22 +131,35 @@ impl Dim {
 }
 
 /// All weights of a graph: tables, towers, heads.
-pub(super) fn weights(graph: &Graph, names: &Names) -> Vec<Weight> {
+pub(super) fn weights(graph: &Graph) -> Vec<Weight> {
+    let held = held(graph, &Names::default());
+    let weights = held
+        .iter()
+        .flat_map(|(holder, _, list)| list.iter().map(|one| one.of(holder)));
+    weights.collect()
+}
+
+/// The weights by what holds them, with the names of another graph. Lists and their weights have
+/// the same order whatever the names.
+pub(super) fn held(graph: &Graph, names: &Names) -> Held {
     let spec = &graph.spec;
+    let mut held = Held {
+        lists: vec![],
+        holders: vec![],
+    };
     let tables = spec.tables.iter().enumerate();
-    let mut all: Vec<Weight> = tables
-        .map(|(id, table)| table_weight(spec, TableId(id), table, names))
-        .collect();
+    let tables = tables.map(|(id, table)| table_weight(spec, TableId(id), table, names));
+    held.add("tables", tables.collect());
     for tower in [&graph.query, &graph.item] {
-        let lister = Lister { spec, tower, names };
-        lister.tower(&mut all);
+        Lister::new(spec, tower, names).tower(&mut held);
     }
     let biased = spec.tasks.iter().filter(|_| spec.architecture.logit_bias);
-    for task in biased {
-        let key = format!("heads.{}.bias", called(&names.tasks, &task.name));
-        all.push(weight(key, vec![Dim::Units(plain(1))]));
-    }
-    all
+    let biases = biased.map(|task| {
+        let key = format!("{}.bias", called(&names.tasks, &task.name));
+        weight(key, vec![Dim::Units(plain(1))])
+    });
+    held.add("heads", biases.collect());
+    held
 }
 
 fn table_weight(spec: &Spec, id: TableId, table: &Table, names: &Names) -> Weight {
@@ -123,9 +178,9 @@ fn table_weight(spec: &Spec, id: TableId, table: &Table, names: &Names) -> Weigh
     // A table of one feature has the feature's name.
     let name = match table.shared {
         true => &table.name,
-        false => called(&names.features, &table.name),
+        false => called(&names.tables, &table.name),
     };
-    let key = format!("tables.{name}.weight");
+    let key = format!("{name}.weight");
     weight(key, vec![rows, Dim::Units(plain(table.dim))])
 }
 
@@ -137,7 +192,7 @@ fn named_rows(rows: Vec<Part>, oov: usize) -> Dim {
     if oov > 0 {
         parts.push(part(format!("other values in {oov}"), oov));
     }
-    Dim::Units(parts)
+    Dim::Units(parts.into())
 }
 
 /// The intervals of the number that a table is for.
@@ -173,9 +228,24 @@ struct Lister<'a> {
     spec: &'a Spec,
     tower: &'a TowerGraph,
     names: &'a Names,
+    /// What each field is, by its id.
+    fields: Vec<Part>,
 }
 
-impl Lister<'_> {
+impl<'a> Lister<'a> {
+    fn new(spec: &'a Spec, tower: &'a TowerGraph, names: &'a Names) -> Self {
+        let called = |field: &Field| called(names.features(tower.tower), &field.name).to_owned();
+        let fields = tower.fields.iter();
+        Self {
+            spec,
+            tower,
+            names,
+            fields: fields
+                .map(|field| part(called(field), field.width))
+                .collect(),
+        }
+    }
+
     fn axis(&self) -> &Axis {
         match self.tower.tower {
             Tower::Query => &self.spec.surfaces,
@@ -183,47 +253,52 @@ impl Lister<'_> {
         }
     }
 
-    fn tower(&self, all: &mut Vec<Weight>) {
+    fn tower(&self, held: &mut Held) {
         let tower = self.tower.name();
-        for node in &self.tower.shared {
-            let (path, inputs) = (format!("{tower}.shared.{}", node.path), &self.tower.fields);
-            match node.kind {
-                NodeKind::Vector { .. } => {
-                    let missing = self.tower.select(&self.tower.missing);
-                    all.push(weight(path, vec![Dim::Units(self.fields(missing))]));
-                }
-                _ => all.extend(node_weights(
-                    &path,
-                    &node.kind,
-                    &self.fields(inputs),
-                    vec![],
-                )),
-            }
-        }
+        held.add(&format!("{tower}.shared"), self.shared());
         let mut experts = BTreeMap::new();
         for expert in &self.tower.experts {
-            experts.extend(expert.domains.iter().map(|domain| (domain, expert)));
+            let list = held.lists.len();
+            held.lists.push(self.expert(expert));
+            experts.extend(expert.domains.iter().map(|domain| (domain, list)));
         }
-        for (domain, expert) in experts {
+        for (domain, list) in experts {
             if let Some(domain) = self.axis().domains.get(domain.0) {
                 let name = called(self.names.domains(self.tower.tower), &domain.name);
-                self.expert(&format!("{tower}.{name}"), expert, all);
+                held.holders.push((format!("{tower}.{name}"), list));
             }
         }
     }
 
-    fn expert(&self, prefix: &str, expert: &DomainExpert, all: &mut Vec<Weight>) {
-        let nodes: BTreeMap<&str, &Node> = expert
-            .nodes
-            .iter()
-            .map(|node| (node.path.as_str(), node))
-            .collect();
+    fn shared(&self) -> Vec<Weight> {
+        let all: Rc<[Part]> = self.fields.clone().into();
+        let weights = self.tower.shared.iter().flat_map(|node| match node.kind {
+            NodeKind::Vector { .. } => {
+                let missing = self.select(&self.tower.missing, |_| true);
+                vec![weight(node.path.clone(), vec![Dim::Units(missing)])]
+            }
+            _ => node_weights(&node.path, &node.kind, &all, vec![]),
+        });
+        weights.collect()
+    }
+
+    /// The weights of one domain.
+    fn expert(&self, expert: &DomainExpert) -> Vec<Weight> {
+        let mut weights = vec![];
+        // What the nodes put out; those that a node reads stand before it.
+        let mut outputs = BTreeMap::new();
         for node in &expert.nodes {
-            let inputs = self.inputs(expert, &nodes, node);
+            let inputs = self.inputs(expert, &outputs, node);
             let routed = self.routed(expert, node);
-            let path = format!("{prefix}.{}", self.path(&node.path));
-            all.extend(node_weights(&path, &node.kind, &inputs, routed));
+            weights.extend(node_weights(
+                &self.path(&node.path),
+                &node.kind,
+                &inputs,
+                routed,
+            ));
+            outputs.insert(&*node.path, self.output(expert, node, inputs));
         }
+        weights
     }
 
     /// The experts that a routing node weighs.
@@ -238,60 +313,51 @@ impl Lister<'_> {
         inputs.map(|input| part(self.path(input), 1)).collect()
     }
 
+    /// What a node reads. Inputs of a shallow expert are fields, those of any other node are groups
+    /// of fields and nodes: a field may have the name of either.
     fn inputs(
         &self,
         expert: &DomainExpert,
-        nodes: &BTreeMap<&str, &Node>,
+        outputs: &BTreeMap<&str, Rc<[Part]>>,
         node: &Node,
-    ) -> Vec<Part> {
-        let inputs = node.inputs.iter();
-        inputs
-            .flat_map(|input| self.input(expert, nodes, input))
-            .collect()
-    }
-
-    /// What an input of a node puts in: a group of fields, a field or another node.
-    fn input(
-        &self,
-        expert: &DomainExpert,
-        nodes: &BTreeMap<&str, &Node>,
-        input: &str,
-    ) -> Vec<Part> {
-        let own = || self.tower.select(&expert.fields);
-        let group = [Group::Embedded, Group::Vectors, Group::Numbers]
-            .into_iter()
-            .find(|group| group.name() == input);
-        if let Some(group) = group {
-            return self.fields(own().filter(|field| field.group == group));
-        }
-        match nodes.get(input).map(|node| (*node, &node.kind)) {
-            Some((_, NodeKind::SqueezeExcitation { .. })) => self.fields(own()),
-            Some((_, NodeKind::BatchNorm { .. })) => {
-                self.fields(own().filter(|field| field.group == Group::Numbers))
+    ) -> Rc<[Part]> {
+        let read = |input: &String| match (&node.kind, group(input)) {
+            (NodeKind::Shallow { .. }, _) => {
+                self.select(&expert.fields, |field| field.name == *input)
             }
-            Some((
-                node,
-                NodeKind::Cross {
-                    composition,
-                    width,
-                    crossing,
-                    ..
-                },
-            )) => {
-                let inputs = self.inputs(expert, nodes, node);
-                crossed(composed(*composition, *width, inputs), crossing)
+            (_, Some(group)) => self.select(&expert.fields, |field| field.group == group),
+            (_, None) => outputs.get(&**input).cloned().unwrap_or_default(),
+        };
+        match &*node.inputs {
+            // Shared: x_d may have thousands of parts, and each expert reads it.
+            [input] => read(input),
+            inputs => {
+                let parts = inputs.iter().map(read);
+                parts.flat_map(|parts| parts.to_vec()).collect()
             }
-            Some((node, NodeKind::Concat { .. })) => self.inputs(expert, nodes, node),
-            Some((_, kind)) => vec![part(self.path(input), kind.output())],
-            None => self.fields(own().filter(|field| field.name == input)),
         }
     }
 
-    fn fields<'a>(&self, fields: impl IntoIterator<Item = &'a Field>) -> Vec<Part> {
-        let fields = fields.into_iter();
-        fields
-            .map(|field| part(called(&self.names.features, &field.name), field.width))
-            .collect()
+    fn output(&self, expert: &DomainExpert, node: &Node, inputs: Rc<[Part]>) -> Rc<[Part]> {
+        match &node.kind {
+            NodeKind::SqueezeExcitation { .. } => self.select(&expert.fields, |_| true),
+            NodeKind::BatchNorm { .. } | NodeKind::Concat { .. } => inputs,
+            NodeKind::Cross {
+                composition,
+                width,
+                crossing,
+                ..
+            } => crossed(composed(*composition, *width, inputs), crossing),
+            kind => [part(self.path(&node.path), kind.output())].into(),
+        }
+    }
+
+    fn select(&self, ids: &[FieldId], keep: impl Fn(&Field) -> bool) -> Rc<[Part]> {
+        let fields = ids.iter().filter_map(|id| {
+            let field = self.tower.fields.get(id.0)?;
+            self.fields.get(id.0).filter(|_| keep(field))
+        });
+        fields.cloned().collect()
     }
 
     /// The path of a node with its task as the other graph has it.
@@ -305,161 +371,10 @@ impl Lister<'_> {
     }
 }
 
-fn node_weights(path: &str, kind: &NodeKind, inputs: &[Part], routed: Vec<Part>) -> Vec<Weight> {
-    let inputs = inputs.to_vec();
-    match kind {
-        NodeKind::BatchNorm { .. } => {
-            let mut weights = norm(path, &inputs);
-            for name in ["running_mean", "running_var"] {
-                let mut statistic =
-                    weight(format!("{path}.{name}"), vec![Dim::Units(inputs.clone())]);
-                statistic.trained = false;
-                weights.push(statistic);
-            }
-            weights
-        }
-        NodeKind::SqueezeExcitation { hidden, .. } => {
-            let fields: Vec<Part> = inputs.iter().map(|field| part(&field.name, 1)).collect();
-            let mut weights = linear(&format!("{path}.squeeze"), &fields, &plain(*hidden));
-            weights.extend(linear(&format!("{path}.excite"), &plain(*hidden), &fields));
-            weights
-        }
-        NodeKind::Ffn { widths, norm, .. } => ffn(path, inputs, widths, *norm).0,
-        NodeKind::Routing { hidden, norm, .. } => {
-            let (mut weights, last) = ffn(path, inputs, hidden, *norm);
-            weights.extend(linear(&format!("{path}.output"), &last, &routed));
-            weights
-        }
-        NodeKind::Shallow {
-            hidden,
-            output,
-            norm,
-            ..
-        } => {
-            let (mut weights, last) = ffn(path, inputs, hidden, *norm);
-            weights.extend(linear(&format!("{path}.output"), &last, &plain(*output)));
-            weights
-        }
-        NodeKind::Cross {
-            composition,
-            width,
-            crossing,
-            norm,
-            ..
-        } => cross(
-            path,
-            composed(*composition, *width, inputs),
-            crossing,
-            *norm,
-        ),
-        NodeKind::Linear { output, .. } => linear(path, &inputs, &plain(*output)),
-        NodeKind::Vector { width } => {
-            vec![weight(
-                format!("{path}.vector"),
-                vec![Dim::Units(plain(*width))],
-            )]
-        }
-        // The weights of the first are the tower's own, the second has none.
-        NodeKind::DomainShared { .. } | NodeKind::Concat { .. } => vec![],
-    }
-}
-
-/// What a composition puts out.
-fn composed(composition: Composition, width: usize, inputs: Vec<Part>) -> Vec<Part> {
-    match composition {
-        Composition::Concat => inputs,
-        Composition::Sum => plain(width),
-    }
-}
-
-/// What a crossing puts out.
-fn crossed(inputs: Vec<Part>, crossing: &Crossing) -> Vec<Part> {
-    match crossing {
-        Crossing::Mlp(widths) => widths.last().map_or(inputs, |width| plain(*width)),
-        Crossing::Dcn { .. } | Crossing::None => inputs,
-    }
-}
-
-fn cross(path: &str, inputs: Vec<Part>, crossing: &Crossing, place: Norm) -> Vec<Weight> {
-    let normalised = match place {
-        Norm::Pre => Some(inputs.clone()),
-        Norm::Post => Some(crossed(inputs.clone(), crossing)),
-        Norm::None => None,
-    };
-    let normalised = normalised.into_iter();
-    let mut weights: Vec<Weight> = normalised
-        .flat_map(|units| norm(&format!("{path}.norm"), &units))
-        .collect();
-    match crossing {
-        Crossing::None => {}
-        Crossing::Mlp(widths) => {
-            weights.extend(ffn(&format!("{path}.mlp"), inputs, widths, place).0);
-        }
-        Crossing::Dcn { rank, depth } => {
-            for layer in 0..*depth {
-                let rank = plain(*rank);
-                let down = vec![Dim::Units(rank.clone()), Dim::Inputs(inputs.clone())];
-                weights.push(weight(format!("{path}.{layer}.down.weight"), down));
-                weights.extend(linear(&format!("{path}.{layer}.up"), &rank, &inputs));
-            }
-        }
-    }
-    weights
-}
-
-/// The weights of an FFN, and what it puts out.
-fn ffn(
-    path: &str,
-    mut inputs: Vec<Part>,
-    widths: &[usize],
-    place: Norm,
-) -> (Vec<Weight>, Vec<Part>) {
-    let mut weights = vec![];
-    for (layer, width) in widths.iter().enumerate() {
-        let units = plain(*width);
-        weights.extend(linear(&format!("{path}.{layer}.linear"), &inputs, &units));
-        match place {
-            Norm::Pre | Norm::Post => {
-                weights.extend(norm(&format!("{path}.{layer}.norm"), &units));
-            }
-            Norm::None => {}
-        }
-        inputs = units;
-    }
-    (weights, inputs)
-}
-
-fn linear(path: &str, inputs: &[Part], units: &[Part]) -> Vec<Weight> {
-    let matrix = vec![Dim::Units(units.to_vec()), Dim::Inputs(inputs.to_vec())];
-    vec![
-        weight(format!("{path}.weight"), matrix),
-        weight(format!("{path}.bias"), vec![Dim::Units(units.to_vec())]),
-    ]
-}
-
-fn norm(path: &str, units: &[Part]) -> Vec<Weight> {
-    let named = |name| weight(format!("{path}.{name}"), vec![Dim::Units(units.to_vec())]);
-    vec![named("weight"), named("bias")]
-}
-
-fn weight(key: String, dims: Vec<Dim>) -> Weight {
-    Weight {
-        key,
-        dims,
-        trained: true,
-    }
-}
-
-fn part(name: impl Into<String>, width: usize) -> Part {
-    Part {
-        name: name.into(),
-        width,
-    }
-}
-
-/// A dimension whose entries are all alike.
-fn plain(width: usize) -> Vec<Part> {
-    vec![part("", width)]
+/// The group of fields that an input names.
+fn group(input: &str) -> Option<Group> {
+    let groups = [Group::Embedded, Group::Vectors, Group::Numbers];
+    groups.into_iter().find(|group| group.name() == input)
 }
 
 fn called<'a>(names: &'a BTreeMap<String, String>, name: &'a str) -> &'a str {

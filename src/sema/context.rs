@@ -70,6 +70,14 @@ impl<'a> Context<'a> {
         self.source.slice(span)
     }
 
+    /// The rest of the line after an offset.
+    pub fn rest_of_line(&self, offset: usize) -> &'a str {
+        let rest = self
+            .source
+            .slice(Span::new(offset, self.source.text().len()));
+        rest.lines().next().unwrap_or("")
+    }
+
     /// Reports a statement that lacks its block, unless it has been complained about.
     pub fn require_block<'s>(&mut self, statement: &'s Statement, form: &str) -> Option<&'s Block> {
         if statement.block.is_none() && !statement.damaged {

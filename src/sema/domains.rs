@@ -236,6 +236,10 @@ fn read_axis(
         others: None,
         declared: Vec::new(),
         values: Vec::new(),
+        numbers: block
+            .statements
+            .iter()
+            .any(|inner| raw::holds_number(&inner.atoms)),
     };
     for inner in &block.statements {
         reader.statement(context, inner);
@@ -310,6 +314,8 @@ struct AxisReader {
     declared: Vec<Declared>,
     /// All raw values, each with the place of its domain in `declared`.
     values: Vec<(usize, Raw)>,
+    /// Whether some of them are numbers.
+    numbers: bool,
 }
 
 impl AxisReader {
@@ -354,7 +360,7 @@ impl AxisReader {
     fn domain(&mut self, context: &mut Context<'_>, statement: &Statement) {
         let form = "NAME = VALUE`, `NAME = [VALUE, VALUE]` or `NAME = VALUE like NAME";
         context.refuse_block(statement, form);
-        let (values, like) = domain_values(context, statement, form);
+        let (values, like) = domain_values(context, statement, form, self.numbers);
         if !self
             .names
             .declare(context, &statement.word, Kind::domain(self.tower))
@@ -481,6 +487,7 @@ fn domain_values(
     context: &mut Context<'_>,
     statement: &Statement,
     form: &'static str,
+    numbers: bool,
 ) -> (Vec<Raw>, Option<Word>) {
     let mut head = Head::new(statement, form);
     if statement.damaged || head.mark(context, &AtomKind::Equals).is_none() {
@@ -507,7 +514,7 @@ fn domain_values(
     }
     let values = items
         .iter()
-        .filter_map(|item| raw::raw(context, item))
+        .filter_map(|item| raw::raw_beside(context, item, numbers))
         .collect();
     let like = if head.is_word("like") {
         head.next();

@@ -1,7 +1,7 @@
 //! Reading the head of a statement, atom by atom.
 
 use super::context::Context;
-use super::names::Spelling;
+use super::names::{Spelling, is_name, nearest_name};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::{Atom, AtomKind, Number, Statement, Word};
@@ -59,13 +59,18 @@ impl<'s> Head<'s> {
         Some(first)
     }
 
+    /// Whether a number is among what is left.
+    pub fn holds_number(&self) -> bool {
+        super::raw::holds_number(self.rest)
+    }
+
     /// The next atom must be this word.
     pub fn keyword(&mut self, context: &mut Context<'_>, word: &str) -> Option<()> {
         if self.is_word(word) {
             self.next();
             return Some(());
         }
-        self.fail(context, &format!("`{word}`"), None);
+        self.report(context, &format!("`{word}`"), |_, wrong| wrong);
         None
     }
 
@@ -75,7 +80,7 @@ impl<'s> Head<'s> {
             self.next();
             return Some(());
         }
-        self.fail(context, mark.describe(), None);
+        self.report(context, mark.describe(), |_, wrong| wrong);
         None
     }
 
@@ -92,14 +97,34 @@ impl<'s> Head<'s> {
                 span: *span,
             });
         }
-        let unquoted = match self.peek() {
-            Some(AtomKind::Text(text)) => {
-                Some(("names of the spec stand without quotes", text.clone()))
+        match self.rest.first() {
+            Some(Atom {
+                kind: AtomKind::Text(text),
+                span,
+            }) => {
+                let literal = context.text(*span);
+                self.report(context, what, |head, wrong| {
+                    let wrong = unquoted(wrong, text, *span);
+                    head.keeping_column(wrong, literal)
+                });
             }
-            _ => None,
-        };
-        self.fail(context, what, unquoted);
+            _ => self.fail(context, what, None),
+        }
         None
+    }
+
+    /// Lets a fix that makes another name of a feature's string keep the string as its column.
+    fn keeping_column(&self, mut wrong: Diagnostic, literal: &str) -> Diagnostic {
+        let says_column =
+            |atom: &Atom| matches!(&atom.kind, AtomKind::Word(word) if word == "from");
+        let reads_column = self.form.contains(" NAME from ") && !self.rest.iter().any(says_column);
+        let edits = wrong.fix.iter_mut().flat_map(|fix| &mut fix.edits);
+        for edit in
+            edits.filter(|edit| reads_column && literal.trim_matches('"') != edit.replacement)
+        {
+            edit.replacement = format!("{} from {literal}", edit.replacement);
+        }
+        wrong
     }
 
     /// The next atom must be a string that is not empty.
@@ -166,14 +191,64 @@ impl<'s> Head<'s> {
                 Diagnostic::new(Code::E0303, message, left_over, "this does not belong here")
                     .help(format!("write it as `{}`", self.form));
             let starts_statement = matches!(first.kind, AtomKind::Word(_)) && self.rest.len() > 1;
-            context.report(match starts_statement {
-                true => {
+            let mended = self
+                .quoted_part()
+                .or_else(|| self.flag_said_true(left_over));
+            context.report(match (mended, starts_statement) {
+                (Some((message, span, text)), _) => diagnostic.fix(message, span, text),
+                (None, true) => {
                     let place = Span::at(self.end_of_read());
                     diagnostic.maybe("separate it if another statement starts here", place, ",")
                 }
-                false => diagnostic,
+                (None, false) => diagnostic,
             });
         }
+    }
+
+    /// `"hour"`, if what is left over is `of` and a column: what is made of it is no column itself.
+    fn quoted_part(&self) -> Option<(&'static str, Span, &'s str)> {
+        let read = self.statement.atoms.len() - self.rest.len();
+        let last = self.statement.atoms.get(read.checked_sub(1)?)?;
+        match (&last.kind, self.rest) {
+            (
+                AtomKind::Text(part),
+                [
+                    Atom {
+                        kind: AtomKind::Word(of),
+                        ..
+                    },
+                    Atom {
+                        kind: AtomKind::Text(_),
+                        ..
+                    },
+                ],
+            ) if of == "of" && is_name(part) => Some((
+                "what is made of a column stands without quotes",
+                last.span,
+                part,
+            )),
+            _ => None,
+        }
+    }
+
+    /// `true` after a flag: it is set by its word alone.
+    fn flag_said_true(&self, left_over: Span) -> Option<(&'static str, Span, &'s str)> {
+        let value = match self.rest {
+            [
+                Atom {
+                    kind: AtomKind::Equals,
+                    ..
+                },
+                value,
+            ]
+            | [value] => value,
+            _ => return None,
+        };
+        let is_true = matches!(&value.kind, AtomKind::Word(word) if word == "true");
+        let word = self.statement.word.span;
+        let alone = self.form == self.statement.word.text;
+        let place = Span::new(word.end, left_over.end);
+        (is_true && alone).then_some(("a flag is set by its word alone", place, ""))
     }
 
     /// End of what has been read.
@@ -192,6 +267,38 @@ impl<'s> Head<'s> {
         context: &mut Context<'_>,
         expected: &str,
         better: Option<(&str, String)>,
+    ) {
+        self.report(context, expected, |head, wrong| {
+            match (better, head.rest) {
+                (Some((message, text)), [atom, ..]) => wrong.fix(message, atom.span, text),
+                // A value that would do without the `=`, as settings are written elsewhere.
+                (
+                    None,
+                    [
+                        Atom {
+                            kind: AtomKind::Equals,
+                            span,
+                        },
+                        value,
+                        ..,
+                    ],
+                ) if head.rest.len() == head.statement.atoms.len() => wrong.fix(
+                    "remove the `=`: a word and its value stand side by side",
+                    Span::new(span.start, value.span.start),
+                    "",
+                ),
+                _ => wrong,
+            }
+        });
+    }
+
+    /// Reports what stands here in place of what was expected, with the way out that `mend` knows;
+    /// else with the form of the statement.
+    fn report(
+        &mut self,
+        context: &mut Context<'_>,
+        expected: &str,
+        mend: impl FnOnce(&Self, Diagnostic) -> Diagnostic,
     ) {
         if std::mem::replace(&mut self.silent, true) {
             return;
@@ -215,9 +322,23 @@ impl<'s> Head<'s> {
                 format!("expected {expected} after this"),
             ),
         };
-        context.report(match (better, self.rest.first()) {
-            (Some((message, text)), Some(atom)) => diagnostic.fix(message, atom.span, text),
-            _ => diagnostic.help(help),
+        let mended = mend(self, diagnostic);
+        let helped = mended.fix.is_some() || !mended.helps.is_empty();
+        context.report(match helped {
+            true => mended,
+            false => mended.help(help),
         });
+    }
+}
+
+/// Adds the way out of a string where a name belongs.
+pub(super) fn unquoted(diagnostic: Diagnostic, text: &str, span: Span) -> Diagnostic {
+    let rule = "names of the spec stand without quotes";
+    if is_name(text) {
+        return diagnostic.fix(rule, span, text);
+    }
+    match nearest_name(text) {
+        Some(name) => diagnostic.maybe(rule, span, name),
+        None => diagnostic.help(rule),
     }
 }

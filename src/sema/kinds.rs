@@ -5,7 +5,7 @@ use super::names::{Spelling, closest, suggest};
 use super::settings::{Setting, Table as SettingsTable, setting};
 use super::value::{Bound, Form};
 use crate::diagnostics::{Code, Diagnostic};
-use crate::syntax::ast::{AtomKind, Statement};
+use crate::syntax::ast::{Atom, AtomKind, Statement, Word};
 
 const ON: Setting = setting("on", Form::Names);
 const ROWS: Setting = setting("rows", Form::Whole(2));
@@ -129,6 +129,18 @@ pub fn kinds() -> impl Iterator<Item = (&'static str, &'static str)> {
     KINDS.iter().map(|(word, kind)| (*word, kind.form()))
 }
 
+/// A name that stands before its kind: `clicks_7d number`.
+fn swapped(name: &Word, kind: &Word) -> Diagnostic {
+    let message = format!("`{}` is no kind of feature", name.text);
+    Diagnostic::new(Code::E0201, message, name.span, "unknown kind")
+        .label(kind.span, "this is one")
+        .fix(
+            "the kind stands before the name",
+            name.span.to(kind.span),
+            format!("{} {}", kind.text, name.text),
+        )
+}
+
 /// The kind that a statement starts with. A misspelt one counts as what it was meant to be.
 pub(super) fn find_kind(
     context: &mut Context<'_>,
@@ -147,8 +159,16 @@ pub(super) fn find_kind(
     let words = KINDS.iter().map(|(name, _)| *name);
     // A name where the kind belongs is the likelier mistake when no name follows it.
     let lacks_kind = !matches!(statement.atoms.first().map(|atom| &atom.kind), Some(AtomKind::Word(name)) if name != "from");
+    let kind_after = statement.atoms.first().and_then(Atom::as_word);
+    if let Some(kind) = kind_after.filter(|kind| named(&kind.text).is_some()) {
+        context.report(swapped(word, &kind));
+        return None;
+    }
     let message = format!("`{}` is no kind of feature", word.text);
     let diagnostic = Diagnostic::new(Code::E0201, message, word.span, "unknown kind");
+    if lacks_kind && statement.damaged {
+        return None;
+    }
     if lacks_kind {
         let kinds = enumerate(words, 12);
         context.report(

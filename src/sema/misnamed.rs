@@ -2,14 +2,14 @@
 //!
 //! If several places say a name that nobody declares, and the nearest declared name is said
 //! nowhere, then the one declaration is wrong and not all of its uses: one mistake is one message,
-//! where it was made.
+//! where it was made. And a name that cannot be one is changed wherever it is said.
 
 use std::collections::BTreeMap;
 
 use super::context::Context;
 use super::index::{Index, Symbol};
 use super::names::Kind;
-use crate::diagnostics::{Code, Diagnostic};
+use crate::diagnostics::{Code, Diagnostic, Edit};
 use crate::source::Span;
 
 /// Names that other statements may say.
@@ -72,6 +72,83 @@ fn unused(index: &Index, name: &str) -> Option<Span> {
         (Some((place, said)), None) if said == [place] => Some(place),
         _ => None,
     }
+}
+
+/// Lets the fix of a name that cannot be one rename its uses too. A fix whose name is taken is
+/// none.
+pub(super) fn rename_uses(
+    context: &Context<'_>,
+    index: &Index,
+    diagnostics: Vec<Diagnostic>,
+) -> Vec<Diagnostic> {
+    let renamed = |found: Diagnostic| match renaming(index, &found) {
+        Some((symbol, new)) if is_taken(index, symbol, &new) => Diagnostic {
+            fix: None,
+            ..found.help(format!("choose another name: `{new}` is taken"))
+        },
+        Some((symbol, new)) => with_uses(context, index, found, symbol, &new),
+        None => found,
+    };
+    diagnostics.into_iter().map(renamed).collect()
+}
+
+/// The declared name that a fix changes, and its new one.
+fn renaming<'i>(index: &'i Index, found: &Diagnostic) -> Option<(&'i Symbol, String)> {
+    let [edit] = found.fix.as_ref()?.edits.as_slice() else {
+        return None;
+    };
+    let of_name = matches!(found.code, Code::E0206 | Code::E0207);
+    let (span, symbol) = index.at(edit.span.start)?;
+    let declares = span == edit.span && index.definition(symbol) == Some(span);
+    (of_name && declares).then(|| (symbol, edit.replacement.clone()))
+}
+
+/// Whether a name is declared already. Surfaces and products share their names.
+fn is_taken(index: &Index, symbol: &Symbol, name: &str) -> bool {
+    let kinds = match symbol.kind {
+        Kind::Surface | Kind::Product => vec![Kind::Surface, Kind::Product],
+        kind => vec![kind],
+    };
+    let declared = |kind| {
+        let name = name.to_owned();
+        index.definition(&Symbol { kind, name }).is_some()
+    };
+    kinds.into_iter().any(declared)
+}
+
+fn with_uses(
+    context: &Context<'_>,
+    index: &Index,
+    mut found: Diagnostic,
+    symbol: &Symbol,
+    new: &str,
+) -> Diagnostic {
+    let rename = |span| Edit {
+        span,
+        replacement: new.to_owned(),
+    };
+    let places = index.occurrences(symbol).into_iter();
+    let mut edits: Vec<Edit> = places.map(rename).collect();
+    if let Kind::Feature(_) = symbol.kind {
+        edits.extend(keep_column(context, found.primary.span, &symbol.name));
+    }
+    edits.sort_by_key(|edit| edit.span);
+    if let Some(fix) = &mut found.fix {
+        fix.edits = edits;
+    }
+    found
+}
+
+/// A feature without `from` reads the column of its name: it must say that column from now on.
+fn keep_column(context: &Context<'_>, name: Span, column: &str) -> Option<Edit> {
+    let line = context.rest_of_line(name.end);
+    let line = line.split("//").next().unwrap_or("");
+    let head = line.split(['{', ',', '}']).next().unwrap_or("").trim_end();
+    let says_column = head.split_whitespace().any(|word| word == "from");
+    (!says_column).then(|| Edit {
+        span: Span::at(name.end + head.len()),
+        replacement: format!(" from \"{column}\""),
+    })
 }
 
 fn misnamed(said: &str, declared: &str, declaration: Span, uses: &[Span]) -> Diagnostic {

@@ -187,6 +187,7 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
     let index = std::mem::take(&mut context.index);
     let diagnostics = std::mem::take(&mut context.diagnostics);
     let diagnostics = misnamed::blame_declarations(context, &index, diagnostics);
+    let diagnostics = misnamed::rename_uses(context, &index, diagnostics);
     Checked {
         spec: (!part && !has_errors(&diagnostics)).then_some(spec),
         part,

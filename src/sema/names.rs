@@ -153,6 +153,54 @@ pub fn objection(kind: Kind, text: &str) -> Option<String> {
     Some(format!("{}: {}", found.message, found.primary.text))
 }
 
+/// Letters of other scripts that look like Latin ones, each with the one that it looks like.
+const LOOK_ALIKES: [(char, char); 22] = [
+    ('а', 'a'),
+    ('е', 'e'),
+    ('о', 'o'),
+    ('р', 'p'),
+    ('с', 'c'),
+    ('у', 'y'),
+    ('х', 'x'),
+    ('і', 'i'),
+    ('ј', 'j'),
+    ('ѕ', 's'),
+    ('һ', 'h'),
+    ('ԁ', 'd'),
+    ('к', 'k'),
+    ('м', 'm'),
+    ('т', 't'),
+    ('в', 'b'),
+    ('н', 'h'),
+    ('ο', 'o'),
+    ('α', 'a'),
+    ('ν', 'v'),
+    ('ι', 'i'),
+    ('ρ', 'p'),
+];
+
+/// A text with Latin letters for those that look like them.
+fn latin(text: &str) -> String {
+    let like = |c: char| {
+        let found = LOOK_ALIKES.iter().find(|(foreign, _)| *foreign == c);
+        found.map_or(c, |(_, latin)| *latin)
+    };
+    text.chars().map(like).collect()
+}
+
+/// Names the first character of a word that is not ASCII: it may look as if it were.
+fn with_foreign(diagnostic: Diagnostic, word: &str) -> Diagnostic {
+    match word.chars().find(|c| !c.is_ascii()) {
+        Some(found) => {
+            let code_point = u32::from(found);
+            diagnostic.note(format!(
+                "the `{found}` in it is U+{code_point:04X}, no letter from `a` to `z`"
+            ))
+        }
+        None => diagnostic,
+    }
+}
+
 /// Reports a name that cannot be one.
 pub(super) fn check(context: &mut Context<'_>, name: &Word, kind: Kind) {
     let noun = kind.noun();
@@ -164,7 +212,8 @@ pub(super) fn check(context: &mut Context<'_>, name: &Word, kind: Kind) {
             "not `snake_case`",
         )
         .note("a name starts with a lower-case letter; lower-case letters, digits and single `_` follow");
-        let better = snake_case(&name.text);
+        let better = snake_case(&latin(&name.text));
+        let diagnostic = with_foreign(diagnostic, &name.text);
         context.report(match is_snake_case(&better) {
             true => diagnostic.maybe("write it in `snake_case`", name.span, better),
             false => diagnostic,
@@ -205,6 +254,20 @@ fn reserved(context: &mut Context<'_>, name: &Word, noun: &str, owner: &str) {
             format!("{}_{noun}", name.text),
         ),
     );
+}
+
+/// Whether a text may stand as a name, of whatever it is.
+pub(super) fn is_name(text: &str) -> bool {
+    is_snake_case(text) && !KEYWORDS.contains(&text)
+}
+
+/// The name that is nearest to a text: `my_shop` to `my-shop`.
+pub(super) fn nearest_name(text: &str) -> Option<String> {
+    let joined: String = text
+        .chars()
+        .map(|c| if c.is_alphanumeric() { c } else { '_' })
+        .collect();
+    Some(snake_case(&joined)).filter(|name| is_name(name))
 }
 
 fn is_snake_case(name: &str) -> bool {
@@ -280,6 +343,10 @@ impl Namespace {
 
     /// Reports a name that reads as another one once it is a type, as `tab_1` and `tab1` do.
     pub fn declare_type(&mut self, context: &mut Context<'_>, name: &Word) {
+        // What is no name has been reported, and gets another form.
+        if !is_snake_case(&name.text) {
+            return;
+        }
         let form = pascal_case(&name.text);
         match self.types.get(&form) {
             Some((other, first)) if *other != name.text => context.report(
@@ -340,7 +407,7 @@ pub(super) fn closest<'n>(
         return None;
     }
     let allowed = (length / 3).max(1);
-    let lower = word.to_lowercase();
+    let lower = latin(&word.to_lowercase());
     candidates
         .into_iter()
         .filter(|candidate| {
@@ -352,6 +419,11 @@ pub(super) fn closest<'n>(
         .map(|(_, candidate)| candidate)
 }
 
+/// Adds the word that a misspelt one means.
+pub(super) fn did_you_mean(diagnostic: Diagnostic, word: &Word, meant: &str) -> Diagnostic {
+    with_foreign(diagnostic, &word.text).fix(format!("did you mean `{meant}`?"), word.span, meant)
+}
+
 /// Adds "did you mean" to a diagnostic, or else the words that there are.
 pub(super) fn suggest<'n>(
     diagnostic: Diagnostic,
@@ -359,15 +431,15 @@ pub(super) fn suggest<'n>(
     candidates: impl IntoIterator<Item = &'n str> + Clone,
     what: &str,
 ) -> Diagnostic {
-    const MOST: usize = 12;
+    const MOST: usize = 20;
     if let Some(candidate) = closest(&word.text, candidates.clone()) {
-        return diagnostic.fix(format!("did you mean `{candidate}`?"), word.span, candidate);
+        return did_you_mean(diagnostic, word, candidate);
     }
     let all = super::context::enumerate(candidates, MOST);
     if all.is_empty() {
         diagnostic
     } else {
-        diagnostic.note(format!("{what}: {all}"))
+        with_foreign(diagnostic, &word.text).note(format!("{what}: {all}"))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::context::{Context, enumerate};
-use super::names::{Spelling, closest, suggest};
+use super::names::{Spelling, closest, did_you_mean, suggest};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::{File, Statement};
@@ -173,6 +173,15 @@ impl<'s> Outline<'s> {
     }
 }
 
+/// The word of a statement that is meant by another one that looks little like it.
+fn other_word(word: &str) -> Option<&'static str> {
+    match word {
+        "queries" => Some("query"),
+        "dataset" | "datasets" => Some("data"),
+        _ => None,
+    }
+}
+
 /// The form of a statement. A misspelt one counts as what it was meant to be.
 fn find(context: &mut Context<'_>, statement: &Statement) -> Option<(&'static Form, Spelling)> {
     let named = |text: &str| FORMS.iter().find(|form| form.word == text);
@@ -187,12 +196,16 @@ fn find(context: &mut Context<'_>, statement: &Statement) -> Option<(&'static Fo
         word.span,
         "unknown statement",
     );
-    context.report(suggest(
-        diagnostic,
-        word,
-        words.clone(),
-        "the statements are",
-    ));
-    let meant = closest(&word.text, words).and_then(named)?;
-    Some((meant, Spelling::Wrong))
+    let meant = other_word(&word.text).or_else(|| closest(&word.text, words.clone()));
+    let lacks_name = meant == Some("table") && statement.atoms.is_empty();
+    if lacks_name {
+        let help = "each table is a statement of its own: `table NAME { rows N, dim D }`";
+        context.report(diagnostic.help(help));
+        return None;
+    }
+    context.report(match meant {
+        Some(meant) => did_you_mean(diagnostic, word, meant),
+        None => suggest(diagnostic, word, words, "the statements are"),
+    });
+    Some((meant.and_then(named)?, Spelling::Wrong))
 }

@@ -37,6 +37,11 @@ pub(super) fn repeated(value: &str, span: Span, first: Span) -> Diagnostic {
 
 /// The raw value of an atom: a whole number or a string.
 pub(super) fn raw(context: &mut Context<'_>, item: &Atom) -> Option<Raw> {
+    raw_beside(context, item, false)
+}
+
+/// The same for a value beside others, which may be `numbers`: a string would not fit those.
+pub(super) fn raw_beside(context: &mut Context<'_>, item: &Atom, numbers: bool) -> Option<Raw> {
     let value = match &item.kind {
         AtomKind::Text(text) => Some(RawValue::Text(text.clone())),
         AtomKind::Number(Number {
@@ -70,6 +75,9 @@ pub(super) fn raw(context: &mut Context<'_>, item: &Atom) -> Option<Raw> {
                 "expected a whole number or a string",
             );
             context.report(match &item.kind {
+                AtomKind::Word(_) if numbers => {
+                    diagnostic.help("write the number that stands in the data, as beside it")
+                }
                 AtomKind::Word(word) => diagnostic.fix(
                     "what stands in the data is written in quotes",
                     item.span,
@@ -82,9 +90,20 @@ pub(super) fn raw(context: &mut Context<'_>, item: &Atom) -> Option<Raw> {
     }
 }
 
+/// Whether a number is among some values, or in a list among them.
+pub(super) fn holds_number(items: &[Atom]) -> bool {
+    items.iter().any(|item| match &item.kind {
+        AtomKind::Number(number) => number.whole.is_some(),
+        AtomKind::List(inner) => holds_number(inner),
+        _ => false,
+    })
+}
+
 pub(super) fn raw_list(context: &mut Context<'_>, head: &mut Head<'_>) -> Option<Vec<Raw>> {
     let (items, _) = list(context, head, "a list of values")?;
-    let all: Vec<Option<Raw>> = items.iter().map(|item| raw(context, item)).collect();
+    let numbers = holds_number(items);
+    let all = items.iter().map(|item| raw_beside(context, item, numbers));
+    let all: Vec<Option<Raw>> = all.collect();
     let values = all.into_iter().collect::<Option<Vec<Raw>>>()?;
     let mixed = report_mixed(context, values.iter());
     (!report_repeated(context, &values) && !mixed).then_some(values)
@@ -150,7 +169,8 @@ pub(super) fn ranges(context: &mut Context<'_>, head: &mut Head<'_>) -> Option<V
                 .collect(),
         );
     }
-    let first = one_raw(context, head)?;
+    let numbers = head.holds_number();
+    let first = one_raw(context, head, numbers)?;
     if head.peek() != Some(&AtomKind::Range) {
         return Some(vec![RawRange {
             first: first.value.clone(),
@@ -159,7 +179,7 @@ pub(super) fn ranges(context: &mut Context<'_>, head: &mut Head<'_>) -> Option<V
         }]);
     }
     head.next();
-    let last = one_raw(context, head)?;
+    let last = one_raw(context, head, numbers)?;
     let span = first.span.to(last.span);
     if report_mixed(context, [&first, &last].into_iter()) {
         return None;
@@ -188,11 +208,11 @@ pub(super) fn ranges(context: &mut Context<'_>, head: &mut Head<'_>) -> Option<V
     }])
 }
 
-fn one_raw(context: &mut Context<'_>, head: &mut Head<'_>) -> Option<Raw> {
+fn one_raw(context: &mut Context<'_>, head: &mut Head<'_>, numbers: bool) -> Option<Raw> {
     match head.peek() {
         Some(AtomKind::Text(_) | AtomKind::Number(_) | AtomKind::Word(_)) => {
             let atom = head.next()?;
-            raw(context, atom)
+            raw_beside(context, atom, numbers)
         }
         _ => {
             head.fail(context, "a value, a range or a list of values", None);

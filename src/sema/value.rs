@@ -1,7 +1,7 @@
 //! Values of settings, by form: types and ranges.
 
 use super::context::{Context, enumerate};
-use super::head::{Head, Text};
+use super::head::{Head, Text, unquoted};
 use super::names::{closest, suggest};
 use super::raw::{Raw, RawRange, ranges, raw, raw_list, repeated};
 use super::settings::Setting;
@@ -246,12 +246,9 @@ fn whole_of(
     if !number.is_written_whole() {
         let message = format!("`{name}` is a whole number, not `{}`", number.text);
         let diagnostic = Diagnostic::new(Code::E0304, message, span, "expected a whole number");
-        let rounded = number.real.round();
-        #[expect(clippy::cast_precision_loss, reason = "a bound for a suggestion")]
-        let fits = rounded >= least as f64 && rounded <= most as f64;
-        context.report(match fits {
-            true => diagnostic.maybe("write it out", span, format!("{rounded}")),
-            false => diagnostic,
+        context.report(match written_out(number.real, least, most) {
+            Some(whole) => diagnostic.fix("write it out", span, whole),
+            None => diagnostic,
         });
     } else if value.is_some_and(|value| value > most) || value.is_none() && number.real > 0.0 {
         context.report(out_of_range(
@@ -269,6 +266,18 @@ fn whole_of(
         ));
     }
     None
+}
+
+/// A number such as `64.0` or `1e3` in digits; `None` if it has a fraction, which only a person can
+/// round.
+fn written_out(number: f64, least: u64, most: u64) -> Option<String> {
+    /// Up to here, every whole number is itself in double precision.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if number.fract() != 0.0 || !(0.0..=EXACT).contains(&number) {
+        return None;
+    }
+    let whole = format!("{number:.0}").parse().ok()?;
+    (least..=most).contains(&whole).then(|| grouped(whole))
 }
 
 /// A whole number as a spec writes it, with `_` between thousands.
@@ -396,9 +405,7 @@ fn wrong_item(item: &Atom, wants: &str) -> Diagnostic {
     );
     let diagnostic = Diagnostic::new(Code::E0304, message, item.span, format!("expected {wants}"));
     match &item.kind {
-        AtomKind::Text(text) if wants == "a name" => {
-            diagnostic.fix("names of the spec stand without quotes", item.span, text)
-        }
+        AtomKind::Text(text) if wants == "a name" => unquoted(diagnostic, text, item.span),
         AtomKind::Word(word) if wants.contains("string") => diagnostic.fix(
             "what stands in the data is written in quotes",
             item.span,
@@ -495,6 +502,11 @@ pub(super) fn columns(context: &mut Context<'_>, head: &mut Head<'_>) -> Option<
                 first.span,
             )),
             None => columns.push(column),
+        }
+        if head.is_word("and") {
+            let joined = ("columns stand with `&` between them", "&".to_owned());
+            head.fail(context, "`&`", Some(joined));
+            return None;
         }
         if head.peek() != Some(&AtomKind::And) {
             return Some(columns);

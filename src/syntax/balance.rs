@@ -91,6 +91,8 @@ struct Scanner<'a> {
     list_until: usize,
     /// Brackets before this offset belong to an unclosed list that has been reported.
     bare_until: usize,
+    /// The last string that is not closed: its diagnostic, and where it and its line end.
+    open_string: Option<(usize, usize, usize)>,
     /// Start of a block that nests too deep, and the depth at which it ends.
     too_deep: Option<(usize, usize)>,
     /// How many more missing braces may be guessed.
@@ -120,6 +122,7 @@ impl<'a> Scanner<'a> {
             outer: Vec::new(),
             list_until: 0,
             bare_until: 0,
+            open_string: None,
             too_deep: None,
             guesses,
             guessing: guesses != Guesses::default(),
@@ -321,7 +324,13 @@ impl<'a> Scanner<'a> {
 
     fn string(&mut self) {
         let string = string(self.bytes, self.position);
+        if !string.closed && (self.ends_curly_string() || self.ends_string_of_line_before()) {
+            self.position += 1;
+            return;
+        }
         if !string.closed {
+            let end = line_end(self.bytes, self.position);
+            self.open_string = Some((self.diagnostics.len(), string.end, end));
             let span = Span::new(self.position, string.end);
             let end = if string.escapes { "\\\"" } else { "\"" };
             self.repairs.push(Repair::Insert(string.end, end));
@@ -331,13 +340,57 @@ impl<'a> Scanner<'a> {
                 span,
                 "a string ends on its line",
             );
-            self.diagnostics.push(diagnostic.maybe(
-                "close it with `\"`",
-                Span::at(string.end),
-                "\"",
-            ));
+            let text = self.text.get(span.start..span.end).unwrap_or("");
+            self.diagnostics.push(match text.chars().next_back() {
+                Some(curly @ ('“' | '”')) => {
+                    let place = Span::new(span.end - curly.len_utf8(), span.end);
+                    diagnostic.fix("a string ends with a straight `\"`", place, "\"")
+                }
+                _ => diagnostic.maybe("close it with `\"`", Span::at(string.end), "\""),
+            });
         }
         self.position = string.end;
+    }
+
+    /// Whether the quote at hand ends a string that starts with `“`, which is complained about.
+    fn ends_curly_string(&mut self) -> bool {
+        let before = self.text.get(self.line_start..self.position).unwrap_or("");
+        let mut quotes = before
+            .chars()
+            .rev()
+            .filter(|c| matches!(c, '"' | '“' | '”'));
+        let curly = quotes.next() == Some('“');
+        if curly {
+            let quote = Span::new(self.position, self.position + 1);
+            self.repairs.push(Repair::Blank(quote));
+        }
+        curly
+    }
+
+    /// Whether the quote at hand ends a string that a line break has cut in two: that is one
+    /// mistake. What follows the quote is then read on the string's line.
+    fn ends_string_of_line_before(&mut self) -> bool {
+        let Some((diagnostic, end, line)) = self.open_string else {
+            return false;
+        };
+        let between = self.text.get(line..self.position).unwrap_or("");
+        // A quote that starts a string has white space or a mark before it.
+        let goes_on = between.ends_with(|c: char| c.is_alphanumeric() || "_./-".contains(c));
+        let is_text = goes_on && !between.contains(['{', '}', '[', ']', '"']);
+        let to_line_end = self.text.get(end..line).unwrap_or("").trim().is_empty();
+        if line + 1 != self.line_start || !is_text || !to_line_end {
+            return false;
+        }
+        if let Some(found) = self.diagnostics.get_mut(diagnostic) {
+            found.fix = None;
+            found
+                .helps
+                .push("write it on one line; a line break in it is `\\n`".to_owned());
+        }
+        let rest = Span::new(end.max(line), self.position + 1);
+        self.repairs.push(Repair::Blank(rest));
+        self.open_string = None;
+        true
     }
 
     fn open_list(&mut self) {

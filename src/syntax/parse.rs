@@ -4,7 +4,7 @@ use pest::Parser;
 use pest::iterators::{Pair, Pairs};
 
 use super::ast::{Atom, AtomKind, Block, File, Number, Statement, Word};
-use super::messages::{Expected, unexpected};
+use super::messages::{Expected, doubled, number_with_commas, thousands, unexpected};
 use super::repair::Repaired;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::{Source, Span};
@@ -28,6 +28,7 @@ pub(super) fn parse(
         source,
         repaired,
         diagnostics,
+        of_domains: false,
     };
     match Grammar::parse(Rule::file, &repaired.text) {
         Ok(pairs) => {
@@ -63,6 +64,8 @@ struct Builder<'a> {
     source: &'a Source,
     repaired: &'a Repaired<'a>,
     diagnostics: &'a mut Vec<Diagnostic>,
+    /// Whether the statements at hand are surfaces or products, which have `=` after their name.
+    of_domains: bool,
 }
 
 /// What stands between a statement and what follows it.
@@ -113,15 +116,16 @@ impl Builder<'_> {
             match pair.as_rule() {
                 Rule::separator => gap = gap.widened(pair.as_str()),
                 Rule::statement => {
-                    let Some(statement) = self.statement(pair) else {
+                    let Some(mut statement) = self.statement(pair) else {
                         continue;
                     };
                     if let (Gap::Nothing, Some(last)) = (gap, members.statements.last()) {
-                        self.missing_separator(last.span().end, statement.word.span);
+                        self.missing_separator(last, &mut statement);
                     }
                     members.statements.push(statement);
                     gap = Gap::Nothing;
                 }
+                Rule::misplaced if self.rest_of_number(&pair, members.statements.last_mut()) => {}
                 Rule::misplaced => {
                     let last = members
                         .statements
@@ -140,17 +144,53 @@ impl Builder<'_> {
         members
     }
 
-    /// `end` is where the first statement ends, `word` starts the second one.
-    fn missing_separator(&mut self, end: usize, word: Span) {
-        self.diagnostics.push(
-            Diagnostic::new(
-                Code::E0107,
-                "two statements stand side by side",
-                word,
-                "expected a new line or `,` before this",
-            )
-            .fix("separate them", Span::at(end), ","),
+    /// Whether text that starts no statement is a group of a number such as `20,000,000`, which
+    /// is reported at its first comma. `last` is the statement that the number stands in.
+    fn rest_of_number(&mut self, pair: &Pair<'_, Rule>, last: Option<&mut Statement>) -> bool {
+        let Some(part) = pair.clone().into_inner().next() else {
+            return false;
+        };
+        let (span, is_number) = (self.span(&part), part.as_rule() == Rule::number);
+        let (Some(last), true) = (last, is_number) else {
+            return false;
+        };
+        let number = number_with_commas(self.source, span);
+        let Some(number) = number.filter(|number| last.head.end > number.start) else {
+            return false;
+        };
+        if last.head.end < span.start && last.head.end < number.end {
+            last.damaged = true;
+            last.head = last.head.to(number);
+            self.diagnostics.push(thousands(self.source, number));
+        }
+        true
+    }
+
+    /// What follows a block and has none of its own may have been meant for that block: it then
+    /// stands for nothing.
+    fn missing_separator(&mut self, first: &Statement, second: &mut Statement) {
+        let diagnostic = Diagnostic::new(
+            Code::E0107,
+            "two statements stand side by side",
+            second.word.span,
+            "expected a new line or `,` before this",
         );
+        let place = Span::at(first.span().end);
+        let names_column =
+            |atom: &Atom| matches!(&atom.kind, AtomKind::Word(word) if word == "from");
+        let may_be_setting = first.block.is_some()
+            && second.block.is_none()
+            && !second.atoms.iter().any(names_column);
+        second.damaged |= may_be_setting;
+        self.diagnostics.push(match may_be_setting {
+            true => diagnostic
+                .help(format!(
+                    "a setting of `{}` stands in its block: move it before the `}}`",
+                    first.word.text
+                ))
+                .maybe("separate it if it is a statement of its own", place, ","),
+            false => diagnostic.fix("separate them", place, ","),
+        });
     }
 
     /// Text that starts no statement; `last` is the statement that it may belong to. A block on
@@ -210,13 +250,29 @@ impl Builder<'_> {
             match pair.as_rule() {
                 Rule::block => {
                     head_end = pair.as_span().start();
+                    let of_domains = self.of_domains;
+                    self.of_domains = ["surfaces", "products"].contains(&&*statement.word.text);
                     statement.block = Some(self.block(pair));
+                    self.of_domains = of_domains;
                 }
                 Rule::junk if statement.damaged => statement.head = statement.head.to(span),
                 Rule::junk => {
                     statement.damaged = true;
                     statement.head = statement.head.to(span);
-                    self.unexpected(span, Expected::Continuation);
+                    let named = statement.atoms.is_empty() && statement.word.text != "others";
+                    self.unexpected(
+                        span,
+                        match self.of_domains && named {
+                            true => Expected::Equals,
+                            false => Expected::Continuation,
+                        },
+                    );
+                }
+                Rule::equals | Rule::and if follows_itself(&statement, &pair, span) => {
+                    statement.damaged = true;
+                    let place = statement.atoms.last().map_or(span, |last| last.span);
+                    self.diagnostics
+                        .push(doubled(pair.as_str(), place.to(span)));
                 }
                 _ => {
                     statement.head = statement.head.to(span);
@@ -248,7 +304,13 @@ impl Builder<'_> {
         let kind = match pair.as_rule() {
             Rule::word => AtomKind::Word(pair.as_str().to_owned()),
             Rule::number => AtomKind::Number(number(pair.as_str())),
-            Rule::string => AtomKind::Text(self.text(pair.as_str(), span)),
+            Rule::string => {
+                let reported = self.diagnostics.len();
+                let text = self.text(pair.as_str(), span);
+                // Nobody knows the text that was meant: what else it does wrong is no news.
+                *damaged |= self.diagnostics.len() > reported;
+                AtomKind::Text(text)
+            }
             Rule::list => AtomKind::List(self.list(pair.into_inner(), damaged)),
             Rule::equals => AtomKind::Equals,
             Rule::and => AtomKind::And,
@@ -281,7 +343,9 @@ impl Builder<'_> {
             if !fits && !std::mem::replace(&mut reported, true) {
                 let diagnostic = unexpected(self.source, span, expected);
                 self.diagnostics.push(match (values.last(), expected) {
-                    (Some(last), Expected::Comma) => {
+                    (Some(last), Expected::Comma)
+                        if matches!(pair.as_rule(), Rule::number | Rule::word | Rule::string) =>
+                    {
                         diagnostic.maybe("separate the values", Span::at(last.span.end), ",")
                     }
                     _ => diagnostic,
@@ -340,6 +404,17 @@ impl Builder<'_> {
             ),
         );
     }
+}
+
+/// Whether a mark stands right after the same mark.
+fn follows_itself(statement: &Statement, mark: &Pair<'_, Rule>, span: Span) -> bool {
+    let same = |last: &Atom| match last.kind {
+        AtomKind::Equals => mark.as_rule() == Rule::equals,
+        AtomKind::And => mark.as_rule() == Rule::and,
+        _ => false,
+    };
+    let last = statement.atoms.last();
+    last.is_some_and(|last| last.span.end == span.start && same(last))
 }
 
 fn number(text: &str) -> Number {

@@ -9,7 +9,7 @@ mod stage;
 mod words;
 
 use super::report::{Exit, Failure, Reporter};
-use super::{Which, compile_source, files};
+use super::{Which, compile_source, crate_files, files};
 use crate::source::Source;
 use std::path::{Path, PathBuf};
 
@@ -67,7 +67,7 @@ pub(super) fn new(arguments: &Arguments, reporter: &Reporter) -> Result<Exit, Fa
         .map(|(path, text)| (path.to_owned(), text))
         .collect();
     let generated = format!("generated/{name}");
-    for file in artefacts.files {
+    for file in crate_files(&artefacts)? {
         texts.push((format!("{generated}/{}", file.path), file.text));
     }
     stage::write(folder, &texts)?;

@@ -119,7 +119,9 @@ fn old_name<'a>(entry: &'a Declaration, names: &'a Names) -> &'a str {
         "surfaces" => names.surfaces.get(&entry.name),
         "products" => names.products.get(&entry.name),
         "tasks" => names.tasks.get(&entry.name),
-        "query" | "item" | "tables" => names.features.get(&entry.name),
+        "query" => names.query.get(&entry.name),
+        "item" => names.item.get(&entry.name),
+        "tables" => names.tables.get(&entry.name),
         _ => None,
     };
     renamed.map_or(&entry.name, |name| name)

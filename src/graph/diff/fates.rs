@@ -5,9 +5,11 @@
 //! input that comes in changes nothing at first; everything else starts as in a new model. Row 0
 //! of a table is zero whatever happens.
 
-use crate::graph::Graph;
-use crate::graph::weights::{Dim, Names, Part, Weight, weights};
+use crate::graph::weights::{Dim, Held, Names, Part, Weight, held};
+use crate::graph::{Graph, tower_name};
+use crate::sema::spec::{Axis, Domain, Tower};
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// The fates of all weights of two models.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +39,7 @@ pub enum Fate {
         /// In what way.
         nature: Nature,
         /// What goes where, by dimension.
-        dims: Vec<Fit>,
+        dims: Rc<[Fit]>,
         /// How the dimensions differ, in words; empty if they do not.
         note: String,
     },
@@ -90,89 +92,176 @@ pub struct Piece {
 
 /// The fates of the weights of two graphs.
 pub(super) fn fates(old: &Graph, new: &Graph, names: &Names) -> Fates {
-    let before = weights(old, &Names::default());
-    let known: BTreeMap<&str, &Weight> =
-        before.iter().map(|weight| (&*weight.key, weight)).collect();
-    let seeds = seeds(new, names);
-    let after = weights(new, &Names::default());
+    let before = held(old, &Names::default());
+    let after = held(new, &Names::default());
     // The same weights in the same order, as the old graph calls them and their parts.
-    let as_old = weights(new, names);
-    let as_seeded = weights(new, &seeds);
-    let mut continued = BTreeSet::new();
-    let mut planned = vec![];
-    for ((weight, own), seeded) in after.into_iter().zip(as_old).zip(as_seeded) {
-        let fate = match (known.get(&*own.key), known.get(&*seeded.key)) {
-            (Some(from), _) => {
-                let fate = continue_from(from, &own, from.key != weight.key);
-                if matches!(fate, Fate::Copied { .. }) {
-                    continued.insert(from.key.clone());
-                }
-                fate
-            }
-            (None, Some(from)) => seed(continue_from(from, &seeded, true)),
-            (None, None) => Fate::Fresh {
-                note: String::new(),
-            },
-        };
-        planned.push(Planned { weight, fate });
+    let as_old = held(new, names);
+    let known: BTreeMap<&str, usize> = before.iter().map(|(holder, id, _)| (holder, id)).collect();
+    let mut steps = Steps {
+        old: &before,
+        new: &as_old,
+        found: BTreeMap::new(),
+    };
+    let mut weights = vec![];
+    let mut continued = BTreeMap::new();
+    let seeds = seeds(old, new, names);
+    for ((holder, id, list), (was, _, _)) in after.iter().zip(as_old.iter()) {
+        let own = known.get(was).map(|old| (was, steps.between(*old, id)));
+        if let Some((_, own)) = &own {
+            continued.insert(was, Rc::clone(own));
+        }
+        let like = seeds.get(holder).map(|like| &**like);
+        let seed = like.and_then(|like| Some((like, steps.between(*known.get(like)?, id))));
+        for (place, weight) in list.iter().enumerate() {
+            let step = |(from, steps): &(&str, Rc<[Option<Step>]>)| {
+                steps.get(place)?.as_ref().map(|step| step.of(from))
+            };
+            let weight = weight.of(holder);
+            let fate = match (own.as_ref().and_then(step), seed.as_ref().and_then(step)) {
+                (Some(fate), _) => renamed(fate, &weight),
+                (None, Some(fate)) => seeded(fate),
+                (None, None) => Fate::Fresh {
+                    note: String::new(),
+                },
+            };
+            weights.push(Planned { weight, fate });
+        }
     }
-    let mut dropped = before;
-    dropped.retain(|weight| !continued.contains(&weight.key));
+    let dropped = before.iter().flat_map(|(holder, _, list)| {
+        let left = left(list, continued.get(holder).map_or(&[], |steps| &**steps));
+        left.map(move |weight| weight.of(holder))
+    });
     Fates {
-        weights: planned,
-        dropped,
+        weights,
+        dropped: dropped.collect(),
     }
 }
 
-/// The names with new domains called as the ones that they are `like`.
-fn seeds(new: &Graph, names: &Names) -> Names {
-    let mut seeds = names.clone();
+/// How a weight goes on from that of its key in an old holder.
+struct Step {
+    /// Key without the holder.
+    from: String,
+    fate: Fate,
+}
+
+impl Step {
+    fn of(&self, holder: &str) -> Fate {
+        let mut fate = self.fate.clone();
+        if let Fate::Copied { from, .. } = &mut fate {
+            *from = format!("{holder}.{}", self.from);
+        }
+        fate
+    }
+}
+
+/// How lists of weights go on from others: many domains have one list, and it is compared once.
+struct Steps<'a> {
+    old: &'a Held,
+    new: &'a Held,
+    found: BTreeMap<(usize, usize), Rc<[Option<Step>]>>,
+}
+
+impl<'a> Steps<'a> {
+    fn between(&mut self, old: usize, new: usize) -> Rc<[Option<Step>]> {
+        let list =
+            |held: &'a Held, id: usize| held.lists.get(id).map(|list| &**list).unwrap_or_default();
+        let compare = || steps(list(self.old, old), list(self.new, new));
+        Rc::clone(self.found.entry((old, new)).or_insert_with(compare))
+    }
+}
+
+fn steps(old: &[Weight], new: &[Weight]) -> Rc<[Option<Step>]> {
+    let known: BTreeMap<&str, &Weight> = old.iter().map(|weight| (&*weight.key, weight)).collect();
+    let steps = new.iter().map(|weight| {
+        let from = known.get(&*weight.key)?;
+        Some(Step {
+            from: from.key.clone(),
+            fate: continue_from(from, weight),
+        })
+    });
+    steps.collect()
+}
+
+/// The weights of an old holder that no new one continues.
+fn left<'a>(list: &'a [Weight], steps: &[Option<Step>]) -> impl Iterator<Item = &'a Weight> {
+    let copied = steps
+        .iter()
+        .flatten()
+        .filter(|step| matches!(step.fate, Fate::Copied { .. }));
+    let copied: BTreeSet<String> = copied.map(|step| step.from.clone()).collect();
+    list.iter()
+        .filter(move |weight| !copied.contains(&weight.key))
+}
+
+/// Old holders of the domains that new ones are `like`, by the new ones.
+fn seeds(old: &Graph, new: &Graph, names: &Names) -> BTreeMap<String, String> {
     let axes = [
-        (&new.spec.surfaces, &mut seeds.surfaces),
-        (&new.spec.products, &mut seeds.products),
+        (Tower::Query, &old.spec.surfaces, &new.spec.surfaces),
+        (Tower::Item, &old.spec.products, &new.spec.products),
     ];
-    for (axis, names) in axes {
-        let called = names.clone();
-        for domain in &axis.domains {
-            let like = domain.like.and_then(|like| axis.domains.get(like.0));
-            if let Some(like) = like {
-                let like = called.get(&like.name).unwrap_or(&like.name);
-                names.insert(domain.name.clone(), like.clone());
+    let mut seeds = BTreeMap::new();
+    for (tower, old, new) in axes {
+        let known: BTreeSet<&str> = old.domains.iter().map(|domain| &*domain.name).collect();
+        let names = names.domains(tower);
+        let tower = tower_name(tower);
+        for domain in &new.domains {
+            if let Some(like) = like(new, domain, names, &known) {
+                seeds.insert(
+                    format!("{tower}.{}", domain.name),
+                    format!("{tower}.{like}"),
+                );
             }
         }
     }
     seeds
 }
 
-fn seed(fate: Fate) -> Fate {
-    match fate {
-        Fate::Copied {
-            from, dims, note, ..
-        } => Fate::Copied {
-            from,
-            nature: Nature::Seeded,
-            dims,
-            note,
-        },
-        Fate::Fresh { .. } => fate,
-    }
+/// What the old graph calls the first domain that it has among those that a new one is `like`.
+fn like<'a>(
+    axis: &'a Axis,
+    domain: &'a Domain,
+    names: &'a BTreeMap<String, String>,
+    known: &BTreeSet<&str>,
+) -> Option<&'a str> {
+    let next = |domain: &&'a Domain| axis.domains.get(domain.like?.0);
+    // No chain is longer than the axis: one that were a circle ends.
+    std::iter::successors(next(&domain), next)
+        .take(axis.domains.len())
+        .map(|like| names.get(&like.name).unwrap_or(&like.name).as_str())
+        .find(|name| known.contains(name))
 }
 
-fn continue_from(old: &Weight, new: &Weight, renamed: bool) -> Fate {
-    let pairs = || old.dims.iter().zip(&new.dims);
+fn renamed(mut fate: Fate, weight: &Weight) -> Fate {
+    if let Fate::Copied { from, nature, .. } = &mut fate
+        && *nature == Nature::Kept
+        && *from != weight.key
+    {
+        *nature = Nature::Renamed;
+    }
+    fate
+}
+
+fn seeded(mut fate: Fate) -> Fate {
+    if let Fate::Copied { nature, .. } = &mut fate {
+        *nature = Nature::Seeded;
+    }
+    fate
+}
+
+fn continue_from(old: &Weight, new: &Weight) -> Fate {
+    let pairs = || old.dims.iter().zip(new.dims.iter());
     let notes = pairs().map(|(old, new)| note(old, new));
     let notes: Vec<String> = notes.filter(|note| !note.is_empty()).collect();
     let note = notes.join("; ");
-    let fits: Option<Vec<Fit>> = pairs().map(|(old, new)| fit(old, new)).collect();
+    let fits: Option<Rc<[Fit]>> = pairs().map(|(old, new)| fit(old, new)).collect();
     let Some(dims) = fits.filter(|_| old.dims.len() == new.dims.len()) else {
         return Fate::Fresh { note };
     };
-    let fitted = || pairs().zip(&dims);
+    let fitted = || pairs().zip(&*dims);
     let same = fitted().all(|((old, new), fit)| is_same(fit, old, new));
     let fills = fitted().all(|((_, new), fit)| fills(fit, new));
     let takes = fitted().all(|((old, _), fit)| takes(fit, old));
     let nature = match (fills, takes) {
-        _ if same && renamed => Nature::Renamed,
         _ if same => Nature::Kept,
         (_, true) if new.size() > old.size() => Nature::Grown,
         (true, false) => Nature::Narrowed,
@@ -190,7 +279,11 @@ fn continue_from(old: &Weight, new: &Weight, renamed: bool) -> Fate {
 fn fit(old: &Dim, new: &Dim) -> Option<Fit> {
     match (old, new) {
         (Dim::Units(old), Dim::Units(new)) | (Dim::Inputs(old), Dim::Inputs(new)) => {
-            let pieces = pieces(old, new);
+            // Most weights are as they were, and their parts may be many.
+            let pieces = match old == new {
+                true => whole(new),
+                false => pieces(old, new),
+            };
             let empty = new.iter().all(|part| part.width == 0);
             (empty || !pieces.is_empty()).then_some(Fit::Pieces(pieces))
         }
@@ -211,6 +304,16 @@ fn fit(old: &Dim, new: &Dim) -> Option<Fit> {
         }
         (Dim::Units(_) | Dim::Inputs(_) | Dim::Hashed(_) | Dim::Learned { .. }, _) => None,
     }
+}
+
+fn whole(parts: &[Part]) -> Vec<Piece> {
+    let width = parts.iter().map(|part| part.width).sum();
+    let piece = Piece {
+        to: 0,
+        from: 0,
+        width,
+    };
+    Vec::from_iter((width > 0).then_some(piece))
 }
 
 /// Parts of the same name; of one that has another width, the first entries.
@@ -302,28 +405,32 @@ fn takes(fit: &Fit, old: &Dim) -> bool {
     }
 }
 
+fn by_name(parts: &[Part]) -> BTreeMap<&str, usize> {
+    parts.iter().map(|part| (&*part.name, part.width)).collect()
+}
+
 /// How two dimensions differ, in words.
 fn note(old: &Dim, new: &Dim) -> String {
     match (old, new) {
+        _ if old == new => String::new(),
         (Dim::Units(before), Dim::Units(after)) | (Dim::Inputs(before), Dim::Inputs(after)) => {
+            let (widths, kept) = (by_name(before), by_name(after));
             let mut notes = vec![];
-            for part in after {
-                match before.iter().find(|other| other.name == part.name) {
+            for part in after.iter() {
+                match widths.get(&*part.name) {
                     None => notes.push(format!("new: {}", part.name)),
-                    Some(other) if other.width != part.width => {
+                    Some(width) if *width != part.width => {
                         let what = match (&*part.name, new) {
                             ("", Dim::Units(_)) => "units",
                             ("", _) => "inputs",
                             (name, _) => name,
                         };
-                        notes.push(format!("{what} {} → {}", other.width, part.width));
+                        notes.push(format!("{what} {width} → {}", part.width));
                     }
                     Some(_) => {}
                 }
             }
-            let gone = before
-                .iter()
-                .filter(|part| !after.iter().any(|other| other.name == part.name));
+            let gone = before.iter().filter(|part| !kept.contains_key(&*part.name));
             notes.extend(gone.map(|part| format!("without {}", part.name)));
             notes.join(", ")
         }

@@ -24,10 +24,24 @@ pub(super) fn write(diff: &Diff) -> String {
         "new": new,
         "changes": diff.changes.iter().map(change).collect::<Vec<_>>(),
         "costs": costs.collect::<Vec<_>>(),
-        "weights": diff.fates.weights.iter().map(planned).collect::<Vec<_>>(),
-        "dropped": diff.fates.dropped.iter().map(weight).collect::<Vec<_>>(),
     });
-    format!("{object}\n")
+    // Written one by one: all weights of a large model as values take a gigabyte.
+    let weights = list(diff.fates.weights.iter().map(planned));
+    let dropped = list(diff.fates.dropped.iter().map(weight));
+    let object = object.to_string();
+    let head = object.strip_suffix('}').unwrap_or(&object);
+    format!("{head},\"dropped\":[{dropped}],\"weights\":[{weights}]}}\n")
+}
+
+fn list(values: impl Iterator<Item = Value>) -> String {
+    let mut text = String::new();
+    for value in values {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        text += &value.to_string();
+    }
+    text
 }
 
 /// Exact where JSON's numbers are.
@@ -74,7 +88,7 @@ fn planned(planned: &Planned) -> Value {
             dims,
             note,
         } => {
-            let dims = planned.weight.dims.iter().zip(dims);
+            let dims = planned.weight.dims.iter().zip(dims.iter());
             let dims: Vec<Value> = dims.map(|(dim, fit)| dimension(dim, fit)).collect();
             json!({
                 "key": key, "shape": shape, "fate": nature.name(), "from": from, "dims": dims,

@@ -8,16 +8,41 @@ use std::mem::discriminant;
 
 /// Names of the new spec by what the old one calls them; those that are in both are left out.
 pub(super) fn renamed(old: &Spec, new: &Spec) -> Names {
-    let mut features = BTreeMap::new();
-    for (old, new) in [(&old.query, &new.query), (&old.item, &new.item)] {
-        features.extend(pair(old, new, |feature| &feature.name, is_same_feature));
-    }
+    let features = |old, new| pair(old, new, |feature: &Feature| &feature.name, is_same_feature);
+    let query = features(&old.query, &new.query);
+    let item = features(&old.item, &new.item);
     Names {
         surfaces: domains(&old.surfaces, &new.surfaces),
         products: domains(&old.products, &new.products),
         tasks: pair(&old.tasks, &new.tasks, |task| &task.name, is_same_task),
-        features,
+        tables: tables(old, new, [&query, &item]),
+        query,
+        item,
     }
+}
+
+/// Tables of one feature each have its name: they are renamed with it.
+fn tables(
+    old: &Spec,
+    new: &Spec,
+    features: [&BTreeMap<String, String>; 2],
+) -> BTreeMap<String, String> {
+    let own = |spec: &Spec| -> BTreeSet<String> {
+        let tables = spec.tables.iter().filter(|table| !table.shared);
+        tables.map(|table| table.name.clone()).collect()
+    };
+    let (before, after) = (own(old), own(new));
+    let renamed = features.into_iter().flatten();
+    // A name may stay, as that of another feature's table.
+    let renamed = renamed.filter(|(name, was)| {
+        after.contains(*name)
+            && !before.contains(*name)
+            && before.contains(*was)
+            && !after.contains(*was)
+    });
+    renamed
+        .map(|(name, was)| (name.clone(), was.clone()))
+        .collect()
 }
 
 fn domains(old: &Axis, new: &Axis) -> BTreeMap<String, String> {

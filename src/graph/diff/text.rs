@@ -4,7 +4,7 @@ use super::fates::{Fate, Fates, Nature};
 use super::{Change, ChangeKind, Diff, Measure};
 use crate::graph::page::{Page, grouped, share};
 use crate::graph::weights::Weight;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub(super) fn page(diff: &Diff) -> Page {
     let [old, new] = &diff.models;
@@ -131,7 +131,9 @@ fn lines(fates: &Fates) -> impl Iterator<Item = Line<'_>> {
         } => {
             let source = holder(from).0;
             let how = match nature {
-                Nature::Kept | Nature::Grown | Nature::Narrowed | Nature::Refitted => note.clone(),
+                // Said of no one, and most weights are kept.
+                Nature::Kept => String::new(),
+                Nature::Grown | Nature::Narrowed | Nature::Refitted => note.clone(),
                 Nature::Renamed => format!("from {source}"),
                 Nature::Seeded if note.is_empty() => format!("from {source}"),
                 Nature::Seeded => format!("from {source}; {note}"),
@@ -193,27 +195,22 @@ fn parameters(weight: &Weight) -> u128 {
 /// Weights that are not kept, by node: nodes of one holder of which the same is to be said stand
 /// together, and so do the holders.
 fn groups(fates: &Fates) -> Vec<Vec<String>> {
-    type Key<'a> = (usize, &'a str, String, String);
+    type Key<'a> = (usize, &'a str, String, &'a str);
+    type Node<'a> = (usize, &'a str, &'a str, &'a str);
     // Weights of each holder and of each of its nodes (a holder's own node is empty), in the new
     // model and in the old one.
-    let mut sizes: BTreeMap<(bool, String, String), usize> = BTreeMap::new();
-    let mut nodes: BTreeMap<Key<'_>, (usize, BTreeSet<String>)> = BTreeMap::new();
+    let mut sizes: HashMap<(bool, &str, &str), usize> = HashMap::new();
+    let mut nodes: BTreeMap<Node<'_>, (usize, BTreeSet<String>)> = BTreeMap::new();
     for line in lines(fates) {
         let (holder, rest) = holder(&line.weight.key);
-        let mut count = |old: bool, key: &str| {
+        for (old, key) in counted(&line) {
             let (holder, rest) = self::holder(key);
             for node in ["", node(rest)] {
-                *sizes
-                    .entry((old, holder.clone(), node.to_owned()))
-                    .or_default() += 1;
+                *sizes.entry((old, holder, node)).or_default() += 1;
             }
-        };
-        count(line.fate == "dropped", &line.weight.key);
-        if let Some(source) = line.continues {
-            count(true, source);
         }
         if line.order != Nature::Kept as usize {
-            let key = (line.order, line.fate, holder, node(rest).to_owned());
+            let key = (line.order, line.fate, holder, node(rest));
             let (count, notes) = nodes.entry(key).or_default();
             *count += 1;
             notes.extend(line.how.split("; ").map(str::to_owned));
@@ -221,10 +218,10 @@ fn groups(fates: &Fates) -> Vec<Vec<String>> {
     }
     let mut held: BTreeMap<Key<'_>, (usize, Vec<String>)> = BTreeMap::new();
     for ((order, fate, holder, node), (count, notes)) in nodes {
-        let size = sizes.get(&(fate == "dropped", holder.clone(), node.clone()));
+        let size = sizes.get(&(fate == "dropped", holder, node));
         let node = match size == Some(&count) {
-            true => code(&node),
-            false => format!("part of {}", code(&node)),
+            true => code(node),
+            false => format!("part of {}", code(node)),
         };
         let notes: Vec<String> = notes.into_iter().filter(|note| !note.is_empty()).collect();
         let key = (order, fate, notes.join("; "), holder);
@@ -232,10 +229,10 @@ fn groups(fates: &Fates) -> Vec<Vec<String>> {
         *sum += count;
         names.push(node);
     }
-    let mut folded: BTreeMap<Key<'_>, Vec<String>> = BTreeMap::new();
+    let mut folded: BTreeMap<(usize, &str, String, String), Vec<&str>> = BTreeMap::new();
     for ((order, fate, how, holder), (count, nodes)) in held {
-        let all = sizes.get(&(fate == "dropped", holder.clone(), String::new())) == Some(&count);
-        let by_name = ["tables", "heads"].contains(&&*holder);
+        let all = sizes.get(&(fate == "dropped", holder, "")) == Some(&count);
+        let by_name = ["tables", "heads"].contains(&holder);
         let what = match all && !by_name {
             true => "all".to_owned(),
             false => listed(&nodes),
@@ -246,6 +243,13 @@ fn groups(fates: &Fates) -> Vec<Vec<String>> {
     let rows = folded.into_iter();
     rows.map(|((_, fate, how, what), holders)| vec![fate.to_owned(), names(&holders), how, what])
         .collect()
+}
+
+/// The keys that a line tells of, and whether they are those of the old model.
+fn counted<'a>(line: &Line<'a>) -> impl Iterator<Item = (bool, &'a str)> {
+    let own = (line.fate == "dropped", &*line.weight.key);
+    let source = line.continues.map(|source| (true, source));
+    std::iter::once(own).chain(source)
 }
 
 /// The node of a weight's key: what is left without the names of its tensors and layers.
@@ -277,7 +281,7 @@ fn node(rest: &str) -> &str {
         .unwrap_or(node)
 }
 
-fn names(names: &[String]) -> String {
+fn names(names: &[&str]) -> String {
     let names: Vec<String> = names.iter().map(|name| code(name)).collect();
     listed(&names)
 }
@@ -299,11 +303,14 @@ fn code(text: &str) -> String {
 }
 
 /// What holds a weight, and the rest of its key.
-fn holder(key: &str) -> (String, &str) {
-    let mut parts = key.splitn(3, '.');
-    match (parts.next(), parts.next(), parts.next()) {
-        (Some(first @ ("tables" | "heads")), Some(name), _) => (first.to_owned(), name),
-        (Some(tower), Some(domain), Some(rest)) => (format!("{tower}.{domain}"), rest),
-        _ => (String::new(), key),
-    }
+fn holder(key: &str) -> (&str, &str) {
+    let mut dots = key.match_indices('.').map(|(place, _)| place);
+    let held = match key.split_once('.') {
+        Some((first @ ("tables" | "heads"), name)) => Some((first, name)),
+        _ => dots.nth(1).and_then(|second| {
+            let (holder, rest) = key.split_at_checked(second)?;
+            Some((holder, rest.strip_prefix('.')?))
+        }),
+    };
+    held.unwrap_or(("", key))
 }
