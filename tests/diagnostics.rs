@@ -72,7 +72,7 @@ fn showing(code: Option<Code>) -> Levels {
             .map(|code| (code, Level::Warning))
             .into_iter()
             .collect(),
-        deny_warnings: false,
+        ..Levels::default()
     }
 }
 

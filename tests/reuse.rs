@@ -268,6 +268,25 @@ fn variants_repeat_nothing_of_their_spec() {
     assert!(note.contains(&"in variant `b`".to_owned()), "{note:?}");
 }
 
+/// What is beyond its budget is not built, but one may look where the budget goes.
+#[test]
+fn what_is_beyond_its_budget_can_be_looked_at() {
+    let text = format!("{BASE}budget {{ bytes_per_item 6 }}");
+    let compiled = |beyond_budget| {
+        let levels = Levels {
+            beyond_budget,
+            ..Levels::default()
+        };
+        let source = Source::new("small.mtmd", text.as_str());
+        let outcome = compile_files(source, &read_disk, &levels, None);
+        let messages = outcome.diagnostics.iter();
+        let codes: Vec<&str> = messages.map(|message| message.code.id()).collect();
+        assert_eq!(codes, ["E0572"]);
+        outcome.artefacts.is_some()
+    };
+    assert!(compiled(true) && !compiled(false));
+}
+
 #[test]
 fn variants_have_budgets() {
     let over =
@@ -289,6 +308,7 @@ fn levels() {
         let levels = Levels {
             codes,
             deny_warnings,
+            ..Levels::default()
         };
         let checked = check_files(source.clone(), &|_| Err(String::new()), &levels);
         (checked.diagnostics.len(), checked.spec.is_some())

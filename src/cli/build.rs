@@ -1,7 +1,7 @@
 //! `build`: the files of a spec's crate, written, or compared with what is there.
 
 use super::report::{Exit, Failure, Reporter};
-use super::{Which, compile, crate_files, files, workspace};
+use super::{Aim, Which, compile, crate_files, files, workspace};
 use crate::driver::compile::Artefacts;
 use crate::emit::File;
 use std::collections::BTreeSet;
@@ -37,7 +37,7 @@ fn build_one(
     folders: &mut BTreeSet<PathBuf>,
     reporter: &Reporter,
 ) -> Result<Exit, Failure> {
-    let Some(artefacts) = compile(path, which, reporter)? else {
+    let Some(artefacts) = compile(path, which, Aim::Build, reporter)? else {
         return Ok(Exit::Wrong);
     };
     let variant = which.variant.as_ref();

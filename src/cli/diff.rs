@@ -1,7 +1,7 @@
 //! `diff`: what changed between two specs, two revisions of one, or a spec and its variant.
 
 use super::report::{self, Exit, Failure, Reporter};
-use super::{Which, compile, compile_source, files};
+use super::{Aim, Which, compile, compile_source, files};
 use crate::graph::diff::diff as compare;
 use crate::source::Source;
 use std::path::{Path, PathBuf};
@@ -48,13 +48,13 @@ pub(super) fn diff(arguments: &Arguments, reporter: &mut Reporter) -> Result<Exi
                     .map(|source| source.text().to_owned())
                     .map_err(|failure| failure.message().to_owned())
             };
-            compile_source(root, &read, which, reporter)?
+            compile_source(root, &read, which, Aim::Look, reporter)?
         }
         // A spec against its own variant.
-        (None, None) => compile(old, &Which::default(), reporter)?,
-        (None, Some(_)) => compile(old, which, reporter)?,
+        (None, None) => compile(old, &Which::default(), Aim::Look, reporter)?,
+        (None, Some(_)) => compile(old, which, Aim::Look, reporter)?,
     };
-    let after = compile(new, which, reporter)?;
+    let after = compile(new, which, Aim::Look, reporter)?;
     let (Some(before), Some(after)) = (before, after) else {
         return Ok(Exit::Wrong);
     };

@@ -1,7 +1,7 @@
 //! `train`, `eval` and `synth`: builds a spec's crate and runs its program.
 
 use super::report::{Exit, Failure, Reporter};
-use super::{RunArguments, Which, build, compile, workspace};
+use super::{Aim, RunArguments, Which, build, compile, workspace};
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub(super) fn launch(
         variant: run.variant.clone(),
         ..Which::default()
     };
-    let Some(artefacts) = compile(path, &which, reporter)? else {
+    let Some(artefacts) = compile(path, &which, Aim::Build, reporter)? else {
         return Ok(Exit::Wrong);
     };
     let workspace = workspace::find(path)?;

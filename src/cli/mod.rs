@@ -234,7 +234,7 @@ fn graph(
     if output.is_none() {
         reporter.keep_stdout_free();
     }
-    let Some(artefacts) = compile(path, which, reporter)? else {
+    let Some(artefacts) = compile(path, which, Aim::Look, reporter)? else {
         return Ok(Exit::Wrong);
     };
     let text = match format {
@@ -250,9 +250,24 @@ fn graph(
     Ok(Exit::Fine)
 }
 
+/// What a spec is compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Aim {
+    /// Its crate.
+    Build,
+    /// To be looked at; it may be beyond its budget.
+    Look,
+}
+
 /// Compiles and reports; `None` if the spec has errors.
-fn compile(path: &Path, which: &Which, reporter: &Reporter) -> Result<Option<Artefacts>, Failure> {
-    compile_source(files::read_spec(path)?, &files::read_used, which, reporter)
+fn compile(
+    path: &Path,
+    which: &Which,
+    aim: Aim,
+    reporter: &Reporter,
+) -> Result<Option<Artefacts>, Failure> {
+    let root = files::read_spec(path)?;
+    compile_source(root, &files::read_used, which, aim, reporter)
 }
 
 /// As [`compile`], of a text whose other files `read` reads.
@@ -260,11 +275,15 @@ fn compile_source(
     root: Source,
     read: &Read<'_>,
     which: &Which,
+    aim: Aim,
     reporter: &Reporter,
 ) -> Result<Option<Artefacts>, Failure> {
     let name = root.name().to_owned();
     let variant = which.variant.as_deref();
-    let levels = which.lints.levels()?;
+    let levels = Levels {
+        beyond_budget: aim == Aim::Look,
+        ..which.lints.levels()?
+    };
     let outcome = compile_files(root, read, &levels, variant);
     reporter.diagnostics(&outcome.source, &outcome.diagnostics);
     match variant {

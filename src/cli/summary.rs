@@ -1,7 +1,7 @@
 //! `report`: what a model is and takes, on one page.
 
 use super::report::{self, Exit, Failure, Reporter};
-use super::{Which, compile, files};
+use super::{Aim, Which, compile, files};
 use std::path::PathBuf;
 
 /// What `report` takes.
@@ -31,7 +31,7 @@ pub(super) fn report(arguments: &Arguments, reporter: &mut Reporter) -> Result<E
     if arguments.output.is_none() {
         reporter.keep_stdout_free();
     }
-    let Some(artefacts) = compile(&arguments.spec, &arguments.which, reporter)? else {
+    let Some(artefacts) = compile(&arguments.spec, &arguments.which, Aim::Look, reporter)? else {
         return Ok(Exit::Wrong);
     };
     let text = match arguments.format {

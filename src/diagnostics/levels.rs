@@ -20,6 +20,9 @@ pub struct Levels {
     pub codes: Vec<(Code, Level)>,
     /// Whether every warning that is shown counts as an error.
     pub deny_warnings: bool,
+    /// Whether a model beyond its budget is told of and no error: what is not built may be looked at, above all to
+    /// see where the budget goes.
+    pub beyond_budget: bool,
 }
 
 impl Levels {
@@ -27,6 +30,7 @@ impl Levels {
     pub fn of(&self, code: Code) -> Level {
         let asked = self.codes.iter().rev().find(|(other, _)| *other == code);
         match (code.level(), asked) {
+            (Level::Error, _) if code == Code::E0572 && self.beyond_budget => Level::Warning,
             (Level::Error, _) => Level::Error,
             (_, Some((_, level))) => *level,
             (level, None) => level,

@@ -58,7 +58,7 @@ pub fn check_files(root: Source, read: &Read<'_>, levels: &Levels) -> Checked {
     let sound = !has_errors(&diagnostics);
     let mut spec = base.spec.filter(|_| sound);
     if let Some(found) = &spec {
-        let over = budget::check(found);
+        let over = levels.apply(budget::check(found));
         let fits = !has_errors(&over);
         diagnostics.extend(over);
         spec = spec.filter(|_| fits);
@@ -71,7 +71,7 @@ pub fn check_files(root: Source, read: &Read<'_>, levels: &Levels) -> Checked {
     let whole = base.variants.iter().filter(|_| !base.part);
     for variant in whole {
         let (checked, found, names) =
-            check_variant(&source, &file, variant, read, &known, spec.as_ref());
+            check_variant(&source, &file, variant, read, levels, &known, spec.as_ref());
         let inside = |diagnostic: &Diagnostic| {
             let (place, whole) = (diagnostic.primary.span, variant.statement.span());
             whole.start <= place.start && place.end <= whole.end
@@ -100,6 +100,7 @@ fn check_variant(
     base: &File,
     variant: &Variant,
     read: &Read<'_>,
+    levels: &Levels,
     known: &[Diagnostic],
     base_spec: Option<&Spec>,
 ) -> (CheckedVariant, Vec<Diagnostic>, Index) {
@@ -132,7 +133,7 @@ fn check_variant(
         .collect();
     let mut spec = checked.spec;
     if let Some(found) = &spec {
-        let over = budget::check(found).into_iter();
+        let over = levels.apply(budget::check(found)).into_iter();
         let over = over.map(|found| found.note(format!("in variant `{name}`")));
         diagnostics.extend(over);
         if base_spec.is_some_and(|base| means_the_same(base, found)) {

@@ -277,7 +277,9 @@ fn written_out(number: f64, least: u64, most: u64) -> Option<String> {
         return None;
     }
     let whole = format!("{number:.0}").parse().ok()?;
-    (least..=most).contains(&whole).then(|| grouped(whole))
+    (least..=most)
+        .contains(&whole)
+        .then(|| grouped(whole.into()))
 }
 
 /// A whole number as a spec writes it, with `_` between thousands.

@@ -9,7 +9,7 @@ mod stage;
 mod words;
 
 use super::report::{Exit, Failure, Reporter};
-use super::{Which, compile_source, crate_files, files};
+use super::{Aim, Which, compile_source, crate_files, files};
 use crate::source::Source;
 use std::path::{Path, PathBuf};
 
@@ -41,7 +41,13 @@ pub(super) fn new(arguments: &Arguments, reporter: &Reporter) -> Result<Exit, Fa
     // Before anything is written, so that a draft that is no spec leaves nothing behind.
     let spec_path = format!("specs/{name}.mtmd");
     let source = Source::new(folder.join(&spec_path).display().to_string(), &*spec);
-    let compiled = compile_source(source, &files::read_used, &Which::default(), reporter)?;
+    let compiled = compile_source(
+        source,
+        &files::read_used,
+        &Which::default(),
+        Aim::Build,
+        reporter,
+    )?;
     let Some(artefacts) = compiled else {
         let message = "the draft of these columns has errors, and no project is made";
         let help = "leave out `--from`, and write the spec by hand";
