@@ -5,21 +5,16 @@ use super::derived::{self, ColumnSource};
 use super::domains::{Domains, noun};
 use super::head::{Head, Text};
 use super::index::Inside;
-use super::kinds::{Kind, STANDARDISE, find_kind};
+use super::inputs::{DeclaredKind, read_buckets, read_embedded, read_number};
+use super::kinds::{Kind, find_kind};
 use super::names::{Kind as NameKind, Namespace};
-use super::raw::Raw;
+use super::number;
 use super::settings::Settings;
-use super::spec::{
-    Derive, DomainId, Feature, FeatureKind, Index, Input, Pool, RawValue, Standardise, TableId,
-    Tower,
-};
-use super::tables::{Defaults, Shape, Tables, read_shape};
-use super::value::{self, Value};
+use super::spec::{Derive, DomainId, Feature, FeatureKind, Input, TableId, Tower};
+use super::tables::Tables;
+use super::value::Value;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::syntax::ast::{AtomKind, Statement, Word};
-
-/// Rows of a category's table unless it says otherwise.
-const CATEGORY_ROWS: usize = 256;
 
 /// A declared feature.
 pub(super) struct FeatureDeclaration {
@@ -34,24 +29,6 @@ pub(super) struct FeatureDeclaration {
     /// `None` if the names of `on` could not all be resolved.
     pub domains: Option<Vec<DomainId>>,
     place: String,
-}
-
-#[derive(PartialEq)]
-enum DeclaredKind {
-    Embedded {
-        table: String,
-        input: Input,
-        shallow: bool,
-    },
-    Vector {
-        width: usize,
-    },
-    Number {
-        default: f64,
-        clip: Option<(f64, f64)>,
-        log: bool,
-        standardise: Option<Standardise>,
-    },
 }
 
 /// The features of a tower.
@@ -125,7 +102,7 @@ impl Features {
         let mut head = Head::new(statement, kind.form()).spelt(spelling);
         let name = head.name(context, "the feature's name");
         let width = if kind == Kind::Vector && !head.failed() {
-            value::whole(context, &mut head, "width", 1)
+            number::whole(context, &mut head, "width", 1)
         } else {
             None
         };
@@ -362,195 +339,4 @@ fn read_column(context: &mut Context<'_>, head: &mut Head<'_>) -> Option<ColumnS
     };
     head.end(context);
     source
-}
-
-fn read_number(context: &mut Context<'_>, settings: &Settings<'_>) -> DeclaredKind {
-    for name in ["dim", "shallow"] {
-        if let Some(given) = settings.get(name) {
-            let message = format!("`{name}` belongs to a number that is cut into buckets");
-            context.report(
-                Diagnostic::new(Code::E0307, message, given.span, "there is no `bucketise`")
-                    .help(format!("remove `{name}`, or add `bucketise [X, X]`")),
-            );
-        }
-    }
-    let clip = match settings.value("clip") {
-        Some(Value::Interval(low, high)) => Some((*low, *high)),
-        _ => None,
-    };
-    DeclaredKind::Number {
-        default: settings.real("default").unwrap_or(0.0),
-        clip,
-        log: settings.flag("log"),
-        standardise: read_standardise(context, settings),
-    }
-}
-
-fn read_standardise(context: &mut Context<'_>, settings: &Settings<'_>) -> Option<Standardise> {
-    let given = settings.get("standardise")?;
-    let Some(Value::Block(block)) = &given.value else {
-        return Some(Standardise::Learned);
-    };
-    let moments = Settings::read(context, Some(block), &STANDARDISE);
-    if let (Some(mean), Some(std)) = (moments.real("mean"), moments.real("std")) {
-        return Some(Standardise::Given { mean, std });
-    }
-    for name in ["mean", "std"] {
-        if moments.lacks(name) {
-            let message = format!("this `standardise` has no `{name}`");
-            context.report(
-                Diagnostic::new(
-                    Code::E0302,
-                    message,
-                    given.span,
-                    format!("`{name}` is missing"),
-                )
-                .help(
-                    "give both, or neither: `standardise` alone learns them from the training rows",
-                ),
-            );
-        }
-    }
-    Some(Standardise::Learned)
-}
-
-/// A number that is cut into buckets, each a row of a table of its own.
-fn read_buckets(
-    context: &mut Context<'_>,
-    name: &Word,
-    settings: &Settings<'_>,
-    tables: &mut Tables,
-) -> DeclaredKind {
-    let reason = "buckets are cut from the numbers as they stand in the data";
-    settings.exclude(
-        context,
-        "bucketise",
-        &["log", "clip", "standardise"],
-        reason,
-    );
-    if settings.lacks("dim") {
-        let message = format!("`{}` has no `dim`", name.text);
-        context.report(
-            Diagnostic::new(Code::E0302, message, name.span, "its buckets have no width")
-                .note("each bucket is a row of a table; `dim` is the width of a row")
-                .help("say it, as in `dim 4`"),
-        );
-    }
-    let boundaries = match settings.value("bucketise") {
-        Some(Value::Boundaries(boundaries)) => boundaries.clone(),
-        _ => Vec::new(),
-    };
-    let shape = Shape {
-        rows: boundaries.len() + 2,
-        dim: settings.size("dim").unwrap_or(1),
-        index: Index::Buckets,
-        oov: 0,
-        file: None,
-    };
-    tables.add_own(context, name, shape);
-    DeclaredKind::Embedded {
-        table: name.text.clone(),
-        input: Input::Buckets {
-            boundaries,
-            default: settings.real("default"),
-        },
-        shallow: settings.flag("shallow"),
-    }
-}
-
-fn read_embedded(
-    context: &mut Context<'_>,
-    kind: Kind,
-    name: &Word,
-    settings: &Settings<'_>,
-    damaged: bool,
-    tables: &mut Tables,
-) -> DeclaredKind {
-    let pool = match settings.choice("pool") {
-        Some("sum") => Pool::Sum,
-        _ => Pool::Mean,
-    };
-    let default = match settings.value("default") {
-        Some(Value::Raw(raw)) => Some(raw),
-        _ => None,
-    };
-    let table = match settings.get("table") {
-        Some(given) => {
-            let reason = "rows, width and vocabulary are those of the shared table";
-            let own = ["rows", "dim", "vocabulary", "hash", "values", "oov"];
-            settings.exclude(context, "table", &own, reason);
-            match &given.value {
-                Some(Value::Name(shared)) => {
-                    tables.use_shared(context, shared);
-                    if let (Some(default), Some(Index::Values(values))) =
-                        (default, tables.shared_index(&shared.text))
-                    {
-                        report_default_outside(context, default, values);
-                    }
-                    shared.text.clone()
-                }
-                _ => String::new(),
-            }
-        }
-        None => {
-            let shape = read_own_shape(context, kind, name, settings, damaged);
-            if let (Some(default), Index::Values(values)) = (default, &shape.index) {
-                report_default_outside(context, default, values);
-            }
-            tables.add_own(context, name, shape);
-            name.text.clone()
-        }
-    };
-    let input = match kind {
-        Kind::Ids => Input::List {
-            pool,
-            weights: settings.text("weights").map(|column| column.text.clone()),
-            last: settings.size("last"),
-        },
-        _ => Input::One {
-            default: default.map(|raw| raw.value.clone()),
-        },
-    };
-    DeclaredKind::Embedded {
-        table,
-        input,
-        shallow: settings.flag("shallow"),
-    }
-}
-
-fn report_default_outside(context: &mut Context<'_>, default: &Raw, values: &[RawValue]) {
-    // A vocabulary that could not be read is empty.
-    if values.is_empty() || values.contains(&default.value) {
-        return;
-    }
-    let shown = context.text(default.span);
-    let message = format!("the default `{shown}` is not in the vocabulary");
-    context.report(
-        Diagnostic::new(Code::E0510, message, default.span, "not among the `values`")
-            .note("a missing value would become one that no row has")
-            .help("take one of the values, or add it to them; without `default` a missing value is the zero vector"),
-    );
-}
-
-fn read_own_shape(
-    context: &mut Context<'_>,
-    kind: Kind,
-    name: &Word,
-    settings: &Settings<'_>,
-    damaged: bool,
-) -> Shape {
-    if damaged && settings.value("dim").is_none() {
-        return Shape::unknown();
-    }
-    let defaults = match kind {
-        Kind::Category => Defaults {
-            rows: Some(CATEGORY_ROWS),
-            index: Index::Vocabulary { min_count: 1 },
-        },
-        _ => Defaults {
-            rows: None,
-            index: Index::Hash,
-        },
-    };
-    read_shape(context, settings, name, &defaults)
 }
