@@ -65,9 +65,20 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     fn visit(&mut self, file: &File) {
+        let mut first: BTreeMap<String, Span> = BTreeMap::new();
         for (text, span) in file.statements.iter().filter_map(used) {
             let from = self.open.last().map_or("", String::as_str);
             let path = beside(from, text);
+            if let Some(first) = first.get(&path) {
+                let message = format!("`use \"{text}\"` is given twice");
+                self.diagnostics.push(
+                    Diagnostic::new(Code::E0205, message, span, "used again here")
+                        .label(*first, "first used here")
+                        .help("remove one of them"),
+                );
+                continue;
+            }
+            first.insert(path.clone(), span);
             if let Some(start) = self.open.iter().position(|open| *open == path) {
                 self.report_cycle(start, span);
             } else if self.open.len() >= MAX_DEPTH {

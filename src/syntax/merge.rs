@@ -205,7 +205,8 @@ fn head(level: Level, old: &Statement, new: &Statement) -> Vec<Atom> {
         Level::File => new.atoms.clone(),
         Level::Features | Level::Names => {
             let (before, mut given) = (parts(level, &old.atoms), parts(level, &new.atoms));
-            let name_alone = given.get(&Part::Name).is_some_and(|part| part.len() == 1);
+            let name_alone = level == Level::Features
+                && given.get(&Part::Name).is_some_and(|part| part.len() == 1);
             if name_alone && old.word.text == new.word.text {
                 given.remove(&Part::Name);
             }
