@@ -165,7 +165,7 @@ fn hover_tells_documentation_shape_and_parameters() {
             &["`embedding N`", "*default:* 64"],
         ),
         ("tasks", 0, "tasks", &["prediction tasks"]),
-        ("vector", 0, "vector", &["vector NAME WIDTH"]),
+        ("vector", 0, "vector", &["vector NAME N"]),
     ];
     for (word, nth, shown, texts) in cases {
         let hover = client

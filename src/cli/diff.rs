@@ -4,6 +4,7 @@ use super::report::{self, Exit, Failure, Reporter};
 use super::{Aim, Which, compile, compile_source, files};
 use crate::graph::diff::diff as compare;
 use crate::source::Source;
+use clap::builder::NonEmptyStringValueParser;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -16,7 +17,7 @@ pub(super) struct Arguments {
     #[arg(required_unless_present_any = ["git", "variant"], conflicts_with = "git")]
     new: Option<PathBuf>,
     /// Compares the spec with what it was in this revision
-    #[arg(long, value_name = "REVISION")]
+    #[arg(long, value_name = "REVISION", value_parser = NonEmptyStringValueParser::new())]
     git: Option<String>,
     /// `text` for a terminal, `markdown` for a pull request, `json` for tools
     #[arg(long, value_enum, default_value = "text")]

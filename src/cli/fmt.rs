@@ -88,5 +88,9 @@ fn unformatted(source: &Source, text: &str, argument: &str) -> Failure {
         source.name(),
         same + 1
     );
-    Failure::new(Exit::Wrong, message).with_help(format!("run `mtmdc fmt {argument}`"))
+    let help = match argument {
+        "-" => "`mtmdc fmt -` writes it formatted".to_owned(),
+        path => format!("run `mtmdc fmt {path}`"),
+    };
+    Failure::new(Exit::Wrong, message).with_help(help)
 }

@@ -119,7 +119,7 @@ impl Kind {
             Self::Ids => "ids NAME from \"COLUMN\" { … }",
             Self::Category => "category NAME from \"COLUMN\" { … }",
             Self::Number => "number NAME from \"COLUMN\" { … }",
-            Self::Vector => "vector NAME WIDTH from \"COLUMN\" { … }",
+            Self::Vector => "vector NAME N from \"COLUMN\" { … }",
         }
     }
 }
