@@ -28,7 +28,7 @@ impl Path {
         }
     }
 
-    /// Goes into a field, as [`ModuleVisitor::enter_module`] names it and what holds it.
+    /// Goes into a field, as burn's `ModuleVisitor` names it and what holds it.
     pub fn enter(&mut self, name: &str, container: &str) {
         let segment = match (self.segments.last_mut(), container, name) {
             (Some(field), "Domains", _) => {
