@@ -16,8 +16,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
 use mtmd::data::batch::{Batch, TowerBatch};
 use mtmd::layers::{
-    Adaptation, DomainInput, DomainShared, Experts, Head, Layout, SharedExperts, TaskEmbeddings,
-    TaskExpert, TowerInput, TowerOutput,
+    Adaptation, DomainInput, DomainShared, Experts, Head, Layout, TaskEmbeddings, TaskExpert,
+    TowerInput, TowerOutput, task_embeddings,
 };
 use mtmd::model::{Model, loss, scores};
 use mtmd::optimiser::Optimiser;
@@ -254,15 +254,8 @@ impl Expert {
 
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
-        let common = SharedExperts {
-            task: self.task_shared.forward(&x.x()),
-            domain: shared.forward(&x),
-        };
-        let mut output = TaskEmbeddings::new(self.tasks.len());
-        for (task, expert) in self.tasks.iter().enumerate() {
-            output.set(task, expert.forward(&x, &common));
-        }
-        output
+        let experts: Vec<_> = self.tasks.iter().enumerate().collect();
+        task_embeddings(self.tasks.len(), &x, &self.task_shared, shared, &experts)
     }
 }
 

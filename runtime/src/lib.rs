@@ -39,8 +39,8 @@ pub mod prelude {
     pub use burn::tensor::Device;
 
     pub use crate::layers::{
-        Adaptation, DomainInput, DomainShared, Domains, Experts, Head, Layout, SharedExperts,
-        TaskEmbeddings, TaskExpert, TowerInput, TowerOutput,
+        Adaptation, DomainInput, DomainShared, Domains, Experts, Head, Layout, TaskEmbeddings,
+        TaskExpert, TowerInput, TowerOutput, task_embeddings,
     };
     pub use crate::model::Model;
     pub use crate::schema::{Schema, Tower};

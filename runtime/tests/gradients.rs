@@ -12,9 +12,12 @@ mod common;
 
 use burn::module::Module;
 use burn::tensor::{DType, Tensor};
-use common::model::{SCHEMA, Tiny};
-use common::{Draws, batch, device, finite, in_f64, inputs};
-use mtmd::layers::{BatchNorm, Cross, Ffn, LayerNorm, Linear, Routing};
+use common::model::{Expert, SCHEMA, Tiny};
+use common::{Draws, batch, device, finite, in_f64, inputs, redrawn};
+use mtmd::layers::{
+    BatchNorm, Cross, DomainInput, DomainShared, Ffn, LayerNorm, Layout, Linear, Routing,
+    TaskEmbeddings,
+};
 use mtmd::model::{Model, forward, loss};
 use mtmd::schema::{Crossing, ExpertArchitecture, Norm, Tower};
 
@@ -122,4 +125,77 @@ fn check_model(training: bool) {
             .total
             .expect("the batch has labels")
     });
+}
+
+/// What a Domain Expert gives and the gradients of all that it read, by the tests' parameters' order.
+fn expert_results(
+    expert: &Expert,
+    shared: &DomainShared,
+    rows: &DomainInput,
+    forward: impl Fn(&Expert, DomainInput, &DomainShared) -> TaskEmbeddings,
+) -> Vec<(String, Vec<f64>)> {
+    let leaf = rows.embedded.clone().unwrap().require_grad();
+    let rows = DomainInput {
+        embedded: Some(leaf.clone()),
+        ..rows.clone()
+    };
+    let output = forward(expert, rows, shared);
+    let mut results = Vec::new();
+    let mut total: Option<Tensor<1>> = None;
+    for task in 0..4 {
+        let Some(embedding) = output.get(task) else {
+            continue;
+        };
+        let values = embedding.to_data().iter::<f64>().collect();
+        results.push((format!("task {task}"), values));
+        // The last task takes no part in the loss, as one without labels.
+        if task < 3 {
+            let weights = Draws::new(task as u64 + 9).tensor(embedding.dims(), embedding.dtype());
+            let part = (embedding.clone() * weights).sum();
+            total = Some(total.map_or(part.clone(), |total| total + part));
+        }
+    }
+    let gradients = total.unwrap().backward();
+    let leaf = leaf.grad(&gradients).unwrap().to_data();
+    results.push(("leaf".to_owned(), leaf.iter::<f64>().collect()));
+    results.extend(finite::by_key(expert, &gradients));
+    results.extend(finite::by_key(shared, &gradients));
+    results
+}
+
+/// Rows of one chunk, of several chunks, and of several lanes, the last chunk not full.
+#[test]
+fn one_operation_is_the_layers_one_by_one() {
+    for (rows, domain) in [(1, 0), (40, 1), (300, 2), (1_300, 1)] {
+        for (dtype, tolerance) in [(DType::F64, 1e-11), (DType::F32, 2e-4)] {
+            let layout = Layout::new(&SCHEMA, Tower::Query, domain);
+            let mut draws = Draws::new(rows as u64);
+            let mut input = |width: usize| (width > 0).then(|| draws.tensor([rows, width], dtype));
+            let input = DomainInput {
+                embedded: input(layout.embedded_width()),
+                vectors: input(layout.vector_width()),
+                numbers: input(layout.numbers()),
+                training: true,
+            };
+            let expert = redrawn(Expert::new(Tower::Query, domain, &device()), 3, dtype);
+            let shared = redrawn(
+                DomainShared::new(&SCHEMA, Tower::Query, &device()),
+                4,
+                dtype,
+            );
+            let one = expert_results(&expert, &shared, &input, Expert::forward);
+            let layers = expert_results(&expert, &shared, &input, Expert::forward_by_layers);
+            assert_eq!(one.len(), layers.len());
+            for ((name, found), (other, expected)) in one.iter().zip(&layers) {
+                assert_eq!((name, found.len()), (other, expected.len()));
+                let size = expected.iter().fold(1e-3_f64, |size, x| size.max(x.abs()));
+                for (found, expected) in found.iter().zip(expected) {
+                    assert!(
+                        (found - expected).abs() <= tolerance * size,
+                        "{rows} rows, {name}: {found} is not {expected}"
+                    );
+                }
+            }
+        }
+    }
 }

@@ -105,15 +105,12 @@ impl SurfaceExpert {
 
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
-        let common = SharedExperts {
-            task: self.task_shared.forward(&x.x()),
-            domain: shared.forward(&x),
-        };
-        let mut output = TaskEmbeddings::new(Task::COUNT);
-        output.set(Task::Ctr.index(), self.ctr.forward(&x, &common));
-        output.set(Task::Gctr.index(), self.gctr.forward(&x, &common));
-        output.set(Task::Octr.index(), self.octr.forward(&x, &common));
-        output
+        let experts = [
+            (Task::Ctr.index(), &self.ctr),
+            (Task::Gctr.index(), &self.gctr),
+            (Task::Octr.index(), &self.octr),
+        ];
+        task_embeddings(Task::COUNT, &x, &self.task_shared, shared, &experts)
     }
 }
 
@@ -179,15 +176,12 @@ impl ProductExpert {
 
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
-        let common = SharedExperts {
-            task: self.task_shared.forward(&x.x()),
-            domain: shared.forward(&x),
-        };
-        let mut output = TaskEmbeddings::new(Task::COUNT);
-        output.set(Task::Ctr.index(), self.ctr.forward(&x, &common));
-        output.set(Task::Gctr.index(), self.gctr.forward(&x, &common));
-        output.set(Task::Octr.index(), self.octr.forward(&x, &common));
-        output
+        let experts = [
+            (Task::Ctr.index(), &self.ctr),
+            (Task::Gctr.index(), &self.gctr),
+            (Task::Octr.index(), &self.octr),
+        ];
+        task_embeddings(Task::COUNT, &x, &self.task_shared, shared, &experts)
     }
 }
 

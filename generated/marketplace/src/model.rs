@@ -126,15 +126,12 @@ impl CartExpert {
 
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
-        let common = SharedExperts {
-            task: self.task_shared.forward(&x.x()),
-            domain: shared.forward(&x),
-        };
-        let mut output = TaskEmbeddings::new(Task::COUNT);
-        output.set(Task::Click.index(), self.click.forward(&x, &common));
-        output.set(Task::Add.index(), self.add.forward(&x, &common));
-        output.set(Task::Checkout.index(), self.checkout.forward(&x, &common));
-        output
+        let experts = [
+            (Task::Click.index(), &self.click),
+            (Task::Add.index(), &self.add),
+            (Task::Checkout.index(), &self.checkout),
+        ];
+        task_embeddings(Task::COUNT, &x, &self.task_shared, shared, &experts)
     }
 }
 
@@ -171,16 +168,13 @@ impl SearchExpert {
 
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
-        let common = SharedExperts {
-            task: self.task_shared.forward(&x.x()),
-            domain: shared.forward(&x),
-        };
-        let mut output = TaskEmbeddings::new(Task::COUNT);
-        output.set(Task::Click.index(), self.click.forward(&x, &common));
-        output.set(Task::Add.index(), self.add.forward(&x, &common));
-        output.set(Task::Checkout.index(), self.checkout.forward(&x, &common));
-        output.set(Task::Relevance.index(), self.relevance.forward(&x, &common));
-        output
+        let experts = [
+            (Task::Click.index(), &self.click),
+            (Task::Add.index(), &self.add),
+            (Task::Checkout.index(), &self.checkout),
+            (Task::Relevance.index(), &self.relevance),
+        ];
+        task_embeddings(Task::COUNT, &x, &self.task_shared, shared, &experts)
     }
 }
 
@@ -250,16 +244,13 @@ impl ProductExpert {
 
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
-        let common = SharedExperts {
-            task: self.task_shared.forward(&x.x()),
-            domain: shared.forward(&x),
-        };
-        let mut output = TaskEmbeddings::new(Task::COUNT);
-        output.set(Task::Click.index(), self.click.forward(&x, &common));
-        output.set(Task::Add.index(), self.add.forward(&x, &common));
-        output.set(Task::Checkout.index(), self.checkout.forward(&x, &common));
-        output.set(Task::Relevance.index(), self.relevance.forward(&x, &common));
-        output
+        let experts = [
+            (Task::Click.index(), &self.click),
+            (Task::Add.index(), &self.add),
+            (Task::Checkout.index(), &self.checkout),
+            (Task::Relevance.index(), &self.relevance),
+        ];
+        task_embeddings(Task::COUNT, &x, &self.task_shared, shared, &experts)
     }
 }
 

@@ -102,14 +102,11 @@ impl SurfaceExpert {
 
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
-        let common = SharedExperts {
-            task: self.task_shared.forward(&x.x()),
-            domain: shared.forward(&x),
-        };
-        let mut output = TaskEmbeddings::new(Task::COUNT);
-        output.set(Task::Click.index(), self.click.forward(&x, &common));
-        output.set(Task::Apply.index(), self.apply.forward(&x, &common));
-        output
+        let experts = [
+            (Task::Click.index(), &self.click),
+            (Task::Apply.index(), &self.apply),
+        ];
+        task_embeddings(Task::COUNT, &x, &self.task_shared, shared, &experts)
     }
 }
 
@@ -184,14 +181,11 @@ impl JobExpert {
 
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
-        let common = SharedExperts {
-            task: self.task_shared.forward(&x.x()),
-            domain: shared.forward(&x),
-        };
-        let mut output = TaskEmbeddings::new(Task::COUNT);
-        output.set(Task::Click.index(), self.click.forward(&x, &common));
-        output.set(Task::Apply.index(), self.apply.forward(&x, &common));
-        output
+        let experts = [
+            (Task::Click.index(), &self.click),
+            (Task::Apply.index(), &self.apply),
+        ];
+        task_embeddings(Task::COUNT, &x, &self.task_shared, shared, &experts)
     }
 }
 
@@ -219,13 +213,8 @@ impl MessageExpert {
 
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
-        let common = SharedExperts {
-            task: self.task_shared.forward(&x.x()),
-            domain: shared.forward(&x),
-        };
-        let mut output = TaskEmbeddings::new(Task::COUNT);
-        output.set(Task::Click.index(), self.click.forward(&x, &common));
-        output
+        let experts = [(Task::Click.index(), &self.click)];
+        task_embeddings(Task::COUNT, &x, &self.task_shared, shared, &experts)
     }
 }
 

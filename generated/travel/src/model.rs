@@ -102,14 +102,11 @@ impl SurfaceExpert {
 
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
-        let common = SharedExperts {
-            task: self.task_shared.forward(&x.x()),
-            domain: shared.forward(&x),
-        };
-        let mut output = TaskEmbeddings::new(Task::COUNT);
-        output.set(Task::Click.index(), self.click.forward(&x, &common));
-        output.set(Task::Book.index(), self.book.forward(&x, &common));
-        output
+        let experts = [
+            (Task::Click.index(), &self.click),
+            (Task::Book.index(), &self.book),
+        ];
+        task_embeddings(Task::COUNT, &x, &self.task_shared, shared, &experts)
     }
 }
 
@@ -172,14 +169,11 @@ impl ProductExpert {
 
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
-        let common = SharedExperts {
-            task: self.task_shared.forward(&x.x()),
-            domain: shared.forward(&x),
-        };
-        let mut output = TaskEmbeddings::new(Task::COUNT);
-        output.set(Task::Click.index(), self.click.forward(&x, &common));
-        output.set(Task::Book.index(), self.book.forward(&x, &common));
-        output
+        let experts = [
+            (Task::Click.index(), &self.click),
+            (Task::Book.index(), &self.book),
+        ];
+        task_embeddings(Task::COUNT, &x, &self.task_shared, shared, &experts)
     }
 }
 

@@ -105,15 +105,12 @@ impl SurfaceExpert {
 
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
-        let common = SharedExperts {
-            task: self.task_shared.forward(&x.x()),
-            domain: shared.forward(&x),
-        };
-        let mut output = TaskEmbeddings::new(Task::COUNT);
-        output.set(Task::Watched.index(), self.watched.forward(&x, &common));
-        output.set(Task::Join.index(), self.join.forward(&x, &common));
-        output.set(Task::Like.index(), self.like.forward(&x, &common));
-        output
+        let experts = [
+            (Task::Watched.index(), &self.watched),
+            (Task::Join.index(), &self.join),
+            (Task::Like.index(), &self.like),
+        ];
+        task_embeddings(Task::COUNT, &x, &self.task_shared, shared, &experts)
     }
 }
 
@@ -188,14 +185,11 @@ impl ClipExpert {
 
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
-        let common = SharedExperts {
-            task: self.task_shared.forward(&x.x()),
-            domain: shared.forward(&x),
-        };
-        let mut output = TaskEmbeddings::new(Task::COUNT);
-        output.set(Task::Watched.index(), self.watched.forward(&x, &common));
-        output.set(Task::Like.index(), self.like.forward(&x, &common));
-        output
+        let experts = [
+            (Task::Watched.index(), &self.watched),
+            (Task::Like.index(), &self.like),
+        ];
+        task_embeddings(Task::COUNT, &x, &self.task_shared, shared, &experts)
     }
 }
 
@@ -229,15 +223,12 @@ impl LiveExpert {
 
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
-        let common = SharedExperts {
-            task: self.task_shared.forward(&x.x()),
-            domain: shared.forward(&x),
-        };
-        let mut output = TaskEmbeddings::new(Task::COUNT);
-        output.set(Task::Watched.index(), self.watched.forward(&x, &common));
-        output.set(Task::Join.index(), self.join.forward(&x, &common));
-        output.set(Task::Like.index(), self.like.forward(&x, &common));
-        output
+        let experts = [
+            (Task::Watched.index(), &self.watched),
+            (Task::Join.index(), &self.join),
+            (Task::Like.index(), &self.like),
+        ];
+        task_embeddings(Task::COUNT, &x, &self.task_shared, shared, &experts)
     }
 }
 

@@ -10,10 +10,12 @@
 pub mod composed;
 mod cross;
 mod excite;
+pub mod experts;
 mod linear;
 mod norm;
 mod op;
 mod pair;
+mod product;
 mod real;
 mod route;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
@@ -11,7 +12,8 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{DType, Tensor};
 
-type Tracked = FloatTensor<Autodiff<Flex>>;
+/// A tensor in host memory that autodiff follows.
+pub type Tracked = FloatTensor<Autodiff<Flex>>;
 
 /// An operation on N tensors in host memory. All of them are contiguous and of one type, float32
 /// or float64.
@@ -32,6 +34,7 @@ pub trait HostOp<const N: usize>: Clone + Debug + Send + 'static {
 }
 
 /// An input of an operation that lives in host memory.
+#[derive(Debug)]
 pub enum Operand {
     /// Outside autodiff.
     Plain(FlexTensor),
@@ -51,21 +54,29 @@ impl Operand {
         }
     }
 
-    fn dtype(&self) -> DType {
+    pub(super) fn dtype(&self) -> DType {
         match self {
             Self::Plain(tensor) => tensor.dtype(),
             Self::Tracked(tensor) => tensor.primitive().dtype(),
         }
     }
 
-    fn host(&self) -> FlexTensor {
+    pub(super) fn host(&self) -> FlexTensor {
         match self {
             Self::Plain(tensor) => tensor.to_contiguous(),
             Self::Tracked(tensor) => tensor.primitive().to_contiguous(),
         }
     }
 
-    fn tracked(self) -> Tracked {
+    /// The node whose gradient is wanted.
+    pub(super) fn tracked_id(&self) -> Option<NodeId> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tracked(tensor) => tensor.is_tracked().then(|| tensor.id()),
+        }
+    }
+
+    pub(super) fn tracked(self) -> Tracked {
         match self {
             Self::Plain(tensor) => Tracked::new(tensor),
             Self::Tracked(tensor) => tensor,

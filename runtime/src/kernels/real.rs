@@ -4,6 +4,7 @@ use std::ops::{Add, AddAssign, Div, Mul, Sub};
 
 use burn::backend::flex::FlexTensor;
 use burn::tensor::{DType, Element, TensorData};
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 /// Elements that one thread takes at a time.
@@ -23,9 +24,22 @@ pub trait Real:
     + Mul<Output = Self>
     + Div<Output = Self>
     + AddAssign
+    + Send
+    + Sync
+    + 'static
 {
+    /// Whether this is float32.
+    const FLOAT32: bool;
     /// The nearest value.
     fn real(value: f64) -> Self;
+    /// The same values, if this is float32.
+    fn float32(values: &[Self]) -> Option<&[f32]>;
+    /// The same values, to be written, if this is float32.
+    fn float32_mut(values: &mut [Self]) -> Option<&mut [f32]>;
+    /// eˣ.
+    fn exponential(self) -> Self;
+    /// The larger of the two.
+    fn larger(self, other: Self) -> Self;
     /// Square root.
     fn root(self) -> Self;
     /// Elements of a contiguous tensor of this type.
@@ -35,11 +49,26 @@ pub trait Real:
 }
 
 macro_rules! real {
-    ($type:ty) => {
+    ($type:ty, $float32:literal, $this:path) => {
         impl Real for $type {
+            const FLOAT32: bool = $float32;
+            fn float32(values: &[Self]) -> Option<&[f32]> {
+                $this(values)
+            }
+            fn float32_mut(values: &mut [Self]) -> Option<&mut [f32]> {
+                $this(values)
+            }
             #[inline(always)]
             fn real(value: f64) -> Self {
                 value as $type
+            }
+            #[inline(always)]
+            fn exponential(self) -> Self {
+                self.exp()
+            }
+            #[inline(always)]
+            fn larger(self, other: Self) -> Self {
+                if self > other { self } else { other }
             }
             #[inline(always)]
             fn root(self) -> Self {
@@ -54,8 +83,12 @@ macro_rules! real {
         }
     };
 }
-real!(f32);
-real!(f64);
+real!(f32, true, Some);
+real!(f64, false, none);
+
+fn none<T, U>(_: T) -> Option<U> {
+    None
+}
 
 /// Runs the same generic code for a tensor's type.
 macro_rules! for_type {
@@ -149,6 +182,28 @@ pub fn add<E: Real>(to: &mut [E], from: &[E]) {
     }
 }
 
+/// Adds every row of `rows` to `to`.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma+bmi1+bmi2",
+    "x86_64+avx2+fma+bmi1+bmi2"
+))]
+pub fn add_rows_to<E: Real>(to: &mut [E], rows: &[E]) {
+    for row in rows.chunks_exact(to.len().max(1)) {
+        add(to, row);
+    }
+}
+
+/// Adds a row to every row of `rows`.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma+bmi1+bmi2",
+    "x86_64+avx2+fma+bmi1+bmi2"
+))]
+pub fn add_to_rows<E: Real>(rows: &mut [E], row: &[E]) {
+    for to in rows.chunks_exact_mut(row.len().max(1)) {
+        add(to, row);
+    }
+}
+
 /// Sums that pieces made, added in the order of the pieces.
 pub fn add_pieces<E: Real>(pieces: Vec<Vec<E>>) -> Vec<E> {
     let mut pieces = pieces.into_iter();
@@ -164,11 +219,7 @@ pub fn column_sums<E: Real>(matrix: &FlexTensor) -> FlexTensor {
     let (_, columns) = dims(matrix);
     let piece = |values: &[E]| {
         let mut sums = vec![E::default(); columns];
-        vectorised(|| {
-            for row in values.chunks(columns.max(1)) {
-                add(&mut sums, row);
-            }
-        });
+        add_rows_to(&mut sums, values);
         sums
     };
     let values = E::slice(matrix);

@@ -100,6 +100,11 @@ impl Cross {
         }
     }
 
+    /// Where the norm stands.
+    pub(super) fn place(&self) -> Norm {
+        self.place
+    }
+
     /// Columns that come out of `width`.
     pub fn output(width: usize, architecture: &ExpertArchitecture) -> usize {
         match architecture.crossing {

@@ -44,6 +44,11 @@ impl TaskExpert {
         }
     }
 
+    /// How the experts become one vector.
+    pub(super) fn composition(&self) -> Composition {
+        self.composition
+    }
+
     /// `[rows, N + shallow_width]`: emb_deep, then emb_shallow.
     pub fn forward(&self, adapted: &Adapted, shared: &SharedExperts) -> Tensor<2> {
         let weights = self

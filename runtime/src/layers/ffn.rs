@@ -32,6 +32,11 @@ impl FfnLayer {
         }
     }
 
+    /// Where the norm stands.
+    pub(super) fn place(&self) -> Norm {
+        self.place
+    }
+
     /// `[rows, in]` → `[rows, out]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         match (&self.norm, self.place, &self.linear.bias) {

@@ -46,6 +46,11 @@ impl Shallow {
         }
     }
 
+    /// Columns of the embeddings that it reads.
+    pub(super) fn columns(&self) -> &[Range<usize>] {
+        &self.columns
+    }
+
     /// `[rows, shallow_width]`. Reads the embeddings as they come from the tables.
     pub fn forward(&self, adapted: &Adapted) -> Option<Tensor<2>> {
         if let Some(vector) = &self.vector {

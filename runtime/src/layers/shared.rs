@@ -77,14 +77,16 @@ impl DomainShared {
 
     /// The domain's fields in the tower's canonical order, `[rows, tower width]`.
     fn canonical(&self, adapted: &Adapted) -> Tensor<2> {
-        let x = adapted.x();
-        let (Some(missing), Some(runs)) = (&self.missing, self.domains.get(adapted.domain()))
-        else {
-            return x;
-        };
+        self.rearranged(adapted).unwrap_or_else(|| adapted.x())
+    }
+
+    /// The same; `None` if x_d is that already, or if there is no expert to read it.
+    pub(super) fn rearranged(&self, adapted: &Adapted) -> Option<Tensor<2>> {
+        let (missing, runs) = (self.missing.as_ref()?, self.domains.get(adapted.domain())?);
         if !runs.iter().any(|run| matches!(run, Run::Missing(_))) {
-            return x;
+            return None;
         }
+        let x = adapted.x();
         let [rows, _] = x.dims();
         let missing: Tensor<2> = missing.val().unsqueeze();
         let parts: Vec<Tensor<2>> = runs
@@ -97,7 +99,7 @@ impl DomainShared {
                     .expand([rows, columns.len()]),
             })
             .collect();
-        Tensor::cat(parts, 1)
+        Some(Tensor::cat(parts, 1))
     }
 }
 

@@ -44,9 +44,15 @@ impl Draws {
 
 /// The module in float64, with random values in every parameter, the running variances positive.
 pub fn in_f64<M: Module>(module: M, seed: u64) -> M {
+    redrawn(module, seed, DType::F64)
+}
+
+/// The same in another type.
+pub fn redrawn<M: Module>(module: M, seed: u64, dtype: DType) -> M {
     struct Redraw {
         path: Vec<String>,
         draws: Draws,
+        dtype: DType,
     }
     impl ModuleMapper for Redraw {
         fn enter_module(&mut self, name: &str, _container: &str) {
@@ -64,7 +70,7 @@ pub fn in_f64<M: Module>(module: M, seed: u64) -> M {
                     .for_each(|value| *value = value.abs() + 0.5);
             }
             param.map(|old| {
-                Tensor::from_data(TensorData::new(values, shape), (&old.device(), DType::F64))
+                Tensor::from_data(TensorData::new(values, shape), (&old.device(), self.dtype))
                     .set_require_grad(old.is_require_grad())
             })
         }
@@ -72,6 +78,7 @@ pub fn in_f64<M: Module>(module: M, seed: u64) -> M {
     module.map(&mut Redraw {
         path: Vec::new(),
         draws: Draws::new(seed),
+        dtype,
     })
 }
 

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use mtmd::layers::{
     Adaptation, DomainInput, DomainShared, Experts, Head, Layout, SharedExperts, TaskEmbeddings,
-    TaskExpert, TowerInput, TowerOutput,
+    TaskExpert, TowerInput, TowerOutput, task_embeddings,
 };
 use mtmd::model::Model;
 use mtmd::schema::{
@@ -299,16 +299,27 @@ impl Expert {
 
     pub fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
+        task_embeddings(4, &x, &self.task_shared, shared, &self.tasks())
+    }
+
+    fn tasks(&self) -> Vec<(usize, &TaskExpert)> {
+        let experts = [&self.click, &self.long, &self.buy, &self.hide];
+        let experts = experts.into_iter().enumerate();
+        experts
+            .filter_map(|(task, expert)| Some((task, expert.as_ref()?)))
+            .collect()
+    }
+
+    /// The same layer by layer.
+    pub fn forward_by_layers(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
+        let x = self.adapt.forward(rows);
         let common = SharedExperts {
             task: self.task_shared.forward(&x.x()),
             domain: shared.forward(&x),
         };
         let mut output = TaskEmbeddings::new(4);
-        let experts = [&self.click, &self.long, &self.buy, &self.hide];
-        for (task, expert) in experts.into_iter().enumerate() {
-            if let Some(expert) = expert {
-                output.set(task, expert.forward(&x, &common));
-            }
+        for (task, expert) in self.tasks() {
+            output.set(task, expert.forward(&x, &common));
         }
         output
     }

@@ -316,14 +316,8 @@ impl FullExpert {
 
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
-        let common = SharedExperts {
-            task: self.task_shared.forward(&x.x()),
-            domain: shared.forward(&x),
-        };
-        let mut output = TaskEmbeddings::new(2);
-        output.set(0, self.ctr.forward(&x, &common));
-        output.set(1, self.buy.forward(&x, &common));
-        output
+        let experts = [(0, &self.ctr), (1, &self.buy)];
+        task_embeddings(2, &x, &self.task_shared, shared, &experts)
     }
 }
 
@@ -347,12 +341,7 @@ impl StandardExpert {
 
     fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
-        let common = SharedExperts {
-            task: self.task_shared.forward(&x.x()),
-            domain: shared.forward(&x),
-        };
-        let mut output = TaskEmbeddings::new(2);
-        output.set(0, self.ctr.forward(&x, &common));
-        output
+        let experts = [(0, &self.ctr)];
+        task_embeddings(2, &x, &self.task_shared, shared, &experts)
     }
 }

@@ -1,0 +1,483 @@
+//! From the experts' outputs to a task's embedding on some rows, forward and backward.
+
+use multiversion::multiversion;
+
+use super::plan::{Cross, Dense, Head, Shallow};
+use super::rows::{Norm, NormGradient, Normal, softmax, softmax_backward};
+use super::{Gradients, Weights};
+use crate::kernels::product::{Side, View};
+use crate::kernels::real::{Real, add, add_to_rows, dot};
+
+/// What the backward pass needs of a head's forward pass on some rows.
+#[derive(Debug, Clone)]
+pub struct HeadRows<E> {
+    /// `[rows, experts]`; empty without a routing.
+    shares: Vec<E>,
+    /// Of the composition; `None` without a norm, then `composed` stands in its place.
+    normal: Option<Normal<E>>,
+    composed: Vec<E>,
+    /// V x and U(V x) + b of each cross.
+    crosses: Vec<[Vec<E>; 2]>,
+}
+
+/// Gradients of what a head read, on some rows.
+#[derive(Debug, Clone, Default)]
+pub struct HeadGradient<E> {
+    /// Of each expert's output, in the order of the head's experts.
+    pub experts: Vec<Vec<E>>,
+    /// Of the hidden layers of the routing.
+    pub routing: Vec<E>,
+    /// Of the hidden layers of the shallow expert.
+    pub shallow: Vec<E>,
+}
+
+/// Outputs of the stacks on some rows, by the place of the stack.
+pub type Outputs<'a, E> = Vec<&'a [E]>;
+
+impl Head {
+    /// The task's embedding, `[rows, output]`, of `rows` rows.
+    pub fn forward<E: Real>(
+        &self,
+        outputs: &Outputs<'_, E>,
+        rows: usize,
+        weights: &Weights<'_, E>,
+    ) -> (Vec<E>, HeadRows<E>) {
+        let shares = self.shares(outputs, rows, weights);
+        let mut first = self.compose(&self.experts(outputs), &shares, rows);
+        let norm = self.norm(weights);
+        let normal = norm.map(|norm| norm.forward(&mut first, &[]));
+        let composed = match normal {
+            Some(_) => Vec::new(),
+            None => first.clone(),
+        };
+        let mut x = first.clone();
+        let crosses = self
+            .crosses
+            .iter()
+            .map(|cross| cross.forward(&first, &mut x, weights));
+        let crosses = crosses.collect();
+        let mut deep = self.embedding.forward(&x, weights);
+        add_to_rows(&mut deep, weights.values(self.embedding.bias));
+        let shallow = self.shallow(outputs, rows, weights);
+        let saved = HeadRows {
+            shares,
+            normal,
+            composed,
+            crosses,
+        };
+        (
+            beside(&deep, self.embedding.output, &shallow, self.shallow.width()),
+            saved,
+        )
+    }
+
+    /// From the gradient of the task's embedding to those of what it read; adds those of the parameters to `to`.
+    pub fn backward<E: Real>(
+        &self,
+        saved: &HeadRows<E>,
+        outputs: &Outputs<'_, E>,
+        gradient: &[E],
+        weights: &Weights<'_, E>,
+        to: &mut Gradients<E>,
+    ) -> HeadGradient<E> {
+        let (mut gradient, shallow) = apart(gradient, self.embedding.output, self.shallow.width());
+        let shallow = self.shallow_backward(outputs, shallow, weights, to);
+        to.add_rows(self.embedding.bias, &gradient, self.embedding.output);
+        let first = match (&saved.normal, self.norm(weights)) {
+            (Some(normal), Some(norm)) => norm.again(normal),
+            _ => saved.composed.clone(),
+        };
+        let xs = crossed(&first, &saved.crosses);
+        let last = Side::right(
+            View::new(xs.last().unwrap_or(&first), self.width),
+            weights.way,
+        );
+        gradient = self.embedding.backward(&gradient, &last, weights, to);
+        drop(last);
+        let mut to_first = vec![E::default(); gradient.len()];
+        let before = std::iter::once(&first).chain(&xs);
+        let crosses: Vec<_> = self
+            .crosses
+            .iter()
+            .zip(&saved.crosses)
+            .zip(before)
+            .collect();
+        for ((cross, saved), x) in crosses.into_iter().rev() {
+            cross.backward(
+                saved,
+                [&first, x],
+                &mut gradient,
+                &mut to_first,
+                weights,
+                to,
+            );
+        }
+        add(&mut gradient, &to_first);
+        if let (Some((weight, bias)), Some(normal), Some(norm)) =
+            (self.norm, &saved.normal, self.norm(weights))
+        {
+            let mut sums = NormGradient::new(self.width, false);
+            norm.backward(&mut gradient, normal, &mut sums);
+            to.add(weight, &sums.weight);
+            to.add(bias, &sums.bias);
+        }
+        let (experts, shares) =
+            self.compose_backward(&self.experts(outputs), &saved.shares, gradient);
+        HeadGradient {
+            experts,
+            routing: self.routing_backward(outputs, &saved.shares, shares, weights, to),
+            shallow,
+        }
+    }
+
+    fn norm<'a, E: Real>(&self, weights: &Weights<'a, E>) -> Option<Norm<'a, E>> {
+        self.norm.map(|(weight, bias)| Norm {
+            weight: weights.values(weight),
+            bias: weights.values(bias),
+            slope: E::real(1.0),
+        })
+    }
+
+    fn experts<'a, E>(&self, outputs: &Outputs<'a, E>) -> Vec<&'a [E]> {
+        let experts = self.experts.iter();
+        experts
+            .filter_map(|&expert| outputs.get(expert).copied())
+            .collect()
+    }
+
+    /// The experts' shares in each row; empty without a routing.
+    fn shares<E: Real>(
+        &self,
+        outputs: &Outputs<'_, E>,
+        rows: usize,
+        weights: &Weights<'_, E>,
+    ) -> Vec<E> {
+        let Some((stack, dense)) = &self.routing else {
+            return Vec::new();
+        };
+        let hidden = outputs.get(*stack).copied().unwrap_or_default();
+        let mut shares = vec![E::default(); rows * dense.output];
+        let weight = weights.values(dense.weight);
+        let parameters = (weight, weights.values(dense.bias));
+        dot_rows(&mut shares, hidden, parameters);
+        softmax(&mut shares, dense.output);
+        shares
+    }
+
+    /// From the gradient of the shares to that of the hidden layers of the routing.
+    fn routing_backward<E: Real>(
+        &self,
+        outputs: &Outputs<'_, E>,
+        shares: &[E],
+        mut gradient: Vec<E>,
+        weights: &Weights<'_, E>,
+        to: &mut Gradients<E>,
+    ) -> Vec<E> {
+        let Some((stack, dense)) = &self.routing else {
+            return Vec::new();
+        };
+        let (input, output) = (dense.input.max(1), dense.output.max(1));
+        softmax_backward(&mut gradient, shares, output);
+        to.add_rows(dense.bias, &gradient, output);
+        let hidden = outputs.get(*stack).copied().unwrap_or_default();
+        let weight = weights.values(dense.weight);
+        let mut before = vec![E::default(); hidden.len()];
+        let mut sums = vec![E::default(); weight.len()];
+        let to_rows = (&mut before[..], &mut sums[..]);
+        dot_rows_back(&gradient, hidden, weight, (input, output), to_rows);
+        to.add(dense.weight, &sums);
+        before
+    }
+
+    /// `[rows, width]`: the experts' outputs, each times its share, side by side or summed.
+    fn compose<E: Real>(&self, experts: &[&[E]], shares: &[E], rows: usize) -> Vec<E> {
+        let mut composed = vec![E::default(); rows * self.width];
+        compose_rows(self, experts, shares, &mut composed);
+        composed
+    }
+
+    /// Gradients of the experts' outputs, and of the shares.
+    fn compose_backward<E: Real>(
+        &self,
+        experts: &[&[E]],
+        shares: &[E],
+        gradient: Vec<E>,
+    ) -> (Vec<Vec<E>>, Vec<E>) {
+        let zeros = |length: usize| vec![E::default(); length];
+        let mut to_experts: Vec<Vec<E>> =
+            experts.iter().map(|expert| zeros(expert.len())).collect();
+        let mut to_shares = zeros(shares.len());
+        let to = (&mut to_experts[..], &mut to_shares[..]);
+        compose_rows_back(self, experts, shares, &gradient, to);
+        (to_experts, to_shares)
+    }
+
+    /// Columns of the composition that each expert fills, and its output in this row.
+    #[inline(always)]
+    fn places<'a, E>(
+        &self,
+        experts: &'a [&'a [E]],
+        rows: usize,
+        row: usize,
+    ) -> impl Iterator<Item = (std::ops::Range<usize>, &'a [E])> + use<'a, E> {
+        let sum = self.sum;
+        let mut start = 0;
+        experts.iter().map(move |expert| {
+            let width = expert.len() / rows.max(1);
+            let columns = start..start + width;
+            if !sum {
+                start += width;
+            }
+            (
+                columns,
+                expert
+                    .get(row * width..(row + 1) * width)
+                    .unwrap_or_default(),
+            )
+        })
+    }
+
+    fn shallow<E: Real>(
+        &self,
+        outputs: &Outputs<'_, E>,
+        rows: usize,
+        weights: &Weights<'_, E>,
+    ) -> Vec<E> {
+        match &self.shallow {
+            Shallow::Vector(place, _) => weights.values(*place).repeat(rows),
+            Shallow::Dense { stack, output } => {
+                let hidden = outputs.get(*stack).copied().unwrap_or_default();
+                let mut shallow = output.forward(hidden, weights);
+                add_to_rows(&mut shallow, weights.values(output.bias));
+                shallow
+            }
+        }
+    }
+
+    /// From the gradient of emb_shallow to that of the hidden layers of the shallow expert.
+    fn shallow_backward<E: Real>(
+        &self,
+        outputs: &Outputs<'_, E>,
+        gradient: Vec<E>,
+        weights: &Weights<'_, E>,
+        to: &mut Gradients<E>,
+    ) -> Vec<E> {
+        match &self.shallow {
+            Shallow::Vector(place, width) => {
+                to.add_rows(*place, &gradient, *width);
+                Vec::new()
+            }
+            Shallow::Dense { stack, output } => {
+                to.add_rows(output.bias, &gradient, output.output);
+                let hidden = outputs.get(*stack).copied().unwrap_or_default();
+                let input = Side::right(View::new(hidden, output.input), weights.way);
+                output.backward(&gradient, &input, weights, to)
+            }
+        }
+    }
+}
+
+impl Cross {
+    /// Moves x on; returns V x and U(V x) + b.
+    fn forward<E: Real>(&self, first: &[E], x: &mut [E], weights: &Weights<'_, E>) -> [Vec<E>; 2] {
+        let down = self.down().forward(x, weights);
+        let mut up = self.up.forward(&down, weights);
+        add_to_rows(&mut up, weights.values(self.up.bias));
+        cross(first, &up, x);
+        [down, up]
+    }
+
+    /// Turns the gradient of x' into that of x and adds that of x0 to `to_first`.
+    fn backward<E: Real>(
+        &self,
+        [down, up]: &[Vec<E>; 2],
+        [first, x]: [&Vec<E>; 2],
+        gradient: &mut [E],
+        to_first: &mut [E],
+        weights: &Weights<'_, E>,
+        to: &mut Gradients<E>,
+    ) {
+        let mut to_up = vec![E::default(); up.len()];
+        let inputs = (&*gradient, &first[..], &up[..]);
+        cross_back(inputs, &mut to_up, to_first);
+        to.add_rows(self.up.bias, &to_up, self.up.output);
+        let side = Side::right(View::new(down, self.up.input), weights.way);
+        let to_down = self.up.backward(&to_up, &side, weights, to);
+        drop(side);
+        let side = Side::right(View::new(x, self.up.output), weights.way);
+        let to_x = self.down().backward(&to_down, &side, weights, to);
+        add(gradient, &to_x);
+    }
+
+    fn down(&self) -> Dense {
+        Dense {
+            weight: self.down,
+            bias: self.down,
+            input: self.up.output,
+            output: self.up.input,
+        }
+    }
+}
+
+/// Each row's products with the weights of each expert, plus its bias.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma+bmi1+bmi2",
+    "x86_64+avx2+fma+bmi1+bmi2"
+))]
+fn dot_rows<E: Real>(to: &mut [E], rows: &[E], (weight, bias): (&[E], &[E])) {
+    let input = weight.len() / bias.len().max(1);
+    for (to, row) in to
+        .chunks_exact_mut(bias.len().max(1))
+        .zip(rows.chunks_exact(input.max(1)))
+    {
+        let experts = weight.chunks_exact(input.max(1)).zip(bias);
+        for (to, (weight, &bias)) in to.iter_mut().zip(experts) {
+            *to = dot(row, weight) + bias;
+        }
+    }
+}
+
+/// From the gradient of [`dot_rows`] to those of the rows and of the weights.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma+bmi1+bmi2",
+    "x86_64+avx2+fma+bmi1+bmi2"
+))]
+fn dot_rows_back<E: Real>(
+    gradient: &[E],
+    rows: &[E],
+    weight: &[E],
+    (input, output): (usize, usize),
+    (to_rows, to_weight): (&mut [E], &mut [E]),
+) {
+    let rows = gradient.chunks_exact(output).zip(rows.chunks_exact(input));
+    for ((gradient, row), to_row) in rows.zip(to_rows.chunks_exact_mut(input)) {
+        let experts = weight
+            .chunks_exact(input)
+            .zip(to_weight.chunks_exact_mut(input));
+        for (&gradient, (weight, to_weight)) in gradient.iter().zip(experts) {
+            add_scaled(to_row, gradient, weight);
+            add_scaled(to_weight, gradient, row);
+        }
+    }
+}
+
+/// See [`Head::compose`].
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma+bmi1+bmi2",
+    "x86_64+avx2+fma+bmi1+bmi2"
+))]
+fn compose_rows<E: Real>(head: &Head, experts: &[&[E]], shares: &[E], composed: &mut [E]) {
+    let rows = composed.len() / head.width.max(1);
+    for (row, to) in composed.chunks_exact_mut(head.width.max(1)).enumerate() {
+        for (place, (columns, expert)) in head.places(experts, rows, row).enumerate() {
+            let share = shares.get(row * experts.len() + place).copied();
+            let to = to.get_mut(columns).unwrap_or_default();
+            add_scaled(to, share.unwrap_or(E::real(1.0)), expert);
+        }
+    }
+}
+
+/// See [`Head::compose_backward`].
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma+bmi1+bmi2",
+    "x86_64+avx2+fma+bmi1+bmi2"
+))]
+fn compose_rows_back<E: Real>(
+    head: &Head,
+    experts: &[&[E]],
+    shares: &[E],
+    gradient: &[E],
+    (to_experts, to_shares): (&mut [Vec<E>], &mut [E]),
+) {
+    let rows = gradient.len() / head.width.max(1);
+    for (row, gradient) in gradient.chunks_exact(head.width.max(1)).enumerate() {
+        let places = head.places(experts, rows, row).zip(&mut *to_experts);
+        for (place, ((columns, expert), to_expert)) in places.enumerate() {
+            let at = row * experts.len() + place;
+            let share = shares.get(at).copied().unwrap_or(E::real(1.0));
+            let gradient = gradient.get(columns).unwrap_or_default();
+            if let Some(to_share) = to_shares.get_mut(at) {
+                *to_share = dot(gradient, expert);
+            }
+            let to = to_expert.get_mut(row * expert.len()..).unwrap_or_default();
+            for (to, &gradient) in to.iter_mut().zip(gradient) {
+                *to = share * gradient;
+            }
+        }
+    }
+}
+
+/// `to += factor · from`.
+#[inline(always)]
+fn add_scaled<E: Real>(to: &mut [E], factor: E, from: &[E]) {
+    for (to, &from) in to.iter_mut().zip(from) {
+        *to += factor * from;
+    }
+}
+
+/// `x += x0 ∘ up`.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma+bmi1+bmi2",
+    "x86_64+avx2+fma+bmi1+bmi2"
+))]
+fn cross<E: Real>(first: &[E], up: &[E], x: &mut [E]) {
+    for (x, (&first, &up)) in x.iter_mut().zip(first.iter().zip(up)) {
+        *x += first * up;
+    }
+}
+
+/// From the gradient of x' to that of `up`, and to the part of x0's that comes by the product.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma+bmi1+bmi2",
+    "x86_64+avx2+fma+bmi1+bmi2"
+))]
+fn cross_back<E: Real>(
+    (gradient, first, up): (&[E], &[E], &[E]),
+    to_up: &mut [E],
+    to_first: &mut [E],
+) {
+    for (to, (&gradient, &first)) in to_up.iter_mut().zip(gradient.iter().zip(first)) {
+        *to = gradient * first;
+    }
+    for (to, (&gradient, &up)) in to_first.iter_mut().zip(gradient.iter().zip(up)) {
+        *to += gradient * up;
+    }
+}
+
+/// x after each cross.
+fn crossed<E: Real>(first: &[E], crosses: &[[Vec<E>; 2]]) -> Vec<Vec<E>> {
+    let mut xs: Vec<Vec<E>> = Vec::with_capacity(crosses.len());
+    for [_, up] in crosses {
+        let mut x = xs.last().map_or_else(|| first.to_vec(), Clone::clone);
+        cross(first, up, &mut x);
+        xs.push(x);
+    }
+    xs
+}
+
+/// Two matrices side by side.
+fn beside<E: Real>(left: &[E], left_width: usize, right: &[E], right_width: usize) -> Vec<E> {
+    let mut both = Vec::with_capacity(left.len() + right.len());
+    let rows = left
+        .chunks_exact(left_width.max(1))
+        .zip(right.chunks_exact(right_width.max(1)));
+    for (left, right) in rows {
+        both.extend_from_slice(left);
+        both.extend_from_slice(right);
+    }
+    both
+}
+
+/// The two matrices that stand side by side.
+fn apart<E: Real>(both: &[E], left_width: usize, right_width: usize) -> (Vec<E>, Vec<E>) {
+    let width = (left_width + right_width).max(1);
+    let rows = both.len() / width;
+    let mut left = Vec::with_capacity(rows * left_width);
+    let mut right = Vec::with_capacity(rows * right_width);
+    for row in both.chunks_exact(width) {
+        let (one, other) = row.split_at(left_width.min(row.len()));
+        left.extend_from_slice(one);
+        right.extend_from_slice(other);
+    }
+    (left, right)
+}

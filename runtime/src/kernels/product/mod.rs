@@ -1,0 +1,289 @@
+//! Products of matrices in host memory, by one thread, into memory that the caller has.
+//!
+//! float32 takes one of two ways. On a processor with AMX, every number is split into three bfloat16 parts that together
+//! hold its 24 bits, and six products of the parts are summed in float32 ([`tiles`]): about twice as fast as the machine's
+//! float32 instructions, and nearer to the exact product, for fewer sums are rounded at their full size. Elsewhere, for
+//! float64 and for few rows, the `gemm` crate multiplies ([`plain`]).
+//!
+//! An element of a product depends on its row and column alone, not on what else is multiplied with them.
+
+mod plain;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod tiles;
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+#[path = "no_tiles.rs"]
+mod tiles;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::real::Real;
+use tiles::Tiles;
+
+/// A matrix that lies row by row in memory, or the transpose of one.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a, E> {
+    values: &'a [E],
+    /// Rows and columns as they lie in memory.
+    rows: usize,
+    columns: usize,
+    /// From one row in memory to the next.
+    stride: usize,
+    transposed: bool,
+}
+
+impl<'a, E> View<'a, E> {
+    /// A whole matrix, `[rows, columns]`; rows that the memory does not hold in full are left out.
+    pub fn new(values: &'a [E], columns: usize) -> Self {
+        Self::strided(values, values.len() / columns.max(1), columns, columns)
+    }
+
+    /// `rows` rows of `columns` columns, of which each begins `stride` elements after the one before.
+    pub fn strided(values: &'a [E], rows: usize, columns: usize, stride: usize) -> Self {
+        let held = match values.len().checked_sub(columns) {
+            Some(rest) => rest / stride.max(1) + 1,
+            None => 0,
+        };
+        Self {
+            values,
+            rows: rows.min(held),
+            columns,
+            stride,
+            transposed: false,
+        }
+    }
+
+    /// The transpose.
+    pub fn transpose(self) -> Self {
+        Self {
+            transposed: !self.transposed,
+            ..self
+        }
+    }
+
+    /// Rows and columns.
+    fn dims(&self) -> (usize, usize) {
+        match self.transposed {
+            false => (self.rows, self.columns),
+            true => (self.columns, self.rows),
+        }
+    }
+}
+
+/// How to multiply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// In bfloat16 parts on AMX.
+    Tiles,
+    /// By the `gemm` crate.
+    Plain,
+}
+
+/// Rows from which on it pays to split a weight into its parts.
+const TILE_ROWS: usize = 64;
+
+impl Way {
+    /// The faster way to multiply `rows` rows with a weight.
+    pub fn of<E: Real>(rows: usize) -> Self {
+        match rows >= TILE_ROWS && E::FLOAT32 && tiles::available() {
+            true => Self::Tiles,
+            false => Self::Plain,
+        }
+    }
+}
+
+/// One side of a product, made ready.
+#[derive(Debug)]
+pub struct Side<'a, E> {
+    view: View<'a, E>,
+    /// Parts of the view; `None` on the plain way.
+    tiles: Option<Tiles>,
+}
+
+impl<'a, E: Real> Side<'a, E> {
+    /// A left side, `[m, k]`.
+    pub fn left(view: View<'a, E>, way: Way) -> Self {
+        Self::new(view, way, true)
+    }
+
+    /// A right side, `[k, n]`.
+    pub fn right(view: View<'a, E>, way: Way) -> Self {
+        Self::new(view, way, false)
+    }
+
+    fn new(view: View<'a, E>, way: Way, left: bool) -> Self {
+        let values = match way {
+            Way::Tiles => E::float32(view.values),
+            Way::Plain => None,
+        };
+        let tiles = values.map(|values| {
+            let mut tiles = spare().pop().unwrap_or_default();
+            let dims = (view.rows, view.columns);
+            // In memory a left side has its rows, or k, one after another; a right side k, or its columns.
+            match view.transposed == left {
+                true => tiles.columns(values, view.stride, dims, left),
+                false => tiles.rows(values, view.stride, dims, !left),
+            }
+            tiles
+        });
+        Self { view, tiles }
+    }
+}
+
+impl<E> Drop for Side<'_, E> {
+    fn drop(&mut self) {
+        spare().extend(self.tiles.take());
+    }
+}
+
+/// Memory of sides that are no more, for those to come.
+fn spare() -> MutexGuard<'static, Vec<Tiles>> {
+    static SPARE: Mutex<Vec<Tiles>> = Mutex::new(Vec::new());
+    SPARE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What becomes of what was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// It is overwritten.
+    Set,
+    /// The product is added to it.
+    Add,
+}
+
+/// `to = left · right`, or `to += left · right`: `[m, k]` and `[k, n]` to `[m, n]`, row by row. Both sides were made ready for
+/// the same way.
+pub fn multiply<E: Real>(left: &Side<'_, E>, right: &Side<'_, E>, to: &mut [E], target: Target) {
+    let ((m, k), (depth, n)) = (left.view.dims(), right.view.dims());
+    debug_assert_eq!(k, depth);
+    debug_assert_eq!(to.len(), m * n);
+    if k != depth || to.len() < m * n {
+        return;
+    }
+    if let (Some(left), Some(right)) = (&left.tiles, &right.tiles)
+        && let Some(to) = E::float32_mut(to)
+    {
+        tiles::multiply(left, right, to, (m, n), target);
+        return;
+    }
+    plain::multiply(left.view, right.view, to, target);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draws(length: usize, seed: u64) -> Vec<f32> {
+        let mut random = crate::hash::Random::new(seed, &[length as u64]);
+        (0..length).map(|_| random.normals().0 as f32).collect()
+    }
+
+    fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
+        let rows = values.len() / columns;
+        let at = |at: usize| values[at % rows * columns + at / rows];
+        (0..values.len()).map(at).collect()
+    }
+
+    /// Largest error of an element, as a part of the root of the sum of its squared terms.
+    fn error(found: &[f32], a: &[f32], b: &[f32], k: usize) -> f64 {
+        let n = b.len() / k;
+        let deviation = |(at, &found): (usize, &f32)| {
+            let terms = (0..k).map(|i| f64::from(a[at / n * k + i]) * f64::from(b[i * n + at % n]));
+            let (sum, squares) = terms.fold((0.0, 0.0), |(s, q), term| (s + term, q + term * term));
+            (f64::from(found) - sum).abs() / squares.sqrt()
+        };
+        found.iter().enumerate().map(deviation).fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn both_ways_are_the_product_in_every_layout() {
+        for way in [Way::Plain, Way::Tiles] {
+            if way == Way::Tiles && !tiles::available() {
+                continue;
+            }
+            for (m, n, k) in [
+                (1, 1, 1),
+                (16, 16, 32),
+                (37, 45, 70),
+                (130, 65, 301),
+                (64, 3, 33),
+            ] {
+                let (a, b) = (draws(m * k, 1), draws(k * n, 2));
+                let (a_transposed, b_transposed) = (transposed(&a, k), transposed(&b, n));
+                let lefts = [View::new(&a, k), View::new(&a_transposed, m).transpose()];
+                let rights = [View::new(&b, n), View::new(&b_transposed, k).transpose()];
+                for (left, right) in lefts.into_iter().flat_map(|l| rights.map(|r| (l, r))) {
+                    let (left, right) = (Side::left(left, way), Side::right(right, way));
+                    let mut to = vec![f32::NAN; m * n];
+                    multiply(&left, &right, &mut to, Target::Set);
+                    let worst = error(&to, &a, &b, k);
+                    assert!(worst < 2e-6, "{way:?} {m} {n} {k}: {worst}");
+                    let once = to.clone();
+                    multiply(&left, &right, &mut to, Target::Add);
+                    assert!(to.iter().zip(&once).all(|(two, one)| *two == 2.0 * one));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn parts_are_no_less_exact_than_float32() {
+        if !tiles::available() {
+            return;
+        }
+        let (m, n, k) = (96, 80, 512);
+        let (a, b) = (draws(m * k, 3), draws(k * n, 4));
+        let worst = [Way::Plain, Way::Tiles].map(|way| {
+            let mut to = vec![0.0; m * n];
+            let left = Side::left(View::new(&a, k), way);
+            let right = Side::right(View::new(&b, n), way);
+            multiply(&left, &right, &mut to, Target::Set);
+            error(&to, &a, &b, k)
+        });
+        assert!(worst[1] <= worst[0], "{worst:?}");
+    }
+
+    #[test]
+    fn a_row_is_the_same_whatever_is_multiplied_with_it() {
+        let (n, k) = (48, 100);
+        let (a, b) = (draws(200 * k, 5), draws(k * n, 6));
+        let product = |a: &[f32]| {
+            let way = Way::of::<f32>(200);
+            let mut to = vec![0.0; a.len() / k * n];
+            let left = Side::left(View::new(a, k), way);
+            let right = Side::right(View::new(&b, n), way);
+            multiply(&left, &right, &mut to, Target::Set);
+            to
+        };
+        let (whole, part) = (product(&a), product(&a[70 * k..150 * k]));
+        assert_eq!(whole[70 * n..150 * n], part);
+    }
+
+    #[test]
+    fn strides_and_what_is_not_finite() {
+        let values = draws(100 * 50, 7);
+        let columns: Vec<f32> = values
+            .chunks(50)
+            .flat_map(|row| row[5..25].to_vec())
+            .collect();
+        let b = draws(20 * 30, 8);
+        let way = Way::of::<f32>(100);
+        let product = |view| {
+            let mut to = vec![0.0; 100 * 30];
+            let (left, right) = (Side::left(view, way), Side::right(View::new(&b, 30), way));
+            multiply(&left, &right, &mut to, Target::Set);
+            to
+        };
+        let strided = product(View::strided(&values[5..], 100, 20, 50));
+        assert_eq!(strided, product(View::new(&columns, 20)));
+        let mut broken = columns.clone();
+        broken[3 * 20] = f32::INFINITY;
+        broken[4 * 20] = f32::NAN;
+        let product = product(View::new(&broken, 20));
+        let finite = |row: usize| {
+            product[row * 30..(row + 1) * 30]
+                .iter()
+                .any(|x| x.is_finite())
+        };
+        assert!(finite(2) && !finite(3) && !finite(4) && finite(5));
+    }
+}

@@ -1,0 +1,216 @@
+//! Products of float32 matrices on AMX, whose tiles hold bfloat16.
+//!
+//! A number x is h + m + l with h = bf16(x), m = bf16(x - h), l = bf16(x - h - m): three times eight bits, so all of x.
+//! Of the nine products of parts those below 2⁻²⁵ of the whole are left out: x·y ≈ hl + hm + mm + mh + lh + hh. The five small
+//! ones are summed over all of k first and hh is added to their sum, so that they are not rounded at the size of hh.
+
+#![expect(
+    unsafe_code,
+    reason = "the instructions for tiles are assembly; loads and stores of vectors take pointers"
+)]
+
+mod parts;
+
+use std::arch::asm;
+use std::sync::OnceLock;
+
+pub use parts::Tiles;
+use parts::{LINES, Line, PARTS, SIDE};
+
+use super::Target;
+
+/// Bytes of the parts of one tile.
+const BYTES: usize = PARTS * LINES * size_of::<Line>();
+
+/// Rows and columns that are computed at a time: two tiles by two.
+const BLOCK: usize = 2 * SIDE;
+
+/// Whether this machine has what it takes and the system lets this process use it.
+pub fn available() -> bool {
+    static AVAILABLE: OnceLock<bool> = OnceLock::new();
+    *AVAILABLE.get_or_init(|| processor() && permitted())
+}
+
+/// AMX with bfloat16 (CPUID leaf 7: EDX bits 22 and 24), and vectors with conversions to it.
+fn processor() -> bool {
+    let features = std::arch::x86_64::__cpuid_count(7, 0).edx;
+    features >> 22 & 1 == 1
+        && features >> 24 & 1 == 1
+        && is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512bf16")
+}
+
+/// Asks the system for the state that tiles need. It is granted to the whole process.
+fn permitted() -> bool {
+    const REQUEST: libc::c_long = 0x1023;
+    const TILE_DATA: libc::c_long = 18;
+    // SAFETY: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) takes no pointer.
+    unsafe { libc::syscall(libc::SYS_arch_prctl, REQUEST, TILE_DATA) == 0 }
+}
+
+/// A block of a product, row by row.
+#[repr(C, align(64))]
+struct Block([[f32; BLOCK]; BLOCK]);
+
+/// `to = left · right`, or `to += left · right`, for `to` of `[m, n]`.
+pub fn multiply(
+    left: &Tiles,
+    right: &Tiles,
+    to: &mut [f32],
+    (m, n): (usize, usize),
+    target: Target,
+) {
+    assert!(available() && left.depth == right.depth);
+    let mut block = Block([[0.0; BLOCK]; BLOCK]);
+    let _configured = Configured::new();
+    for (right, column) in right.pairs().zip((0..n).step_by(BLOCK)) {
+        let width = (n - column).min(BLOCK);
+        for (left, row) in left.pairs().zip((0..m).step_by(BLOCK)) {
+            multiply_block(left, right, &mut block);
+            let rows = to.chunks_mut(n).skip(row).zip(&block.0);
+            for (to, from) in rows {
+                let places = to.iter_mut().skip(column).take(width).zip(from);
+                match target {
+                    Target::Set => places.for_each(|(to, from)| *to = *from),
+                    Target::Add => places.for_each(|(to, from)| *to += *from),
+                }
+            }
+        }
+    }
+}
+
+/// The tiles of this thread, configured as eight of 16 rows of 64 bytes, until it is dropped.
+struct Configured;
+
+impl Configured {
+    fn new() -> Self {
+        #[repr(C, align(64))]
+        struct Palette([u8; 64]);
+        const PALETTE: Palette = {
+            let mut bytes = [0; 64];
+            bytes[0] = 1;
+            let mut tile = 0;
+            while tile < 8 {
+                bytes[16 + 2 * tile] = 64;
+                bytes[48 + tile] = 16;
+                tile += 1;
+            }
+            Palette(bytes)
+        };
+        // SAFETY: the palette is one that every processor with AMX has, and `multiply` has seen that this one does.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) &PALETTE, options(nostack, readonly)) };
+        Self
+    }
+}
+
+impl Drop for Configured {
+    fn drop(&mut self) {
+        // SAFETY: `new` has configured them.
+        unsafe { asm!("tilerelease", options(nostack, nomem)) };
+    }
+}
+
+/// The four tiles of sums, plus what the tiles 4 and 5 (left) and 6 and 7 (right) give.
+macro_rules! add_four {
+    () => {
+        "tdpbf16ps tmm0, tmm4, tmm6
+         tdpbf16ps tmm1, tmm4, tmm7
+         tdpbf16ps tmm2, tmm5, tmm6
+         tdpbf16ps tmm3, tmm5, tmm7"
+    };
+}
+
+/// Loads the part at `offset` of both left tiles, or of both right ones.
+macro_rules! left {
+    ($offset:literal) => {
+        concat!(
+            "tileloadd tmm4, [{a0} + {line} + ",
+            $offset,
+            "]\n",
+            "tileloadd tmm5, [{a1} + {line} + ",
+            $offset,
+            "]"
+        )
+    };
+}
+macro_rules! right {
+    ($offset:literal) => {
+        concat!(
+            "tileloadd tmm6, [{b0} + {line} + ",
+            $offset,
+            "]\n",
+            "tileloadd tmm7, [{b1} + {line} + ",
+            $offset,
+            "]"
+        )
+    };
+}
+
+/// The product of two tiles of rows with two tiles of columns. Parts lie at 0 (h), 1024 (m) and 2048 (l).
+fn multiply_block(left: [&[Line]; 2], right: [&[Line]; 2], block: &mut Block) {
+    let bytes = size_of_val(left[0]);
+    assert!(bytes > 0 && bytes.is_multiple_of(BYTES));
+    assert!(
+        [left[1], right[0], right[1]]
+            .iter()
+            .all(|tiles| size_of_val(*tiles) == bytes)
+    );
+    // SAFETY: the loops read `bytes` bytes from each of the four, and write the block.
+    unsafe {
+        asm!(
+            "tilezero tmm0",
+            "tilezero tmm1",
+            "tilezero tmm2",
+            "tilezero tmm3",
+            "2:",
+            left!(0),
+            right!(2048),
+            add_four!(),
+            right!(1024),
+            add_four!(),
+            left!(1024),
+            add_four!(),
+            right!(0),
+            add_four!(),
+            left!(2048),
+            add_four!(),
+            "add {a0}, {step}",
+            "add {a1}, {step}",
+            "add {b0}, {step}",
+            "add {b1}, {step}",
+            "sub {ahead}, {step}",
+            "jnz 2b",
+            "sub {a0}, {back}",
+            "sub {a1}, {back}",
+            "sub {b0}, {back}",
+            "sub {b1}, {back}",
+            "3:",
+            left!(0),
+            right!(0),
+            add_four!(),
+            "add {a0}, {step}",
+            "add {a1}, {step}",
+            "add {b0}, {step}",
+            "add {b1}, {step}",
+            "sub {back}, {step}",
+            "jnz 3b",
+            "tilestored [{to} + 2 * {line}], tmm0",
+            "tilestored [{to} + 2 * {line} + 64], tmm1",
+            "tilestored [{to} + 2 * {line} + 2048], tmm2",
+            "tilestored [{to} + 2 * {line} + 2112], tmm3",
+            a0 = inout(reg) left[0].as_ptr() => _,
+            a1 = inout(reg) left[1].as_ptr() => _,
+            b0 = inout(reg) right[0].as_ptr() => _,
+            b1 = inout(reg) right[1].as_ptr() => _,
+            line = in(reg) size_of::<Line>(),
+            ahead = inout(reg) bytes => _,
+            back = inout(reg) bytes => _,
+            to = in(reg) block.0.as_mut_ptr(),
+            step = const BYTES,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            options(nostack)
+        );
+    }
+}
