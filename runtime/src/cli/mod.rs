@@ -7,6 +7,7 @@ mod args;
 mod bench;
 mod device;
 mod eval;
+mod memory;
 mod panics;
 mod synth;
 mod train;
@@ -32,6 +33,7 @@ type NewLearner<'a> = dyn Fn(&Training, &Device) -> Box<dyn Learner> + 'a;
 /// The exit code is 0 if all went well, 1 if something is wrong with the data or the weights, 2 for
 /// a misused command line, and 3 if the environment or the run failed.
 pub fn main<M: Model>() -> ExitCode {
+    memory::keep();
     ExitCode::from(run::<M>(std::env::args_os()))
 }
 

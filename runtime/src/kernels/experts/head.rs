@@ -13,11 +13,18 @@ use crate::kernels::real::{Real, add, add_to_rows, dot};
 pub struct HeadRows<E> {
     /// `[rows, experts]`; empty without a routing.
     shares: Vec<E>,
-    /// Of the composition; `None` without a norm, then `composed` stands in its place.
-    normal: Option<Normal<E>>,
-    composed: Vec<E>,
+    composed: Composed<E>,
     /// V x and U(V x) + b of each cross.
     crosses: Vec<[Vec<E>; 2]>,
+}
+
+/// A composition of experts.
+#[derive(Debug, Clone)]
+enum Composed<E> {
+    /// Normalised.
+    Normal(Normal<E>),
+    /// As it is, where it has no norm.
+    Plain(Vec<E>),
 }
 
 /// Gradients of what a head read, on some rows.
@@ -36,19 +43,20 @@ pub type Outputs<'a, E> = Vec<&'a [E]>;
 
 impl Head {
     /// The task's embedding, `[rows, output]`, of `rows` rows.
-    pub fn forward<E: Real>(
+    pub(super) fn forward<E: Real>(
         &self,
         outputs: &Outputs<'_, E>,
         rows: usize,
         weights: &Weights<'_, E>,
     ) -> (Vec<E>, HeadRows<E>) {
         let shares = self.shares(outputs, rows, weights);
-        let mut first = self.compose(&self.experts(outputs), &shares, rows);
-        let norm = self.norm(weights);
-        let normal = norm.map(|norm| norm.forward(&mut first, &[]));
-        let composed = match normal {
-            Some(_) => Vec::new(),
-            None => first.clone(),
+        let composed = self.compose(&self.experts(outputs), &shares, rows);
+        let (first, composed) = match self.norm(weights) {
+            Some(norm) => {
+                let (first, normal) = norm.forward(composed, &[]);
+                (first, Composed::Normal(normal))
+            }
+            None => (composed.clone(), Composed::Plain(composed)),
         };
         let mut x = first.clone();
         let crosses = self
@@ -61,7 +69,6 @@ impl Head {
         let shallow = self.shallow(outputs, rows, weights);
         let saved = HeadRows {
             shares,
-            normal,
             composed,
             crosses,
         };
@@ -72,7 +79,7 @@ impl Head {
     }
 
     /// From the gradient of the task's embedding to those of what it read; adds those of the parameters to `to`.
-    pub fn backward<E: Real>(
+    pub(super) fn backward<E: Real>(
         &self,
         saved: &HeadRows<E>,
         outputs: &Outputs<'_, E>,
@@ -83,9 +90,11 @@ impl Head {
         let (mut gradient, shallow) = apart(gradient, self.embedding.output, self.shallow.width());
         let shallow = self.shallow_backward(outputs, shallow, weights, to);
         to.add_rows(self.embedding.bias, &gradient, self.embedding.output);
-        let first = match (&saved.normal, self.norm(weights)) {
-            (Some(normal), Some(norm)) => norm.again(normal),
-            _ => saved.composed.clone(),
+        let norm = self.norm(weights);
+        let first = match (&saved.composed, norm) {
+            (Composed::Normal(normal), Some(norm)) => norm.again(normal),
+            (Composed::Normal(normal), None) => normal.values.clone(),
+            (Composed::Plain(composed), _) => composed.clone(),
         };
         let xs = crossed(&first, &saved.crosses);
         let last = Side::right(
@@ -113,8 +122,8 @@ impl Head {
             );
         }
         add(&mut gradient, &to_first);
-        if let (Some((weight, bias)), Some(normal), Some(norm)) =
-            (self.norm, &saved.normal, self.norm(weights))
+        if let (Some((weight, bias)), Composed::Normal(normal), Some(norm)) =
+            (self.norm, &saved.composed, norm)
         {
             let mut sums = NormGradient::new(self.width, false);
             norm.backward(&mut gradient, normal, &mut sums);

@@ -23,22 +23,19 @@ pub struct Norm<'a, E> {
 }
 
 impl<E: Real> Norm<'_, E> {
-    /// Turns rows `z` into `leaky(LayerNorm(z + shift) ∘ weight + bias)`; an empty shift is zero.
-    pub fn forward(&self, z: &mut [E], shift: &[E]) -> Normal<E> {
-        let width = self.weight.len().max(1);
-        let mut normal = Normal {
-            values: Vec::with_capacity(z.len()),
-            scale: Vec::with_capacity(z.len() / width),
-        };
-        forward_rows(z, shift, *self, &mut normal);
-        normal
+    /// `leaky(LayerNorm(z + shift) ∘ weight + bias)` of rows `z`, and what the backward pass needs; an empty shift is zero.
+    pub fn forward(&self, mut z: Vec<E>, shift: &[E]) -> (Vec<E>, Normal<E>) {
+        let mut scale = Vec::with_capacity(z.len() / self.weight.len().max(1));
+        let mut output = Vec::with_capacity(z.len());
+        forward_rows(&mut z, shift, *self, &mut scale, &mut output);
+        (output, Normal { values: z, scale })
     }
 
-    /// What [`Self::forward`] made of the rows.
+    /// What came out of [`Self::forward`].
     pub fn again(&self, normal: &Normal<E>) -> Vec<E> {
-        let mut rows = normal.values.clone();
-        finish_rows(&mut rows, *self);
-        rows
+        let mut output = Vec::with_capacity(normal.values.len());
+        finish_rows(&normal.values, *self, &mut output);
+        output
     }
 
     /// Turns the gradient of the rows that came out into that of the rows that went in, and adds to the gradients of weight,
@@ -52,11 +49,16 @@ impl<E: Real> Norm<'_, E> {
     "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma+bmi1+bmi2",
     "x86_64+avx2+fma+bmi1+bmi2"
 ))]
-fn forward_rows<E: Real>(z: &mut [E], shift: &[E], norm: Norm<'_, E>, normal: &mut Normal<E>) {
+fn forward_rows<E: Real>(
+    z: &mut [E],
+    shift: &[E],
+    norm: Norm<'_, E>,
+    scale: &mut Vec<E>,
+    output: &mut Vec<E>,
+) {
     for row in z.chunks_exact_mut(norm.weight.len().max(1)) {
-        normal.scale.push(normalise(row, shift));
-        normal.values.extend_from_slice(row);
-        finish(row, norm);
+        scale.push(normalise(row, shift));
+        finish(row, norm, output);
     }
 }
 
@@ -64,9 +66,9 @@ fn forward_rows<E: Real>(z: &mut [E], shift: &[E], norm: Norm<'_, E>, normal: &m
     "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma+bmi1+bmi2",
     "x86_64+avx2+fma+bmi1+bmi2"
 ))]
-fn finish_rows<E: Real>(rows: &mut [E], norm: Norm<'_, E>) {
-    for row in rows.chunks_exact_mut(norm.weight.len().max(1)) {
-        finish(row, norm);
+fn finish_rows<E: Real>(rows: &[E], norm: Norm<'_, E>, output: &mut Vec<E>) {
+    for row in rows.chunks_exact(norm.weight.len().max(1)) {
+        finish(row, norm, output);
     }
 }
 
@@ -107,10 +109,9 @@ fn normalise<E: Real>(row: &mut [E], shift: &[E]) -> E {
 
 /// From a normalised row to the activated one.
 #[inline(always)]
-fn finish<E: Real>(row: &mut [E], norm: Norm<'_, E>) {
-    for (y, (&weight, &bias)) in row.iter_mut().zip(norm.weight.iter().zip(norm.bias)) {
-        *y = leaky(*y * weight + bias, norm.slope);
-    }
+fn finish<E: Real>(row: &[E], norm: Norm<'_, E>, output: &mut Vec<E>) {
+    let columns = row.iter().zip(norm.weight.iter().zip(norm.bias));
+    output.extend(columns.map(|(&x, (&weight, &bias))| leaky(x * weight + bias, norm.slope)));
 }
 
 /// The steeper of the two lines; slopes are at most 1.

@@ -17,7 +17,7 @@ pub struct StackRows<E> {
 
 impl Stack {
     /// Runs the layers on `rows` rows of its source.
-    pub fn forward<E: Real>(
+    pub(super) fn forward<E: Real>(
         &self,
         input: &Side<'_, E>,
         rows: usize,
@@ -35,19 +35,17 @@ impl Stack {
                     multiply(&left, right, &mut z, Target::Set);
                 }
             }
-            normals.push(
-                layer
-                    .norm(weights)
-                    .forward(&mut z, weights.values(layer.dense.bias)),
-            );
-            output = z;
+            let shift = weights.values(layer.dense.bias);
+            let (activated, normal) = layer.norm(weights).forward(z, shift);
+            normals.push(normal);
+            output = activated;
         }
         StackRows { normals, output }
     }
 
     /// Turns the gradient of the rows' output into that of their input, adds those of the parameters to `to`. `input` is the
     /// source as a right side, `[k = rows, n = in]`.
-    pub fn backward<E: Real>(
+    pub(super) fn backward<E: Real>(
         &self,
         saved: &StackRows<E>,
         mut gradient: Vec<E>,
@@ -102,7 +100,7 @@ impl Layer {
 
 impl Dense {
     /// `x Wᵀ` of the rows of a left side, without the bias.
-    pub fn forward<E: Real>(&self, rows: &[E], weights: &Weights<'_, E>) -> Vec<E> {
+    pub(super) fn forward<E: Real>(&self, rows: &[E], weights: &Weights<'_, E>) -> Vec<E> {
         let mut output = vec![E::default(); rows.len() / self.input.max(1) * self.output];
         let left = Side::left(View::new(rows, self.input), weights.way);
         multiply(&left, weights.right(self), &mut output, Target::Set);
@@ -111,7 +109,7 @@ impl Dense {
 
     /// The gradient of the rows that went in by that of those that came out; adds the weight's to `to`. `input` is what went
     /// in, as a right side.
-    pub fn backward<E: Real>(
+    pub(super) fn backward<E: Real>(
         &self,
         gradient: &[E],
         input: &Side<'_, E>,
