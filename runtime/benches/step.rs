@@ -135,6 +135,7 @@ fn batch(rows: usize) -> Batch {
         actions: Vec::new(),
         surface,
         product,
+        ..Batch::default()
     }
 }
 

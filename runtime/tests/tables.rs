@@ -201,6 +201,7 @@ fn batch(rows: &[Row]) -> Batch {
         labels: vec![vec![0.0; n]],
         weights: vec![],
         actions: vec![vec![0.0; n]],
+        origins: vec![],
     }
 }
 

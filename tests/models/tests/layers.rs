@@ -198,6 +198,7 @@ fn constrained_heads_and_loss_agree_with_numpy() {
             .collect(),
         weights: vec![],
         actions: vec![],
+        origins: vec![],
     };
     let model = HeadsOnly::new(&device);
     let query = tower(&|z| z.to_vec());
