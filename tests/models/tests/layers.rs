@@ -11,8 +11,8 @@ use mtmd::prelude::burn::module::{Module, Param};
 use mtmd::prelude::burn::tensor::{Device, Tensor, TensorData};
 use mtmd::prelude::*;
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Crossing, Decay, Domain, ExpertArchitecture, Feature,
-    Index, Input, Kind, Label, Norm, Others, Split, Table, Training, Value,
+    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, ExpertArchitecture,
+    Feature, Index, Input, Kind, Label, Norm, Others, Split, Table, Training, Value,
 };
 
 /// Rounding of float32 through a few layers.
@@ -336,5 +336,6 @@ static SCHEMA: Schema = Schema {
         warmup: 0.0,
         decay: Decay::Constant,
         clip: None,
+        course: Course::DEFAULT,
     },
 };
