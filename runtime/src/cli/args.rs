@@ -119,6 +119,18 @@ pub struct BenchArgs {
     /// Repeats
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = positive)]
     pub repeats: usize,
+    /// Batches that the steps cycle through
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = positive)]
+    pub batches: usize,
+    /// Write the graph and the batches to this folder, for another implementation
+    #[arg(long, value_name = "DIR")]
+    pub dump: Option<PathBuf>,
+    /// Write weights too, the scores of the first batch, and what `--steps` steps make of both; measure nothing
+    #[arg(long, requires = "dump", conflicts_with = "serve")]
+    pub oracle: bool,
+    /// Measure when asked: lines `run N` and `peak` on standard input, a line of JSON for each
+    #[arg(long)]
+    pub serve: bool,
     /// cpu, cuda or cuda:N
     #[arg(long, default_value = "cpu")]
     pub device: DeviceChoice,
