@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::super::say;
 use super::steps::Steps;
-use super::work::peak;
+use super::work::{peak, rounds_factors};
 use crate::error::{Error, Result};
 use crate::schema::Schema;
 
@@ -22,6 +22,7 @@ pub fn serve(schema: &Schema, steps: &mut Steps, flops: f64, device: &Device) ->
         "rows": steps.batches().iter().map(|batch| batch.rows).sum::<usize>(),
         "flops_per_row": flops,
         "threads": rayon::current_num_threads(),
+        "tf32": rounds_factors(device)?,
     })
     .to_string());
     for line in stdin().lock().lines() {

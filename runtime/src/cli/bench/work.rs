@@ -38,6 +38,21 @@ pub fn peak(device: &Device) -> Result<f64> {
     Ok(2.0 * (SIDE as f64).powi(3) / best.as_secs_f64() / 1e9)
 }
 
+/// Whether matrix products of this size round their float32 factors, as TF32 does to 11 bits.
+pub fn rounds_factors(device: &Device) -> Result<bool> {
+    let fine = 1.0 + 2.0_f32.powi(-12);
+    let product = Tensor::<2>::full([SIDE, SIDE], fine, device).matmul(Tensor::eye(SIDE, device));
+    let one = product.slice([0..1, 0..1]).try_into_data();
+    let one = one.map_err(|error| {
+        Error::run(
+            "the device",
+            error.to_string(),
+            "check the device, or use `--device cpu`",
+        )
+    })?;
+    Ok(one.iter::<f32>().any(|value| value != fine))
+}
+
 /// Floating-point operations of the matrix products in a training step on each of `batches`, all
 /// together. A weight [out, in] takes 2 · out · in a row in the forward pass, and the same for each
 /// of the two gradients.
