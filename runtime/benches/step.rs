@@ -22,8 +22,9 @@ use mtmd::layers::{
 use mtmd::model::{Model, loss, scores};
 use mtmd::optimiser::Optimiser;
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Crossing, Decay, Domain, ExpertArchitecture, Feature,
-    Index, Input, Kind, Label, Others, Schema, Split, Table, Task, Tower, Training, Transform,
+    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, ExpertArchitecture,
+    Feature, Index, Input, Kind, Label, Others, Schema, Split, Table, Task, Tower, Training,
+    Transform,
 };
 
 /// Share of the rows, by domain.
@@ -135,6 +136,7 @@ fn batch(rows: usize) -> Batch {
         actions: Vec::new(),
         surface,
         product,
+        ..Batch::default()
     }
 }
 
@@ -425,5 +427,6 @@ static SCHEMA: Schema = Schema {
         warmup: 0.0,
         decay: Decay::Constant,
         clip: Some(5.0),
+        course: Course::DEFAULT,
     },
 };

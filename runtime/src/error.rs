@@ -32,6 +32,15 @@ pub enum Error {
     },
     /// The run itself failed: a device, a thread, a loss that is not finite.
     Run(Message),
+    /// A signal stopped the run, which can be gone on with.
+    Interrupted {
+        /// Name of the signal.
+        signal: &'static str,
+        /// Exit code of a process that it ended.
+        code: u8,
+        /// Where the run stands.
+        cause: String,
+    },
 }
 
 /// Place, cause and fix of an error.
@@ -112,6 +121,15 @@ impl Error {
         Self::Run(Message::new(place, cause, fix))
     }
 
+    /// A run that a signal stopped.
+    pub fn interrupted(signal: &'static str, code: u8, cause: impl Into<String>) -> Self {
+        Self::Interrupted {
+            signal,
+            code,
+            cause: cause.into(),
+        }
+    }
+
     /// A refused file; `action` completes "cannot …", as in `write the checkpoint`.
     pub fn file(path: impl AsRef<Path>, action: &'static str, source: io::Error) -> Self {
         Self::File {
@@ -122,12 +140,13 @@ impl Error {
     }
 
     /// Exit code of the process: 1 for the spec, the data or the weights, 2 for misuse, 3 for the
-    /// environment or a run that failed.
+    /// environment or a run that failed, 130 and 143 for one that SIGINT or SIGTERM stopped.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Columns(_) | Self::Data(_) | Self::Weights(_) => 1,
             Self::Usage(_) => 2,
             Self::File { .. } | Self::Run(_) => 3,
+            Self::Interrupted { code, .. } => *code,
         }
     }
 }
@@ -200,6 +219,9 @@ impl fmt::Display for Error {
             | Self::Weights(message)
             | Self::Usage(message)
             | Self::Run(message) => message.fmt(f),
+            Self::Interrupted { signal, cause, .. } => {
+                write!(f, "{signal}: {cause}\nhelp: go on by `--resume`")
+            }
             Self::File {
                 path,
                 action,
@@ -227,9 +249,12 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::File { source, .. } => Some(source),
-            Self::Columns(_) | Self::Data(_) | Self::Weights(_) | Self::Usage(_) | Self::Run(_) => {
-                None
-            }
+            Self::Columns(_)
+            | Self::Data(_)
+            | Self::Weights(_)
+            | Self::Usage(_)
+            | Self::Run(_)
+            | Self::Interrupted { .. } => None,
         }
     }
 }

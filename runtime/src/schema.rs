@@ -350,6 +350,67 @@ pub struct Training {
     pub decay: Decay,
     /// Bound of the gradient's global norm over the dense parameters.
     pub clip: Option<f64>,
+    /// What is measured, chosen and kept on the way.
+    pub course: Course,
+}
+
+/// What a training run measures, chooses and keeps on its way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Course {
+    /// Steps in which the learning rate rises, instead of a fraction of them.
+    pub warmup_steps: Option<u64>,
+    /// Steps between two validations, beside those at the epochs' ends.
+    pub validate_every: Option<u64>,
+    /// Validations without an improvement after which the run ends.
+    pub patience: Option<u64>,
+    /// What counts as an improvement must exceed this.
+    pub min_delta: f64,
+    /// The figure that chooses the model; `None`: the loss. It is the spec's, and in no checkpoint.
+    #[serde(skip)]
+    pub select: Option<Select>,
+    /// Steps between two checkpoints, beside those at the epochs' ends.
+    pub checkpoint_every: Option<u64>,
+    /// How many of the last checkpoints are kept.
+    pub keep: usize,
+}
+
+impl Course {
+    /// What the language's defaults are.
+    pub const DEFAULT: Self = Self {
+        warmup_steps: None,
+        validate_every: None,
+        patience: None,
+        min_delta: 0.0,
+        select: None,
+        checkpoint_every: None,
+        keep: 2,
+    };
+}
+
+/// A figure of the validation that chooses a run's model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Select {
+    /// The figure.
+    pub figure: Figure,
+    /// Index of the task that it is of.
+    pub task: usize,
+    /// Indices of the surfaces of the cells whose rows it is taken over.
+    pub surfaces: &'static [usize],
+    /// Indices of these cells' products.
+    pub products: &'static [usize],
+}
+
+/// Figures that can choose a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Figure {
+    /// Mean |ln p - ln label|.
+    LogMae,
+    /// Mean |p - label|.
+    Mae,
+    /// Mean divergence, the task's loss.
+    Kl,
+    /// Area under the ROC curve of the action; the only one where more is better.
+    Auc,
 }
 
 /// AdamW, with betas 0.9 and 0.999 and epsilon 1e-8.
@@ -371,6 +432,8 @@ pub enum Decay {
     Linear,
     /// It falls to 0 at the last step along half a cosine.
     Cosine,
+    /// It falls as 1 / sqrt(step), whatever the number of steps.
+    InverseSqrt,
 }
 
 /// The two towers.

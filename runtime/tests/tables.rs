@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use mtmd::data::batch::{Batch, Column, TowerBatch};
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Crossing, Decay, Domain, ExpertArchitecture, Feature,
-    Index, Input, Kind, Label, Others, Pool, Schema, Split, Table, Task, Tower, Training,
+    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, ExpertArchitecture,
+    Feature, Index, Input, Kind, Label, Others, Pool, Schema, Split, Table, Task, Tower, Training,
     Transform, Value,
 };
 use mtmd::tables::{DomainRows, Gradients, TableState, Tables};
@@ -35,6 +35,7 @@ const TRAINING: Training = Training {
     warmup: 0.05,
     decay: Decay::Linear,
     clip: None,
+    course: Course::DEFAULT,
 };
 
 /// One table of `rows` rows and width 2, read three ways by the query tower; none by the item tower.
@@ -201,6 +202,7 @@ fn batch(rows: &[Row]) -> Batch {
         labels: vec![vec![0.0; n]],
         weights: vec![],
         actions: vec![vec![0.0; n]],
+        origins: vec![],
     }
 }
 

@@ -37,10 +37,26 @@ pub(super) fn launch(
         run.arg("--data")
             .arg(path.parent().unwrap_or(Path::new("")).join(data));
     }
-    let status = run.args(arguments).status().map_err(|error| {
-        let message = format!("cannot run `{}`: {error}", program.display());
-        Failure::new(Exit::Environment, message)
-    })?;
+    become_program(run.args(arguments), &program)
+}
+
+fn cannot_run(program: &Path, error: &std::io::Error) -> Failure {
+    let message = format!("cannot run `{}`: {error}", program.display());
+    Failure::new(Exit::Environment, message)
+}
+
+/// The program takes this process's place, so that signals reach it and its exit code is the command's.
+#[cfg(unix)]
+fn become_program(command: &mut Command, program: &Path) -> Result<Exit, Failure> {
+    use std::os::unix::process::CommandExt as _;
+    Err(cannot_run(program, &command.exec()))
+}
+
+#[cfg(not(unix))]
+fn become_program(command: &mut Command, program: &Path) -> Result<Exit, Failure> {
+    let status = command
+        .status()
+        .map_err(|error| cannot_run(program, &error))?;
     match status.code() {
         Some(0) => Ok(Exit::Fine),
         Some(1) => Ok(Exit::Wrong),

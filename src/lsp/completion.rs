@@ -157,7 +157,7 @@ fn names(view: &View, spot: &Spot<'_>, setting: &str, given: &[&str]) -> Vec<Com
     let owner = spot.owner.map(|step| step.statement.word.text.as_str());
     let ground = spot.owner.map(|step| step.ground);
     let kinds: &[NameKind] = match (setting, ground) {
-        ("given", _) => &[NameKind::Task],
+        ("given" | "task", _) => &[NameKind::Task],
         ("table", _) => &[NameKind::Table],
         (_, Some(Ground::Block(Inside::Features(Tower::Query)))) => &[NameKind::Surface],
         (_, Some(Ground::Block(Inside::Features(Tower::Item)))) => &[NameKind::Product],

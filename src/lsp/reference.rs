@@ -90,7 +90,17 @@ fn section(owner: &str) -> Option<&'static str> {
         (&["`budget`"], "budget"),
         (&["`rows`"], "rows"),
         (&["`evaluation`"], "evaluation"),
-        (&["`training`", "`dense`", "`embeddings`"], "training"),
+        (
+            &[
+                "`training`",
+                "`dense`",
+                "`embeddings`",
+                "`select`",
+                "`early_stop`",
+                "`checkpoints`",
+            ],
+            "training",
+        ),
     ];
     let found = sections.iter().find(|(owners, _)| owners.contains(&owner));
     found.map(|(_, section)| *section)

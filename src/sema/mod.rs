@@ -7,6 +7,7 @@
 mod architecture;
 mod cells;
 mod context;
+mod course;
 mod cycles;
 mod derived;
 mod domains;
@@ -151,7 +152,11 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
     }
     let declared = architecture::read(context, outline.all("architecture"), &domains);
     let buckets = training::read_buckets(context, outline.get("evaluation"));
-    let training = training::read(context, outline.get("training"));
+    let validated = split
+        .as_ref()
+        .is_none_or(|split| split.damaged || !split.split.validate.is_empty());
+    let training = outline.get("training");
+    let training = training::read(context, training, &tasks, &domains, validated);
 
     let tables = tables::canonical(tables);
     let table_id = |name: &str| {
@@ -248,6 +253,9 @@ pub fn tables_of_settings() -> impl Iterator<Item = &'static settings::Table> {
         &training::TRAINING,
         &training::DENSE,
         &training::EMBEDDINGS,
+        &course::SELECT,
+        &course::EARLY_STOP,
+        &course::CHECKPOINTS,
         &reuse::BUDGET,
     ]
     .into_iter()

@@ -41,6 +41,9 @@ impl Table {
             "`training`",
             "`dense`",
             "`embeddings`",
+            "`select`",
+            "`early_stop`",
+            "`checkpoints`",
             "`budget`",
         ];
         statements.contains(&self.owner)

@@ -349,7 +349,7 @@ pub struct Split {
 
 /// Hyperparameters of training. Defaults: batch 512, epochs 2, seed 1, shuffle 262,144,
 /// dense AdamW 1e-3 with decay 0.01, embeddings AdamW 3e-2 with decay 0.1 and deviation 0.05,
-/// warm-up 0.05, linear decay, clip 5.
+/// warm-up 0.05, linear decay, clip 5, the defaults of [`Course`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Training {
     /// Rows a step.
@@ -372,6 +372,54 @@ pub struct Training {
     pub decay: Decay,
     /// Bound of the global norm of the dense gradients.
     pub clip: Option<f64>,
+    /// What is measured, chosen and kept on the way.
+    pub course: Course,
+}
+
+/// What a training run measures, chooses and keeps on its way. Defaults: the warm-up is a fraction, validation
+/// at every epoch's end, no early stop, the model of the lowest validation loss, two checkpoints.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Course {
+    /// Steps in which the learning rate rises, instead of a fraction of them.
+    pub warmup_steps: Option<u64>,
+    /// Steps between two validations, beside those at the epochs' ends.
+    pub validate_every: Option<u64>,
+    /// Validations without an improvement after which the run ends.
+    pub patience: Option<u64>,
+    /// What counts as an improvement must exceed this.
+    pub min_delta: f64,
+    /// The figure that chooses the model; `None`: the loss.
+    pub select: Option<Select>,
+    /// Steps between two checkpoints, beside those at the epochs' ends.
+    pub checkpoint_every: Option<u64>,
+    /// How many of the last checkpoints are kept.
+    pub keep: usize,
+}
+
+/// A figure of the validation that chooses a run's model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Select {
+    /// The figure.
+    pub figure: Figure,
+    /// The task that it is of.
+    pub task: TaskId,
+    /// Surfaces of the cells whose rows it is taken over, ascending.
+    pub surfaces: Vec<DomainId>,
+    /// Products of these cells, ascending.
+    pub products: Vec<DomainId>,
+}
+
+/// Figures that can choose a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Figure {
+    /// Mean |ln p - ln label|.
+    LogMae,
+    /// Mean |p - label|.
+    Mae,
+    /// Mean divergence, the task's loss.
+    Kl,
+    /// Area under the ROC curve of the action; the only one where more is better.
+    Auc,
 }
 
 /// AdamW.
@@ -392,6 +440,8 @@ pub enum Decay {
     Linear,
     /// It falls to 0 along half a cosine.
     Cosine,
+    /// It falls as 1 / sqrt(step), whatever the number of steps.
+    InverseSqrt,
 }
 
 /// What a model may cost at most; `None` where the spec sets no limit.

@@ -22,6 +22,8 @@ pub(super) static SPLIT: SettingsTable = SettingsTable {
 pub(super) struct SplitDeclaration {
     pub split: Split,
     pub column: Option<Text>,
+    /// Whether some part may be missing only because it could not be read.
+    pub damaged: bool,
 }
 
 pub(super) fn read(context: &mut Context<'_>, statement: &Statement) -> SplitDeclaration {
@@ -68,7 +70,12 @@ pub(super) fn read(context: &mut Context<'_>, statement: &Statement) -> SplitDec
         test: canonical(part("test")),
         place: context.place(statement.head),
     };
-    SplitDeclaration { split, column }
+    let damaged = block.is_none() || (parts[1].1.is_empty() && !settings.lacks("validate"));
+    SplitDeclaration {
+        split,
+        column,
+        damaged,
+    }
 }
 
 type Parts<'p> = [(&'static str, &'p [RawRange]); 3];

@@ -54,7 +54,7 @@ pub(super) struct TaskDeclaration {
     weight_place: Span,
     embedding: usize,
     /// `None` if the names of `on` could not all be resolved.
-    cells: Option<Cells>,
+    pub cells: Option<Cells>,
     on: Option<Span>,
     place: String,
 }
@@ -126,6 +126,27 @@ impl Tasks {
 
     fn name(&self, place: usize) -> &str {
         self.get(place).map_or("", |task| task.name.text.as_str())
+    }
+
+    /// Resolves the name of a task, with its place in canonical order. Reports one that is unknown, unless a
+    /// declaration that could not be read may have declared it.
+    pub fn resolve(
+        &self,
+        context: &mut Context<'_>,
+        name: &Word,
+    ) -> Option<(TaskId, &TaskDeclaration)> {
+        let Some(place) = self.find(&name.text) else {
+            if self.complete {
+                let names = self.declared.iter().map(|task| task.name.text.as_str());
+                let message = format!("there is no task `{}`", name.text);
+                let diagnostic = Diagnostic::new(Code::E0203, message, name.span, "unknown task");
+                context.report(suggest(diagnostic, name, names, "the tasks are"));
+            }
+            return None;
+        };
+        context.index.refer(Kind::Task, name);
+        let id = self.order().iter().position(|other| *other == place)?;
+        Some((TaskId(id), self.get(place)?))
     }
 
     fn resolve_parents(&mut self, context: &mut Context<'_>) {

@@ -1,9 +1,12 @@
 //! Hyperparameters of training, and the fate of bad rows.
 
 use super::context::Context;
+use super::course;
+use super::domains::Domains;
 use super::head::{Head, Text};
 use super::settings::{Settings, Table as SettingsTable, setting};
 use super::spec::{AdamW, BadRows, Decay, Training};
+use super::tasks::Tasks;
 use super::value::{Bound, Form, Value};
 use crate::syntax::ast::Statement;
 
@@ -30,8 +33,16 @@ pub(super) static TRAINING: SettingsTable = SettingsTable {
         setting("dense", Form::Block),
         setting("embeddings", Form::Block),
         setting("warmup", Form::Real(Bound::Fraction)),
-        setting("decay", Form::Choice(&["linear", "cosine", "constant"])),
+        setting("warmup_steps", Form::Whole(0)),
+        setting(
+            "decay",
+            Form::Choice(&["linear", "cosine", "inverse_sqrt", "constant"]),
+        ),
         setting("clip", Form::RealOrNone(Bound::Positive)),
+        setting("validate_every", Form::Whole(1)),
+        setting("select", Form::Block),
+        setting("early_stop", Form::Block),
+        setting("checkpoints", Form::Block),
     ],
 };
 
@@ -87,8 +98,15 @@ pub(super) fn read_buckets(context: &mut Context<'_>, statement: Option<&Stateme
     settings.size("buckets").unwrap_or(BUCKETS)
 }
 
-/// The hyperparameters, with the defaults of the language for what the spec does not say.
-pub(super) fn read(context: &mut Context<'_>, statement: Option<&Statement>) -> Training {
+/// The hyperparameters, with the defaults of the language for what the spec does not say. `validated`: whether any
+/// row validates.
+pub(super) fn read(
+    context: &mut Context<'_>,
+    statement: Option<&Statement>,
+    tasks: &Tasks,
+    domains: &Domains,
+    validated: bool,
+) -> Training {
     let mut training = defaults();
     let Some(statement) = statement else {
         return training;
@@ -109,6 +127,7 @@ pub(super) fn read(context: &mut Context<'_>, statement: Option<&Statement>) -> 
     training.decay = match settings.choice("decay") {
         Some("constant") => Decay::Constant,
         Some("cosine") => Decay::Cosine,
+        Some("inverse_sqrt") => Decay::InverseSqrt,
         _ => training.decay,
     };
     match settings.value("clip") {
@@ -125,6 +144,7 @@ pub(super) fn read(context: &mut Context<'_>, statement: Option<&Statement>) -> 
         training.embeddings = read_adamw(&embeddings, training.embeddings);
         training.embedding_std = embeddings.real("std").unwrap_or(training.embedding_std);
     }
+    training.course = course::read(context, &settings, tasks, domains, validated);
     training
 }
 
@@ -155,5 +175,6 @@ fn defaults() -> Training {
         warmup: 0.05,
         decay: Decay::Linear,
         clip: Some(5.0),
+        course: course::defaults(),
     }
 }

@@ -53,10 +53,19 @@ pub struct TrainArgs {
     /// Rows of an epoch at most, rounded up to whole batches
     #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "resume")]
     pub max_rows: Option<usize>,
-    /// Steps between two checkpoints, beside those after every epoch
+    /// Steps between two checkpoints, beside those after every epoch, instead of the spec's
     #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "resume")]
     pub checkpoint_every: Option<usize>,
-    /// Go on from the last checkpoint in the run's folder
+    /// How many of the last checkpoints are kept, beside the best, instead of the spec's
+    #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "resume")]
+    pub keep: Option<usize>,
+    /// Steps between two validations, beside those after every epoch, instead of the spec's
+    #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "resume")]
+    pub validate_every: Option<usize>,
+    /// Validations without an improvement after which the run ends, instead of the spec's
+    #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "resume")]
+    pub patience: Option<usize>,
+    /// Go on from the last whole checkpoint in the run's folder
     #[arg(long, conflicts_with = "force")]
     pub resume: bool,
     /// Delete a run that stands in the folder
@@ -119,6 +128,18 @@ pub struct BenchArgs {
     /// Repeats
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = positive)]
     pub repeats: usize,
+    /// Batches that the steps cycle through
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = positive)]
+    pub batches: usize,
+    /// Write the graph and the batches to this folder, for another implementation
+    #[arg(long, value_name = "DIR")]
+    pub dump: Option<PathBuf>,
+    /// Write weights too, the scores of the first batch, and what `--steps` steps make of both; measure nothing
+    #[arg(long, requires = "dump", conflicts_with = "serve")]
+    pub oracle: bool,
+    /// Measure when asked: lines `run N` and `peak` on standard input, a line of JSON for each
+    #[arg(long)]
+    pub serve: bool,
     /// cpu, cuda or cuda:N
     #[arg(long, default_value = "cpu")]
     pub device: DeviceChoice,
@@ -189,6 +210,10 @@ mod tests {
             ["--batch", "3"],
             ["--seed", "3"],
             ["--max-rows", "3"],
+            ["--checkpoint-every", "3"],
+            ["--keep", "3"],
+            ["--validate-every", "3"],
+            ["--patience", "3"],
         ] {
             assert!(parse(&option).is_ok());
             assert!(parse(&[&["--resume"], &option[..]].concat()).is_err());

@@ -31,7 +31,8 @@ type NewLearner<'a> = dyn Fn(&Training, &Device) -> Box<dyn Learner> + 'a;
 /// Runs the command line of a model's program: `train`, `eval`, `synth` and `bench`.
 ///
 /// The exit code is 0 if all went well, 1 if something is wrong with the data or the weights, 2 for
-/// a misused command line, and 3 if the environment or the run failed.
+/// a misused command line, 3 if the environment or the run failed, and 130 or 143 if SIGINT or SIGTERM stopped a
+/// training after a checkpoint.
 pub fn main<M: Model>() -> ExitCode {
     memory::keep();
     ExitCode::from(run::<M>(std::env::args_os()))
@@ -73,7 +74,11 @@ fn run_model(schema: &'static Schema, args: &[OsString], new_learner: &NewLearne
     match outcome {
         Ok(()) => 0,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error}");
+            let kind = match error {
+                Error::Interrupted { .. } => "stopped",
+                _ => "error",
+            };
+            let _ = writeln!(std::io::stderr(), "{kind}: {error}");
             error.exit_code()
         }
     }
@@ -95,6 +100,11 @@ fn dispatch(
 /// Writes a line to standard output. A reader that went away is no error.
 fn say(text: impl AsRef<str>) {
     let _ = writeln!(std::io::stdout(), "{}", text.as_ref().trim_end());
+}
+
+/// Writes a line to standard error that is no error.
+fn warn(text: impl AsRef<str>) {
+    let _ = writeln!(std::io::stderr(), "warning: {}", text.as_ref().trim_end());
 }
 
 /// Sets the number of threads of this process.

@@ -1,17 +1,17 @@
 //! `train`: from data to a model and its figures.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::args::TrainArgs;
-use super::{NewLearner, eval, say, set_threads};
+use super::{NewLearner, eval, say, set_threads, warn};
 use crate::data::{self, Dataset, Parts, Statistics, Vocabularies};
 use crate::error::{Error, Result};
 use crate::evaluation::{Report, grouped};
-use crate::schema::{Schema, Split, Training};
+use crate::schema::{Figure, Schema, Split, Training};
 use crate::training::{
-    Existing, Fit, Learner, RunFolder, State, checkpoint, duration, evaluate, has_rows,
+    Existing, Fit, Interrupt, Learner, RunFolder, State, checkpoint, duration, evaluate, has_rows,
 };
 
 pub fn train(
@@ -36,23 +36,22 @@ pub fn train(
         None => learner.set_biases(&biases(&state.statistics))?,
     }
     let parts = EvaluationParts::find(&dataset, &vocabularies, state.refit)?;
+    let interrupt = Interrupt::listen()?;
     let fit = Fit {
         dataset: &dataset,
         vocabularies: &vocabularies,
         folder: &folder,
         validate: parts.validate,
         quiet: args.quiet,
+        interrupt: &interrupt,
     };
-    let validation = fit.run(learner.as_mut(), &mut state)?;
+    fit.run(learner.as_mut(), &mut state)?;
+    // What follows is done again by `--resume`: a signal may end it.
+    drop(interrupt);
+    choose(learner.as_mut(), &folder, schema, &state)?;
     let exported = learner.export()?;
     checkpoint::save_model(&folder.model(), schema, &vocabularies, exported.model)?;
-    let report = final_report(
-        learner.as_ref(),
-        &dataset,
-        &vocabularies,
-        &parts,
-        validation,
-    )?;
+    let report = final_report(learner.as_ref(), &dataset, &vocabularies, &parts)?;
     eval::show(&report);
     eval::write_json(&folder.evaluation(), &report)?;
     say(format!(
@@ -90,9 +89,14 @@ fn first_pass(dataset: &Dataset, args: &TrainArgs) -> Result<(State, Arc<Vocabul
     };
     let learned = dataset.learn(parts)?;
     say(data_report(schema, &learned));
+    let steps = |given: Option<usize>| given.map(|steps| steps as u64);
+    let course = &mut training.course;
+    course.checkpoint_every = steps(args.checkpoint_every).or(course.checkpoint_every);
+    course.validate_every = steps(args.validate_every).or(course.validate_every);
+    course.patience = steps(args.patience).or(course.patience);
+    course.keep = args.keep.unwrap_or(course.keep);
     let state = State {
-        max_rows: args.max_rows.map(|rows| rows as u64),
-        checkpoint_every: args.checkpoint_every.map(|steps| steps as u64),
+        max_rows: steps(args.max_rows),
         ..State::new(
             schema,
             training,
@@ -106,12 +110,70 @@ fn first_pass(dataset: &Dataset, args: &TrainArgs) -> Result<(State, Arc<Vocabul
 
 type Saved = (crate::weights::Weights, crate::weights::Weights);
 
-/// Reads the last checkpoint of the run.
+/// Gives the learner the weights of the best validation, and says which they are.
+fn choose(
+    learner: &mut dyn Learner,
+    folder: &RunFolder,
+    schema: &'static Schema,
+    state: &State,
+) -> Result<()> {
+    let Some(best) = &state.best else {
+        return Ok(());
+    };
+    if best.step != state.step {
+        let path = folder.checkpoint(best.step);
+        match checkpoint::load_model(&path, schema) {
+            Ok((weights, _)) => learner.import(weights, None)?,
+            Err(error) => {
+                warn(format!(
+                    "the best checkpoint is lost, and the model is that of the last step: {error}"
+                ));
+                return Ok(());
+            }
+        }
+    }
+    let figure = match &schema.training.course.select {
+        None => "loss".to_owned(),
+        Some(select) => {
+            let task = schema.tasks.get(select.task).map_or("?", |task| task.name);
+            let name = match select.figure {
+                Figure::LogMae => "LogMAE",
+                Figure::Mae => "MAE",
+                Figure::Kl => "KL",
+                Figure::Auc => "AUC",
+            };
+            format!("{name} of {task}")
+        }
+    };
+    say(format!(
+        "the model is that of step {} (epoch {}): {figure} {:.4}, the best of {} {}{}\n",
+        grouped(best.step),
+        best.epoch,
+        best.value,
+        grouped(state.validations),
+        if state.validations == 1 {
+            "validation"
+        } else {
+            "validations"
+        },
+        if state.stopped {
+            "; the training ended early"
+        } else {
+            ""
+        },
+    ));
+    Ok(())
+}
+
+/// Reads the last whole checkpoint of the run.
 fn resume(
     folder: &RunFolder,
     dataset: &Dataset,
 ) -> Result<(State, Arc<Vocabularies>, Option<Saved>)> {
-    let path: PathBuf = folder.resume_from()?;
+    let (path, damaged) = folder.resume_from()?;
+    for cause in damaged {
+        warn(format!("set aside, damaged: {cause}"));
+    }
     let (weights, vocabularies) = checkpoint::load_model(&path, dataset.schema())?;
     let (optimiser, state) = checkpoint::load_progress(&path, dataset.schema())?;
     if state.data_rows != dataset.rows() {
@@ -173,13 +235,9 @@ fn final_report(
     dataset: &Dataset,
     vocabularies: &Arc<Vocabularies>,
     parts: &EvaluationParts,
-    validation: Option<Report>,
 ) -> Result<Report> {
     if parts.test {
         return evaluate(learner, dataset, vocabularies, Parts::TEST, "test");
-    }
-    if let Some(validation) = validation {
-        return Ok(validation);
     }
     if parts.validate {
         return evaluate(learner, dataset, vocabularies, Parts::VALIDATE, "validate");

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::data::origin::Origin;
+
 /// Rows that are trained or scored together. Row `r` of the batch is the same impression in both
 /// towers, in `labels` and in `actions`; the towers hold it at a place of their own.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,6 +26,8 @@ pub struct Batch {
     /// Actions (0 or 1), `[task][row]`; NaN where absent, where the cell does not exist, or where
     /// the task declares none.
     pub actions: Vec<Vec<f32>>,
+    /// Where each row comes from, for messages: `Dataset::describe`. Empty for rows that come from no file.
+    pub origins: Vec<Origin>,
 }
 
 /// One tower's inputs, with the rows of a domain side by side.

@@ -1,6 +1,7 @@
 //! Decoded rows in columns: table rows instead of raw values, four bytes each.
 
 use crate::data::batch::{Batch, Column, TowerBatch};
+use crate::data::origin::Origin;
 use crate::schema::{Input, Kind, Schema, Tower};
 
 /// Usable rows, by row. The columns are those of a batch, over rows instead of places.
@@ -13,6 +14,7 @@ pub(super) struct Chunk {
     pub labels: Vec<Vec<f32>>,
     pub weights: Vec<Vec<f32>>,
     pub actions: Vec<Vec<f32>>,
+    pub origins: Vec<Origin>,
 }
 
 impl Chunk {
@@ -32,6 +34,7 @@ impl Chunk {
             labels: vec![Vec::new(); schema.tasks.len()],
             weights: vec![Vec::new(); schema.tasks.len()],
             actions: vec![Vec::new(); schema.tasks.len()],
+            origins: Vec::new(),
         }
     }
 
@@ -51,6 +54,7 @@ impl Chunk {
     pub(super) fn extend(&mut self, other: &Self, rows: &[u32]) {
         take_into(&mut self.surface, &other.surface, rows);
         take_into(&mut self.product, &other.product, rows);
+        take_into(&mut self.origins, &other.origins, rows);
         for (to, from) in self
             .columns_mut()
             .zip(other.query.iter().chain(&other.item))
@@ -78,20 +82,8 @@ impl Chunk {
 
     /// The given rows as a batch, in this order, grouped by domain in each tower.
     pub(super) fn batch(&self, schema: &Schema, rows: &[u32]) -> Batch {
-        let (mut surface, mut product) = (
-            Vec::with_capacity(rows.len()),
-            Vec::with_capacity(rows.len()),
-        );
-        take_into(&mut surface, &self.surface, rows);
-        take_into(&mut product, &self.product, rows);
-        let targets = |from: &[Vec<f32>]| -> Vec<Vec<f32>> {
-            let taken = from.iter().map(|values| {
-                let mut taken = Vec::with_capacity(rows.len());
-                take_into(&mut taken, values, rows);
-                taken
-            });
-            taken.collect()
-        };
+        let (surface, product) = (taken(&self.surface, rows), taken(&self.product, rows));
+        let targets = |from: &[Vec<f32>]| from.iter().map(|values| taken(values, rows)).collect();
         Batch {
             rows: rows.len(),
             query: TowerBatch::group(&surface, schema.surfaces.domains.len(), &self.query, rows),
@@ -101,6 +93,7 @@ impl Chunk {
             labels: targets(&self.labels),
             weights: targets(&self.weights),
             actions: targets(&self.actions),
+            origins: taken(&self.origins, rows),
         }
     }
 }
@@ -221,6 +214,12 @@ fn extend_column(to: &mut Column, from: &Column, rows: &[u32]) {
         // Both were made for the same feature.
         _ => {}
     }
+}
+
+fn taken<T: Copy>(from: &[T], rows: &[u32]) -> Vec<T> {
+    let mut to = Vec::with_capacity(rows.len());
+    take_into(&mut to, from, rows);
+    to
 }
 
 fn take_into<T: Copy>(to: &mut Vec<T>, from: &[T], rows: &[u32]) {

@@ -12,6 +12,7 @@ use crate::data::candidates::{Candidates, Numbers, Targets, column_of};
 use crate::data::chunk::Chunk;
 use crate::data::domains::Domains;
 use crate::data::features::Values;
+use crate::data::origin::Origin;
 use crate::data::report::{Bad, Report};
 use crate::data::source::damaged;
 use crate::data::split::{Parts, Selector, part_of_place};
@@ -185,6 +186,13 @@ impl Decoder {
 }
 
 impl Place<'_> {
+    fn origin(&self, row: u32) -> Origin {
+        Origin {
+            file: self.file as u32,
+            row: self.first_row + u64::from(row),
+        }
+    }
+
     /// File, row and column, for messages.
     pub(super) fn row(&self, row: u32, column: &str) -> String {
         format!(
@@ -197,7 +205,13 @@ impl Place<'_> {
 
 impl Usable {
     /// Appends the rows to a chunk, their values as table rows.
-    pub(super) fn encode(self, schema: &Schema, vocabularies: &Vocabularies, chunk: &mut Chunk) {
+    pub(super) fn encode(
+        self,
+        schema: &Schema,
+        vocabularies: &Vocabularies,
+        place: Place,
+        chunk: &mut Chunk,
+    ) {
         let query = schema.query.iter().zip(&self.query).zip(&mut chunk.query);
         for ((feature, values), column) in query {
             let moments = vocabularies.moments(Tower::Query, feature.name);
@@ -222,6 +236,8 @@ impl Usable {
                 column,
             );
         }
+        let origins = self.rows.iter().map(|&row| place.origin(row));
+        chunk.origins.extend(origins);
         chunk.surface.extend(self.surface);
         chunk.product.extend(self.product);
         let labels = chunk.labels.iter_mut().zip(self.labels);

@@ -202,7 +202,7 @@ impl Decoding {
             for batch in self.dataset.read(unit, &columns)? {
                 let batch = batch?;
                 let usable = decoder.usable(&batch, place, &mut report)?;
-                usable.encode(schema, &self.vocabularies, &mut block);
+                usable.encode(schema, &self.vocabularies, place, &mut block);
                 place.first_row += batch.num_rows() as u64;
                 if self.stop.load(Ordering::Relaxed) {
                     return Ok(None);

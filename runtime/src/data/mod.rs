@@ -25,6 +25,7 @@ mod domains;
 mod features;
 mod learn;
 mod loader;
+mod origin;
 mod report;
 mod source;
 mod split;
@@ -33,6 +34,7 @@ mod vocabulary;
 
 pub use learn::{Learned, Statistics, TaskStatistics};
 pub use loader::{Batches, Scan, Shuffle};
+pub use origin::Origin;
 pub use report::{Bad, Report, Unknown};
 pub use source::Dataset;
 pub use split::Parts;

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::metrics::{Accumulator, Metrics};
 use crate::data::batch::Batch;
-use crate::schema::{Axis, Label, Schema, Task};
+use crate::schema::{Axis, Figure, Label, Schema, Select, Task};
 
 /// Predictions of one task for the rows of a batch whose cell exists. The three are of one length.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -137,6 +137,25 @@ impl Evaluator {
                     cell.group.add(lp, lq, at(labels), at(actions));
                 }
             }
+        }
+    }
+
+    /// A task's figure over all rows of some of its cells; `None` if they do not give it.
+    pub fn figure(&self, select: &Select) -> Option<f64> {
+        let task = self.schema.tasks.get(select.task)?;
+        let mut group = Accumulator::default();
+        let cells = &self.tasks.get(select.task)?.cells;
+        for cell in cells.iter().filter(|cell| {
+            select.surfaces.contains(&cell.surface) && select.products.contains(&cell.product)
+        }) {
+            group.extend(&cell.group);
+        }
+        let metrics = group.metrics(matches!(task.label, Label::Score(_)));
+        match select.figure {
+            Figure::LogMae => metrics.log_mae,
+            Figure::Mae => metrics.mae,
+            Figure::Kl => metrics.kl,
+            Figure::Auc => metrics.auc,
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::metrics::Metrics;
 use super::rank::TOP_BUCKETS;
-use super::report::{Report, TaskReport};
+use super::report::{CellReport, Report, TaskReport};
 
 const HEADINGS: [&str; 8] = [
     "rows", "LogMAE", "MAE", "KL", "BCE", "AUC", "p/label", "p/action",
@@ -33,6 +33,16 @@ impl Report {
             .collect::<Vec<_>>();
         let mut text = String::new();
         write_rows(&mut text, &["task"], &rows);
+        text
+    }
+
+    /// One figure by cell, a block a task, surfaces down and products across: LogMAE, or KL for a task that is
+    /// trained on an action.
+    pub fn grid(&self) -> String {
+        let mut text = String::new();
+        for task in &self.tasks {
+            task.write_grid(&mut text);
+        }
         text
     }
 
@@ -88,6 +98,42 @@ impl TaskReport {
     }
 }
 
+impl TaskReport {
+    fn write_grid(&self, text: &mut String) {
+        let score = self.all.zero_labels.is_some();
+        let name = if score { "LogMAE" } else { "KL" };
+        let mut products: Vec<&str> = Vec::new();
+        let mut surfaces: Vec<&str> = Vec::new();
+        for cell in &self.cells {
+            if !products.contains(&cell.product.as_str()) {
+                products.push(&cell.product);
+            }
+            if !surfaces.contains(&cell.surface.as_str()) {
+                surfaces.push(&cell.surface);
+            }
+        }
+        let of = |surface: &str, product: &str| {
+            let is_it = |cell: &&CellReport| cell.surface == surface && cell.product == product;
+            let cell = self.cells.iter().find(is_it)?;
+            if score {
+                cell.metrics.log_mae
+            } else {
+                cell.metrics.kl
+            }
+        };
+        let mut lines = vec![vec![format!("{} {name}", self.task)]];
+        lines.extend(surfaces.iter().map(|surface| {
+            let mut line = vec![(*surface).to_owned()];
+            line.extend(products.iter().map(|product| figure(of(surface, product))));
+            line
+        }));
+        if let Some(heading) = lines.first_mut() {
+            heading.extend(products.iter().map(|&product| product.to_owned()));
+        }
+        write_aligned(text, 1, &lines);
+    }
+}
+
 fn row(names: &[&str], metrics: &Metrics) -> Vec<String> {
     let mut cells: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
     cells.push(grouped(metrics.rows.max(metrics.action_rows)));
@@ -104,27 +150,29 @@ fn row(names: &[&str], metrics: &Metrics) -> Vec<String> {
     cells
 }
 
-/// Names flush left, numbers flush right, every column as wide as its widest entry.
+/// Rows of figures under the headings of names and figures.
 fn write_rows(text: &mut String, names: &[&str], rows: &[Vec<String>]) {
-    let headings: Vec<String> = names
-        .iter()
-        .chain(&HEADINGS)
-        .map(|&heading| heading.to_owned())
-        .collect();
-    let mut widths: Vec<usize> = headings
-        .iter()
-        .map(|heading| heading.chars().count())
-        .collect();
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
+    let headings = names.iter().chain(&HEADINGS);
+    let headings: Vec<String> = headings.map(|&heading| heading.to_owned()).collect();
+    let lines: Vec<Vec<String>> = std::iter::once(headings).chain(rows.to_vec()).collect();
+    write_aligned(text, names.len(), &lines);
+}
+
+/// Lines of cells, the first ones, which are names, flush left, the others flush right, every column as wide as its
+/// widest entry.
+fn write_aligned(text: &mut String, names: usize, lines: &[Vec<String>]) {
+    let columns = lines.iter().map(Vec::len).max().unwrap_or_default();
+    let mut widths = vec![0; columns];
+    for line in lines {
+        for (width, cell) in widths.iter_mut().zip(line) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    for row in std::iter::once(&headings).chain(rows) {
+    for cells in lines {
         let mut line = String::new();
-        for (place, (cell, &width)) in row.iter().zip(&widths).enumerate() {
+        for (place, (cell, &width)) in cells.iter().zip(&widths).enumerate() {
             // Writing to a string cannot fail.
-            let _ = if place < names.len() {
+            let _ = if place < names {
                 write!(line, "  {cell:<width$}")
             } else {
                 write!(line, "  {cell:>width$}")
@@ -159,7 +207,6 @@ pub(crate) fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluation::report::CellReport;
 
     fn metrics(rows: u64, log_mae: Option<f64>) -> Metrics {
         Metrics {
@@ -209,6 +256,8 @@ ctr: trained on hw_ctr, action is_click
   LogMAE of the top 5 of 20 buckets by hw_ctr: 0.1000  -
 ";
         assert_eq!(report.table(), expected);
+        let expected = "  ctr LogMAE  standard\n  home               -\n";
+        assert_eq!(report.grid(), expected);
     }
 
     #[test]

@@ -6,18 +6,22 @@
 //! | `vocabulary.json` | learned vocabularies | yes | yes |
 //! | `graph.yaml` | the graph of the weights, to show what another model differs in | yes | yes |
 //! | `optimiser.safetensors` | moments of dense parameters and tables | | yes |
-//! | `state.json` | place in the run, hyperparameters, statistics of the rows | | yes |
+//! | `state.json` | place in the run and in the data, hyperparameters, statistics of the rows, the best validation | | yes |
+//! | `checksums.json` | digests of the other files, held against them before they are read | yes | yes |
+//!
+//! There is no other state: every random draw is a function of the seed and of a place (a table's row, an epoch's block).
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use similar::TextDiff;
 
+use super::checksums;
 use super::folder;
 use super::state::{FORMAT, State};
 use crate::data::Vocabularies;
 use crate::error::{Error, Result};
-use crate::schema::{Schema, Training};
+use crate::schema::{Course, Schema, Training};
 use crate::weights::{Weights, WeightsError};
 
 const MODEL: &str = "model.safetensors";
@@ -40,7 +44,8 @@ pub fn save_model(
     weights: Weights,
 ) -> Result<()> {
     folder::write_folder(path, |path| {
-        write_model(path, schema, vocabularies, weights)
+        write_model(path, schema, vocabularies, weights)?;
+        checksums::write(path)
     })
 }
 
@@ -68,8 +73,17 @@ pub fn save_checkpoint(
                 "report this as a bug",
             )
         })?;
-        write_text(&path.join(STATE), &text)
+        write_text(&path.join(STATE), &text)?;
+        checksums::write(path)
     })
+}
+
+/// Holds every file of a checkpoint against its digest.
+///
+/// # Errors
+/// The first file that is not what was written, or not there.
+pub fn verify(path: &Path) -> Result<()> {
+    checksums::verify(path, |_| true)
 }
 
 /// Reads weights and vocabularies of this schema from a model or a checkpoint.
@@ -78,6 +92,9 @@ pub fn save_checkpoint(
 /// Files that cannot be read or are damaged, and weights of another graph: the message then holds
 /// the difference between the two.
 pub fn load_model(path: &Path, schema: &Schema) -> Result<(Weights, Vocabularies)> {
+    if checksums::are_there(path) {
+        checksums::verify(path, |name| name == MODEL || name == VOCABULARY)?;
+    }
     let weights = Weights::open(&path.join(MODEL)).map_err(weights_error)?;
     require_graph(path, schema, &weights)?;
     let vocabularies = Vocabularies::from_json(schema, &read_text(&path.join(VOCABULARY))?)?;
@@ -89,6 +106,7 @@ pub fn load_model(path: &Path, schema: &Schema) -> Result<(Weights, Vocabularies
 /// # Errors
 /// Files that cannot be read, are damaged, or are of another version of the layout.
 pub fn load_progress(path: &Path, schema: &Schema) -> Result<(Weights, State)> {
+    checksums::verify(path, |name| name == OPTIMISER || name == STATE)?;
     let optimiser = Weights::open(&path.join(OPTIMISER)).map_err(weights_error)?;
     let path = path.join(STATE);
     let mut state: State = serde_json::from_str(&read_text(&path)?).map_err(|error| {
@@ -114,12 +132,18 @@ pub fn load_progress(path: &Path, schema: &Schema) -> Result<(Weights, State)> {
         batch,
         epochs,
         seed,
+        course,
         ..
     } = state.training;
     state.training = Training {
         batch,
         epochs,
         seed,
+        course: Course {
+            min_delta: schema.training.course.min_delta,
+            select: schema.training.course.select,
+            ..course
+        },
         ..schema.training.clone()
     };
     Ok((optimiser, state))

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::interrupt::Interrupt;
 use super::learner::Learner;
 use crate::data::{Dataset, Parts, Scan, Vocabularies};
 use crate::error::Result;
 use crate::evaluation::{Evaluator, Report};
+use crate::schema::Select;
 
 /// Rows that are scored together. Figures do not depend on it but for rounding.
 const BATCH: usize = 4096;
@@ -22,17 +24,39 @@ pub fn evaluate(
     name: &str,
 ) -> Result<Report> {
     let mut evaluator = Evaluator::new(dataset.schema());
-    let scan = Scan {
-        parts,
-        batch: BATCH,
-        shuffle: None,
-        skip: 0,
-    };
-    for batch in dataset.batches(vocabularies, scan)? {
+    for batch in dataset.batches(vocabularies, scan(parts))? {
         let batch = batch?;
         evaluator.add(&batch, &learner.score(&batch)?);
     }
     Ok(evaluator.report(name))
+}
+
+/// Scores the rows that validate, with the figure that chooses the model, if it has one here; `None` if a signal comes
+/// first.
+///
+/// # Errors
+/// Those of [`evaluate`].
+pub fn validate(
+    learner: &dyn Learner,
+    dataset: &Dataset,
+    vocabularies: &Arc<Vocabularies>,
+    select: Option<&Select>,
+    interrupt: &Interrupt,
+) -> Result<Option<(Report, Option<f64>)>> {
+    let mut evaluator = Evaluator::new(dataset.schema());
+    for batch in dataset.batches(vocabularies, scan(Parts::VALIDATE))? {
+        if interrupt.signal().is_some() {
+            return Ok(None);
+        }
+        let batch = batch?;
+        evaluator.add(&batch, &learner.score(&batch)?);
+    }
+    let report = evaluator.report("validate");
+    let figure = match select {
+        Some(select) => evaluator.figure(select),
+        None => Some(report.loss),
+    };
+    Ok(Some((report, figure)))
 }
 
 /// Whether the data has a usable row of `parts`.
@@ -40,17 +64,20 @@ pub fn evaluate(
 /// # Errors
 /// Damaged files, and rows that the spec says to stop at.
 pub fn has_rows(dataset: &Dataset, vocabularies: &Arc<Vocabularies>, parts: Parts) -> Result<bool> {
-    let scan = Scan {
-        parts,
-        batch: BATCH,
-        shuffle: None,
-        skip: 0,
-    };
-    let mut batches = dataset.batches(vocabularies, scan)?;
+    let mut batches = dataset.batches(vocabularies, scan(parts))?;
     match batches.next() {
         Some(Ok(_)) => Ok(true),
         // A pass without a usable row ends in an error and a report; other errors have no report.
         Some(Err(error)) if batches.report().is_none() => Err(error),
         Some(Err(_)) | None => Ok(false),
+    }
+}
+
+fn scan(parts: Parts) -> Scan {
+    Scan {
+        parts,
+        batch: BATCH,
+        shuffle: None,
+        skip: 0,
     }
 }

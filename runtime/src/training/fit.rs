@@ -1,23 +1,21 @@
 //! The training loop.
 
-use std::path::Path;
 use std::sync::Arc;
-
-use serde_json::{Map, Value, json};
+use std::time::Instant;
 
 use super::checkpoint;
-use super::evaluate::evaluate;
-use super::learner::{Learner, StepError, StepReport};
-use super::log::MetricsLog;
-use super::progress::{Progress, Tick};
+use super::evaluate::validate;
+use super::interrupt::Interrupt;
+use super::learner::{Learner, StepError};
+use super::monitor::Monitor;
 use super::run_folder::RunFolder;
 use super::schedule::Schedule;
 use super::state::State;
+use super::window::Window;
 use crate::data::batch::Batch;
-use crate::data::{Dataset, Parts, Scan, Shuffle, Vocabularies};
+use crate::data::{Dataset, Origin, Scan, Shuffle, Vocabularies};
 use crate::error::{Error, Result};
-use crate::evaluation::{Report, grouped};
-use crate::schema::Schema;
+use crate::evaluation::grouped;
 
 /// Steps between two lines of the metrics.
 const LOG_EVERY: u64 = 20;
@@ -30,101 +28,124 @@ pub struct Fit<'a> {
     pub vocabularies: &'a Arc<Vocabularies>,
     /// Where checkpoints and metrics go.
     pub folder: &'a RunFolder,
-    /// Whether the validation rows are scored after every epoch.
+    /// Whether there are rows that validate.
     pub validate: bool,
     /// Shows no progress.
     pub quiet: bool,
+    /// What may ask the run to stop.
+    pub interrupt: &'a Interrupt,
 }
 
 impl Fit<'_> {
-    /// Trains from where `state` stands to the last epoch's end, with a checkpoint after every
-    /// epoch. Returns the last validation, if this call made one.
+    /// Trains from where `state` stands to the last epoch's end or an early stop, with a validation and a checkpoint
+    /// after every epoch and where the course says so.
     ///
     /// # Errors
-    /// A loss or gradient that is not finite, errors of the data, and what the system refuses. The
-    /// checkpoints written so far are whole in every case.
-    pub fn run(&self, learner: &mut dyn Learner, state: &mut State) -> Result<Option<Report>> {
-        let mut log = MetricsLog::open(&self.folder.metrics(), state.step)?;
-        let mut progress = Progress::start(state.total_steps(), state.step, self.quiet);
-        let mut validation = None;
-        while !state.is_done() {
-            self.epoch(learner, state, &mut log, &mut progress)?;
-            if self.validate {
-                let report = evaluate(
-                    learner,
-                    self.dataset,
-                    self.vocabularies,
-                    Parts::VALIDATE,
-                    "validate",
-                )?;
-                progress.print(&format!(
-                    "epoch {} of {}, validation:\n{}",
-                    state.epoch,
-                    state.training.epochs,
-                    report.summary().trim_end(),
-                ));
-                log.write(&json!({
-                    "kind": "validate", "step": state.step, "epoch": state.epoch,
-                    "loss": report.loss, "tasks": overall(&report),
-                }))?;
-                validation = Some(report);
-            }
+    /// A loss or gradient that is not finite, errors of the data, what the system refuses, and a signal, after a
+    /// checkpoint. The checkpoints written so far are whole in every case.
+    pub fn run(&self, learner: &mut dyn Learner, state: &mut State) -> Result<()> {
+        let mut monitor = Monitor::open(self.folder, state, self.quiet)?;
+        if state.validation_due {
+            self.pause(learner, state, &mut monitor, true)?;
         }
-        progress.finish();
-        Ok(validation)
+        while !state.is_done() {
+            self.epoch(learner, state, &mut monitor)?;
+        }
+        monitor.finish();
+        Ok(())
     }
 
-    /// The rest of an epoch, and a checkpoint at its end.
+    /// The rest of an epoch.
     fn epoch(
         &self,
         learner: &mut dyn Learner,
         state: &mut State,
-        log: &mut MetricsLog,
-        progress: &mut Progress,
+        monitor: &mut Monitor,
     ) -> Result<()> {
         let schema = self.dataset.schema();
         let schedule = Schedule::new(&state.training, state.total_steps());
         let mut window = Window::new(schema);
-        let left = state.epoch_steps().saturating_sub(state.epoch_step);
-        let batches = self.dataset.batches(self.vocabularies, scan(state))?;
-        for batch in batches.take(usize::try_from(left).unwrap_or(usize::MAX)) {
-            let batch = batch?;
+        let mut batches = self.dataset.batches(self.vocabularies, scan(state))?;
+        loop {
+            let began = Instant::now();
+            let batch = batches.next().unwrap_or_else(|| Err(too_few_rows()))?;
             let factor = schedule.factor(state.step);
-            let report = learner
-                .step(&batch, factor)
-                .map_err(|error| self.stopped(state, &batch, error))?;
-            state.step += 1;
-            state.epoch_step += 1;
-            window.add(&batch, &report);
-            progress.tick(Tick {
-                step: state.step,
-                epoch: state.epoch + 1,
-                epochs: state.training.epochs as u64,
-                rows: batch.rows as u64,
-                losses: &|| window.text(schema),
-            });
-            let last = state.epoch_step == state.epoch_steps();
-            if last || state.step.is_multiple_of(LOG_EVERY) {
-                log.write(&window.entry(schema, state, factor))?;
+            let report = match learner.step(&batch, factor) {
+                Ok(report) => report,
+                Err(error) => return Err(self.stopped(learner, state, &batch, error)),
+            };
+            state.advance();
+            window.add(&batch, &report, began.elapsed());
+            monitor.tick(state, batch.rows, &window);
+            let ended = state.epoch_step == 0;
+            if ended || state.step.is_multiple_of(LOG_EVERY) {
+                monitor.trained(state, &window, factor)?;
                 window = Window::new(schema);
             }
-            let due = state
-                .checkpoint_every
-                .is_some_and(|every| state.step.is_multiple_of(every));
-            if due && !last {
-                self.save(learner, state)?;
+            let course = &state.training.course;
+            let due =
+                |every: Option<u64>| every.is_some_and(|every| state.step.is_multiple_of(every));
+            let (validates, saves) = (due(course.validate_every), due(course.checkpoint_every));
+            state.validation_due = self.validate && (ended || validates);
+            if ended || state.validation_due || saves || self.interrupt.signal().is_some() {
+                self.pause(learner, state, monitor, ended || saves)?;
+            }
+            if ended || state.is_done() {
+                return Ok(());
             }
         }
-        if state.epoch_step < state.epoch_steps() {
-            return Err(Error::data(
-                "the data",
-                "it holds fewer rows than the first pass over it found",
-                "let the files alone while a run reads them, then start again",
-            ));
-        }
-        state.epoch += 1;
-        state.epoch_step = 0;
-        self.save(learner, state)
+    }
+
+    /// What happens between two steps: a validation that is due, and a checkpoint, if `save` says so, the model is
+    /// the best so far, or the run ends here.
+    fn pause(
+        &self,
+        learner: &mut dyn Learner,
+        state: &mut State,
+        monitor: &mut Monitor,
+        save: bool,
+    ) -> Result<()> {
+        monitor.rest(|monitor| {
+            let improved = state.validation_due && self.validated(learner, state, monitor)?;
+            let signal = self.interrupt.signal();
+            if save || improved || state.is_done() || signal.is_some() {
+                self.save(learner, state)?;
+            }
+            let Some(signal) = signal else { return Ok(()) };
+            Err(Error::interrupted(
+                signal.name(),
+                signal.exit_code(),
+                format!(
+                    "stopped after step {}, which {} holds",
+                    grouped(state.step),
+                    self.folder.checkpoint(state.step).display(),
+                ),
+            ))
+        })
+    }
+
+    /// Scores the rows that validate; whether the model is the best so far. A signal leaves the validation due.
+    fn validated(
+        &self,
+        learner: &dyn Learner,
+        state: &mut State,
+        monitor: &mut Monitor,
+    ) -> Result<bool> {
+        let select = self.dataset.schema().training.course.select;
+        let scored = validate(
+            learner,
+            self.dataset,
+            self.vocabularies,
+            select.as_ref(),
+            self.interrupt,
+        )?;
+        let Some((report, figure)) = scored else {
+            return Ok(false);
+        };
+        let improved = state.judge(figure, select.as_ref());
+        state.validation_due = false;
+        monitor.validated(state, &report)?;
+        Ok(improved)
     }
 
     fn save(&self, learner: &mut dyn Learner, state: &State) -> Result<()> {
@@ -137,47 +158,90 @@ impl Fit<'_> {
             &exported.optimiser,
             state,
         )?;
-        self.folder.prune()
+        let best = state.best.as_ref().map(|best| best.step);
+        self.folder.prune(state.training.course.keep, best)
     }
 
     /// The error of a run whose step failed.
-    fn stopped(&self, state: &State, batch: &Batch, error: StepError) -> Error {
-        let cause = match error {
+    fn stopped(
+        &self,
+        learner: &dyn Learner,
+        state: &State,
+        batch: &Batch,
+        error: StepError,
+    ) -> Error {
+        let (task, cause) = match error {
             StepError::Other(error) => return error,
             StepError::Loss { task, value } => {
-                let name = self
-                    .dataset
-                    .schema()
-                    .tasks
-                    .get(task)
-                    .map_or("?", |task| task.name);
-                format!("the loss of task `{name}` is {value}")
+                let name = self.dataset.schema().tasks.get(task);
+                let name = name.map_or("?", |task| task.name);
+                (Some(task), format!("the loss of task `{name}` is {value}"))
             }
-            StepError::Gradient { norm } => format!("the norm of the gradients is {norm}"),
+            StepError::Gradient { norm } => (None, format!("the norm of the gradients is {norm}")),
         };
-        let first = state.epoch_step * state.training.batch as u64 + 1;
         let place = format!(
-            "step {} (epoch {}, batch {}, rows {} to {} in the epoch's order)",
+            "step {} (epoch {}, batch {})",
             grouped(state.step + 1),
             state.epoch + 1,
             grouped(state.epoch_step + 1),
-            grouped(first),
-            grouped(first + batch.rows.saturating_sub(1) as u64),
         );
-        let checkpoint = match self.folder.latest() {
-            Ok(Some(path)) => format!("the last good checkpoint is {}", shown(&path)),
-            Ok(None) | Err(_) => "there is no checkpoint yet".to_owned(),
+        let suspects = suspects(learner, batch, task);
+        let rows = match suspects.as_slice() {
+            [] => format!("the batch is {}", self.dataset.describe(&batch.origins)),
+            suspects => format!(
+                "the model has no finite score for {}",
+                self.dataset.describe(suspects)
+            ),
+        };
+        let (checkpoint, resume) = match self.folder.latest() {
+            Ok(Some(path)) => (
+                format!("the last good checkpoint is {}", path.display()),
+                ", and go on by `--resume`",
+            ),
+            Ok(None) | Err(_) => ("there is no checkpoint yet".to_owned(), ""),
         };
         Error::run(
             place,
-            format!("{cause}; {checkpoint}"),
-            "lower the learning rates or the clip in the spec's `training`, and look at the inputs' range",
+            format!("{cause}; {rows}; {checkpoint}"),
+            format!(
+                "mend these rows if they are wrong{resume}; or lower the learning rates or the clip in the spec's \
+                 `training`, and train again"
+            ),
         )
     }
 }
 
-fn shown(path: &Path) -> String {
-    path.display().to_string()
+/// The rows of a batch that the model, as it was before the step, has no finite score for; none if that is all of them:
+/// then the rows are not what is wrong.
+fn suspects(learner: &dyn Learner, batch: &Batch, task: Option<usize>) -> Vec<Origin> {
+    let Ok(scores) = learner.score(batch) else {
+        return Vec::new();
+    };
+    let chosen = scores
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| task.is_none_or(|task| task == *index));
+    let mut rows: Vec<usize> = chosen
+        .flat_map(|(_, scores)| scores.rows.iter().zip(scores.lp.iter().zip(&scores.lq)))
+        .filter(|(_, (lp, lq))| !(lp.is_finite() && lq.is_finite()))
+        .map(|(row, _)| *row as usize)
+        .collect();
+    rows.sort_unstable();
+    rows.dedup();
+    if rows.len() == batch.rows {
+        return Vec::new();
+    }
+    rows.iter()
+        .filter_map(|row| batch.origins.get(*row).copied())
+        .collect()
+}
+
+fn too_few_rows() -> Error {
+    Error::data(
+        "the data",
+        "it holds fewer rows than the first pass over it found",
+        "let the files alone while a run reads them, then start again",
+    )
 }
 
 fn scan(state: &State) -> Scan {
@@ -192,75 +256,4 @@ fn scan(state: &State) -> Scan {
         }),
         skip: state.epoch_step * training.batch as u64,
     }
-}
-
-/// Losses since the last line of the metrics.
-struct Window {
-    rows: u64,
-    /// By task: rows and the sum of their KL.
-    tasks: Vec<(f64, f64)>,
-    norm: f64,
-}
-
-impl Window {
-    fn new(schema: &Schema) -> Self {
-        Self {
-            rows: 0,
-            tasks: vec![(0.0, 0.0); schema.tasks.len()],
-            norm: 0.0,
-        }
-    }
-
-    fn add(&mut self, batch: &Batch, report: &StepReport) {
-        self.rows += batch.rows as u64;
-        self.norm = report.norm;
-        for ((rows, sum), task) in self.tasks.iter_mut().zip(&report.tasks) {
-            if let Some((count, mean)) = task {
-                *rows += *count as f64;
-                *sum += *count as f64 * mean;
-            }
-        }
-    }
-
-    /// Mean KL by task; `None` without a valid row.
-    fn means(&self) -> impl Iterator<Item = Option<f64>> {
-        self.tasks
-            .iter()
-            .map(|&(rows, sum)| (rows > 0.0).then(|| sum / rows))
-    }
-
-    fn loss(&self, schema: &Schema) -> f64 {
-        let means = schema.tasks.iter().zip(self.means());
-        means
-            .map(|(task, mean)| task.weight * mean.unwrap_or(0.0))
-            .sum()
-    }
-
-    fn text(&self, schema: &Schema) -> String {
-        let tasks = schema.tasks.iter().zip(self.means());
-        let tasks: Vec<String> = tasks
-            .filter_map(|(task, mean)| Some(format!("{} {:.4}", task.name, mean?)))
-            .collect();
-        format!("loss {:.4} ({})", self.loss(schema), tasks.join(", "))
-    }
-
-    fn entry(&self, schema: &Schema, state: &State, factor: f64) -> Value {
-        let tasks = schema.tasks.iter().zip(self.means());
-        let tasks: Map<String, Value> = tasks
-            .map(|(task, mean)| (task.name.to_owned(), json!(mean)))
-            .collect();
-        json!({
-            "kind": "train", "step": state.step, "epoch": state.epoch + 1, "rows": self.rows,
-            "loss": self.loss(schema), "tasks": tasks, "rate": factor, "gradient_norm": self.norm,
-        })
-    }
-}
-
-/// The figures over all cells, by task.
-fn overall(report: &Report) -> Map<String, Value> {
-    report
-        .tasks
-        .iter()
-        .map(|task| (task.task.clone(), json!(task.all)))
-        .collect()
 }

@@ -1,23 +1,29 @@
-//! Training: schedule, loop, checkpoints, progress.
+//! Training: schedule, loop, choice of the model, checkpoints, progress.
 
 pub mod checkpoint;
+mod checksums;
 mod evaluate;
+mod events;
 mod fit;
 pub mod folder;
 mod inputs;
+mod interrupt;
 mod learner;
 mod log;
 mod model_learner;
+mod monitor;
 mod progress;
 mod run_folder;
 mod schedule;
 mod state;
+mod window;
 
 pub use evaluate::{evaluate, has_rows};
 pub use fit::Fit;
+pub use interrupt::{Interrupt, Signal};
 pub use learner::{Exported, Learner, StepError, StepReport, Times};
 pub use model_learner::ModelLearner;
 pub use progress::{Progress, Tick, duration};
 pub use run_folder::{Existing, RunFolder};
 pub use schedule::Schedule;
-pub use state::State;
+pub use state::{Best, State};

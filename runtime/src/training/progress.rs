@@ -7,8 +7,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::evaluation::grouped;
 
-/// Time between two lines where there is no terminal.
-const INTERVAL: Duration = Duration::from_secs(5);
+/// Shortest and longest time between two lines where there is no terminal. In between it is a twentieth of the run so
+/// far: a log of hours is no longer to read than one of minutes.
+const INTERVAL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
 /// Shows a run's progress on standard error.
 pub struct Progress {
@@ -20,6 +21,8 @@ pub struct Progress {
     before: u64,
     /// Rows that this process has trained.
     rows: u64,
+    /// Time that trained nothing: validations and checkpoints.
+    rest: Duration,
     quiet: bool,
 }
 
@@ -43,7 +46,9 @@ impl Progress {
     pub fn start(total: u64, before: u64, quiet: bool) -> Self {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::new(total).with_position(before);
-            let style = ProgressStyle::with_template("{bar:20} {percent:>3} %  {wide_msg}");
+            // Two lines: within 80 columns, and the losses are cut where they are many.
+            let style =
+                ProgressStyle::with_template("{bar:20} {percent:>3} %  {prefix}\n{wide_msg}");
             if let Ok(style) = style {
                 bar.set_style(style);
             }
@@ -57,6 +62,7 @@ impl Progress {
             total,
             before,
             rows: 0,
+            rest: Duration::ZERO,
             quiet,
         }
     }
@@ -68,14 +74,28 @@ impl Progress {
             bar.set_position(tick.step);
             // Often enough for the eye, too seldom to cost anything.
             if self.told.elapsed() > Duration::from_millis(100) {
-                bar.set_message(self.line(tick));
+                bar.set_prefix(self.standing(tick));
+                bar.set_message((tick.losses)());
                 self.told = Instant::now();
             }
-        } else if !self.quiet && self.told.elapsed() > INTERVAL {
+        } else if !self.quiet && self.told.elapsed() > self.interval() {
             let percent = 100 * tick.step / self.total.max(1);
-            eprintln!("{percent:>3} %  {}", self.line(tick));
+            eprintln!(
+                "{percent:>3} %  {}  {}",
+                self.standing(tick),
+                (tick.losses)()
+            );
             self.told = Instant::now();
         }
+    }
+
+    fn interval(&self) -> Duration {
+        (self.started.elapsed() / 20).clamp(INTERVAL.0, INTERVAL.1)
+    }
+
+    /// So much time has trained nothing. It counts towards what is left, not towards the speed.
+    pub fn rested(&mut self, time: Duration) {
+        self.rest += time;
     }
 
     /// Writes text between the lines of progress.
@@ -96,20 +116,20 @@ impl Progress {
         }
     }
 
-    fn line(&self, tick: Tick<'_>) -> String {
+    fn standing(&self, tick: Tick<'_>) -> String {
         let elapsed = self.started.elapsed().as_secs_f64();
         let done = tick.step.saturating_sub(self.before).max(1) as f64;
         let left = self.total.saturating_sub(tick.step) as f64 * elapsed / done;
-        let speed = self.rows as f64 / elapsed.max(1e-9);
+        let trained = elapsed - self.rest.as_secs_f64();
+        let speed = self.rows as f64 / trained.max(1e-9);
         format!(
-            "epoch {}/{}  step {}/{}  {} rows/s  {} left  {}",
+            "epoch {}/{}  step {}/{}  {} rows/s  {} left",
             tick.epoch,
             tick.epochs,
             grouped(tick.step),
             grouped(self.total),
             grouped(speed as u64),
             duration(left),
-            (tick.losses)(),
         )
     }
 }

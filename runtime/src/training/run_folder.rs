@@ -3,14 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::checkpoint;
 use super::folder;
 use crate::error::{Error, Result};
 
-/// Checkpoints that are kept.
-const KEPT: usize = 2;
 const PREFIX: &str = "step-";
+/// Suffix of a checkpoint that turned out to be damaged.
+const DAMAGED: &str = ".damaged";
 
-/// `checkpoints/step-…/`, `model/`, `metrics.jsonl` and `evaluation.json` in one folder.
+/// `checkpoints/step-…/`, `model/`, `metrics.jsonl`, `tensorboard/` and `evaluation.json` in one folder.
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     root: PathBuf,
@@ -69,6 +70,11 @@ impl RunFolder {
         self.root.join("metrics.jsonl")
     }
 
+    /// Where the same lies for TensorBoard.
+    pub fn tensorboard(&self) -> PathBuf {
+        self.root.join("tensorboard")
+    }
+
     /// Where the final evaluation is written.
     pub fn evaluation(&self) -> PathBuf {
         self.root.join("evaluation.json")
@@ -87,27 +93,43 @@ impl RunFolder {
         Ok(self.list()?.pop())
     }
 
-    /// The checkpoint that a run goes on from.
+    /// The checkpoint that a run goes on from, the newest whole one, and what is wrong with those after it. They are
+    /// set aside: the run will come to their steps again.
     ///
     /// # Errors
-    /// No checkpoint, and what the system refuses.
-    pub fn resume_from(&self) -> Result<PathBuf> {
-        self.latest()?.ok_or_else(|| {
-            Error::usage(
-                self.root.display().to_string(),
-                "no checkpoint to go on from",
-                "leave out `--resume` to start a run there, or give the run's folder by `--out`",
-            )
-        })
+    /// No whole checkpoint, and what the system refuses.
+    pub fn resume_from(&self) -> Result<(PathBuf, Vec<Error>)> {
+        let mut damaged: Vec<(PathBuf, Error)> = Vec::new();
+        for path in self.list()?.into_iter().rev() {
+            match checkpoint::verify(&path) {
+                Ok(()) => {
+                    damaged.iter().try_for_each(|(path, _)| set_aside(path))?;
+                    let causes = damaged.into_iter().map(|(_, cause)| cause);
+                    return Ok((path, causes.collect()));
+                }
+                Err(cause) => damaged.push((path, cause)),
+            }
+        }
+        Err(damaged.into_iter().next().map_or_else(
+            || {
+                Error::usage(
+                    self.root.display().to_string(),
+                    "no checkpoint to go on from",
+                    "leave out `--resume` to start a run there, or give the run's folder by `--out`",
+                )
+            },
+            |(_, cause)| cause,
+        ))
     }
 
-    /// Deletes all checkpoints but the last two, and what a kill left of one half-written.
+    /// Deletes all checkpoints but the last `keep` and that of step `best`, and what a kill left of one half-written.
     ///
     /// # Errors
     /// What the system refuses.
-    pub fn prune(&self) -> Result<()> {
+    pub fn prune(&self, keep: usize, best: Option<u64>) -> Result<()> {
         let mut all = self.list()?;
-        all.truncate(all.len().saturating_sub(KEPT));
+        all.truncate(all.len().saturating_sub(keep.max(1)));
+        all.retain(|path| best.is_none_or(|step| *path != self.checkpoint(step)));
         all.iter().try_for_each(|path| folder::remove(path))?;
         folder::remove_temporary(&self.checkpoints())
     }
@@ -116,8 +138,13 @@ impl RunFolder {
         self.root.join("checkpoints")
     }
 
-    fn results(&self) -> [PathBuf; 3] {
-        [self.model(), self.metrics(), self.evaluation()]
+    fn results(&self) -> [PathBuf; 4] {
+        [
+            self.model(),
+            self.metrics(),
+            self.tensorboard(),
+            self.evaluation(),
+        ]
     }
 
     /// Deletes a run, and nothing else that may lie in the folder.
@@ -160,6 +187,16 @@ impl RunFolder {
     }
 }
 
+/// Takes a damaged checkpoint out of the row, for whoever wants to look at it.
+fn set_aside(path: &Path) -> Result<()> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(DAMAGED);
+    let aside = PathBuf::from(aside);
+    folder::remove(&aside)?;
+    fs::rename(path, &aside)
+        .map_err(|source| Error::file(path, "set the damaged checkpoint aside", source))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,21 +229,19 @@ mod tests {
     }
 
     #[test]
-    fn the_last_two_whole_checkpoints_are_kept() {
+    fn the_last_checkpoints_and_the_best_are_kept() {
         let root = tempfile::tempdir().expect("a folder");
         let folder = RunFolder::open(root.path(), Existing::Refuse).expect("a new run");
-        for step in [9, 10, 100] {
+        for step in [4, 9, 10, 100] {
             fs::create_dir(folder.checkpoint(step)).expect("made");
         }
         fs::create_dir(folder.checkpoints().join("step-0000000200.writing")).expect("made");
-        folder.prune().expect("pruned");
-        assert_eq!(
-            folder.list().expect("listed"),
-            [folder.checkpoint(10), folder.checkpoint(100)]
-        );
-        assert_eq!(
-            fs::read_dir(folder.checkpoints()).expect("listed").count(),
-            2
-        );
+        folder.prune(2, Some(4)).expect("pruned");
+        let kept = [4, 10, 100].map(|step| folder.checkpoint(step));
+        assert_eq!(folder.list().expect("listed"), kept);
+        let left = fs::read_dir(folder.checkpoints()).expect("listed");
+        assert_eq!(left.count(), 3);
+        folder.prune(1, Some(100)).expect("pruned");
+        assert_eq!(folder.list().expect("listed"), [folder.checkpoint(100)]);
     }
 }

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Parts, Statistics};
-use crate::schema::{Schema, Training};
+use crate::schema::{Figure, Schema, Select, Training};
 
 /// Version of the checkpoint's layout.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Where a training run stands, and all that decides how it goes on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,8 +25,16 @@ pub struct State {
     pub refit: bool,
     /// Rows of an epoch at most, rounded up to whole batches.
     pub max_rows: Option<u64>,
-    /// Steps between two checkpoints, beside those after every epoch.
-    pub checkpoint_every: Option<u64>,
+    /// Whether the validation after `step` is still to come.
+    pub validation_due: bool,
+    /// Validations so far.
+    pub validations: u64,
+    /// Validations in a row that were no improvement.
+    pub stale: u64,
+    /// Whether an early stop ended the run.
+    pub stopped: bool,
+    /// The best validation so far.
+    pub best: Option<Best>,
     /// Rows of all files, usable or not: other data is not gone on with.
     pub data_rows: u64,
     /// Hyperparameters in force: the spec's, with what the command line changed.
@@ -36,7 +44,7 @@ pub struct State {
 }
 
 impl State {
-    /// The state before the first step, without limits and with checkpoints after epochs only.
+    /// The state before the first step, without limits.
     pub fn new(
         schema: &Schema,
         training: Training,
@@ -52,7 +60,11 @@ impl State {
             epoch_step: 0,
             refit,
             max_rows: None,
-            checkpoint_every: None,
+            validation_due: false,
+            validations: 0,
+            stale: 0,
+            stopped: false,
+            best: None,
             data_rows,
             training,
             statistics,
@@ -80,8 +92,197 @@ impl State {
         self.epoch_steps() * self.training.epochs as u64
     }
 
-    /// Whether every epoch is done.
+    /// Whether every epoch is done, or an early stop ended the run.
     pub fn is_done(&self) -> bool {
-        self.epoch >= self.training.epochs as u64
+        self.stopped || self.epoch >= self.training.epochs as u64
+    }
+
+    /// The epoch of the last step, from 1.
+    pub fn epoch_now(&self) -> u64 {
+        self.epoch + u64::from(self.epoch_step > 0)
+    }
+
+    /// Counts a step.
+    pub fn advance(&mut self) {
+        self.step += 1;
+        self.epoch_step += 1;
+        if self.epoch_step == self.epoch_steps() {
+            self.epoch += 1;
+            self.epoch_step = 0;
+        }
+    }
+
+    /// Takes note of a validation: of the figure that chooses the model, the loss without a `select`. Returns whether
+    /// it is the best so far. One without the figure, or with one that is not finite, is no improvement.
+    pub fn judge(&mut self, figure: Option<f64>, select: Option<&Select>) -> bool {
+        let rises = select.is_some_and(|select| select.figure == Figure::Auc);
+        let gain = |new: f64, old: f64| if rises { new - old } else { old - new };
+        self.validations += 1;
+        self.stale += 1;
+        let Some(value) = figure.filter(|value| value.is_finite()) else {
+            self.stop_if_stale();
+            return false;
+        };
+        let min_delta = self.training.course.min_delta;
+        let best = self.best.as_ref();
+        let improves = best.is_none_or(|best| gain(value, best.mark) > min_delta);
+        let is_best = best.is_none_or(|best| gain(value, best.value) > 0.0);
+        let mark = best.filter(|_| !improves).map_or(value, |best| best.mark);
+        if improves {
+            self.stale = 0;
+        }
+        if is_best {
+            self.best = Some(Best {
+                step: self.step,
+                epoch: self.epoch_now(),
+                value,
+                mark,
+            });
+        }
+        self.stop_if_stale();
+        is_best
+    }
+
+    fn stop_if_stale(&mut self) {
+        let patience = self.training.course.patience;
+        self.stopped = patience.is_some_and(|patience| self.stale >= patience);
+    }
+}
+
+/// The best validation of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// Steps done then; the checkpoint of that step is kept.
+    pub step: u64,
+    /// The epoch of that step, from 1.
+    pub epoch: u64,
+    /// The figure that chooses the model.
+    #[serde(with = "exact")]
+    pub value: f64,
+    /// The last figure that was better than the one before it by enough for an early stop to wait on.
+    #[serde(with = "exact")]
+    pub mark: f64,
+}
+
+/// Numbers as strings: a JSON number read back may differ in its last bit.
+mod exact {
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::{AdamW, Course, Decay};
+
+    fn state(course: Course) -> State {
+        let adamw = AdamW {
+            lr: 1.0,
+            weight_decay: 0.0,
+        };
+        State {
+            format: FORMAT,
+            model: String::new(),
+            step: 0,
+            epoch: 0,
+            epoch_step: 0,
+            refit: false,
+            max_rows: None,
+            validation_due: false,
+            validations: 0,
+            stale: 0,
+            stopped: false,
+            best: None,
+            data_rows: 0,
+            training: Training {
+                batch: 1,
+                epochs: 100,
+                seed: 1,
+                shuffle: 1,
+                dense: adamw,
+                embeddings: adamw,
+                embedding_std: 0.05,
+                warmup: 0.0,
+                decay: Decay::Constant,
+                clip: None,
+                course,
+            },
+            statistics: Statistics {
+                cells: Vec::new(),
+                tasks: Vec::new(),
+            },
+        }
+    }
+
+    /// Judges figures; returns the places of those that were the best so far, and where the run stopped.
+    fn judged(
+        patience: u64,
+        min_delta: f64,
+        figure: Figure,
+        figures: &[Option<f64>],
+    ) -> (Vec<usize>, Option<usize>) {
+        let select = Select {
+            figure,
+            task: 0,
+            surfaces: &[],
+            products: &[],
+        };
+        let mut state = state(Course {
+            patience: Some(patience),
+            min_delta,
+            ..Course::DEFAULT
+        });
+        let mut best = Vec::new();
+        for (place, value) in figures.iter().enumerate() {
+            state.step += 1;
+            if state.judge(*value, Some(&select)) {
+                best.push(place);
+                assert_eq!(state.best.as_ref().map(|best| best.step), Some(state.step));
+            }
+            if state.stopped {
+                return (best, Some(place));
+            }
+        }
+        (best, None)
+    }
+
+    #[test]
+    fn the_best_is_the_lowest_or_of_auc_the_highest() {
+        let figures = [3.0, 1.0, 2.0, 0.5].map(Some);
+        assert_eq!(judged(9, 0.0, Figure::Kl, &figures), (vec![0, 1, 3], None));
+        assert_eq!(judged(9, 0.0, Figure::Auc, &figures), (vec![0], None));
+    }
+
+    #[test]
+    fn equal_figures_and_none_at_all_are_no_improvement() {
+        let figures = [Some(1.0), Some(1.0), None, Some(f64::NAN)];
+        assert_eq!(judged(3, 0.0, Figure::Kl, &figures), (vec![0], Some(3)));
+    }
+
+    #[test]
+    fn small_steps_add_up_to_an_improvement_and_each_is_the_best() {
+        // From the mark 1.0: 0.95, 0.90 and 0.85 are better, but only the last one by more than 0.12.
+        let figures = [1.0, 0.95, 0.90, 0.85, 0.84, 0.83, 0.82].map(Some);
+        let (best, stopped) = judged(3, 0.12, Figure::Kl, &figures);
+        assert_eq!((best.len(), stopped), (7, Some(6)));
+    }
+
+    #[test]
+    fn the_best_goes_through_json_to_the_bit() {
+        let mut before = state(Course::DEFAULT);
+        before.judge(Some(0.1 + 0.2), None);
+        before.judge(Some(f64::from_bits(0x3FB9_9999_9999_999B)), None);
+        let text = serde_json::to_string(&before).expect("text");
+        let after: State = serde_json::from_str(&text).expect("a state");
+        assert_eq!(before, after);
     }
 }

@@ -106,6 +106,7 @@ pub fn batch(schema: &Schema, cells: &[(u16, u16)], seed: u64) -> Batch {
         actions: vec![vec![f32::NAN; cells.len()]; schema.tasks.len()],
         surface,
         product,
+        ..Batch::default()
     }
 }
 

@@ -9,9 +9,9 @@ use mtmd::layers::{
 };
 use mtmd::model::Model;
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Crossing, Decay, Domain, ExpertArchitecture, Feature,
-    Index, Input, Kind, Label, Others, Schema, Split, Table, Task, Tower, Training, Transform,
-    Value,
+    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, ExpertArchitecture,
+    Feature, Index, Input, Kind, Label, Others, Schema, Split, Table, Task, Tower, Training,
+    Transform, Value,
 };
 
 const NUMBER: Kind = Kind::Number(Transform {
@@ -163,6 +163,7 @@ pub const PLAIN: Schema = Schema {
         warmup: 0.0,
         decay: Decay::Constant,
         clip: Some(5.0),
+        course: Course::DEFAULT,
     },
 };
 

@@ -140,6 +140,24 @@ fn a_shuffle_holds_every_row_once_in_an_order_of_its_seed_and_epoch() {
 }
 
 #[test]
+fn every_row_knows_where_it_comes_from() {
+    let data = dataset(ALL);
+    for shuffle in [None, Some((1, 0, 5_000))] {
+        for batch in batches(&data, scan(shuffle, 700, 0)) {
+            let origins = batch.origins.iter();
+            let rows = origins.map(|origin| origin.file as usize * 10_000 + origin.row as usize);
+            assert!(rows.eq(numbers(&batch)));
+        }
+    }
+    let first = &batches(&data, scan(None, 700, 0))[0];
+    let file = data.0.file("a.parquet");
+    assert_eq!(
+        data.1.describe(&first.origins),
+        format!("rows 0 to 699 of {}", file.display())
+    );
+}
+
+#[test]
 fn all_batches_but_the_last_are_full() {
     let data = dataset(ALL);
     for shuffle in [None, Some((1, 0, 4_000))] {

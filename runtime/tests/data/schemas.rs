@@ -1,9 +1,9 @@
 //! Schemas as a compiler would write them, by hand.
 
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Crossing, Decay, Domain, ExpertArchitecture, Feature,
-    Index, Input, Kind, Label, Others, Pool, Schema, Split, Table, Task, Training, Transform,
-    Value,
+    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, ExpertArchitecture,
+    Feature, Index, Input, Kind, Label, Others, Pool, Schema, Split, Table, Task, Training,
+    Transform, Value,
 };
 
 const ARCHITECTURE: Architecture = Architecture {
@@ -37,6 +37,7 @@ const TRAINING: Training = Training {
     warmup: 0.05,
     decay: Decay::Linear,
     clip: Some(5.0),
+    course: Course::DEFAULT,
 };
 
 const fn domain(name: &'static str, values: &'static [Value]) -> Domain {

@@ -10,7 +10,7 @@ use mtmd::data::{Dataset, Parts};
 use mtmd::error::Error;
 use mtmd::schema::Schema;
 use mtmd::training::{
-    Existing, Fit, Learner, ModelLearner, RunFolder, State, StepError, checkpoint,
+    Existing, Fit, Interrupt, Learner, ModelLearner, RunFolder, State, StepError, checkpoint,
 };
 
 use crate::child::{program, program_on_a_small_disk, run, run_well, stderr, text};
@@ -30,6 +30,7 @@ fn weights_of_run(root: &Path, data: &Path, stop: Option<u64>) -> Vec<u8> {
         folder: &folder,
         validate: true,
         quiet: true,
+        interrupt: &Interrupt::default(),
     };
     let mut state = State::new(
         &SAMPLE,
@@ -38,13 +39,13 @@ fn weights_of_run(root: &Path, data: &Path, stop: Option<u64>) -> Vec<u8> {
         dataset.rows(),
         learned.statistics,
     );
-    state.checkpoint_every = Some(7);
+    state.training.course.checkpoint_every = Some(7);
     let mut learner = ModelLearner::<Sample>::new(&state.training, &Device::flex());
     if let Some(stop) = stop {
         let stopped = || StepError::Other(Error::run("the test", "stopped", "go on"));
         let mut faulty = Faulty::new(&state.training, stop, stopped);
         fit.run(&mut faulty, &mut state).expect_err("it is stopped");
-        let path = folder.resume_from().unwrap();
+        let (path, _) = folder.resume_from().unwrap();
         let (weights, _) = checkpoint::load_model(&path, &SAMPLE).unwrap();
         let (optimiser, saved) = checkpoint::load_progress(&path, &SAMPLE).unwrap();
         assert!(saved.step < stop, "{} steps were saved", saved.step);
@@ -106,7 +107,7 @@ fn a_killed_program_goes_on_from_its_last_checkpoint() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    let last: PathBuf = folder.resume_from().unwrap();
+    let (last, _) = folder.resume_from().unwrap();
     checkpoint::load_model(&last, &SAMPLE).expect("the last checkpoint is whole");
     checkpoint::load_progress(&last, &SAMPLE).expect("the last checkpoint is whole");
 
@@ -127,7 +128,7 @@ fn a_killed_program_goes_on_from_its_last_checkpoint() {
         "{}",
         stderr(&full)
     );
-    assert_eq!(folder.resume_from().unwrap(), last);
+    assert_eq!(folder.resume_from().unwrap().0, last);
     checkpoint::load_model(&last, &SAMPLE).expect("the last checkpoint is still whole");
 
     run_well(&resume);
@@ -213,6 +214,7 @@ fn damaged_files_are_named() {
         .unwrap()
         .resume_from()
         .unwrap()
+        .0
         .join("state.json");
     fs::write(&state, "{\"format\": 1}").unwrap();
     let output = run(&[
@@ -247,6 +249,76 @@ fn other_data_is_not_gone_on_with() {
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert!(
         stderr(&output).contains("1,100 rows, where the run began with 1,000"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn a_damaged_checkpoint_is_set_aside_for_the_one_before_it() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, out) = (root.path().join("rows.parquet"), root.path().join("run"));
+    rows::write(&data, 1_000);
+    let train = [
+        "train",
+        "--data",
+        text(&data),
+        "--out",
+        text(&out),
+        "--quiet",
+    ];
+    run_well(&[&train[..], &["--checkpoint-every", "4", "--epochs", "2"]].concat());
+    let weights = || fs::read(out.join("model/model.safetensors")).unwrap();
+    let whole = weights();
+    let resume = [&train[..], &["--resume"]].concat();
+    // The newest of the two that are kept, in each file in turn: one bit of it, or all of it.
+    let newest = out.join("checkpoints/step-0000000020");
+    for file in [
+        "optimiser.safetensors",
+        "model.safetensors",
+        "state.json",
+        "vocabulary.json",
+    ] {
+        let path = newest.join(file);
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        let output = run(&resume);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let told = stderr(&output);
+        for part in [
+            "warning: set aside, damaged: ",
+            text(&path),
+            "its checksum was",
+        ] {
+            assert!(told.contains(part), "no {part:?} in {told}");
+        }
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert!(shown.contains("going on from "), "{shown}");
+        assert!(newest.with_extension("damaged").exists());
+        assert!(
+            weights() == whole,
+            "a run that goes on from the checkpoint before ends otherwise"
+        );
+        assert!(newest.exists(), "the run has come to its step again");
+    }
+    fs::remove_file(newest.join("optimiser.safetensors")).unwrap();
+    let output = run(&resume);
+    assert!(
+        stderr(&output).contains("this file is missing"),
+        "{}",
+        stderr(&output)
+    );
+
+    // Nothing whole is left.
+    for entry in fs::read_dir(out.join("checkpoints")).unwrap() {
+        fs::write(entry.unwrap().path().join("graph.yaml"), "other").unwrap();
+    }
+    let output = run(&resume);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("graph.yaml: this file is damaged"),
         "{}",
         stderr(&output)
     );

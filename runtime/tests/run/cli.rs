@@ -1,8 +1,13 @@
 //! Exit codes and what stands beside them.
 
 use std::fs;
+use std::io::Write as _;
+use std::process::Stdio;
 
-use crate::child::{run, run_well, stderr, text};
+use mtmd::weights::Weights;
+use safetensors::SafeTensors;
+
+use crate::child::{program, run, run_well, stderr, text};
 use crate::rows;
 
 #[test]
@@ -150,6 +155,66 @@ fn the_benchmark_says_how_fast_and_of_what() {
     ] {
         assert!(shown.contains(part), "no {part:?} in\n{shown}");
     }
+}
+
+#[test]
+fn the_benchmark_hands_over_what_another_implementation_needs() {
+    let root = tempfile::tempdir().unwrap();
+    let dump = root.path().join("dump");
+    run_well(&[
+        "bench",
+        "--batch",
+        "64",
+        "--batches",
+        "2",
+        "--steps",
+        "3",
+        "--dump",
+        text(&dump),
+        "--oracle",
+    ]);
+    let open = |name: &str| Weights::open(&dump.join(name)).unwrap().arrays;
+    let (before, first, last) = (
+        open("weights.safetensors"),
+        open("weights.1.safetensors"),
+        open("weights.last.safetensors"),
+    );
+    assert!(before.keys().eq(last.keys()) && before != first && first != last);
+    assert!(!open("optimiser.1.safetensors").is_empty());
+    let batch = fs::read(dump.join("batch.1.safetensors")).unwrap();
+    let batch = SafeTensors::deserialize(&batch).unwrap();
+    assert_eq!(batch.tensor("surface").unwrap().shape(), [64]);
+    assert_eq!(batch.tensor("query/order").unwrap().shape(), [64]);
+    assert!(!dump.join("batch.2.safetensors").exists());
+    let oracle = fs::read(dump.join("oracle.json")).unwrap();
+    let oracle: serde_json::Value = serde_json::from_slice(&oracle).unwrap();
+    assert_eq!(oracle["steps"].as_array().unwrap().len(), 3);
+    assert!(dump.join("graph.yaml").exists() && dump.join("scores.last.safetensors").exists());
+    // Without a folder there is nowhere to write to.
+    assert_eq!(run(&["bench", "--oracle"]).status.code(), Some(2));
+}
+
+#[test]
+fn the_benchmark_makes_steps_when_asked() {
+    let mut child = program(&["bench", "--batch", "64", "--batches", "2", "--serve"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let asked = child.stdin.take().unwrap().write_all(b"run 2\nrun 1\n");
+    asked.unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let shown = String::from_utf8(output.stdout).unwrap();
+    let answers: Vec<serde_json::Value> = shown
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    assert_eq!(answers.len(), 3, "{shown}");
+    assert_eq!(answers[0]["batches"], 2);
+    assert_eq!(answers[1]["rows"], 128);
+    assert_eq!(answers[2]["steps"], 1);
+    assert!(answers[2]["seconds"].as_f64().unwrap() > 0.0);
 }
 
 #[test]

@@ -4,6 +4,7 @@
     clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     reason = "a test fails by a panic"
 )]
 
@@ -11,6 +12,10 @@ mod checkpoint;
 mod child;
 mod cli;
 mod evaluation;
+mod events;
+#[cfg(unix)]
+mod kills;
 mod rows;
 mod sample;
+mod selection;
 mod training;

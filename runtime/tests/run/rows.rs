@@ -10,11 +10,17 @@ use arrow::array::{
 };
 use parquet::arrow::ArrowWriter;
 
-struct Draws(u64);
+/// Draws that are the same every time.
+pub struct Draws(u64);
 
 impl Draws {
+    /// Those of a seed, which is not 0.
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    }
+
     /// A draw from U[0, 1).
-    fn next(&mut self) -> f64 {
+    pub fn next(&mut self) -> f64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

@@ -3,8 +3,9 @@
 
 use mtmd::prelude::*;
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Crossing, Decay, Domain, ExpertArchitecture, Feature,
-    Index, Input, Kind, Label, Others, Pool, Split, Table, Task, Training, Transform, Value,
+    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, ExpertArchitecture,
+    Feature, Index, Input, Kind, Label, Others, Pool, Split, Table, Task, Training, Transform,
+    Value,
 };
 
 const _: mtmd::Version_0_1_0 = mtmd::Version_0_1_0;
@@ -189,6 +190,7 @@ pub const SCHEMA: Schema = Schema {
         warmup: 0.05,
         decay: Decay::Linear,
         clip: Some(5.0),
+        course: Course::DEFAULT,
     },
 };
 

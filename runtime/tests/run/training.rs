@@ -10,7 +10,8 @@ use mtmd::error::Result;
 use mtmd::evaluation::TaskPredictions;
 use mtmd::schema::{AdamW, Training};
 use mtmd::training::{
-    Existing, Exported, Fit, Learner, ModelLearner, RunFolder, State, StepError, StepReport,
+    Existing, Exported, Fit, Interrupt, Learner, ModelLearner, RunFolder, State, StepError,
+    StepReport,
 };
 use mtmd::weights::Weights;
 use serde_json::Value;
@@ -174,7 +175,7 @@ fn a_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_checkpoint() {
         dataset.rows(),
         learned.statistics,
     );
-    state.checkpoint_every = Some(5);
+    state.training.course.checkpoint_every = Some(5);
     let folder = RunFolder::open(&root.path().join("run"), Existing::Refuse).unwrap();
     let fit = Fit {
         dataset: &dataset,
@@ -182,6 +183,7 @@ fn a_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_checkpoint() {
         folder: &folder,
         validate: false,
         quiet: true,
+        interrupt: &Interrupt::default(),
     };
     let mut learner = Faulty::new(&state.training, 24, || StepError::Loss {
         task: 1,
@@ -197,7 +199,8 @@ fn a_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_checkpoint() {
         "step 24",
         "epoch 2",
         "batch 5",
-        "rows 257 to 320",
+        "the batch is rows ",
+        "rows.parquet",
         "task `buy` is NaN",
         "step-0000000020",
     ] {
@@ -231,6 +234,7 @@ fn a_learning_rate_beyond_reason_is_told_and_not_trained_on() {
         folder: &folder,
         validate: false,
         quiet: true,
+        interrupt: &Interrupt::default(),
     };
     let mut learner = ModelLearner::<Sample>::new(&state.training, &Device::flex());
     let error = fit
@@ -241,4 +245,78 @@ fn a_learning_rate_beyond_reason_is_told_and_not_trained_on() {
         error.to_string().contains("there is no checkpoint yet"),
         "{error}"
     );
+}
+
+/// A learner whose step fails, and which has no finite score for one row.
+struct Blind {
+    inner: Faulty,
+    row: u64,
+}
+
+impl Learner for Blind {
+    fn step(&mut self, batch: &Batch, factor: f64) -> std::result::Result<StepReport, StepError> {
+        // The batch with the row is the one that fails.
+        if batch.origins.iter().any(|origin| origin.row == self.row) {
+            self.inner.at = self.inner.steps + 1;
+        }
+        self.inner.step(batch, factor)
+    }
+    fn score(&self, batch: &Batch) -> Result<Vec<TaskPredictions>> {
+        let mut scores = self.inner.score(batch)?;
+        let blind = |row: &u32| batch.origins[*row as usize].row == self.row;
+        for task in &mut scores {
+            if let Some(place) = task.rows.iter().position(blind) {
+                task.lp[place] = f32::NAN;
+            }
+        }
+        Ok(scores)
+    }
+    fn set_biases(&mut self, biases: &[f64]) -> Result<()> {
+        self.inner.set_biases(biases)
+    }
+    fn export(&mut self) -> Result<Exported> {
+        self.inner.export()
+    }
+    fn import(&mut self, model: Weights, optimiser: Option<Weights>) -> Result<()> {
+        self.inner.import(model, optimiser)
+    }
+    fn parameters(&self) -> Vec<(String, Vec<usize>)> {
+        self.inner.parameters()
+    }
+}
+
+#[test]
+fn a_row_that_has_no_finite_score_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("rows.parquet");
+    rows::write(&data, 2_000);
+    let dataset = Dataset::open(&SAMPLE, &[data]).unwrap();
+    let learned = dataset.learn(Parts::TRAIN).unwrap();
+    let training = SAMPLE.training.clone();
+    let mut state = State::new(&SAMPLE, training, false, dataset.rows(), learned.statistics);
+    let folder = RunFolder::open(&root.path().join("run"), Existing::Refuse).unwrap();
+    let fit = Fit {
+        dataset: &dataset,
+        vocabularies: &Arc::new(learned.vocabularies),
+        folder: &folder,
+        validate: false,
+        quiet: true,
+        interrupt: &Interrupt::default(),
+    };
+    let fault = || StepError::Gradient { norm: f64::NAN };
+    let mut learner = Blind {
+        inner: Faulty::new(&state.training, u64::MAX, fault),
+        row: 301,
+    };
+    let error = fit.run(&mut learner, &mut state).expect_err("it is NaN");
+    let message = error.to_string();
+    for part in [
+        "the norm of the gradients is NaN",
+        "the model has no finite score for row 301 of ",
+        "rows.parquet",
+        "there is no checkpoint yet",
+        "mend these rows if they are wrong",
+    ] {
+        assert!(message.contains(part), "no {part:?} in\n{message}");
+    }
 }

@@ -4,8 +4,8 @@ use super::architecture::ArchitectureView;
 use crate::graph::Graph;
 use crate::plan::Plan;
 use crate::sema::spec::{
-    Axis, BadRows, Decay, Derive, DomainId, Feature, FeatureKind, Index, Input, Label, Others,
-    RawValue, Spec, Split, Standardise, Table, Task, Training,
+    Axis, BadRows, Course, Decay, Derive, DomainId, Feature, FeatureKind, Index, Input, Label,
+    Others, RawValue, Spec, Split, Standardise, Table, Task, Training,
 };
 use serde::Serialize;
 
@@ -94,6 +94,7 @@ struct TrainingView {
     warmup: f64,
     decay: &'static str,
     clip: String,
+    course: String,
 }
 
 /// The enum of an axis and its variants.
@@ -146,7 +147,7 @@ impl SchemaView {
                 BadRows::Skip => "Skip",
             },
             buckets: spec.buckets,
-            training: training(&spec.training),
+            training: training(&spec.training, surfaces, products),
         }
     }
 }
@@ -185,6 +186,7 @@ fn imports(spec: &Spec) -> String {
     let numbers = features().any(|kind| matches!(kind, FeatureKind::Number { .. }));
     let tables = !spec.tables.is_empty();
     let overrides = !spec.architecture.overrides.is_empty();
+    let selected = spec.training.course.select.is_some();
     let names = [
         ("self", true),
         ("AdamW", true),
@@ -192,12 +194,14 @@ fn imports(spec: &Spec) -> String {
         ("Axis", true),
         ("BadRows", true),
         ("Composition", true),
+        ("Course", true),
         ("Crossing", true),
         ("Decay", true),
         ("Derive", derived),
         ("Domain", true),
         ("ExpertArchitecture", true),
         ("Feature", true),
+        ("Figure", selected),
         ("Index", tables),
         ("Input", embedded),
         ("Kind", true),
@@ -208,6 +212,7 @@ fn imports(spec: &Spec) -> String {
         ("Override", overrides),
         ("Pool", pooled),
         ("Schema", true),
+        ("Select", selected),
         ("Split", true),
         ("Standardise", standardised),
         ("Table", tables),
@@ -402,7 +407,7 @@ fn split(split: &Split) -> String {
     )
 }
 
-fn training(training: &Training) -> TrainingView {
+fn training(training: &Training, surfaces: Variants<'_>, products: Variants<'_>) -> TrainingView {
     TrainingView {
         batch: training.batch,
         epochs: training.epochs,
@@ -418,8 +423,44 @@ fn training(training: &Training) -> TrainingView {
             Decay::Constant => "Constant",
             Decay::Linear => "Linear",
             Decay::Cosine => "Cosine",
+            Decay::InverseSqrt => "InverseSqrt",
         },
         clip: format!("{:?}", training.clip),
+        course: course(&training.course, surfaces, products),
+    }
+}
+
+/// What differs from the runtime's defaults, which are the language's.
+fn course(course: &Course, surfaces: Variants<'_>, products: Variants<'_>) -> String {
+    let mut fields: Vec<String> = Vec::new();
+    let counts = [
+        ("warmup_steps", course.warmup_steps),
+        ("validate_every", course.validate_every),
+        ("patience", course.patience),
+        ("checkpoint_every", course.checkpoint_every),
+    ];
+    for (name, count) in counts {
+        fields.extend(count.map(|count| format!("{name}: Some({count})")));
+    }
+    if course.min_delta > 0.0 {
+        fields.push(format!("min_delta: {:?}", course.min_delta));
+    }
+    if course.keep != 2 {
+        fields.push(format!("keep: {}", course.keep));
+    }
+    if let Some(select) = &course.select {
+        fields.push(format!(
+            "select: Some(Select {{ figure: Figure::{:?}, task: {}, surfaces: {}, products: {} }})",
+            select.figure,
+            select.task.0,
+            domains(&select.surfaces, surfaces),
+            domains(&select.products, products),
+        ));
+    }
+    if fields.is_empty() {
+        "Course::DEFAULT".to_owned()
+    } else {
+        format!("Course {{ {}, ..Course::DEFAULT }}", fields.join(", "))
     }
 }
 

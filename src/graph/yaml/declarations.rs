@@ -5,8 +5,8 @@ use super::{Flow, Writer, architecture, axis, float, restricted, string};
 use crate::graph::hash::sha256;
 use crate::graph::{tower_name, vocabulary_text};
 use crate::sema::spec::{
-    AdamW, Axis, BadRows, Decay, Derive, Feature, FeatureKind, Index, Input, Label, Others, Pool,
-    RawValue, Spec, Split, Standardise, Table, Task, TimePart, Tower, Training, Unit,
+    AdamW, Axis, BadRows, Course, Decay, Derive, Feature, FeatureKind, Figure, Index, Input, Label,
+    Others, Pool, RawValue, Spec, Split, Standardise, Table, Task, TimePart, Tower, Training, Unit,
 };
 
 /// Everything but the features.
@@ -27,6 +27,7 @@ pub(super) fn write(out: &mut Writer, spec: &Spec) {
     architecture::write(out, spec);
     write_rows(out, spec);
     write_training(out, &spec.training);
+    write_course(out, spec, &spec.training.course);
 }
 
 fn write_axis(out: &mut Writer, key: &str, axis: &Axis) {
@@ -151,9 +152,47 @@ fn write_training(out: &mut Writer, training: &Training) {
             Decay::Constant => "constant",
             Decay::Linear => "linear",
             Decay::Cosine => "cosine",
+            Decay::InverseSqrt => "inverse_sqrt",
         },
     );
     out.entry(2, "clip", training.clip.map_or("null".to_owned(), float));
+}
+
+/// What the spec says of the course of a run.
+fn write_course(out: &mut Writer, spec: &Spec, course: &Course) {
+    if let Some(steps) = course.warmup_steps {
+        out.entry(2, "warmup_steps", steps);
+    }
+    if let Some(steps) = course.validate_every {
+        out.entry(2, "validate_every", steps);
+    }
+    if let Some(select) = &course.select {
+        let figure = match select.figure {
+            Figure::LogMae => "log_mae",
+            Figure::Mae => "mae",
+            Figure::Kl => "kl",
+            Figure::Auc => "auc",
+        };
+        let task = spec.tasks.get(select.task.0);
+        let map = Flow::map()
+            .text("metric", figure)
+            .maybe("task", task.map(|task| string(&task.name)))
+            .maybe("surfaces", restricted(&spec.surfaces, &select.surfaces))
+            .maybe("products", restricted(&spec.products, &select.products));
+        out.flow(2, "select", &map);
+    }
+    if let Some(patience) = course.patience {
+        let map = Flow::map()
+            .with("patience", patience)
+            .with("min_delta", float(course.min_delta));
+        out.flow(2, "early_stop", &map);
+    }
+    if course.checkpoint_every.is_some() || course.keep != 2 {
+        let map = Flow::map()
+            .maybe("every", course.checkpoint_every)
+            .with("keep", course.keep);
+        out.flow(2, "checkpoints", &map);
+    }
 }
 
 /// The features of a tower, as the start of its block.

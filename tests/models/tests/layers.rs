@@ -11,8 +11,8 @@ use mtmd::prelude::burn::module::{Module, Param};
 use mtmd::prelude::burn::tensor::{Device, Tensor, TensorData};
 use mtmd::prelude::*;
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Crossing, Decay, Domain, ExpertArchitecture, Feature,
-    Index, Input, Kind, Label, Norm, Others, Split, Table, Training, Value,
+    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, ExpertArchitecture,
+    Feature, Index, Input, Kind, Label, Norm, Others, Split, Table, Training, Value,
 };
 
 /// Rounding of float32 through a few layers.
@@ -198,6 +198,7 @@ fn constrained_heads_and_loss_agree_with_numpy() {
             .collect(),
         weights: vec![],
         actions: vec![],
+        origins: vec![],
     };
     let model = HeadsOnly::new(&device);
     let query = tower(&|z| z.to_vec());
@@ -335,5 +336,6 @@ static SCHEMA: Schema = Schema {
         warmup: 0.0,
         decay: Decay::Constant,
         clip: None,
+        course: Course::DEFAULT,
     },
 };

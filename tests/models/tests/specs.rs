@@ -291,6 +291,7 @@ fn batch(schema: &Schema, fixture: &Fixture) -> Batch {
             })
             .collect(),
         actions: schema.tasks.iter().map(|_| vec![]).collect(),
+        origins: vec![],
     }
 }
 

@@ -1,0 +1,1 @@
+"""Generated crates beside PyTorch: the same model, batches and threads; see README.md."""

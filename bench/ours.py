@@ -1,0 +1,70 @@
+"""Our side: crates built by cargo, from specs of the repository or made up here, and their programs."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
+# A workspace of made-up specs, which shares what cargo has built for the repository's.
+SCRATCH = TARGET / "bench"
+
+
+class Failed(Exception):
+    """A command failed; the text is what it said."""
+
+
+def run(*words, cwd=ROOT):
+    """Runs a command to its end and returns what it printed."""
+    words = [str(word) for word in words]
+    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Failed(f"`{' '.join(words)}` ended with {done.returncode}:\n{done.stderr or done.stdout}")
+    return done.stdout
+
+
+def cargo_build(binary, workspace=ROOT, features=()):
+    """Builds as `mtmdc train` does: the whole workspace takes part, so that all crates share one build of burn."""
+    words = ["cargo", "build", "--release", "--workspace", "--bin", binary, "--target-dir", TARGET]
+    if features:
+        words += ["--features", ",".join(features)]
+    run(*words, cwd=workspace)
+    return TARGET / "release" / binary
+
+
+def model_name(spec):
+    return re.search(r"^\s*model\s+(\w+)", Path(spec).read_text(encoding="utf-8"), re.MULTILINE)[1]
+
+
+def build(spec):
+    """The program of a spec of the repository."""
+    compiler = cargo_build("mtmdc")
+    run(compiler, "build", Path(spec).resolve())
+    return cargo_build(model_name(spec))
+
+
+def build_text(text):
+    """The program of a spec that is only a text, in the scratch workspace."""
+    compiler = cargo_build("mtmdc")
+    prepare_scratch()
+    name = re.search(r"^model\s+(\w+)", text, re.MULTILINE)[1]
+    spec = SCRATCH / f"{name}.mtmd"
+    spec.write_text(text, encoding="utf-8")
+    run(compiler, "build", spec, "--out", SCRATCH / "generated")
+    return cargo_build(name, SCRATCH)
+
+
+def prepare_scratch():
+    manifest = (ROOT / "Cargo.toml").read_text(encoding="utf-8")
+    manifest = manifest[: manifest.index("[package]")]
+    manifest = re.sub(r"^members = .*$", 'members = ["generated/*"]', manifest, flags=re.MULTILINE)
+    manifest = re.sub(r"^exclude = .*\n", "", manifest, flags=re.MULTILINE)
+    manifest = re.sub(r'path = "([^"]+)"', lambda found: f'path = "{ROOT / found[1]}"', manifest)
+    shutil.rmtree(SCRATCH / "generated", ignore_errors=True)
+    (SCRATCH / "generated").mkdir(parents=True)
+    (SCRATCH / "Cargo.toml").write_text(manifest, encoding="utf-8")
+    shutil.copy(ROOT / "Cargo.lock", SCRATCH)

@@ -1,0 +1,55 @@
+//! The batches that the benchmark cycles through, in memory.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::super::args::BenchArgs;
+use crate::data::batch::Batch;
+use crate::data::{Dataset, Parts, Scan, Shuffle, synth};
+use crate::error::Result;
+use crate::schema::Schema;
+use crate::training::folder;
+
+/// `args.batches` training batches of `size` rows, of the data or of synthetic rows.
+pub fn batches(schema: &'static Schema, args: &BenchArgs, size: usize) -> Result<Vec<Batch>> {
+    if args.data.is_empty() {
+        synthetic(schema, size, args.batches)
+    } else {
+        read(schema, &args.data, size, args.batches)
+    }
+}
+
+/// Training batches of the data, in memory.
+fn read(
+    schema: &'static Schema,
+    paths: &[PathBuf],
+    size: usize,
+    count: usize,
+) -> Result<Vec<Batch>> {
+    let dataset = Dataset::open(schema, paths)?;
+    let vocabularies = Arc::new(dataset.learn(Parts::TRAIN)?.vocabularies);
+    let shuffle = Shuffle {
+        seed: schema.training.seed,
+        epoch: 0,
+        buffer: schema.training.shuffle,
+    };
+    let scan = Scan {
+        parts: Parts::TRAIN,
+        batch: size,
+        shuffle: Some(shuffle),
+        skip: 0,
+    };
+    dataset.batches(&vocabularies, scan)?.take(count).collect()
+}
+
+/// Batches of synthetic rows, in memory.
+fn synthetic(schema: &'static Schema, size: usize, count: usize) -> Result<Vec<Batch>> {
+    let path = std::env::temp_dir().join(format!("{}-bench-{}", schema.name, std::process::id()));
+    // A part of the rows validates or tests.
+    let rows = (size * count * 2) as u64;
+    let batches = synth(schema, rows, 1, &path).and_then(|files| read(schema, &files, size, count));
+    let removed = folder::remove(&path);
+    let batches = batches?;
+    removed?;
+    Ok(batches)
+}

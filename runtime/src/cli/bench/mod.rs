@@ -1,0 +1,128 @@
+//! `bench`: training throughput, beside what the machine's matrix products could give.
+
+mod batches;
+mod dump;
+mod serve;
+mod steps;
+mod work;
+
+use std::time::Duration;
+
+use super::args::BenchArgs;
+use super::{NewLearner, say, set_threads};
+use crate::error::Result;
+use crate::evaluation::grouped;
+use crate::schema::Schema;
+use crate::training::Times;
+use steps::Steps;
+use work::{SIDE, flops, peak};
+
+/// Steps before the first repeat: memory is laid out, kernels are compiled and tuned.
+const WARM_UP: usize = 5;
+
+pub fn bench(
+    schema: &'static Schema,
+    args: &BenchArgs,
+    new_learner: &NewLearner<'_>,
+) -> Result<()> {
+    set_threads(args.threads)?;
+    let device = args.device.open()?;
+    let size = args.batch.unwrap_or(schema.training.batch);
+    let batches = batches::batches(schema, args, size)?;
+    let learner = new_learner(&schema.training, &device);
+    let rows: usize = batches.iter().map(|batch| batch.rows).sum();
+    let flops = flops(schema, &learner.parameters(), &batches) / rows.max(1) as f64;
+    let mut steps = Steps::new(learner, batches);
+    if let Some(folder) = &args.dump {
+        dump::batches(schema, steps.batches(), folder)?;
+        if args.oracle {
+            return dump::oracle(schema, &mut steps, args.steps, folder);
+        }
+    }
+    if args.serve {
+        return serve::serve(schema, &mut steps, flops, &device);
+    }
+    let peak = peak(&device)?;
+    let measured = measure(&mut steps, args)?;
+    say(report(schema, args, size, &measured, flops, peak));
+    Ok(())
+}
+
+/// Throughput and time by part.
+struct Measured {
+    /// Rows a second, a repeat each, ascending.
+    speeds: Vec<f64>,
+    /// Mean time of a step.
+    times: Times,
+    step: Duration,
+}
+
+fn measure(steps: &mut Steps, args: &BenchArgs) -> Result<Measured> {
+    steps.run(WARM_UP)?;
+    let mut measured = Measured {
+        speeds: Vec::new(),
+        times: Times::default(),
+        step: Duration::ZERO,
+    };
+    for _ in 0..args.repeats {
+        let round = steps.run(args.steps)?;
+        measured
+            .speeds
+            .push(round.rows as f64 / round.elapsed.as_secs_f64());
+        measured.times.add(&round.times);
+        measured.step += round.elapsed;
+    }
+    let count = u32::try_from(args.repeats * args.steps).unwrap_or(u32::MAX);
+    measured.times = measured.times.over(count);
+    measured.step /= count;
+    measured.speeds.sort_by(f64::total_cmp);
+    Ok(measured)
+}
+
+fn report(
+    schema: &Schema,
+    args: &BenchArgs,
+    size: usize,
+    measured: &Measured,
+    flops: f64,
+    peak: f64,
+) -> String {
+    let speed = |at: usize| measured.speeds.get(at).copied().unwrap_or(0.0);
+    let (last, middle) = (
+        measured.speeds.len().saturating_sub(1),
+        measured.speeds.len() / 2,
+    );
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+    let reached = speed(middle) * flops / 1e9;
+    let mut text = format!(
+        "{}: batch {}, {} repeats of {} steps, {} threads\n\
+         examples/s  median {}  min {}  max {}\n\
+         step        {:.1} ms\n",
+        schema.name,
+        grouped(size as u64),
+        args.repeats,
+        args.steps,
+        rayon::current_num_threads(),
+        grouped(speed(middle) as u64),
+        grouped(speed(0) as u64),
+        grouped(speed(last) as u64),
+        milliseconds(measured.step),
+    );
+    let times = &measured.times;
+    for (name, time) in [
+        ("gather", times.gather),
+        ("forward", times.forward),
+        ("backward", times.backward),
+        ("optimiser", times.optimiser),
+        ("tables", times.tables),
+    ] {
+        text.push_str(&format!("  {name:<10}{:.1} ms\n", milliseconds(time)));
+    }
+    text.push_str(&format!(
+        "matrix products: {:.2} MFLOP an example (forward and twice that backward), {reached:.1} GFLOP/s, \
+         {:.0} % of the peak of {peak:.0} GFLOP/s ({SIDE} x {SIDE} x {SIDE}, float32, same run)\n",
+        flops / 1e6,
+        100.0 * reached / peak,
+    ));
+    text
+}

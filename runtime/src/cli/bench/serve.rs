@@ -1,0 +1,62 @@
+//! `--serve`: the benchmark in rounds, when another program says so. Between two rounds the process waits for a line and uses
+//! no processor, so that rounds of several implementations can alternate.
+//!
+//! The first line out says what is measured. Then `run N` makes N steps and `peak` times matrix products; each is answered
+//! by one line of JSON, in seconds and GFLOP/s. The end of the input ends the process.
+
+use std::io::{BufRead as _, stdin};
+
+use burn::tensor::Device;
+use serde_json::json;
+
+use super::super::say;
+use super::steps::Steps;
+use super::work::{peak, rounds_factors};
+use crate::error::{Error, Result};
+use crate::schema::Schema;
+
+pub fn serve(schema: &Schema, steps: &mut Steps, flops: f64, device: &Device) -> Result<()> {
+    say(json!({
+        "model": schema.name,
+        "batches": steps.batches().len(),
+        "rows": steps.batches().iter().map(|batch| batch.rows).sum::<usize>(),
+        "flops_per_row": flops,
+        "threads": rayon::current_num_threads(),
+        "tf32": rounds_factors(device)?,
+    })
+    .to_string());
+    for line in stdin().lock().lines() {
+        let line = line.map_err(|source| Error::file("standard input", "read", source))?;
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let answer = match words.as_slice() {
+            ["run", count] => run(steps, count)?,
+            ["peak"] => json!({ "gflops": peak(device)? }),
+            _ => return Err(unknown(&line)),
+        };
+        say(answer.to_string());
+    }
+    Ok(())
+}
+
+fn run(steps: &mut Steps, count: &str) -> Result<serde_json::Value> {
+    let count = count.parse().map_err(|_| unknown(count))?;
+    let round = steps.run(count)?;
+    Ok(json!({
+        "steps": count,
+        "rows": round.rows,
+        "seconds": round.elapsed.as_secs_f64(),
+        "gather": round.times.gather.as_secs_f64(),
+        "forward": round.times.forward.as_secs_f64(),
+        "backward": round.times.backward.as_secs_f64(),
+        "optimiser": round.times.optimiser.as_secs_f64(),
+        "tables": round.times.tables.as_secs_f64(),
+    }))
+}
+
+fn unknown(line: &str) -> Error {
+    Error::usage(
+        "standard input",
+        format!("`{line}` is no command"),
+        "write `run N` or `peak`",
+    )
+}

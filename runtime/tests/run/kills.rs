@@ -1,0 +1,169 @@
+//! Runs that are ended from outside: by SIGKILL at any moment, by signals that ask.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use mtmd::training::{Existing, RunFolder, checkpoint};
+
+use crate::child::{program, run_well, stderr, text};
+use crate::rows;
+
+/// Kills in all, every other one while a checkpoint is being written.
+const KILLS: usize = 24;
+
+/// A run of 45 steps with a checkpoint after each, and validations among them.
+fn train<'a>(data: &'a Path, out: &'a Path, how: &'a str) -> Vec<&'a str> {
+    let mut args = vec!["train", "--data", text(data), "--out", text(out), "--quiet"];
+    match how {
+        "--resume" => args.push(how),
+        _ => args.extend([how, "--checkpoint-every", "1", "--validate-every", "4"]),
+    }
+    args
+}
+
+/// What a run leaves.
+fn results(run: &Path) -> [Vec<u8>; 2] {
+    ["model/model.safetensors", "evaluation.json"].map(|file| fs::read(run.join(file)).unwrap())
+}
+
+/// Whether a half-written checkpoint lies in the run's folder.
+fn is_writing(run: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(run.join("checkpoints")) else {
+        return false;
+    };
+    let mut names = entries.flatten().map(|entry| entry.file_name());
+    names.any(|name| name.to_string_lossy().ends_with(".writing"))
+}
+
+/// Kills the program after a while, and then, if told so, once it writes a checkpoint. `false` if it has ended well
+/// before that.
+fn kill(mut child: Child, run: &Path, after: Duration, writing: bool) -> bool {
+    let started = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success(), "{status}");
+            return false;
+        }
+        if started.elapsed() > after && (!writing || is_writing(run)) {
+            child.kill().unwrap();
+            return !child.wait().unwrap().success();
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+#[test]
+fn runs_killed_at_random_moments_end_with_the_same_bytes() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("rows.parquet");
+    rows::write(&data, 1_500);
+    let whole = root.path().join("whole");
+    let started = Instant::now();
+    run_well(&train(&data, &whole, "--force"));
+    let took = started.elapsed();
+    let expected = results(&whole);
+
+    let mut draws = rows::Draws::new(7);
+    let (mut kills, mut torn, mut runs) = (0, 0, 0);
+    while kills < KILLS {
+        runs += 1;
+        let out = root.path().join(format!("killed-{runs}"));
+        loop {
+            let going_on = out.exists() && resumable(&out);
+            let how = if going_on { "--resume" } else { "--force" };
+            let child = program(&train(&data, &out, how))
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            // The last run of the test is let go to its end.
+            let after = if kills < KILLS {
+                took.mul_f64(draws.next())
+            } else {
+                Duration::from_secs(600)
+            };
+            if !kill(child, &out, after, kills % 2 == 1) {
+                break;
+            }
+            kills += 1;
+            torn += usize::from(is_writing(&out));
+        }
+        assert!(results(&out) == expected, "run {runs} ends otherwise");
+        assert!(!is_writing(&out), "what a kill left is cleared away");
+    }
+    println!("{kills} kills, {torn} of them in the middle of a checkpoint, in {runs} runs");
+    assert!(torn > 0, "no kill met the writing of a checkpoint");
+}
+
+fn resumable(out: &Path) -> bool {
+    let folder = RunFolder::open(out, Existing::Resume).unwrap();
+    folder.latest().unwrap().is_some()
+}
+
+/// A program that trains for long, once its first checkpoint is written.
+fn under_way(data: &Path, out: &Path) -> Child {
+    let args = [&train(data, out, "--force")[..], &["--epochs", "40"]].concat();
+    let child = program(&args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while !(out.exists() && resumable(out)) {
+        assert!(started.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill")
+        .args([format!("-{name}"), child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn a_signal_is_answered_by_a_checkpoint() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("rows.parquet");
+    rows::write(&data, 1_500);
+    for (name, code) in [("TERM", 143), ("INT", 130)] {
+        let out = root.path().join(name);
+        let child = under_way(&data, &out);
+        signal(&child, name);
+        let output: Output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+        let message = stderr(&output);
+        for part in [&format!("stopped: SIG{name}: "), "step-", "--resume"] {
+            assert!(message.contains(part), "no {part:?} in {message}");
+        }
+        let folder = RunFolder::open(&out, Existing::Resume).unwrap();
+        let (last, damaged) = folder.resume_from().unwrap();
+        assert!(damaged.is_empty());
+        assert!(message.contains(text(&last)), "{message}");
+        checkpoint::verify(&last).unwrap();
+    }
+}
+
+#[test]
+fn a_second_signal_ends_the_program_at_once() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("rows.parquet");
+    rows::write(&data, 1_500);
+    let child = under_way(&data, &root.path().join("run"));
+    // While it sleeps both arrive; when it wakes it meets the second before it could do a step.
+    for name in ["STOP", "TERM", "INT", "CONT"] {
+        signal(&child, name);
+    }
+    let output = child.wait_with_output().unwrap();
+    assert!(
+        matches!(output.status.signal(), Some(2 | 15)),
+        "{}",
+        output.status
+    );
+}

@@ -1,0 +1,141 @@
+//! The model that a run leaves is that of its best validation, and a run ends when there is no better one.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use mtmd::data::{Dataset, Parts};
+use mtmd::schema::{Course, Figure, Schema, Select, Training};
+use mtmd::training::{Existing, Fit, Interrupt, ModelLearner, RunFolder, State, checkpoint};
+use serde_json::Value;
+
+use crate::child::{run_well, text};
+use crate::rows;
+use crate::sample::{SAMPLE, SCHEMA, Sample};
+
+/// The lines of a kind in a run's metrics.
+fn entries(run: &Path, kind: &str) -> Vec<Value> {
+    let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let entries = metrics
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
+    entries
+        .filter(|entry: &Value| entry["kind"] == kind)
+        .collect()
+}
+
+#[test]
+fn a_run_that_grows_worse_ends_early_with_its_best_model() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, out) = (root.path().join("rows.parquet"), root.path().join("run"));
+    rows::write(&data, 1_000);
+    let shown = run_well(&[
+        "train",
+        "--data",
+        text(&data),
+        "--out",
+        text(&out),
+        "--quiet",
+        "--epochs",
+        "60",
+        "--patience",
+        "3",
+        "--keep",
+        "1",
+    ]);
+    assert!(shown.contains("; the training ended early"), "{shown}");
+    let validations = entries(&out, "validate");
+    assert!(
+        (4..60).contains(&validations.len()),
+        "{}",
+        validations.len()
+    );
+    let loss = |entry: &Value| entry["loss"].as_f64().unwrap();
+    let best = validations
+        .iter()
+        .min_by(|a, b| loss(a).total_cmp(&loss(b)))
+        .unwrap();
+    let (step, epoch) = (best["step"].as_u64().unwrap(), &best["epoch"]);
+    let said = format!("the model is that of step {step} (epoch {epoch}): loss ");
+    assert!(shown.contains(&said), "no {said:?} in\n{shown}");
+    let last = &validations[validations.len() - 1];
+    assert_eq!(last["step"].as_u64().unwrap(), step + 3 * 10);
+
+    // One checkpoint and the best are kept, and the best is the model.
+    let folder = RunFolder::open(&out, Existing::Resume).unwrap();
+    assert_eq!(fs::read_dir(out.join("checkpoints")).unwrap().count(), 2);
+    let (kept, _) = checkpoint::load_model(&folder.checkpoint(step), &SAMPLE).unwrap();
+    let (model, _) = checkpoint::load_model(&folder.model(), &SAMPLE).unwrap();
+    assert_eq!(kept.arrays, model.arrays);
+    // A run that has ended is gone on with to the same end.
+    let evaluation = fs::read(out.join("evaluation.json")).unwrap();
+    run_well(&[
+        "train",
+        "--data",
+        text(&data),
+        "--out",
+        text(&out),
+        "--quiet",
+        "--resume",
+    ]);
+    assert_eq!(fs::read(out.join("evaluation.json")).unwrap(), evaluation);
+}
+
+#[test]
+fn a_cell_and_a_metric_choose_the_model() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, out) = (root.path().join("rows.parquet"), root.path().join("run"));
+    rows::write(&data, 1_500);
+    let schema: &'static Schema = Box::leak(Box::new(Schema {
+        training: Training {
+            course: Course {
+                validate_every: Some(6),
+                select: Some(Select {
+                    figure: Figure::Auc,
+                    task: 0,
+                    surfaces: &[1],
+                    products: &[0],
+                }),
+                ..Course::DEFAULT
+            },
+            ..SCHEMA.training
+        },
+        ..SCHEMA
+    }));
+    let dataset = Dataset::open(schema, &[data]).unwrap();
+    let learned = dataset.learn(Parts::TRAIN).unwrap();
+    let training = schema.training.clone();
+    let mut state = State::new(schema, training, false, dataset.rows(), learned.statistics);
+    let folder = RunFolder::open(&out, Existing::Refuse).unwrap();
+    let fit = Fit {
+        dataset: &dataset,
+        vocabularies: &Arc::new(learned.vocabularies),
+        folder: &folder,
+        validate: true,
+        quiet: true,
+        interrupt: &Interrupt::default(),
+    };
+    let mut learner = ModelLearner::<Sample>::new(&state.training, &Device::flex());
+    fit.run(&mut learner, &mut state).unwrap();
+    let validations = entries(&out, "validate");
+    // 15 steps an epoch: 6, 12, 15, 18, 24, 30, 36, 42, 45.
+    assert_eq!(validations.len(), 9);
+    assert_eq!(state.validations, 9);
+    let auc = |entry: &Value| {
+        let cells = entry["cells"]["ctr"].as_array().unwrap();
+        let is_it = |cell: &&Value| cell["surface"] == "search" && cell["product"] == "shop";
+        cells.iter().find(is_it).unwrap()["auc"].as_f64().unwrap()
+    };
+    let highest = validations.iter().map(auc).fold(0.0, f64::max);
+    let first = validations
+        .iter()
+        .find(|entry| auc(entry) == highest)
+        .unwrap();
+    let best = state.best.unwrap();
+    assert_eq!(
+        (best.value, Some(best.step)),
+        (highest, first["step"].as_u64())
+    );
+    assert!(folder.checkpoint(best.step).exists());
+}
