@@ -22,9 +22,9 @@ use mtmd::layers::{
 use mtmd::model::{Model, loss, scores};
 use mtmd::optimiser::Optimiser;
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, ExpertArchitecture,
-    Feature, Index, Input, Kind, Label, Others, Schema, Split, Table, Task, Tower, Training,
-    Transform,
+    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, Embeddings,
+    ExpertArchitecture, Feature, Index, Input, Kind, Label, Others, Schema, Split, Table,
+    TableOptimiser, Task, Tower, Training, Transform,
 };
 
 /// Share of the rows, by domain.
@@ -330,6 +330,7 @@ const fn table(name: &'static str, dim: usize) -> Table {
         dim,
         index: Index::Hash,
         oov: 0,
+        embeddings: None,
     }
 }
 
@@ -426,11 +427,13 @@ static SCHEMA: Schema = Schema {
             lr: 1e-3,
             weight_decay: 0.01,
         },
-        embeddings: AdamW {
+        embeddings: Embeddings {
+            optimiser: TableOptimiser::AdamW,
             lr: 3e-2,
             weight_decay: 0.1,
+            std: 0.05,
+            frequency: None,
         },
-        embedding_std: 0.05,
         warmup: 0.0,
         decay: Decay::Constant,
         clip: Some(5.0),

@@ -11,6 +11,7 @@ mod course;
 mod cycles;
 mod derived;
 mod domains;
+mod embeddings;
 mod features;
 mod head;
 mod index;
@@ -158,7 +159,7 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
     let training = outline.get("training");
     let training = training::read(context, training, &tasks, &domains, validated);
 
-    let tables = tables::canonical(tables);
+    let tables = tables::canonical(tables, training.embeddings);
     let table_id = |name: &str| {
         let found = tables.binary_search_by(|table| table.name.as_str().cmp(name));
         TableId(found.unwrap_or_else(|place| place))
@@ -252,7 +253,7 @@ pub fn tables_of_settings() -> impl Iterator<Item = &'static settings::Table> {
         &training::EVALUATION,
         &training::TRAINING,
         &training::DENSE,
-        &training::EMBEDDINGS,
+        &embeddings::EMBEDDINGS,
         &course::SELECT,
         &course::EARLY_STOP,
         &course::CHECKPOINTS,

@@ -3,9 +3,10 @@
 use super::context::Context;
 use super::course;
 use super::domains::Domains;
+use super::embeddings::Given;
 use super::head::{Head, Text};
 use super::settings::{Settings, Table as SettingsTable, setting};
-use super::spec::{AdamW, BadRows, Decay, Training};
+use super::spec::{AdamW, BadRows, Decay, Embeddings, TableOptimiser, Training};
 use super::tasks::Tasks;
 use super::value::{Bound, Form, Value};
 use crate::syntax::ast::Statement;
@@ -51,15 +52,6 @@ pub(super) static DENSE: SettingsTable = SettingsTable {
     settings: &[
         setting("lr", Form::Real(Bound::Positive)),
         setting("weight_decay", Form::Real(Bound::NotNegative)),
-    ],
-};
-
-pub(super) static EMBEDDINGS: SettingsTable = SettingsTable {
-    owner: "`embeddings`",
-    settings: &[
-        setting("lr", Form::Real(Bound::Positive)),
-        setting("weight_decay", Form::Real(Bound::NotNegative)),
-        setting("std", Form::Real(Bound::Positive)),
     ],
 };
 
@@ -139,11 +131,7 @@ pub(super) fn read(
         let dense = Settings::read(context, Some(block), &DENSE);
         training.dense = read_adamw(&dense, training.dense);
     }
-    if let Some(block) = settings.block("embeddings") {
-        let embeddings = Settings::read(context, Some(block), &EMBEDDINGS);
-        training.embeddings = read_adamw(&embeddings, training.embeddings);
-        training.embedding_std = embeddings.real("std").unwrap_or(training.embedding_std);
-    }
+    training.embeddings = Given::read(context, &settings).over(training.embeddings);
     training.course = course::read(context, &settings, tasks, domains, validated);
     training
 }
@@ -167,11 +155,13 @@ fn defaults() -> Training {
             lr: 1e-3,
             weight_decay: 0.01,
         },
-        embeddings: AdamW {
+        embeddings: Embeddings {
+            optimiser: TableOptimiser::AdamW,
             lr: 3e-2,
             weight_decay: 0.1,
+            std: 0.05,
+            frequency: None,
         },
-        embedding_std: 0.05,
         warmup: 0.05,
         decay: Decay::Linear,
         clip: Some(5.0),

@@ -4,8 +4,8 @@ use super::architecture::ArchitectureView;
 use crate::graph::Graph;
 use crate::plan::Plan;
 use crate::sema::spec::{
-    Axis, BadRows, Course, Decay, Derive, DomainId, Feature, FeatureKind, Index, Input, Label,
-    Others, RawValue, Spec, Split, Standardise, Table, Task, Training,
+    Axis, BadRows, Course, Decay, Derive, DomainId, Embeddings, Feature, FeatureKind, Index, Input,
+    Label, Others, RawValue, Spec, Split, Standardise, Table, TableOptimiser, Task, Training,
 };
 use serde::Serialize;
 
@@ -62,6 +62,7 @@ struct TableView {
     dim: usize,
     index: String,
     oov: usize,
+    embeddings: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -88,9 +89,7 @@ struct TrainingView {
     shuffle: usize,
     dense_lr: f64,
     dense_decay: f64,
-    embeddings_lr: f64,
-    embeddings_decay: f64,
-    embedding_std: f64,
+    embeddings: String,
     warmup: f64,
     decay: &'static str,
     clip: String,
@@ -199,6 +198,7 @@ fn imports(spec: &Spec) -> String {
         ("Decay", true),
         ("Derive", derived),
         ("Domain", true),
+        ("Embeddings", true),
         ("ExpertArchitecture", true),
         ("Feature", true),
         ("Figure", selected),
@@ -216,6 +216,7 @@ fn imports(spec: &Spec) -> String {
         ("Split", true),
         ("Standardise", standardised),
         ("Table", tables),
+        ("TableOptimiser", true),
         ("TimePart", timed),
         ("Tower", overrides),
         ("Training", true),
@@ -296,7 +297,22 @@ fn table(table: &Table) -> TableView {
             Index::Buckets => "Index::Buckets".to_owned(),
         },
         oov: table.oov,
+        embeddings: table.embeddings.map_or("None".to_owned(), |own| {
+            format!("Some({})", embeddings(&own))
+        }),
     }
+}
+
+fn embeddings(embeddings: &Embeddings) -> String {
+    let optimiser = match embeddings.optimiser {
+        TableOptimiser::AdamW => "AdamW",
+        TableOptimiser::LazyAdam => "LazyAdam",
+        TableOptimiser::RowwiseAdagrad => "RowwiseAdagrad",
+    };
+    format!(
+        "Embeddings {{ optimiser: TableOptimiser::{optimiser}, lr: {:?}, weight_decay: {:?}, std: {:?}, frequency: {:?} }}",
+        embeddings.lr, embeddings.weight_decay, embeddings.std, embeddings.frequency,
+    )
 }
 
 fn tower(name: &'static str, features: &[Feature], variants: Variants) -> TowerView {
@@ -415,9 +431,7 @@ fn training(training: &Training, surfaces: Variants<'_>, products: Variants<'_>)
         shuffle: training.shuffle,
         dense_lr: training.dense.lr,
         dense_decay: training.dense.weight_decay,
-        embeddings_lr: training.embeddings.lr,
-        embeddings_decay: training.embeddings.weight_decay,
-        embedding_std: training.embedding_std,
+        embeddings: embeddings(&training.embeddings),
         warmup: training.warmup,
         decay: match training.decay {
             Decay::Constant => "Constant",

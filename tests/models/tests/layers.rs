@@ -11,8 +11,9 @@ use mtmd::prelude::burn::module::{Module, Param};
 use mtmd::prelude::burn::tensor::{Device, Tensor, TensorData};
 use mtmd::prelude::*;
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, ExpertArchitecture,
-    Feature, Index, Input, Kind, Label, Norm, Others, Split, Table, Training, Value,
+    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, Embeddings,
+    ExpertArchitecture, Feature, Index, Input, Kind, Label, Norm, Others, Split, Table,
+    TableOptimiser, Training, Value,
 };
 
 /// Rounding of float32 through a few layers.
@@ -289,6 +290,7 @@ static SCHEMA: Schema = Schema {
         dim: 5,
         index: Index::Hash,
         oov: 0,
+        embeddings: None,
     }],
     query: &[vector(3), vector(4), vector(5), vector(1), vector(1)],
     item: &[Feature {
@@ -328,11 +330,13 @@ static SCHEMA: Schema = Schema {
             lr: 1e-3,
             weight_decay: 0.0,
         },
-        embeddings: AdamW {
+        embeddings: Embeddings {
+            optimiser: TableOptimiser::AdamW,
             lr: 1e-3,
             weight_decay: 0.0,
+            std: 0.05,
+            frequency: None,
         },
-        embedding_std: 0.05,
         warmup: 0.0,
         decay: Decay::Constant,
         clip: None,
