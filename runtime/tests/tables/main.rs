@@ -548,7 +548,7 @@ fn state_of_another_shape_is_refused() {
         weight: vec![0.0; 8],
         optimiser: vec![("exp_avg", vec![0.0; 8]), ("exp_avg_sq", vec![0.0; 8])],
     };
-    tables.restore(1, &[good.clone()]).unwrap();
+    tables.restore(1, std::slice::from_ref(&good)).unwrap();
     let error = tables
         .restore(
             1,

@@ -90,13 +90,13 @@ impl Plain {
                 }
             });
             row.sum += (gradient[0].powi(2) + gradient[1].powi(2)) / 2.0;
-            for i in 0..2 {
-                row.first[i] = 0.9 * row.first[i] + 0.1 * gradient[i];
-                row.second[i] = 0.999 * row.second[i] + 0.001 * gradient[i].powi(2);
+            for (i, gradient) in gradient.into_iter().enumerate() {
+                row.first[i] = 0.9 * row.first[i] + 0.1 * gradient;
+                row.second[i] = 0.999 * row.second[i] + 0.001 * gradient.powi(2);
                 let first = row.first[i] / (1.0 - 0.9f64.powi(self.step));
                 let second = row.second[i] / (1.0 - 0.999f64.powi(self.step));
                 let change = match self.settings.optimiser {
-                    TableOptimiser::RowwiseAdagrad => gradient[i] / (row.sum.sqrt() + 1e-8),
+                    TableOptimiser::RowwiseAdagrad => gradient / (row.sum.sqrt() + 1e-8),
                     TableOptimiser::AdamW | TableOptimiser::LazyAdam => {
                         first / (second.sqrt() + 1e-8)
                     }

@@ -5,9 +5,9 @@ use super::{Flow, Writer, architecture, axis, float, restricted, string};
 use crate::graph::hash::sha256;
 use crate::graph::{tower_name, vocabulary_text};
 use crate::sema::spec::{
-    AdamW, Axis, BadRows, Course, Decay, Derive, Embeddings, Feature, FeatureKind, Figure, Index,
-    Input, Label, Others, Pool, RawValue, Spec, Split, Standardise, Table, TableOptimiser, Task,
-    TimePart, Tower, Training, Unit,
+    Axis, BadRows, Course, Decay, Derive, Embeddings, Feature, FeatureKind, Figure, Index, Input,
+    Label, Others, Pool, RawValue, Spec, Split, Standardise, Table, TableOptimiser, Task, TimePart,
+    Tower, Training, Unit,
 };
 
 /// Everything but the features.
