@@ -65,7 +65,6 @@ mod tests {
             dense: adamw,
             embeddings: Embeddings {
                 optimiser: TableOptimiser::AdamW,
-                Embeddings,
                 lr: 1.0,
                 weight_decay: 0.0,
                 std: 0.05,

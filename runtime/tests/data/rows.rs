@@ -653,6 +653,7 @@ const fn indexed(name: &'static str, rows: usize, index: Index, oov: usize) -> T
         dim: 2,
         index,
         oov,
+        embeddings: None,
     }
 }
 
