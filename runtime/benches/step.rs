@@ -160,6 +160,7 @@ fn inputs(tower: Tower, batch: &TowerBatch, device: &Device) -> TowerInput {
             (width > 0).then(|| Tensor::random(shape, Distribution::Normal(0.0, 1.0), device))
         };
         Some(DomainInput {
+            repeats: None,
             embedded: part(layout.embedded_width()).map(Tensor::require_grad),
             vectors: part(layout.vector_width()),
             numbers: part(layout.numbers()),
@@ -417,6 +418,7 @@ static SCHEMA: Schema = Schema {
     },
     split: Split::Hash,
     bad_rows: BadRows::Stop,
+    request: None,
     buckets: 20,
     training: Training {
         batch: 512,

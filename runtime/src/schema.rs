@@ -42,6 +42,8 @@ pub struct Schema {
     pub split: Split,
     /// What happens to a row that cannot be used.
     pub bad_rows: BadRows,
+    /// What tells the request that a row belongs to.
+    pub request: Option<Request>,
     /// Buckets of equal size by the label's rank, the top ones of which are reported.
     pub buckets: usize,
     /// Hyperparameters of training.
@@ -95,6 +97,15 @@ pub enum BadRows {
     Stop,
     /// Left out and counted.
     Skip,
+}
+
+/// The request that a row belongs to. Rows of one request are neighbours.
+#[derive(Debug)]
+pub struct Request {
+    /// Column of the data.
+    pub column: &'static str,
+    /// Where the spec says so: `line 3`, or `line 3 of members.mtmd`.
+    pub place: &'static str,
 }
 
 /// A prediction task.

@@ -126,8 +126,8 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
         .and_then(|statement| read_data(context, statement));
     let domains = Domains::read(context, outline.get("surfaces"), outline.get("products"));
     let mut tasks = Tasks::read(context, outline.get("tasks"), &domains);
-    let (bad_rows, sample_weight) = training::read_rows(context, outline.get("rows"));
-    if let Some(column) = &sample_weight {
+    let rows = training::read_rows(context, outline.get("rows"));
+    if let Some(column) = &rows.sample_weight {
         tasks.weigh_rows(column);
     }
     // What a part does not declare, the spec that uses it may.
@@ -188,7 +188,8 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
         item,
         architecture: declared.architecture,
         split,
-        bad_rows,
+        bad_rows: rows.bad,
+        request: rows.request,
         training,
         buckets,
         budget,

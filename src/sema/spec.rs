@@ -40,6 +40,8 @@ pub struct Spec {
     pub split: Option<Split>,
     /// Fate of rows that cannot be used.
     pub bad_rows: BadRows,
+    /// What tells the request that a row belongs to, if rows of one request repeat its query features.
+    pub request: Option<Request>,
     /// Hyperparameters of training.
     pub training: Training,
     /// Buckets of the report's LogMAE by rank: 20.
@@ -420,6 +422,15 @@ pub enum Figure {
     Kl,
     /// Area under the ROC curve of the action; the only one where more is better.
     Auc,
+}
+
+/// The request that a row belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Column of the data.
+    pub column: String,
+    /// Where it is declared: `line 3`, or `line 3 of members.mtmd`.
+    pub place: String,
 }
 
 /// How the rows of a table are trained.

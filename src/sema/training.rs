@@ -6,7 +6,7 @@ use super::domains::Domains;
 use super::embeddings::Given;
 use super::head::{Head, Text};
 use super::settings::{Settings, Table as SettingsTable, setting};
-use super::spec::{AdamW, BadRows, Decay, Embeddings, TableOptimiser, Training};
+use super::spec::{AdamW, BadRows, Decay, Embeddings, Request, TableOptimiser, Training};
 use super::tasks::Tasks;
 use super::value::{Bound, Form, Value};
 use crate::syntax::ast::Statement;
@@ -16,6 +16,7 @@ pub(super) static ROWS: SettingsTable = SettingsTable {
     settings: &[
         setting("bad", Form::Choice(&["stop", "skip"])),
         setting("sample_weight", Form::Text),
+        setting("request", Form::Text),
     ],
 };
 
@@ -55,14 +56,23 @@ pub(super) static DENSE: SettingsTable = SettingsTable {
     ],
 };
 
-/// The fate of bad rows; they stop a run unless the spec says otherwise. And the column of the rows'
-/// weights, for tasks that have none of their own.
-pub(super) fn read_rows(
-    context: &mut Context<'_>,
-    statement: Option<&Statement>,
-) -> (BadRows, Option<Text>) {
+/// What the spec says of all rows.
+pub(super) struct Rows {
+    /// The fate of bad ones; they stop a run unless the spec says otherwise.
+    pub bad: BadRows,
+    /// The column of their weights, for tasks that have none of their own.
+    pub sample_weight: Option<Text>,
+    /// What tells the request that a row belongs to.
+    pub request: Option<Request>,
+}
+
+pub(super) fn read_rows(context: &mut Context<'_>, statement: Option<&Statement>) -> Rows {
     let Some(statement) = statement else {
-        return (BadRows::Stop, None);
+        return Rows {
+            bad: BadRows::Stop,
+            sample_weight: None,
+            request: None,
+        };
     };
     let form = "rows { bad skip }";
     context.refuse_doc(statement);
@@ -73,7 +83,15 @@ pub(super) fn read_rows(
         Some("skip") => BadRows::Skip,
         _ => BadRows::Stop,
     };
-    (bad, settings.text("sample_weight").cloned())
+    let request = settings.text("request").map(|column| Request {
+        column: column.text.clone(),
+        place: context.place(column.span),
+    });
+    Rows {
+        bad,
+        sample_weight: settings.text("sample_weight").cloned(),
+        request,
+    }
 }
 
 /// Buckets of the report's LogMAE by rank; 20 unless the spec says otherwise.

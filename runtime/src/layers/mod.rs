@@ -26,7 +26,7 @@ pub use domains::Domains;
 pub use expert::TaskExpert;
 pub use ffn::{Experts, Ffn, FfnLayer};
 pub use head::Head;
-pub use io::{DomainInput, TaskEmbeddings, TowerInput, TowerOutput};
+pub use io::{DomainInput, Repeats, TaskEmbeddings, TowerInput, TowerOutput};
 pub use layout::{Field, FieldKind, Layout};
 pub use linear::Linear;
 pub use norm::{BatchNorm, EPSILON, LayerNorm};

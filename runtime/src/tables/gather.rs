@@ -30,6 +30,8 @@ pub struct DomainRows {
     pub vectors: Vec<f32>,
     /// `[rows, numbers]`.
     pub numbers: Vec<f32>,
+    /// Batch rows that each stands for; empty if each stands for one.
+    pub repeats: Vec<u32>,
 }
 
 /// An embedded feature of a domain: where its rows come from and go to.
@@ -81,6 +83,12 @@ pub(super) fn domain(
             layout.vector_width(),
             &places,
         ),
+        repeats: batch
+            .shared
+            .as_ref()
+            .and_then(|shared| shared.count.get(places.clone()))
+            .unwrap_or_default()
+            .to_vec(),
         numbers: values(
             layout,
             batch,

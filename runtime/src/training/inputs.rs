@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::learner::Exported;
 use crate::data::batch::Batch;
 use crate::error::{Error, Result};
-use crate::layers::{DomainInput, TowerInput};
+use crate::layers::{DomainInput, Repeats, TowerInput};
 use crate::schema::{Schema, Tower, Training};
 use crate::tables::{DomainRows, Gradients, StateArray, TableState, Tables};
 use crate::weights::{Array, Problem, Weights};
@@ -182,7 +182,17 @@ fn domain_input(rows: DomainRows, device: &Device, training: bool) -> DomainInpu
         (width > 0).then(|| Tensor::from_data(data, device))
     };
     let embedded = matrix(rows.embedded);
+    let repeats = rows.repeats.iter().sum::<u32>();
+    let share = |count: &u32| *count as f32 / repeats as f32;
+    let repeats = (repeats > 0).then(|| Repeats {
+        rows: repeats as usize,
+        share: Tensor::from_data(
+            TensorData::new(rows.repeats.iter().map(share).collect(), [rows.rows, 1]),
+            device,
+        ),
+    });
     DomainInput {
+        repeats,
         embedded: if training {
             embedded.map(Tensor::require_grad)
         } else {

@@ -146,6 +146,7 @@ pub const PLAIN: Schema = Schema {
     },
     split: Split::Hash,
     bad_rows: BadRows::Stop,
+    request: None,
     buckets: 20,
     training: Training {
         batch: 8,

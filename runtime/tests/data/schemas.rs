@@ -199,6 +199,7 @@ pub const SMALL: Schema = Schema {
         place: "line 23",
     },
     bad_rows: BadRows::Stop,
+    request: None,
     buckets: 20,
     training: TRAINING,
 };
@@ -326,6 +327,7 @@ pub static KUAIRAND: Schema = Schema {
         place: "line 1",
     },
     bad_rows: BadRows::Stop,
+    request: None,
     buckets: 20,
     training: TRAINING,
 };

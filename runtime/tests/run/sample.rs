@@ -175,6 +175,7 @@ pub const SCHEMA: Schema = Schema {
         place: "line 1",
     },
     bad_rows: BadRows::Stop,
+    request: None,
     buckets: 20,
     training: Training {
         batch: 64,

@@ -163,6 +163,7 @@ fn schema_with(rows: usize, embeddings: Option<Embeddings>) -> &'static Schema {
         },
         split: Split::Hash,
         bad_rows: BadRows::Stop,
+        request: None,
         buckets: 20,
         training: TRAINING,
     }))
@@ -193,6 +194,7 @@ fn batch(rows: &[Row]) -> Batch {
         query: TowerBatch {
             domains: vec![0..first, first..n],
             order: (0..n as u32).collect(),
+            shared: None,
             columns: vec![
                 Column::Ids(rows.iter().map(|row| row.1).collect()),
                 lists(|row| &row.2),
@@ -208,6 +210,7 @@ fn batch(rows: &[Row]) -> Batch {
         item: TowerBatch {
             domains: std::iter::once(0..n).collect(),
             order: (0..n as u32).collect(),
+            shared: None,
             columns: vec![numbers(100.0)],
         },
         labels: vec![vec![0.0; n]],
@@ -248,7 +251,8 @@ fn fields_are_pooled_and_stand_side_by_side() {
             rows: 2,
             embedded: expected,
             vectors: vec![],
-            numbers: vec![0.0, 1.0]
+            numbers: vec![0.0, 1.0],
+            repeats: vec![]
         }
     );
     let expected = [row(5), [0.0; 2], sum].into_iter().flatten().collect();
@@ -257,6 +261,7 @@ fn fields_are_pooled_and_stand_side_by_side() {
         embedded: expected,
         vectors: vec![4.0, 5.0],
         numbers: vec![2.0, 20.0],
+        repeats: vec![],
     };
     assert_eq!(search, &search_rows);
     let item = tables.gather(Tower::Item, &batch.item);

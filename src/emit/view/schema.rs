@@ -21,6 +21,7 @@ pub(super) struct SchemaView {
     architecture: ArchitectureView,
     split: String,
     bad_rows: &'static str,
+    request: String,
     buckets: usize,
     training: TrainingView,
 }
@@ -141,6 +142,12 @@ impl SchemaView {
             ],
             architecture: ArchitectureView::new(&spec.architecture, surfaces, products),
             split: spec.split.as_ref().map_or("Split::Hash".to_owned(), split),
+            request: spec.request.as_ref().map_or("None".to_owned(), |request| {
+                format!(
+                    "Some(schema::Request {{ column: {:?}, place: {:?} }})",
+                    request.column, request.place
+                )
+            }),
             bad_rows: match spec.bad_rows {
                 BadRows::Stop => "Stop",
                 BadRows::Skip => "Skip",

@@ -114,6 +114,9 @@ fn write_rows(out: &mut Writer, spec: &Spec) {
             BadRows::Skip => "skip",
         },
     );
+    if let Some(request) = &spec.request {
+        out.entry(2, "request", string(&request.column));
+    }
     match &spec.split {
         Some(split) => write_split(out, split),
         None => out.entry(2, "split", "hash"),

@@ -98,6 +98,7 @@ fn squeeze_excitation_agrees_with_numpy() {
     let layer = load(&fixture, "squeeze_excitation", layer);
     let vectors = Some(fixture.matrix("squeeze_excitation/x", &device));
     let input = DomainInput {
+        repeats: None,
         embedded: None,
         vectors,
         numbers: None,
@@ -114,6 +115,7 @@ fn shallow_expert_agrees_with_numpy() {
     let layout = Layout::new(&SCHEMA, Tower::Item, 0);
     let embedded = Some(fixture.matrix("shallow/x", &device));
     let input = DomainInput {
+        repeats: None,
         embedded,
         vectors: None,
         numbers: None,
@@ -184,6 +186,7 @@ fn constrained_heads_and_loss_agree_with_numpy() {
     let grouped = || mtmd::data::batch::TowerBatch {
         domains: std::iter::once(0..rows).collect(),
         order: (0..rows as u32).collect(),
+        shared: None,
         columns: vec![],
     };
     let batch = mtmd::data::batch::Batch {
@@ -320,6 +323,7 @@ static SCHEMA: Schema = Schema {
     },
     split: Split::Hash,
     bad_rows: BadRows::Stop,
+    request: None,
     buckets: 20,
     training: Training {
         batch: 1,

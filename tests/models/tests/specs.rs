@@ -250,6 +250,7 @@ fn input(
             (width > 0).then(|| Tensor::from_data(data, device))
         };
         DomainInput {
+            repeats: None,
             embedded: matrix(rows.embedded),
             vectors: matrix(rows.vectors),
             numbers: matrix(rows.numbers),
@@ -355,5 +356,6 @@ fn tower(schema: &Schema, tower: Tower, fixture: &Fixture, domains: &[u32]) -> T
         domains: ranges,
         columns: columns.collect(),
         order,
+        shared: None,
     }
 }
