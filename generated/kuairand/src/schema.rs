@@ -851,6 +851,7 @@ pub static SCHEMA: Schema = Schema {
         place: "line 84",
     },
     bad_rows: BadRows::Stop,
+    request: None,
     buckets: 20,
     training: Training {
         batch: 512,

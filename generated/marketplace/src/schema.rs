@@ -12,8 +12,8 @@ use mtmd::schema::{
 /// The spec, in canonical order: an index means the same here, in `graph.yaml` and in the data.
 pub static SCHEMA: Schema = Schema {
     name: "marketplace",
-    spec_hash: "74d96fd85fce1dd3",
-    graph_hash: "376c81dd9c5964a4",
+    spec_hash: "39923406eb1b9415",
+    graph_hash: "63518aabb8f80968",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "placement",
@@ -497,6 +497,10 @@ pub static SCHEMA: Schema = Schema {
     },
     split: Split::Hash,
     bad_rows: BadRows::Stop,
+    request: Some(schema::Request {
+        column: "page_id",
+        place: "line 59",
+    }),
     buckets: 20,
     training: Training {
         batch: 1024,

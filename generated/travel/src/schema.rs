@@ -671,6 +671,7 @@ pub static SCHEMA: Schema = Schema {
         place: "line 57",
     },
     bad_rows: BadRows::Skip,
+    request: None,
     buckets: 10,
     training: Training {
         batch: 1024,

@@ -427,6 +427,7 @@ pub static SCHEMA: Schema = Schema {
     },
     split: Split::Hash,
     bad_rows: BadRows::Stop,
+    request: None,
     buckets: 20,
     training: Training {
         batch: 512,
