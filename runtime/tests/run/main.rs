@@ -13,10 +13,10 @@ mod child;
 mod cli;
 mod evaluation;
 mod events;
+#[cfg(unix)]
 mod kills;
 mod requests;
 mod rows;
 mod sample;
 mod selection;
 mod training;
-#[cfg(unix)]

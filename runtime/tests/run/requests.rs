@@ -78,7 +78,7 @@ fn a_step_is_that_of_the_rows_apart() {
         let before = one.score(apart).unwrap();
         for (a, b) in before.iter().zip(other.score(together).unwrap()) {
             assert_eq!(a.rows, b.rows);
-            near(&a.lp, &b.lp, 1e-3);
+            near(&a.lp, &b.lp, 1e-3, 0.0);
         }
         let (a, b) = (
             one.step(apart, 0.1).unwrap(),
@@ -98,8 +98,7 @@ fn a_step_is_that_of_the_rows_apart() {
     }
 }
 
-/// Adam divides by the size of a gradient and so enlarges rounding: what is compared to the bit of
-/// rounding is one step's, with the running statistics and the first moments, which are the gradients.
+/// Adam divides by the size of a gradient and so enlarges rounding: what is compared up to rounding is one step's, with the running statistics and the first moments, which are the gradients.
 #[test]
 fn gradients_and_statistics_are_those_of_the_rows_apart() {
     let folder = data();
@@ -112,15 +111,29 @@ fn gradients_and_statistics_are_those_of_the_rows_apart() {
         other.step(together, 0.1).unwrap();
         let (one, other) = (one.export().unwrap(), other.export().unwrap());
         let mut compared = 0;
+        // A gradient in which large terms cancel is rounded as these are.
+        let gradients = one
+            .optimiser
+            .arrays
+            .iter()
+            .filter(|(key, _)| key.ends_with("exp_avg"));
+        let terms = gradients
+            .map(|(_, array)| largest(&array.values))
+            .fold(0.0, f32::max);
         for (key, array) in &one.optimiser.arrays {
             if key.ends_with("exp_avg") {
-                near(&array.values, &other.optimiser.arrays[key].values, 2e-5);
+                near(
+                    &array.values,
+                    &other.optimiser.arrays[key].values,
+                    1e-5,
+                    0.1 * terms,
+                );
                 compared += 1;
             }
         }
         for (key, array) in &one.model.arrays {
             if key.contains("running_") {
-                near(&array.values, &other.model.arrays[key].values, 3e-6);
+                near(&array.values, &other.model.arrays[key].values, 3e-6, 0.0);
                 compared += 1;
             }
         }
@@ -172,12 +185,14 @@ fn rows_that_differ_have_query_rows_of_their_own() {
     assert!(query_rows(&lies) < query_rows(&honest) * 2);
 }
 
-/// Equal up to a share of the largest value.
-fn near(one: &[f32], other: &[f32], share: f32) {
+fn largest(values: &[f32]) -> f32 {
+    values.iter().fold(0.0, |most, value| most.max(value.abs()))
+}
+
+/// Equal up to a share of the largest value, or of `least` if that is more.
+fn near(one: &[f32], other: &[f32], share: f32, least: f32) {
     assert_eq!(one.len(), other.len());
-    let largest = one
-        .iter()
-        .fold(0.0_f32, |most, value| most.max(value.abs()));
+    let largest = largest(one).max(least);
     for (a, b) in one.iter().zip(other) {
         assert!((a - b).abs() <= share * largest, "{a} {b} {largest}");
     }
