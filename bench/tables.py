@@ -101,7 +101,9 @@ class Store:
 class Tables:
     def __init__(self, graph, device="cpu", compiled=False):
         settings = graph["training"]["embeddings"]
-        assert not set(settings) - {"lr", "weight_decay", "std"}, f"an optimiser of tables that is not known here: {settings}"
+        known = settings["optimiser"] == "adamw" and not set(settings) - {"optimiser", "lr", "weight_decay", "std"}
+        assert known, f"an optimiser of tables that is not known here: {settings}"
+        assert not any("embeddings" in table for table in graph["tables"]), "tables with optimisers of their own are not known here"
         self.device, self.lr = device, settings["lr"]
         self.clock = Clock(settings["weight_decay"])
         by_dim = {}

@@ -22,9 +22,9 @@ use mtmd::layers::{
 use mtmd::model::{Model, loss, scores};
 use mtmd::optimiser::Optimiser;
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, ExpertArchitecture,
-    Feature, Index, Input, Kind, Label, Others, Schema, Split, Table, Task, Tower, Training,
-    Transform,
+    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, Embeddings,
+    ExpertArchitecture, Feature, Index, Input, Kind, Label, Others, Schema, Split, Table,
+    TableOptimiser, Task, Tower, Training, Transform,
 };
 
 /// Share of the rows, by domain.
@@ -160,6 +160,7 @@ fn inputs(tower: Tower, batch: &TowerBatch, device: &Device) -> TowerInput {
             (width > 0).then(|| Tensor::random(shape, Distribution::Normal(0.0, 1.0), device))
         };
         Some(DomainInput {
+            repeats: None,
             embedded: part(layout.embedded_width()).map(Tensor::require_grad),
             vectors: part(layout.vector_width()),
             numbers: part(layout.numbers()),
@@ -323,6 +324,7 @@ const fn table(name: &'static str, dim: usize) -> Table {
         dim,
         index: Index::Hash,
         oov: 0,
+        embeddings: None,
     }
 }
 
@@ -409,6 +411,7 @@ static SCHEMA: Schema = Schema {
     },
     split: Split::Hash,
     bad_rows: BadRows::Stop,
+    request: None,
     buckets: 20,
     training: Training {
         batch: 512,
@@ -419,11 +422,13 @@ static SCHEMA: Schema = Schema {
             lr: 1e-3,
             weight_decay: 0.01,
         },
-        embeddings: AdamW {
+        embeddings: Embeddings {
+            optimiser: TableOptimiser::AdamW,
             lr: 3e-2,
             weight_decay: 0.1,
+            std: 0.05,
+            frequency: None,
         },
-        embedding_std: 0.05,
         warmup: 0.0,
         decay: Decay::Constant,
         clip: Some(5.0),

@@ -42,6 +42,8 @@ pub struct Schema {
     pub split: Split,
     /// What happens to a row that cannot be used.
     pub bad_rows: BadRows,
+    /// What tells the request that a row belongs to.
+    pub request: Option<Request>,
     /// Buckets of equal size by the label's rank, the top ones of which are reported.
     pub buckets: usize,
     /// Hyperparameters of training.
@@ -97,6 +99,15 @@ pub enum BadRows {
     Skip,
 }
 
+/// The request that a row belongs to. Rows of one request are neighbours.
+#[derive(Debug)]
+pub struct Request {
+    /// Column of the data.
+    pub column: &'static str,
+    /// Where the spec says so: `line 3`, or `line 3 of members.mtmd`.
+    pub place: &'static str,
+}
+
 /// A prediction task.
 #[derive(Debug)]
 pub struct Task {
@@ -147,6 +158,8 @@ pub struct Table {
     pub index: Index,
     /// The last rows, into which values outside the vocabulary are hashed; 0: they are row 0.
     pub oov: usize,
+    /// How its rows are trained; `None`: as [`Training::embeddings`] says.
+    pub embeddings: Option<Embeddings>,
 }
 
 /// How a raw value finds its row in a table. A missing value is row 0 in each.
@@ -340,10 +353,8 @@ pub struct Training {
     pub shuffle: usize,
     /// AdamW on the dense parts.
     pub dense: AdamW,
-    /// AdamW on the tables.
-    pub embeddings: AdamW,
-    /// Standard deviation of the tables' first values.
-    pub embedding_std: f64,
+    /// How the rows of tables are trained that do not say otherwise.
+    pub embeddings: Embeddings,
     /// Fraction of all steps in which the learning rate rises linearly from 0.
     pub warmup: f64,
     /// What the learning rate does after the warm-up.
@@ -420,6 +431,35 @@ pub struct AdamW {
     pub lr: f64,
     /// Decoupled weight decay.
     pub weight_decay: f64,
+}
+
+/// How the rows of a table are trained.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Embeddings {
+    /// What moves them.
+    pub optimiser: TableOptimiser,
+    /// Peak learning rate.
+    pub lr: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+    /// Standard deviation of the first values.
+    pub std: f64,
+    /// With K, a row that n steps have named learns at n / (n + K) of the rate.
+    pub frequency: Option<f64>,
+}
+
+/// What moves the rows of a table. Betas are 0.9 and 0.999, epsilon is 1e-8.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TableOptimiser {
+    /// AdamW of the whole table; the rows that a batch does not name catch up when they are next read.
+    #[serde(rename = "adamw")]
+    AdamW,
+    /// AdamW of the rows that a batch names; the others stay as they are.
+    LazyAdam,
+    /// Adagrad of the rows that a batch names, with the sum of a row's mean squared gradients as its
+    /// only state.
+    RowwiseAdagrad,
 }
 
 /// Course of the learning rate after the warm-up.

@@ -53,10 +53,10 @@ fn layer_norm() {
 #[test]
 fn batch_norm() {
     check_layer(BatchNorm::new(3, &device()), 3, |norm, x| {
-        norm.forward(x, true)
+        norm.forward(x, None, true)
     });
     check_layer(BatchNorm::new(3, &device()), 3, |norm, x| {
-        norm.forward(x, false)
+        norm.forward(x, None, false)
     });
 }
 

@@ -40,7 +40,7 @@ fn close(found: &[f64], expected: &[f64]) {
 #[test]
 fn batch_norm_in_training_uses_the_batch_and_moves_the_running_statistics() {
     let norm = BatchNorm::new(1, &device());
-    let y = norm.forward(matrix([[1.0], [3.0], [5.0]]), true);
+    let y = norm.forward(matrix([[1.0], [3.0], [5.0]]), None, true);
     // Mean 3, biased variance 8/3, unbiased 4.
     let scale = 1.0 / (8.0_f64 / 3.0 + 1e-5).sqrt();
     close(&numbers(y), &[-2.0 * scale, 0.0, 2.0 * scale]);
@@ -51,15 +51,15 @@ fn batch_norm_in_training_uses_the_batch_and_moves_the_running_statistics() {
 #[test]
 fn batch_norm_of_one_row_or_in_evaluation_uses_the_running_statistics() {
     let norm = BatchNorm::new(1, &device());
-    norm.forward(matrix([[1.0], [3.0], [5.0]]), true);
+    norm.forward(matrix([[1.0], [3.0], [5.0]]), None, true);
     let expected = (7.0 - 0.3) / (1.3_f64 + 1e-5).sqrt();
     for training in [true, false] {
         close(
-            &numbers(norm.forward(matrix([[7.0]]), training)),
+            &numbers(norm.forward(matrix([[7.0]]), None, training)),
             &[expected],
         );
     }
-    let y = norm.forward(matrix([[7.0], [7.0]]), false);
+    let y = norm.forward(matrix([[7.0], [7.0]]), None, false);
     close(&numbers(y), &[expected, expected]);
     close(&numbers(norm.running_mean.value()), &[0.3]);
     close(&numbers(norm.valid().running_var.value()), &[1.3]);
@@ -77,6 +77,7 @@ fn excitation_scales_every_field_by_one_weight() {
     let mut draws = Draws::new(2);
     let embedded = draws.tensor([4, 7], DType::F64);
     let adapted = adapt.forward(DomainInput {
+        repeats: None,
         embedded: Some(embedded.clone()),
         vectors: None,
         numbers: Some(draws.tensor([4, 2], DType::F64)),
@@ -128,6 +129,7 @@ fn a_missing_feature_is_its_learned_vector() {
     );
     let mut draws = Draws::new(5);
     let adapted = adapt.forward(DomainInput {
+        repeats: None,
         embedded: Some(draws.tensor([2, 5], DType::F64)),
         vectors: Some(draws.tensor([2, 2], DType::F64)),
         numbers: Some(draws.tensor([2, 1], DType::F64)),
@@ -183,6 +185,7 @@ fn one_expert_goes_on_as_it_is() {
         draws.tensor([4, 2], DType::F32),
     );
     let adapted = adapt.forward(DomainInput {
+        repeats: None,
         embedded: Some(embedded.clone()),
         vectors: None,
         numbers: Some(numbers_in.clone()),

@@ -73,7 +73,7 @@ fn blank_feature(spec: &mut Spec, tower: Tower, symbol: &Symbol) {
 fn rest(spec: &Spec) -> String {
     let mut architecture = spec.architecture.clone();
     architecture.overrides.clear();
-    let rows = (&spec.data, &spec.split, &spec.bad_rows);
+    let rows = (&spec.data, &spec.split, &spec.bad_rows, &spec.request);
     let run = (&spec.training, &spec.buckets, &spec.budget);
     format!("{architecture:?} {rows:?} {run:?}")
 }

@@ -1,6 +1,7 @@
 //! What a feature is: the settings of its kind.
 
 use super::context::Context;
+use super::embeddings::Given;
 use super::kinds::{Kind, STANDARDISE};
 use super::raw::Raw;
 use super::settings::Settings;
@@ -114,6 +115,7 @@ pub(super) fn read_buckets(
         index: Index::Buckets,
         oov: 0,
         file: None,
+        embeddings: Given::default(),
     };
     tables.add_own(context, name, shape);
     DeclaredKind::Embedded {
@@ -144,8 +146,16 @@ pub(super) fn read_embedded(
     };
     let table = match settings.get("table") {
         Some(given) => {
-            let reason = "rows, width and vocabulary are those of the shared table";
-            let own = ["rows", "dim", "vocabulary", "hash", "values", "oov"];
+            let reason = "rows, width, vocabulary and training are those of the shared table";
+            let own = [
+                "rows",
+                "dim",
+                "vocabulary",
+                "hash",
+                "values",
+                "oov",
+                "embeddings",
+            ];
             settings.exclude(context, "table", &own, reason);
             match &given.value {
                 Some(Value::Name(shared)) => {

@@ -16,6 +16,7 @@ const VALUES: Setting = setting("values", Form::Values);
 const SHALLOW: Setting = setting("shallow", Form::Flag);
 const OOV: Setting = setting("oov", Form::Whole(0));
 const DEFAULT: Setting = setting("default", Form::Value);
+const EMBEDDINGS: Setting = setting("embeddings", Form::Block);
 const UNIT: Setting = setting(
     "unit",
     Form::Choice(&["seconds", "milliseconds", "microseconds"]),
@@ -24,7 +25,7 @@ const UNIT: Setting = setting(
 pub(super) static ID: SettingsTable = SettingsTable {
     owner: "an `id`",
     settings: &[
-        ROWS, DIM, TABLE, VOCABULARY, VALUES, OOV, DEFAULT, UNIT, SHALLOW, ON,
+        ROWS, DIM, TABLE, VOCABULARY, VALUES, OOV, EMBEDDINGS, DEFAULT, UNIT, SHALLOW, ON,
     ],
 };
 pub(super) static IDS: SettingsTable = SettingsTable {
@@ -36,6 +37,7 @@ pub(super) static IDS: SettingsTable = SettingsTable {
         VOCABULARY,
         VALUES,
         OOV,
+        EMBEDDINGS,
         setting("pool", Form::Choice(&["mean", "sum"])),
         setting("weights", Form::Text),
         setting("last", Form::Whole(1)),
@@ -53,6 +55,7 @@ pub(super) static CATEGORY: SettingsTable = SettingsTable {
         setting("hash", Form::Flag),
         VALUES,
         OOV,
+        EMBEDDINGS,
         DEFAULT,
         UNIT,
         SHALLOW,

@@ -11,6 +11,7 @@ mod course;
 mod cycles;
 mod derived;
 mod domains;
+mod embeddings;
 mod features;
 mod head;
 mod index;
@@ -125,8 +126,8 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
         .and_then(|statement| read_data(context, statement));
     let domains = Domains::read(context, outline.get("surfaces"), outline.get("products"));
     let mut tasks = Tasks::read(context, outline.get("tasks"), &domains);
-    let (bad_rows, sample_weight) = training::read_rows(context, outline.get("rows"));
-    if let Some(column) = &sample_weight {
+    let rows = training::read_rows(context, outline.get("rows"));
+    if let Some(column) = &rows.sample_weight {
         tasks.weigh_rows(column);
     }
     // What a part does not declare, the spec that uses it may.
@@ -158,7 +159,7 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
     let training = outline.get("training");
     let training = training::read(context, training, &tasks, &domains, validated);
 
-    let tables = tables::canonical(tables);
+    let tables = tables::canonical(tables, training.embeddings);
     let table_id = |name: &str| {
         let found = tables.binary_search_by(|table| table.name.as_str().cmp(name));
         TableId(found.unwrap_or_else(|place| place))
@@ -187,7 +188,8 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
         item,
         architecture: declared.architecture,
         split,
-        bad_rows,
+        bad_rows: rows.bad,
+        request: rows.request,
         training,
         buckets,
         budget,
@@ -252,7 +254,7 @@ pub fn tables_of_settings() -> impl Iterator<Item = &'static settings::Table> {
         &training::EVALUATION,
         &training::TRAINING,
         &training::DENSE,
-        &training::EMBEDDINGS,
+        &embeddings::EMBEDDINGS,
         &course::SELECT,
         &course::EARLY_STOP,
         &course::CHECKPOINTS,

@@ -40,6 +40,8 @@ pub struct Spec {
     pub split: Option<Split>,
     /// Fate of rows that cannot be used.
     pub bad_rows: BadRows,
+    /// What tells the request that a row belongs to, if rows of one request repeat its query features.
+    pub request: Option<Request>,
     /// Hyperparameters of training.
     pub training: Training,
     /// Buckets of the report's LogMAE by rank: 20.
@@ -183,6 +185,8 @@ pub struct Table {
     pub oov: usize,
     /// The file that holds the values of an inline vocabulary, as the spec names it.
     pub file: Option<String>,
+    /// How its rows are trained, if not as those of the others.
+    pub embeddings: Option<Embeddings>,
 }
 
 /// How a raw value finds its row.
@@ -362,10 +366,8 @@ pub struct Training {
     pub shuffle: usize,
     /// AdamW on the dense parts.
     pub dense: AdamW,
-    /// AdamW on the tables.
-    pub embeddings: AdamW,
-    /// Standard deviation of the tables' first values.
-    pub embedding_std: f64,
+    /// How the rows of tables are trained that do not say otherwise.
+    pub embeddings: Embeddings,
     /// Fraction of the steps in which the learning rate rises.
     pub warmup: f64,
     /// Course of the learning rate after that.
@@ -420,6 +422,41 @@ pub enum Figure {
     Kl,
     /// Area under the ROC curve of the action; the only one where more is better.
     Auc,
+}
+
+/// The request that a row belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Column of the data.
+    pub column: String,
+    /// Where it is declared: `line 3`, or `line 3 of members.mtmd`.
+    pub place: String,
+}
+
+/// How the rows of a table are trained.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Embeddings {
+    /// What moves them.
+    pub optimiser: TableOptimiser,
+    /// Peak learning rate.
+    pub lr: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+    /// Standard deviation of the first values.
+    pub std: f64,
+    /// Steps after which a row learns at half the rate; `None`: at the whole rate always.
+    pub frequency: Option<f64>,
+}
+
+/// What moves the rows of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableOptimiser {
+    /// AdamW, as if the table were dense (the default).
+    AdamW,
+    /// Adam of the rows that a batch names.
+    LazyAdam,
+    /// Adagrad of the rows that a batch names, with one number of state a row.
+    RowwiseAdagrad,
 }
 
 /// AdamW.

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::context::{Context, doc};
+use super::embeddings::Given;
 use super::head::Head;
 use super::names::{Kind, Namespace, suggest};
 use super::settings::{Settings, Table as SettingsTable, setting};
-use super::spec::{Index, Table};
+use super::spec::{Embeddings, Index, Table};
 use super::value::{Form, Value};
 use super::vocabulary_file;
 use crate::diagnostics::{Code, Diagnostic};
@@ -20,12 +21,15 @@ pub(super) static TABLE: SettingsTable = SettingsTable {
         setting("vocabulary", Form::OptionalWhole(1)),
         setting("values", Form::Values),
         setting("oov", Form::Whole(0)),
+        setting("embeddings", Form::Block),
     ],
 };
 
 /// A table, with the place of its name.
 pub(super) struct TableDeclaration {
     pub table: Table,
+    /// What it says of its training.
+    embeddings: Given,
     pub name: Word,
     /// Whether a feature uses it.
     pub used: bool,
@@ -84,36 +88,39 @@ impl Tables {
             None => Shape::unknown(),
         };
         if self.names.declare(context, &name, Kind::Table) {
-            let Shape {
-                rows,
-                dim,
-                index,
-                oov,
-                file,
-            } = shape;
-            let table = Table {
-                name: name.text.clone(),
-                doc: doc(statement),
-                shared: true,
-                rows,
-                dim,
-                index,
-                oov,
-                file,
-            };
-            self.add(TableDeclaration {
-                table,
-                name,
-                used: false,
-            });
+            self.add(name, doc(statement), true, shape);
         }
     }
 
-    fn add(&mut self, declaration: TableDeclaration) {
+    /// Adds a shared table, or a feature's own, which is used as it stands.
+    fn add(&mut self, name: Word, doc: String, shared: bool, shape: Shape) {
+        let Shape {
+            rows,
+            dim,
+            index,
+            oov,
+            file,
+            embeddings,
+        } = shape;
+        let table = Table {
+            name: name.text.clone(),
+            doc,
+            shared,
+            rows,
+            dim,
+            index,
+            oov,
+            file,
+            embeddings: None,
+        };
         let place = self.declared.len();
-        let name = declaration.table.name.clone();
-        self.places.entry(name).or_insert(place);
-        self.declared.push(declaration);
+        self.places.entry(name.text.clone()).or_insert(place);
+        self.declared.push(TableDeclaration {
+            table,
+            embeddings,
+            name,
+            used: !shared,
+        });
     }
 
     /// Marks a shared table as used; `false` if there is none of this name. Reports that, unless
@@ -175,28 +182,7 @@ impl Tables {
             );
             return;
         }
-        let Shape {
-            rows,
-            dim,
-            index,
-            oov,
-            file,
-        } = shape;
-        let table = Table {
-            name: name.text.clone(),
-            doc: String::new(),
-            shared: false,
-            rows,
-            dim,
-            index,
-            oov,
-            file,
-        };
-        self.add(TableDeclaration {
-            table,
-            name: name.clone(),
-            used: true,
-        });
+        self.add(name.clone(), String::new(), false, shape);
     }
 
     pub fn report_unused(&self, context: &mut Context<'_>) {
@@ -217,13 +203,14 @@ impl Tables {
     }
 }
 
-/// Rows, width and index of a table.
+/// Rows, width, index and training of a table.
 pub(super) struct Shape {
     pub rows: usize,
     pub dim: usize,
     pub index: Index,
     pub oov: usize,
     pub file: Option<String>,
+    pub embeddings: Given,
 }
 
 impl Shape {
@@ -235,6 +222,7 @@ impl Shape {
             index: Index::Hash,
             oov: 0,
             file: None,
+            embeddings: Given::default(),
         }
     }
 }
@@ -245,7 +233,7 @@ pub(super) struct Defaults {
     pub index: Index,
 }
 
-/// Reads `rows`, `dim` and the vocabulary.
+/// Reads `rows`, `dim`, the vocabulary and `embeddings`.
 pub(super) fn read_shape(
     context: &mut Context<'_>,
     settings: &Settings<'_>,
@@ -289,6 +277,7 @@ pub(super) fn read_shape(
         index,
         oov,
         file,
+        embeddings: Given::read(context, settings),
     }
 }
 
@@ -345,12 +334,15 @@ fn report_missing(context: &mut Context<'_>, name: &Word, rows: bool, dim: bool)
     );
 }
 
-/// Sorts tables by name.
-pub(super) fn canonical(tables: Tables) -> Vec<Table> {
+/// Sorts tables by name. What they say of their training is completed from `base`, that of all tables.
+pub(super) fn canonical(tables: Tables, base: Embeddings) -> Vec<Table> {
     let mut sorted: Vec<Table> = tables
         .declared
         .into_iter()
-        .map(|declared| declared.table)
+        .map(|declared| Table {
+            embeddings: Some(declared.embeddings.over(base)).filter(|own| *own != base),
+            ..declared.table
+        })
         .collect();
     sorted.sort_by(|a, b| a.name.cmp(&b.name));
     sorted

@@ -3,9 +3,10 @@
 use super::context::Context;
 use super::course;
 use super::domains::Domains;
+use super::embeddings::Given;
 use super::head::{Head, Text};
 use super::settings::{Settings, Table as SettingsTable, setting};
-use super::spec::{AdamW, BadRows, Decay, Training};
+use super::spec::{AdamW, BadRows, Decay, Embeddings, Request, TableOptimiser, Training};
 use super::tasks::Tasks;
 use super::value::{Bound, Form, Value};
 use crate::syntax::ast::Statement;
@@ -15,6 +16,7 @@ pub(super) static ROWS: SettingsTable = SettingsTable {
     settings: &[
         setting("bad", Form::Choice(&["stop", "skip"])),
         setting("sample_weight", Form::Text),
+        setting("request", Form::Text),
     ],
 };
 
@@ -54,23 +56,23 @@ pub(super) static DENSE: SettingsTable = SettingsTable {
     ],
 };
 
-pub(super) static EMBEDDINGS: SettingsTable = SettingsTable {
-    owner: "`embeddings`",
-    settings: &[
-        setting("lr", Form::Real(Bound::Positive)),
-        setting("weight_decay", Form::Real(Bound::NotNegative)),
-        setting("std", Form::Real(Bound::Positive)),
-    ],
-};
+/// What the spec says of all rows.
+pub(super) struct Rows {
+    /// The fate of bad ones; they stop a run unless the spec says otherwise.
+    pub bad: BadRows,
+    /// The column of their weights, for tasks that have none of their own.
+    pub sample_weight: Option<Text>,
+    /// What tells the request that a row belongs to.
+    pub request: Option<Request>,
+}
 
-/// The fate of bad rows; they stop a run unless the spec says otherwise. And the column of the rows'
-/// weights, for tasks that have none of their own.
-pub(super) fn read_rows(
-    context: &mut Context<'_>,
-    statement: Option<&Statement>,
-) -> (BadRows, Option<Text>) {
+pub(super) fn read_rows(context: &mut Context<'_>, statement: Option<&Statement>) -> Rows {
     let Some(statement) = statement else {
-        return (BadRows::Stop, None);
+        return Rows {
+            bad: BadRows::Stop,
+            sample_weight: None,
+            request: None,
+        };
     };
     let form = "rows { bad skip }";
     context.refuse_doc(statement);
@@ -81,7 +83,15 @@ pub(super) fn read_rows(
         Some("skip") => BadRows::Skip,
         _ => BadRows::Stop,
     };
-    (bad, settings.text("sample_weight").cloned())
+    let request = settings.text("request").map(|column| Request {
+        column: column.text.clone(),
+        place: context.place(column.span),
+    });
+    Rows {
+        bad,
+        sample_weight: settings.text("sample_weight").cloned(),
+        request,
+    }
 }
 
 /// Buckets of the report's LogMAE by rank; 20 unless the spec says otherwise.
@@ -139,11 +149,7 @@ pub(super) fn read(
         let dense = Settings::read(context, Some(block), &DENSE);
         training.dense = read_adamw(&dense, training.dense);
     }
-    if let Some(block) = settings.block("embeddings") {
-        let embeddings = Settings::read(context, Some(block), &EMBEDDINGS);
-        training.embeddings = read_adamw(&embeddings, training.embeddings);
-        training.embedding_std = embeddings.real("std").unwrap_or(training.embedding_std);
-    }
+    training.embeddings = Given::read(context, &settings).over(training.embeddings);
     training.course = course::read(context, &settings, tasks, domains, validated);
     training
 }
@@ -167,11 +173,13 @@ fn defaults() -> Training {
             lr: 1e-3,
             weight_decay: 0.01,
         },
-        embeddings: AdamW {
+        embeddings: Embeddings {
+            optimiser: TableOptimiser::AdamW,
             lr: 3e-2,
             weight_decay: 0.1,
+            std: 0.05,
+            frequency: None,
         },
-        embedding_std: 0.05,
         warmup: 0.05,
         decay: Decay::Linear,
         clip: Some(5.0),

@@ -4,15 +4,16 @@
 
 use mtmd::schema::{
     self, AdamW, Architecture, Axis, BadRows, Composition, Course, Crossing, Decay,
-    Domain, ExpertArchitecture, Feature, Index, Input, Kind, Label, LogitScale, Norm,
-    Others, Pool, Schema, Split, Table, Training, Transform, Value,
+    Domain, Embeddings, ExpertArchitecture, Feature, Index, Input, Kind, Label,
+    LogitScale, Norm, Others, Pool, Schema, Split, Table, TableOptimiser, Training,
+    Transform, Value,
 };
 
 /// The spec, in canonical order: an index means the same here, in `graph.yaml` and in the data.
 pub static SCHEMA: Schema = Schema {
     name: "kuairand",
-    spec_hash: "be4946142aaeafa4",
-    graph_hash: "1b4287f19c5f9efe",
+    spec_hash: "6d1b3c7503df1c25",
+    graph_hash: "d80e4997381b1b8d",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "tab",
@@ -114,6 +115,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 16,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "fans_user_num_range",
@@ -121,6 +123,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "follow_user_num_range",
@@ -128,6 +131,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "friend_user_num_range",
@@ -135,6 +139,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "hour",
@@ -142,6 +147,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "music_id",
@@ -149,6 +155,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 8,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "music_type",
@@ -156,6 +163,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "onehot_feat0",
@@ -163,6 +171,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "onehot_feat1",
@@ -170,6 +179,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "onehot_feat10",
@@ -177,6 +187,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "onehot_feat11",
@@ -184,6 +195,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "onehot_feat12",
@@ -191,6 +203,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "onehot_feat14",
@@ -198,6 +211,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "onehot_feat16",
@@ -205,6 +219,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "onehot_feat2",
@@ -212,6 +227,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "onehot_feat3",
@@ -219,6 +235,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 8,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "onehot_feat4",
@@ -226,6 +243,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "onehot_feat5",
@@ -233,6 +251,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "onehot_feat6",
@@ -240,6 +259,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "onehot_feat7",
@@ -247,6 +267,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "onehot_feat8",
@@ -254,6 +275,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "onehot_feat9",
@@ -261,6 +283,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "register_days_range",
@@ -268,6 +291,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "tag",
@@ -275,6 +299,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 8,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "upload_type",
@@ -282,6 +307,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "user_active_degree",
@@ -289,6 +315,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "user_id",
@@ -296,6 +323,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 16,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "video_type",
@@ -303,6 +331,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Values(&[Value::Text("NORMAL"), Value::Text("AD")]),
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "videos",
@@ -310,6 +339,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 16,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
     ],
     query: &[
@@ -821,6 +851,7 @@ pub static SCHEMA: Schema = Schema {
         place: "line 84",
     },
     bad_rows: BadRows::Stop,
+    request: None,
     buckets: 20,
     training: Training {
         batch: 512,
@@ -831,11 +862,13 @@ pub static SCHEMA: Schema = Schema {
             lr: 0.001,
             weight_decay: 0.01,
         },
-        embeddings: AdamW {
+        embeddings: Embeddings {
+            optimiser: TableOptimiser::AdamW,
             lr: 0.01,
             weight_decay: 0.1,
+            std: 0.05,
+            frequency: None,
         },
-        embedding_std: 0.05,
         warmup: 0.05,
         decay: Decay::Linear,
         clip: Some(5.0),

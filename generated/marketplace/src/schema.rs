@@ -4,15 +4,16 @@
 
 use mtmd::schema::{
     self, AdamW, Architecture, Axis, BadRows, Composition, Course, Crossing, Decay,
-    Domain, ExpertArchitecture, Feature, Figure, Index, Input, Kind, Label, LogitScale,
-    Norm, Others, Pool, Schema, Select, Split, Table, Training, Transform, Value,
+    Domain, Embeddings, ExpertArchitecture, Feature, Figure, Index, Input, Kind, Label,
+    LogitScale, Norm, Others, Pool, Schema, Select, Split, Table, TableOptimiser,
+    Training, Transform, Value,
 };
 
 /// The spec, in canonical order: an index means the same here, in `graph.yaml` and in the data.
 pub static SCHEMA: Schema = Schema {
     name: "marketplace",
-    spec_hash: "185c02888b4ca961",
-    graph_hash: "ebaa24bee8fa3fda",
+    spec_hash: "39923406eb1b9415",
+    graph_hash: "63518aabb8f80968",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "placement",
@@ -117,6 +118,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 8,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "category_path",
@@ -124,6 +126,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 8,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "condition",
@@ -133,6 +136,7 @@ pub static SCHEMA: Schema = Schema {
                 &[Value::Text("new"), Value::Text("refurbished"), Value::Text("used")],
             ),
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "country",
@@ -140,6 +144,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 6,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "listings",
@@ -147,6 +152,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 24,
             index: Index::Vocabulary { min_count: 2 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "membership",
@@ -156,6 +162,7 @@ pub static SCHEMA: Schema = Schema {
                 &[Value::Text("none"), Value::Text("plus"), Value::Text("business")],
             ),
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "search_terms",
@@ -163,6 +170,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 16,
             index: Index::Hash,
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "seller",
@@ -170,6 +178,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 12,
             index: Index::Hash,
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "shopper",
@@ -177,6 +186,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 24,
             index: Index::Hash,
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "size",
@@ -184,6 +194,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 6,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
     ],
     query: &[
@@ -486,6 +497,10 @@ pub static SCHEMA: Schema = Schema {
     },
     split: Split::Hash,
     bad_rows: BadRows::Stop,
+    request: Some(schema::Request {
+        column: "page_id",
+        place: "line 59",
+    }),
     buckets: 20,
     training: Training {
         batch: 1024,
@@ -496,11 +511,13 @@ pub static SCHEMA: Schema = Schema {
             lr: 0.001,
             weight_decay: 0.01,
         },
-        embeddings: AdamW {
+        embeddings: Embeddings {
+            optimiser: TableOptimiser::AdamW,
             lr: 0.03,
             weight_decay: 0.1,
+            std: 0.05,
+            frequency: None,
         },
-        embedding_std: 0.05,
         warmup: 0.05,
         decay: Decay::Linear,
         clip: Some(5.0),

@@ -4,15 +4,15 @@
 
 use mtmd::schema::{
     self, AdamW, Architecture, Axis, BadRows, Composition, Course, Crossing, Decay,
-    Domain, ExpertArchitecture, Feature, Index, Input, Kind, Label, LogitScale, Norm,
-    Others, Schema, Split, Table, Training, Value,
+    Domain, Embeddings, ExpertArchitecture, Feature, Index, Input, Kind, Label,
+    LogitScale, Norm, Others, Schema, Split, Table, TableOptimiser, Training, Value,
 };
 
 /// The spec, in canonical order: an index means the same here, in `graph.yaml` and in the data.
 pub static SCHEMA: Schema = Schema {
     name: "minimal",
-    spec_hash: "8e57615c5ecf757f",
-    graph_hash: "6ff01b5fe280cef5",
+    spec_hash: "93667ff170810ed8",
+    graph_hash: "0a68b3a064f1deae",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "surface",
@@ -62,6 +62,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 16,
             index: Index::Hash,
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "user_id",
@@ -69,6 +70,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 16,
             index: Index::Hash,
             oov: 0,
+            embeddings: None,
         },
     ],
     query: &[
@@ -123,6 +125,7 @@ pub static SCHEMA: Schema = Schema {
     },
     split: Split::Hash,
     bad_rows: BadRows::Stop,
+    request: None,
     buckets: 20,
     training: Training {
         batch: 512,
@@ -133,11 +136,13 @@ pub static SCHEMA: Schema = Schema {
             lr: 0.001,
             weight_decay: 0.01,
         },
-        embeddings: AdamW {
+        embeddings: Embeddings {
+            optimiser: TableOptimiser::AdamW,
             lr: 0.03,
             weight_decay: 0.1,
+            std: 0.05,
+            frequency: None,
         },
-        embedding_std: 0.05,
         warmup: 0.05,
         decay: Decay::Linear,
         clip: Some(5.0),

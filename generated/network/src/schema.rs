@@ -4,15 +4,16 @@
 
 use mtmd::schema::{
     self, AdamW, Architecture, Axis, BadRows, Composition, Course, Crossing, Decay,
-    Domain, ExpertArchitecture, Feature, Index, Input, Kind, Label, LogitScale, Norm,
-    Others, Pool, Schema, Split, Table, Training, Transform, Value,
+    Domain, Embeddings, ExpertArchitecture, Feature, Index, Input, Kind, Label,
+    LogitScale, Norm, Others, Pool, Schema, Split, Table, TableOptimiser, Training,
+    Transform, Value,
 };
 
 /// The spec, in canonical order: an index means the same here, in `graph.yaml` and in the data.
 pub static SCHEMA: Schema = Schema {
     name: "network",
-    spec_hash: "56d54bbd30054191",
-    graph_hash: "007c7c7f49b01451",
+    spec_hash: "a108aa3663852ac8",
+    graph_hash: "b5945ebba1e7d68a",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "slot",
@@ -87,6 +88,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 16,
             index: Index::Hash,
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "company_size",
@@ -101,6 +103,7 @@ pub static SCHEMA: Schema = Schema {
                 ],
             ),
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "industry",
@@ -108,6 +111,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 8,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "job_id",
@@ -115,6 +119,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 24,
             index: Index::Hash,
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "member_id",
@@ -122,6 +127,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 32,
             index: Index::Hash,
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "seniority",
@@ -136,6 +142,7 @@ pub static SCHEMA: Schema = Schema {
                 ],
             ),
             oov: 0,
+            embeddings: None,
         },
     ],
     query: &[
@@ -314,6 +321,7 @@ pub static SCHEMA: Schema = Schema {
     },
     split: Split::Hash,
     bad_rows: BadRows::Stop,
+    request: None,
     buckets: 20,
     training: Training {
         batch: 512,
@@ -324,11 +332,13 @@ pub static SCHEMA: Schema = Schema {
             lr: 0.001,
             weight_decay: 0.01,
         },
-        embeddings: AdamW {
+        embeddings: Embeddings {
+            optimiser: TableOptimiser::AdamW,
             lr: 0.03,
             weight_decay: 0.1,
+            std: 0.05,
+            frequency: None,
         },
-        embedding_std: 0.05,
         warmup: 0.05,
         decay: Decay::Linear,
         clip: Some(5.0),

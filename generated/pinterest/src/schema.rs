@@ -4,15 +4,16 @@
 
 use mtmd::schema::{
     self, AdamW, Architecture, Axis, BadRows, Composition, Course, Crossing, Decay,
-    Domain, ExpertArchitecture, Feature, Index, Input, Kind, Label, LogitScale, Norm,
-    Others, Pool, Schema, Split, Table, Training, Transform, Value,
+    Domain, Embeddings, ExpertArchitecture, Feature, Index, Input, Kind, Label,
+    LogitScale, Norm, Others, Pool, Schema, Split, Table, TableOptimiser, Training,
+    Transform, Value,
 };
 
 /// The spec, in canonical order: an index means the same here, in `graph.yaml` and in the data.
 pub static SCHEMA: Schema = Schema {
     name: "pinterest",
-    spec_hash: "f56e58f47a8132b4",
-    graph_hash: "fcf63291245297e1",
+    spec_hash: "600a16e89e378c77",
+    graph_hash: "30d0079915a822cd",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "surface",
@@ -96,6 +97,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 16,
             index: Index::Hash,
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "advertiser_id",
@@ -103,6 +105,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 16,
             index: Index::Hash,
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "age_bucket",
@@ -110,6 +113,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "campaign_id",
@@ -117,6 +121,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 16,
             index: Index::Hash,
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "country",
@@ -124,6 +129,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 8,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "creative_type",
@@ -131,6 +137,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 8,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "device",
@@ -140,6 +147,7 @@ pub static SCHEMA: Schema = Schema {
                 &[Value::Text("android"), Value::Text("ios"), Value::Text("web")],
             ),
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "gender",
@@ -147,6 +155,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "hour",
@@ -154,6 +163,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "interests",
@@ -161,6 +171,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 16,
             index: Index::Hash,
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "landing_domain",
@@ -168,6 +179,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 16,
             index: Index::Hash,
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "merchant_id",
@@ -175,6 +187,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 16,
             index: Index::Hash,
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "objective",
@@ -189,6 +202,7 @@ pub static SCHEMA: Schema = Schema {
                 ],
             ),
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "pins",
@@ -196,6 +210,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 32,
             index: Index::Hash,
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "product_category",
@@ -203,6 +218,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 16,
             index: Index::Hash,
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "query_tokens",
@@ -210,6 +226,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 16,
             index: Index::Hash,
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "user_id",
@@ -217,6 +234,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 32,
             index: Index::Hash,
             oov: 0,
+            embeddings: None,
         },
     ],
     query: &[
@@ -644,6 +662,7 @@ pub static SCHEMA: Schema = Schema {
     },
     split: Split::Hash,
     bad_rows: BadRows::Stop,
+    request: None,
     buckets: 20,
     training: Training {
         batch: 512,
@@ -654,11 +673,13 @@ pub static SCHEMA: Schema = Schema {
             lr: 0.001,
             weight_decay: 0.01,
         },
-        embeddings: AdamW {
+        embeddings: Embeddings {
+            optimiser: TableOptimiser::AdamW,
             lr: 0.03,
             weight_decay: 0.1,
+            std: 0.05,
+            frequency: None,
         },
-        embedding_std: 0.05,
         warmup: 0.05,
         decay: Decay::Linear,
         clip: Some(5.0),

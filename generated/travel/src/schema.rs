@@ -4,16 +4,16 @@
 
 use mtmd::schema::{
     self, AdamW, Architecture, Axis, BadRows, Composition, Course, Crossing, Decay,
-    Derive, Domain, ExpertArchitecture, Feature, Figure, Index, Input, Kind, Label,
-    LogitScale, Norm, Others, Pool, Schema, Select, Split, Standardise, Table, TimePart,
-    Training, Transform, Unit, Value,
+    Derive, Domain, Embeddings, ExpertArchitecture, Feature, Figure, Index, Input, Kind,
+    Label, LogitScale, Norm, Others, Pool, Schema, Select, Split, Standardise, Table,
+    TableOptimiser, TimePart, Training, Transform, Unit, Value,
 };
 
 /// The spec, in canonical order: an index means the same here, in `graph.yaml` and in the data.
 pub static SCHEMA: Schema = Schema {
     name: "travel",
-    spec_hash: "6608915653410b56",
-    graph_hash: "1013ae79ec046903",
+    spec_hash: "f149075d2f62c403",
+    graph_hash: "14df89eb07087599",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "page",
@@ -84,6 +84,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 8,
             index: Index::Vocabulary { min_count: 3 },
             oov: 16,
+            embeddings: None,
         },
         Table {
             name: "amenities",
@@ -93,6 +94,7 @@ pub static SCHEMA: Schema = Schema {
                 &[Value::Text("parking"), Value::Text("pool"), Value::Text("wifi")],
             ),
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "arrival",
@@ -100,6 +102,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 2,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "campaign",
@@ -107,6 +110,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 5 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "carrier",
@@ -114,6 +118,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 2,
             index: Index::Hash,
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "country",
@@ -124,6 +129,7 @@ pub static SCHEMA: Schema = Schema {
                 whole: false,
             },
             oov: 2,
+            embeddings: None,
         },
         Table {
             name: "currencies",
@@ -138,6 +144,7 @@ pub static SCHEMA: Schema = Schema {
                 ],
             ),
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "days_ahead",
@@ -145,6 +152,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Buckets,
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "device",
@@ -152,6 +160,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 2,
             index: Index::Values(&[Value::Text("app"), Value::Text("web")]),
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "entry",
@@ -166,6 +175,7 @@ pub static SCHEMA: Schema = Schema {
                 ],
             ),
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "hour",
@@ -173,6 +183,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "joined",
@@ -180,6 +191,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Hash,
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "month",
@@ -187,6 +199,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 2,
             index: Index::Buckets,
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "offer_id",
@@ -194,6 +207,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 16,
             index: Index::Hash,
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "places",
@@ -201,6 +215,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 8,
             index: Index::Vocabulary { min_count: 2 },
             oov: 64,
+            embeddings: None,
         },
         Table {
             name: "stars",
@@ -216,6 +231,7 @@ pub static SCHEMA: Schema = Schema {
                 ],
             ),
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "traveller",
@@ -223,6 +239,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 16,
             index: Index::Hash,
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "weekday",
@@ -240,6 +257,7 @@ pub static SCHEMA: Schema = Schema {
                 ],
             ),
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "wishes",
@@ -247,6 +265,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Vocabulary { min_count: 1 },
             oov: 4,
+            embeddings: None,
         },
     ],
     query: &[
@@ -652,6 +671,7 @@ pub static SCHEMA: Schema = Schema {
         place: "line 57",
     },
     bad_rows: BadRows::Skip,
+    request: None,
     buckets: 10,
     training: Training {
         batch: 1024,
@@ -662,11 +682,13 @@ pub static SCHEMA: Schema = Schema {
             lr: 0.0005,
             weight_decay: 0.0,
         },
-        embeddings: AdamW {
+        embeddings: Embeddings {
+            optimiser: TableOptimiser::AdamW,
             lr: 0.03,
             weight_decay: 0.1,
+            std: 0.05,
+            frequency: None,
         },
-        embedding_std: 0.05,
         warmup: 0.1,
         decay: Decay::Cosine,
         clip: Some(1.0),

@@ -4,16 +4,16 @@
 
 use mtmd::schema::{
     self, AdamW, Architecture, Axis, BadRows, Composition, Course, Crossing, Decay,
-    Domain, ExpertArchitecture, Feature, Figure, Index, Input, Kind, Label, LogitScale,
-    Norm, Others, Override, Pool, Schema, Select, Split, Table, Tower, Training,
-    Transform, Value,
+    Domain, Embeddings, ExpertArchitecture, Feature, Figure, Index, Input, Kind, Label,
+    LogitScale, Norm, Others, Override, Pool, Schema, Select, Split, Table,
+    TableOptimiser, Tower, Training, Transform, Value,
 };
 
 /// The spec, in canonical order: an index means the same here, in `graph.yaml` and in the data.
 pub static SCHEMA: Schema = Schema {
     name: "video",
-    spec_hash: "f0acc78f092f20db",
-    graph_hash: "91ffcb64e9fef91e",
+    spec_hash: "3932693cbf487cd4",
+    graph_hash: "48223e08ca31804b",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "surface",
@@ -101,6 +101,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 16,
             index: Index::Hash,
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "genre",
@@ -108,6 +109,7 @@ pub static SCHEMA: Schema = Schema {
             dim: 8,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "language",
@@ -115,6 +117,13 @@ pub static SCHEMA: Schema = Schema {
             dim: 8,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: Some(Embeddings {
+                optimiser: TableOptimiser::LazyAdam,
+                lr: 0.01,
+                weight_decay: 0.0,
+                std: 0.1,
+                frequency: Some(5.0),
+            }),
         },
         Table {
             name: "videos",
@@ -122,6 +131,13 @@ pub static SCHEMA: Schema = Schema {
             dim: 16,
             index: Index::Hash,
             oov: 0,
+            embeddings: Some(Embeddings {
+                optimiser: TableOptimiser::AdamW,
+                lr: 0.01,
+                weight_decay: 0.0,
+                std: 0.01,
+                frequency: None,
+            }),
         },
         Table {
             name: "viewer",
@@ -129,6 +145,13 @@ pub static SCHEMA: Schema = Schema {
             dim: 16,
             index: Index::Hash,
             oov: 0,
+            embeddings: Some(Embeddings {
+                optimiser: TableOptimiser::RowwiseAdagrad,
+                lr: 0.05,
+                weight_decay: 0.0,
+                std: 0.01,
+                frequency: Some(5.0),
+            }),
         },
         Table {
             name: "words",
@@ -136,6 +159,13 @@ pub static SCHEMA: Schema = Schema {
             dim: 16,
             index: Index::Hash,
             oov: 0,
+            embeddings: Some(Embeddings {
+                optimiser: TableOptimiser::LazyAdam,
+                lr: 0.02,
+                weight_decay: 0.0,
+                std: 0.01,
+                frequency: Some(20.0),
+            }),
         },
     ],
     query: &[
@@ -153,7 +183,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            place: "line 30",
+            place: "line 32",
         },
         Feature {
             name: "language",
@@ -165,7 +195,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: true,
             },
             domains: Surface::ALL,
-            place: "line 31",
+            place: "line 33",
         },
         Feature {
             name: "open_video",
@@ -177,7 +207,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: &[Surface::Watch.index()],
-            place: "line 34",
+            place: "line 36",
         },
         Feature {
             name: "viewer",
@@ -189,7 +219,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Surface::ALL,
-            place: "line 29",
+            place: "line 31",
         },
         Feature {
             name: "words",
@@ -205,7 +235,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: &[Surface::Search.index()],
-            place: "line 33",
+            place: "line 35",
         },
         Feature {
             name: "open_frames",
@@ -213,7 +243,7 @@ pub static SCHEMA: Schema = Schema {
             derive: None,
             kind: Kind::Vector { width: 16 },
             domains: &[Surface::Watch.index()],
-            place: "line 35",
+            place: "line 37",
         },
         Feature {
             name: "watched_7d",
@@ -226,7 +256,7 @@ pub static SCHEMA: Schema = Schema {
                 standardise: None,
             }),
             domains: Surface::ALL,
-            place: "line 32",
+            place: "line 34",
         },
     ],
     item: &[
@@ -240,7 +270,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Product::ALL,
-            place: "line 40",
+            place: "line 42",
         },
         Feature {
             name: "genre",
@@ -252,7 +282,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: true,
             },
             domains: Product::ALL,
-            place: "line 41",
+            place: "line 43",
         },
         Feature {
             name: "video",
@@ -264,7 +294,7 @@ pub static SCHEMA: Schema = Schema {
                 shallow: false,
             },
             domains: Product::ALL,
-            place: "line 39",
+            place: "line 41",
         },
         Feature {
             name: "age_days",
@@ -277,7 +307,7 @@ pub static SCHEMA: Schema = Schema {
                 standardise: None,
             }),
             domains: Product::ALL,
-            place: "line 43",
+            place: "line 45",
         },
         Feature {
             name: "length",
@@ -290,7 +320,7 @@ pub static SCHEMA: Schema = Schema {
                 standardise: None,
             }),
             domains: Product::ALL,
-            place: "line 42",
+            place: "line 44",
         },
         Feature {
             name: "viewers_now",
@@ -303,7 +333,7 @@ pub static SCHEMA: Schema = Schema {
                 standardise: None,
             }),
             domains: &[Product::Live.index()],
-            place: "line 44",
+            place: "line 46",
         },
     ],
     architecture: Architecture {
@@ -397,6 +427,7 @@ pub static SCHEMA: Schema = Schema {
     },
     split: Split::Hash,
     bad_rows: BadRows::Stop,
+    request: None,
     buckets: 20,
     training: Training {
         batch: 512,
@@ -407,11 +438,13 @@ pub static SCHEMA: Schema = Schema {
             lr: 0.001,
             weight_decay: 0.01,
         },
-        embeddings: AdamW {
+        embeddings: Embeddings {
+            optimiser: TableOptimiser::LazyAdam,
             lr: 0.01,
             weight_decay: 0.0,
+            std: 0.01,
+            frequency: Some(5.0),
         },
-        embedding_std: 0.01,
         warmup: 0.05,
         decay: Decay::Constant,
         clip: None,

@@ -109,6 +109,9 @@ pub struct SynthArgs {
     /// Rows
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = positive)]
     pub rows: usize,
+    /// Rows of a request, if the spec has requests
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = positive)]
+    pub per_request: usize,
     /// Seed
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,

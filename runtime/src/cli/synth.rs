@@ -9,7 +9,7 @@ use crate::schema::Schema;
 
 pub fn synth(schema: &'static Schema, args: &SynthArgs) -> Result<()> {
     let rows = args.rows as u64;
-    let files = data::synth(schema, rows, args.seed, &args.out)?;
+    let files = data::synth(schema, rows, args.per_request as u64, args.seed, &args.out)?;
     say(format!(
         "{} rows in {} {} in {}. Train on them by `train --data {}`.",
         grouped(rows),

@@ -35,11 +35,23 @@ pub struct Batch {
 pub struct TowerBatch {
     /// Places `range` hold the rows of each domain, ascending by domain; empty if it has none.
     pub domains: Vec<Range<usize>>,
-    /// Batch row at each place. The rows of a domain keep the order of the batch.
+    /// Batch row at each place, the first if several share it. The rows of a domain keep the order of the
+    /// batch.
     pub order: Vec<u32>,
+    /// Which rows share a place; `None` if each has one of its own.
+    pub shared: Option<Shared>,
     /// One column for each feature of the tower, in the schema's order, over all places; what
     /// stands at places of a domain without the feature is never read.
     pub columns: Vec<Column>,
+}
+
+/// Rows of one request that are one row of the query tower.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shared {
+    /// Place of each batch row.
+    pub place: Vec<u32>,
+    /// Batch rows of each place, 1 or more.
+    pub count: Vec<u32>,
 }
 
 /// One feature's values, by place.

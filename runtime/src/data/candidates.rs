@@ -218,6 +218,7 @@ impl Candidates {
                 actions,
                 query,
                 item,
+                request: Vec::new(),
             };
         }
         let good: Vec<bool> = rows.iter().map(|row| !faults.contains_key(row)).collect();
@@ -236,6 +237,7 @@ impl Candidates {
             query,
             item,
             rows: kept(rows, &good),
+            request: Vec::new(),
         }
     }
 }

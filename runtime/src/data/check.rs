@@ -89,6 +89,14 @@ fn needs(schema: &Schema) -> Vec<Need> {
             form,
         });
     }
+    if let Some(request) = &schema.request {
+        needs.push(Need {
+            column: request.column,
+            place: request.place,
+            user: "the request of a row".to_owned(),
+            form: Form::Key(Values::Any),
+        });
+    }
     for task in schema.tasks {
         let score = match task.label {
             Label::Score(column) => Some(column),

@@ -2,6 +2,7 @@
 
 use crate::data::batch::{Batch, Column, TowerBatch};
 use crate::data::origin::Origin;
+use crate::data::requests;
 use crate::schema::{Input, Kind, Schema, Tower};
 
 /// Usable rows, by row. The columns are those of a batch, over rows instead of places.
@@ -15,6 +16,8 @@ pub(super) struct Chunk {
     pub weights: Vec<Vec<f32>>,
     pub actions: Vec<Vec<f32>>,
     pub origins: Vec<Origin>,
+    /// Keys of the rows' requests, 0 for a row of none; empty if the schema has no requests.
+    pub request: Vec<u64>,
 }
 
 impl Chunk {
@@ -35,6 +38,7 @@ impl Chunk {
             weights: vec![Vec::new(); schema.tasks.len()],
             actions: vec![Vec::new(); schema.tasks.len()],
             origins: Vec::new(),
+            request: Vec::new(),
         }
     }
 
@@ -55,6 +59,7 @@ impl Chunk {
         take_into(&mut self.surface, &other.surface, rows);
         take_into(&mut self.product, &other.product, rows);
         take_into(&mut self.origins, &other.origins, rows);
+        take_into(&mut self.request, &other.request, rows);
         for (to, from) in self
             .columns_mut()
             .zip(other.query.iter().chain(&other.item))
@@ -86,7 +91,7 @@ impl Chunk {
         let targets = |from: &[Vec<f32>]| from.iter().map(|values| taken(values, rows)).collect();
         Batch {
             rows: rows.len(),
-            query: TowerBatch::group(&surface, schema.surfaces.domains.len(), &self.query, rows),
+            query: requests::group(self, &surface, schema.surfaces.domains.len(), rows),
             item: TowerBatch::group(&product, schema.products.domains.len(), &self.item, rows),
             surface,
             product,
@@ -101,7 +106,7 @@ impl Chunk {
 impl TowerBatch {
     /// Groups the rows of a batch by their domain and gathers their values: `rows` are places of
     /// `columns`, `domain` is theirs.
-    fn group(domain: &[u16], domains: usize, columns: &[Column], rows: &[u32]) -> Self {
+    pub(super) fn group(domain: &[u16], domains: usize, columns: &[Column], rows: &[u32]) -> Self {
         let mut sizes = vec![0usize; domains];
         for &domain in domain {
             if let Some(size) = sizes.get_mut(usize::from(domain)) {
@@ -136,6 +141,7 @@ impl TowerBatch {
         Self {
             domains: ranges,
             order,
+            shared: None,
             columns,
         }
     }
@@ -216,7 +222,7 @@ fn extend_column(to: &mut Column, from: &Column, rows: &[u32]) {
     }
 }
 
-fn taken<T: Copy>(from: &[T], rows: &[u32]) -> Vec<T> {
+pub(super) fn taken<T: Copy>(from: &[T], rows: &[u32]) -> Vec<T> {
     let mut to = Vec::with_capacity(rows.len());
     take_into(&mut to, from, rows);
     to

@@ -18,6 +18,7 @@ use crate::data::source::damaged;
 use crate::data::split::{Parts, Selector, part_of_place};
 use crate::data::vocabulary::{Counts, Vocabularies};
 use crate::error::{Error, Result};
+use crate::hash::{hash_int, hash_text};
 use crate::schema::{BadRows, Kind, Schema, Tower};
 
 /// Reads record batches of files that were checked against the schema.
@@ -52,6 +53,8 @@ pub(super) struct Usable {
     pub actions: Vec<Vec<f32>>,
     pub query: Vec<Values>,
     pub item: Vec<Values>,
+    /// Keys of their requests, 0 where there is none; empty if the schema has no requests.
+    pub request: Vec<u64>,
 }
 
 impl Decoder {
@@ -99,7 +102,12 @@ impl Decoder {
             .features(self.schema, Tower::Item, batch)
             .map_err(odd)?;
         self.count_faults(&candidates, place, report)?;
-        let usable = candidates.finish(targets, query, item);
+        let mut usable = candidates.finish(targets, query, item);
+        if let Some(request) = &self.schema.request {
+            let read =
+                column_of(batch, request.column).and_then(|array| keys(&array, DateForm::Int));
+            usable.request = request_keys(&read.map_err(odd)?.values, &usable.rows);
+        }
         report.used += usable.rows.len() as u64;
         Ok(usable)
     }
@@ -185,6 +193,17 @@ impl Decoder {
     }
 }
 
+/// A key of each row's request, 0 where it is missing. Two requests of one key are told apart by
+/// their features.
+fn request_keys(values: &Keys, rows: &[u32]) -> Vec<u64> {
+    let key = |row: &u32| match values {
+        Keys::Ints(ints) => ints.get(*row as usize).map(hash_int),
+        Keys::Texts(texts) => texts.get(*row as usize).map(hash_text),
+    };
+    let keys = rows.iter().map(key);
+    keys.map(|key| key.map_or(0, |key| key.max(1))).collect()
+}
+
 impl Place<'_> {
     fn origin(&self, row: u32) -> Origin {
         Origin {
@@ -238,6 +257,7 @@ impl Usable {
         }
         let origins = self.rows.iter().map(|&row| place.origin(row));
         chunk.origins.extend(origins);
+        chunk.request.extend(self.request);
         chunk.surface.extend(self.surface);
         chunk.product.extend(self.product);
         let labels = chunk.labels.iter_mut().zip(self.labels);

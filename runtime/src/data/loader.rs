@@ -15,6 +15,7 @@ use crate::data::chunk::Chunk;
 use crate::data::decode::{Decoder, Place};
 use crate::data::learn::require_rows;
 use crate::data::report::Report;
+use crate::data::requests;
 use crate::data::source::{Dataset, Unit};
 use crate::data::split::Parts;
 use crate::data::vocabulary::Vocabularies;
@@ -248,10 +249,12 @@ fn assemble(
             // The decoder has stopped because the batches are not wanted any more.
             Err(_) => return,
         };
-        let mut order: Vec<u32> = (0..block.rows() as u32).collect();
-        if let Some(Shuffle { seed, epoch, .. }) = scan.shuffle {
-            Random::new(seed, &[epoch, index]).shuffle(&mut order);
-        }
+        let mut order: Vec<u32> = match scan.shuffle {
+            Some(Shuffle { seed, epoch, .. }) => {
+                requests::shuffle(&block, &mut Random::new(seed, &[epoch, index]))
+            }
+            None => (0..block.rows() as u32).collect(),
+        };
         let skipped = skip.min(order.len());
         skip -= skipped;
         order.drain(..skipped);

@@ -27,6 +27,7 @@ mod learn;
 mod loader;
 mod origin;
 mod report;
+mod requests;
 mod source;
 mod split;
 mod synth;

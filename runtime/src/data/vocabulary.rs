@@ -412,6 +412,7 @@ mod tests {
             dim: 1,
             index: Index::Vocabulary { min_count: 2 },
             oov: 0,
+            embeddings: None,
         }
     }
 

@@ -69,7 +69,9 @@ impl Adaptation {
     /// Adapts the rows of the domain.
     pub fn forward(&self, input: DomainInput) -> Adapted {
         let numbers = match (&self.norm, input.numbers) {
-            (Some(norm), Some(numbers)) => Some(norm.forward(numbers, input.training)),
+            (Some(norm), Some(numbers)) => {
+                Some(norm.forward(numbers, input.repeats.as_ref(), input.training))
+            }
             (_, numbers) => numbers,
         };
         let parts = [input.embedded.clone(), input.vectors, numbers];

@@ -12,8 +12,19 @@ pub struct DomainInput {
     pub vectors: Option<Tensor<2>>,
     /// Numbers before BatchNorm, `[rows, numbers]`; `None` if the domain has none.
     pub numbers: Option<Tensor<2>>,
+    /// How often each row stands for one of the batch; `None` if each does once.
+    pub repeats: Option<Repeats>,
     /// Whether BatchNorm normalises by the statistics of these rows and updates the running ones.
     pub training: bool,
+}
+
+/// Rows that stand for several of the batch: those of one request.
+#[derive(Debug, Clone)]
+pub struct Repeats {
+    /// Rows of the batch that all stand for together.
+    pub rows: usize,
+    /// The share of these that each stands for, `[rows, 1]`; their sum is 1.
+    pub share: Tensor<2>,
 }
 
 /// Inputs of one tower by domain. A domain without rows in the batch has none.

@@ -28,7 +28,7 @@ pub use expert::TaskExpert;
 pub use ffn::{Experts, Ffn, FfnLayer};
 pub use fused::task_embeddings;
 pub use head::Head;
-pub use io::{DomainInput, TaskEmbeddings, TowerInput, TowerOutput};
+pub use io::{DomainInput, Repeats, TaskEmbeddings, TowerInput, TowerOutput};
 pub use layout::{Field, FieldKind, Layout};
 pub use linear::Linear;
 pub use norm::{BatchNorm, EPSILON, LayerNorm};

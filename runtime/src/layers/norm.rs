@@ -3,6 +3,7 @@
 use burn::module::{Module, Param, RunningState};
 use burn::tensor::{Device, Tensor};
 
+use super::Repeats;
 use crate::kernels;
 
 /// Added to the variance.
@@ -69,13 +70,17 @@ impl BatchNorm {
         }
     }
 
-    /// `[rows, width]` → `[rows, width]`. `training` as in [`super::DomainInput`].
-    pub fn forward(&self, x: Tensor<2>, training: bool) -> Tensor<2> {
-        let [rows, _] = x.dims();
+    /// `[rows, width]` → `[rows, width]`. `repeats` and `training` as in [`super::DomainInput`].
+    pub fn forward(&self, x: Tensor<2>, repeats: Option<&Repeats>, training: bool) -> Tensor<2> {
+        let rows = repeats.map_or(x.dims()[0], |repeats| repeats.rows);
+        let mean_of = |x: Tensor<2>| match repeats {
+            Some(repeats) => (x * repeats.share.clone()).sum_dim(0),
+            None => x.mean_dim(0),
+        };
         let (centred, variance) = if training && rows > 1 {
-            let mean = x.clone().mean_dim(0);
+            let mean = mean_of(x.clone());
             let centred = x - mean.clone();
-            let variance = centred.clone().square().mean_dim(0);
+            let variance = mean_of(centred.clone().square());
             let unbiased = rows as f64 / (rows - 1) as f64;
             advance(&self.running_mean, mean.squeeze_dim(0));
             advance(

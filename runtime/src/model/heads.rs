@@ -77,18 +77,32 @@ const ABSENT: u32 = u32::MAX;
 impl Aligned {
     fn new(output: &TowerOutput, tower: &TowerBatch, task: usize, rows: usize) -> Self {
         let mut parts = Vec::new();
-        let mut index = vec![ABSENT; rows];
+        // The row of `embeddings` of each place.
+        let mut at = vec![ABSENT; tower.order.len()];
         let mut next = 0;
         for (domain, places) in tower.domains.iter().enumerate() {
             let Some(embedding) = output.get(domain).and_then(|tasks| tasks.get(task)) else {
                 continue;
             };
             parts.push(embedding.clone());
-            for &row in tower.order.get(places.clone()).unwrap_or_default() {
-                if let Some(slot) = index.get_mut(row as usize) {
-                    *slot = next;
-                }
+            for slot in at.get_mut(places.clone()).unwrap_or_default() {
+                *slot = next;
                 next += 1;
+            }
+        }
+        let mut index = vec![ABSENT; rows];
+        match &tower.shared {
+            Some(shared) => {
+                for (slot, place) in index.iter_mut().zip(&shared.place) {
+                    *slot = at.get(*place as usize).copied().unwrap_or(ABSENT);
+                }
+            }
+            None => {
+                for (&row, at) in tower.order.iter().zip(at) {
+                    if let Some(slot) = index.get_mut(row as usize) {
+                        *slot = at;
+                    }
+                }
             }
         }
         let embeddings = match parts.len() {

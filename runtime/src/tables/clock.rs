@@ -41,6 +41,8 @@ const WINDOW: usize = 256;
 /// Learning rates of the steps since a step before which no row was left behind.
 #[derive(Debug, Clone)]
 pub(super) struct Clock {
+    /// The peak of the learning rate: steps come with their factor of it.
+    peak: f64,
     weight_decay: f64,
     /// The step that `history` begins with.
     start: u32,
@@ -77,10 +79,11 @@ pub(super) struct CatchUp {
 }
 
 impl Clock {
-    pub(super) fn new(weight_decay: f64) -> Self {
+    pub(super) fn new(peak: f64, weight_decay: f64) -> Self {
         let (g, q) = (BETA1 / BETA2.sqrt(), BETA1 / BETA2);
         let powers = std::iter::successors(Some((g, q)), |(x, y)| Some((g * x, q * y)));
         Self {
+            peak,
             weight_decay,
             start: 0,
             history: vec![Moment::default()],
@@ -91,6 +94,7 @@ impl Clock {
     /// The clock at step `now`, with all rows up to date.
     pub(super) fn at(&self, now: u32) -> Self {
         Self {
+            peak: self.peak,
             weight_decay: self.weight_decay,
             start: now,
             history: vec![Moment::default()],
@@ -108,8 +112,14 @@ impl Clock {
         (1.0 - lr * self.weight_decay).max(f64::MIN_POSITIVE)
     }
 
+    /// The learning rate at a factor of its peak.
+    pub(super) fn rate(&self, factor: f64) -> f64 {
+        self.peak * factor
+    }
+
     /// Takes note of a step.
-    pub(super) fn advance(&mut self, lr: f64) {
+    pub(super) fn advance(&mut self, factor: f64) {
+        let lr = self.rate(factor);
         let step = f64::from(self.now() + 1);
         let decay = self.decay(lr);
         let spread = 1.0 - BETA2.powf(step);
@@ -125,8 +135,9 @@ impl Clock {
         });
     }
 
-    /// How to bring a row of step `last` to the present.
-    pub(super) fn catch_up(&self, last: u32) -> CatchUp {
+    /// How to bring a row of step `last` to the present, that learns at `share` of the rate. G is
+    /// proportional to it, D and the moments do not depend on it.
+    pub(super) fn catch_up(&self, last: u32, share: f32) -> CatchUp {
         let (since, now) = ((last - self.start) as usize, self.history.len() - 1);
         let from = self.history[since];
         let settled = self.history[(since + WINDOW).min(now)];
@@ -139,7 +150,7 @@ impl Clock {
         };
         CatchUp {
             decay: (present.log_decay - from.log_decay).exp() as f32,
-            drift: (from.drift * (present.log_decay - settled.log_decay).exp()) as f32,
+            drift: share * (from.drift * (present.log_decay - settled.log_decay).exp()) as f32,
             epsilon: (EPSILON * epsilon) as f32,
             first: (behind * BETA1.ln()).exp() as f32,
             second: (behind * BETA2.ln()).exp() as f32,

@@ -30,6 +30,8 @@ pub struct DomainRows {
     pub vectors: Vec<f32>,
     /// `[rows, numbers]`.
     pub numbers: Vec<f32>,
+    /// Batch rows that each stands for; empty if each stands for one.
+    pub repeats: Vec<u32>,
 }
 
 /// An embedded feature of a domain: where its rows come from and go to.
@@ -64,7 +66,8 @@ pub(super) fn domain(
                     let place = places.start + task * TASK_ROWS + row;
                     for field in &fields {
                         let to = &mut to[field.columns.clone()];
-                        pool(&tables.tables[field.table], &tables.clock, field, place, to);
+                        let table = &tables.tables[field.table];
+                        pool(table, &tables.clocks[table.clock], field, place, to);
                     }
                 }
             });
@@ -80,6 +83,12 @@ pub(super) fn domain(
             layout.vector_width(),
             &places,
         ),
+        repeats: batch
+            .shared
+            .as_ref()
+            .and_then(|shared| shared.count.get(places.clone()))
+            .unwrap_or_default()
+            .to_vec(),
         numbers: values(
             layout,
             batch,
@@ -151,23 +160,8 @@ impl EmbeddedField<'_> {
 /// Adds the entries of a place up in `to`, which is zero.
 #[inline]
 fn pool(table: &Table, clock: &Clock, field: &EmbeddedField, place: usize, to: &mut [f32]) {
-    let now = clock.now();
     for (row, factor) in field.entries(place) {
-        let weight = &table.weight[table.span(row)];
-        if table.last[row] == now {
-            to.iter_mut()
-                .zip(weight)
-                .for_each(|(to, weight)| *to += factor * weight);
-            continue;
-        }
-        let behind = clock.catch_up(table.last[row]);
-        let (first, second) = (
-            &table.first[table.span(row)],
-            &table.second[table.span(row)],
-        );
-        for (((to, weight), first), second) in to.iter_mut().zip(weight).zip(first).zip(second) {
-            *to += factor * behind.weight(*weight, *first, *second);
-        }
+        table.rule.add(table.record(row), clock, factor, to);
     }
 }
 

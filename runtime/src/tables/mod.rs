@@ -2,13 +2,14 @@
 //!
 //! A step costs what its batch touches, not what the tables hold: [`Tables::gather`] copies the rows
 //! of a batch into one leaf per domain, [`Tables::step`] adds the leaves' gradients up by row and steps
-//! AdamW on these rows alone. Rows that a step does not touch are behind; what AdamW would have done to
-//! them is applied when they are next read. So training is that of dense AdamW, up to rounding and to
-//! the second order in its epsilon (`clock.rs` says how, and how close). All results are the same for
-//! any number of threads.
+//! these rows alone, by the optimiser that their table has (`rule.rs`). Under AdamW the rows that a step
+//! does not touch are behind; what it would have done to them is applied when they are next read. So
+//! training is that of dense AdamW, up to rounding and to the second order in its epsilon (`clock.rs`
+//! says how, and how close). All results are the same for any number of threads.
 
 mod clock;
 mod gather;
+mod rule;
 mod step;
 mod table;
 
@@ -17,19 +18,22 @@ use rayon::prelude::*;
 use crate::data::batch::{Batch, TowerBatch};
 use crate::error::{Error, Result};
 use crate::layers::Layout;
-use crate::schema::{Schema, Tower, Training};
+use crate::schema::{self, Schema, Tower, Training};
 use crate::tables::clock::Clock;
 use crate::tables::table::Table;
 
 pub use gather::DomainRows;
+pub use rule::StateArray;
 
-/// The embedding tables of a model, with the state of their AdamW.
+/// The embedding tables of a model, with the state of their optimisers.
 #[derive(Debug, Clone)]
 pub struct Tables {
     schema: &'static Schema,
     /// One per table of the schema.
     tables: Vec<Table>,
-    clock: Clock,
+    /// One for each learning rate and weight decay.
+    clocks: Vec<Clock>,
+    steps: u32,
     layouts: Layouts,
 }
 
@@ -50,40 +54,62 @@ pub struct Gradients {
     pub item: Vec<Option<Vec<f32>>>,
 }
 
-/// One table as arrays, row-major `[rows, dim]`.
-#[derive(Debug, Clone, Copy)]
-pub struct TableState<'a> {
+/// One table as arrays, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableState {
     /// Name; the weights' key is `tables.NAME.weight`.
     pub name: &'static str,
     /// Rows.
     pub rows: usize,
     /// Width.
     pub dim: usize,
-    /// Weights; row 0 is zero.
-    pub weight: &'a [f32],
-    /// AdamW's first moment.
-    pub first_moment: &'a [f32],
-    /// AdamW's second moment.
-    pub second_moment: &'a [f32],
+    /// Weights `[rows, dim]`; row 0 is zero.
+    pub weight: Vec<f32>,
+    /// What the optimiser knows, by the names of [`Tables::arrays`].
+    pub optimiser: Vec<(&'static str, Vec<f32>)>,
 }
 
 impl Tables {
-    /// Tables drawn from N(0, `embedding_std`), each row from a stream of its own: it depends on the
-    /// seed, the table's name and the row's number alone. Row 0 is zero. Seed, deviation and weight
-    /// decay are those of `training`.
+    /// Tables drawn from N(0, `std`), each row from a stream of its own: it depends on the seed, the
+    /// table's name and the row's number alone. Row 0 is zero. The seed is that of `training`, and so
+    /// are the deviation and the optimiser of tables that have none of their own.
     pub fn new(schema: &'static Schema, training: &Training) -> Self {
-        let new = |table| Table::new(table, training.embedding_std, training.seed);
+        let mut paces: Vec<(f64, f64)> = Vec::new();
+        let mut new = |declared: &'static schema::Table| {
+            let settings = declared.embeddings.unwrap_or(training.embeddings);
+            let pace = (settings.lr, settings.weight_decay);
+            let clock = paces.iter().position(|other| *other == pace);
+            let clock = clock.unwrap_or_else(|| {
+                paces.push(pace);
+                paces.len() - 1
+            });
+            Table::new(declared, &settings, clock, training.seed)
+        };
+        let tables = schema.tables.iter().map(&mut new).collect();
+        let clocks = paces.iter().map(|(lr, decay)| Clock::new(*lr, *decay));
         Self {
             schema,
-            tables: schema.tables.iter().map(new).collect(),
-            clock: Clock::new(training.embeddings.weight_decay),
+            tables,
+            clocks: clocks.collect(),
+            steps: 0,
             layouts: Layouts::new(schema),
         }
     }
 
     /// Steps taken so far.
     pub fn steps(&self) -> u32 {
-        self.clock.now()
+        self.steps
+    }
+
+    /// Host memory of rows and optimisers.
+    pub fn bytes(&self) -> usize {
+        let numbers = self.tables.iter().map(|table| table.records.len());
+        numbers.sum::<usize>() * size_of::<f32>()
+    }
+
+    /// The arrays of each table's optimiser, in the schema's order of the tables.
+    pub fn arrays(&self) -> impl Iterator<Item = Vec<StateArray>> {
+        self.tables.iter().map(|table| table.rule.arrays())
     }
 
     /// The inputs of a tower's domains as host arrays, embeddings as of the last step; `None` for a
@@ -95,40 +121,45 @@ impl Tables {
             .collect()
     }
 
-    /// One step of AdamW for the gradients of a batch, as if the tables were dense.
+    /// One step for the gradients of a batch, at this factor of the tables' peak learning rates.
     ///
     /// # Errors
     /// Gradients of another shape than the batch's leaves.
-    pub fn step(&mut self, batch: &Batch, gradients: &Gradients, lr: f64) -> Result<()> {
+    pub fn step(&mut self, batch: &Batch, gradients: &Gradients, factor: f64) -> Result<()> {
         let sources = step::sources(self.schema, &self.layouts, batch, gradients)?;
-        let clock = &self.clock;
+        let clocks = &self.clocks;
         let tables = self.tables.par_iter_mut().zip(sources);
-        tables.for_each(|(table, sources)| step::table(table, &sources, clock, lr));
-        self.clock.advance(lr);
+        tables.for_each(|(table, sources)| {
+            if let Some(clock) = clocks.get(table.clock) {
+                step::table(table, &sources, clock, factor);
+            }
+        });
+        for clock in &mut self.clocks {
+            clock.advance(factor);
+        }
+        self.steps += 1;
         Ok(())
     }
 
     /// Brings every row up to date, at the cost of a pass over the tables: before the arrays are read.
     pub fn flush(&mut self) {
-        let clock = &self.clock;
-        self.tables
-            .par_iter_mut()
-            .for_each(|table| table.flush(clock));
-        self.clock = self.clock.at(self.clock.now());
+        let clocks = &self.clocks;
+        self.tables.par_iter_mut().for_each(|table| {
+            if let Some(clock) = clocks.get(table.clock) {
+                table.flush(clock);
+            }
+        });
+        self.restart_clocks();
     }
 
     /// The tables as arrays, up to date (this flushes).
-    pub fn state(&mut self) -> impl Iterator<Item = TableState<'_>> {
+    pub fn state(&mut self) -> impl Iterator<Item = TableState> {
         self.flush();
-        self.schema
-            .tables
-            .iter()
-            .zip(&self.tables)
-            .map(|(declared, table)| table.state(declared.name))
+        self.tables.iter().map(Table::state)
     }
 
     /// Takes over the state of a run after `steps` steps: for every table, in the schema's order, its
-    /// weights and moments; without moments they are zero.
+    /// weights and its optimiser's arrays; without any of these they are zero.
     ///
     /// # Errors
     /// Arrays of another shape, and a row 0 that is not zero.
@@ -144,11 +175,19 @@ impl Tables {
                 "use the checkpoint of this spec, or train again",
             ));
         }
-        let pairs = self.schema.tables.iter().zip(states);
-        let tables = pairs.map(|(declared, state)| Table::restore(declared, state, steps));
+        let pairs = self.tables.iter().zip(states);
+        let tables = pairs.map(|(table, state)| table.restored(state, steps));
         self.tables = tables.collect::<Result<_>>()?;
-        self.clock = self.clock.at(steps);
+        self.steps = steps;
+        self.restart_clocks();
         Ok(())
+    }
+
+    /// Lets the clocks begin now, when no row is behind.
+    fn restart_clocks(&mut self) {
+        for clock in &mut self.clocks {
+            *clock = clock.at(self.steps);
+        }
     }
 }
 

@@ -12,8 +12,9 @@ use rayon::prelude::*;
 use crate::data::batch::Batch;
 use crate::error::{Error, Result};
 use crate::schema::{Schema, Tower};
-use crate::tables::clock::{BETA1, BETA2, Clock, EPSILON};
+use crate::tables::clock::Clock;
 use crate::tables::gather::{EmbeddedField, embedded_fields};
+use crate::tables::rule::{Factors, Rule};
 use crate::tables::table::Table;
 use crate::tables::{Gradients, Layouts};
 
@@ -29,7 +30,7 @@ pub(super) struct Source<'a> {
     width: usize,
 }
 
-/// One use of a touched row.
+/// One use of a row.
 #[derive(Clone, Copy)]
 struct Use {
     source: u32,
@@ -37,25 +38,17 @@ struct Use {
     factor: f32,
 }
 
+/// A row, and the place of one of its uses among all, as one number: sorted, the uses of a row stand
+/// together, in their first order.
+type Key = u64;
+
 /// Some touched rows, ascending, and the stretch of the table that holds them.
 struct Task<'a> {
-    touched: &'a [u32],
-    /// Where the uses of each touched row begin, and one more.
-    offsets: &'a [u32],
+    /// The uses of each row.
+    rows: &'a [&'a [Key]],
     /// The table's row that the stretch begins with.
     start: usize,
-    weight: &'a mut [f32],
-    first: &'a mut [f32],
-    second: &'a mut [f32],
-    last: &'a mut [u32],
-}
-
-/// AdamW's factors at one step.
-struct Factors {
-    decay: f32,
-    rate: f32,
-    /// 1 / sqrt(1 - b2^t).
-    correction: f32,
+    records: &'a mut [f32],
 }
 
 /// The sources of every table, in an order that the schema fixes.
@@ -100,173 +93,89 @@ pub(super) fn sources<'a>(
     Ok(sources)
 }
 
-/// Steps the touched rows of a table from the present step to the next, which `lr` is for.
-pub(super) fn table(table: &mut Table, sources: &[Source], clock: &Clock, lr: f64) {
-    let touched = touched_rows(table, sources);
-    let (offsets, uses) = uses(table, sources, &touched);
-    touched
-        .iter()
-        .for_each(|row| table.slot[*row as usize] = u32::MAX);
-    let factors = Factors::new(clock, lr);
-    let dim = table.dim;
-    tasks(table, &touched, &offsets)
-        .into_par_iter()
-        .for_each_init(
-            || vec![0.0; dim],
-            |gradient, mut task| task.step(dim, sources, &uses, clock, &factors, gradient),
-        );
+/// Steps the touched rows of a table from the present step to the next, at this factor of the peak rate.
+pub(super) fn table(table: &mut Table, sources: &[Source], clock: &Clock, factor: f64) {
+    let (uses, mut keys) = uses(sources);
+    keys.par_sort_unstable();
+    let rows: Vec<&[Key]> = keys.chunk_by(|one, next| row(*one) == row(*next)).collect();
+    let factors = Factors::new(clock, factor);
+    let (dim, rule) = (table.declared.dim, table.rule);
+    tasks(table, &rows).into_par_iter().for_each_init(
+        || vec![0.0; dim],
+        |gradient, task| task.step(&rule, sources, &uses, clock, &factors, gradient),
+    );
 }
 
-/// The rows that the sources use, ascending; each one's slot is its place among them.
-fn touched_rows(table: &mut Table, sources: &[Source]) -> Vec<u32> {
-    let mut touched = Vec::new();
-    for source in sources {
-        for place in source.places.clone() {
-            for (row, _) in source.field.entries(place) {
-                let slot = &mut table.slot[row];
-                if *slot == u32::MAX {
-                    *slot = 0;
-                    touched.push(row as u32);
-                }
+/// All uses of a table in the order of the sources, and their keys.
+fn uses(sources: &[Source]) -> (Vec<Use>, Vec<Key>) {
+    let places: usize = sources.iter().map(|source| source.places.len()).sum();
+    let mut uses = Vec::with_capacity(places);
+    let mut keys = Vec::with_capacity(places);
+    for (source, index) in sources.iter().zip(0..) {
+        for (place, offset) in source.places.clone().zip(0..) {
+            for (row, factor) in source.field.entries(place) {
+                keys.push((row as Key) << 32 | uses.len() as Key);
+                uses.push(Use {
+                    source: index,
+                    place: offset,
+                    factor,
+                });
             }
         }
     }
-    touched.sort_unstable();
-    for (row, slot) in touched.iter().zip(0..) {
-        table.slot[*row as usize] = slot;
-    }
-    touched
+    (uses, keys)
 }
 
-/// The uses of the touched rows, side by side for each row, in the order of the sources.
-fn uses(table: &Table, sources: &[Source], touched: &[u32]) -> (Vec<u32>, Vec<Use>) {
-    let entries = || {
-        sources.iter().zip(0..).flat_map(|(source, index)| {
-            source.places.clone().flat_map(move |place| {
-                let use_of = move |factor| Use {
-                    source: index,
-                    place: (place - source.places.start) as u32,
-                    factor,
-                };
-                let entries = source.field.entries(place);
-                entries.map(move |(row, factor)| (row, use_of(factor)))
-            })
-        })
-    };
-    let mut offsets = vec![0u32; touched.len() + 1];
-    for (row, _) in entries() {
-        offsets[table.slot[row] as usize + 1] += 1;
-    }
-    for slot in 0..touched.len() {
-        offsets[slot + 1] += offsets[slot];
-    }
-    let mut next = offsets.clone();
-    let mut uses = vec![
-        Use {
-            source: 0,
-            place: 0,
-            factor: 0.0
-        };
-        offsets[touched.len()] as usize
-    ];
-    for (row, entry) in entries() {
-        let next = &mut next[table.slot[row] as usize];
-        uses[*next as usize] = entry;
-        *next += 1;
-    }
-    (offsets, uses)
+fn row(key: Key) -> usize {
+    (key >> 32) as usize
 }
 
 /// Cuts the touched rows into tasks, each with the table's rows from its first to the next task's.
-fn tasks<'a>(table: &'a mut Table, touched: &'a [u32], offsets: &'a [u32]) -> Vec<Task<'a>> {
-    let dim = table.dim;
-    let (mut weight, mut first) = (table.weight.as_mut_slice(), table.first.as_mut_slice());
-    let (mut second, mut last) = (table.second.as_mut_slice(), table.last.as_mut_slice());
+fn tasks<'a>(table: &'a mut Table, rows: &'a [&'a [Key]]) -> Vec<Task<'a>> {
+    let stride = table.rule.stride();
+    let mut records = table.records.as_mut_slice();
     let mut start = 0;
-    let mut tasks = Vec::with_capacity(touched.len().div_ceil(TASK_ROWS));
-    for (index, touched) in touched.chunks(TASK_ROWS).enumerate() {
-        let end = touched[touched.len() - 1] as usize + 1;
-        let size = end - start;
-        let place = index * TASK_ROWS;
+    let mut tasks = Vec::with_capacity(rows.len().div_ceil(TASK_ROWS));
+    for rows in rows.chunks(TASK_ROWS) {
+        let end = row(rows[rows.len() - 1][0]) + 1;
+        let (head, tail) = records.split_at_mut((end - start) * stride);
+        records = tail;
         tasks.push(Task {
-            touched,
-            offsets: &offsets[place..=place + touched.len()],
+            rows,
             start,
-            weight: cut(&mut weight, size * dim),
-            first: cut(&mut first, size * dim),
-            second: cut(&mut second, size * dim),
-            last: cut(&mut last, size),
+            records: head,
         });
         start = end;
     }
     tasks
 }
 
-/// Cuts the first `size` items off.
-fn cut<'a, T>(rest: &mut &'a mut [T], size: usize) -> &'a mut [T] {
-    let (head, tail) = std::mem::take(rest).split_at_mut(size);
-    *rest = tail;
-    head
-}
-
 impl Task<'_> {
     fn step(
-        &mut self,
-        dim: usize,
+        self,
+        rule: &Rule,
         sources: &[Source],
         uses: &[Use],
         clock: &Clock,
         factors: &Factors,
         gradient: &mut [f32],
     ) {
-        for (index, &row) in self.touched.iter().enumerate() {
+        let stride = rule.stride();
+        for keys in self.rows {
             gradient.fill(0.0);
-            for entry in &uses[self.offsets[index] as usize..self.offsets[index + 1] as usize] {
+            for key in *keys {
+                let entry = &uses[*key as u32 as usize];
                 let source = &sources[entry.source as usize];
                 let start = entry.place as usize * source.width + source.field.columns.start;
-                let from = &source.gradient[start..start + dim];
+                let from = &source.gradient[start..start + gradient.len()];
                 gradient
                     .iter_mut()
                     .zip(from)
                     .for_each(|(sum, from)| *sum += entry.factor * from);
             }
-            let row = row as usize - self.start;
-            let span = row * dim..(row + 1) * dim;
-            let (weight, first) = (
-                &mut self.weight[span.clone()],
-                &mut self.first[span.clone()],
-            );
-            let second = &mut self.second[span];
-            if self.last[row] < clock.now() {
-                clock.catch_up(self.last[row]).apply(weight, first, second);
-            }
-            self.last[row] = clock.now() + 1;
-            factors.apply(weight, first, second, gradient);
-        }
-    }
-}
-
-impl Factors {
-    fn new(clock: &Clock, lr: f64) -> Self {
-        let step = f64::from(clock.now() + 1);
-        Self {
-            decay: clock.decay(lr) as f32,
-            rate: (lr / (1.0 - BETA1.powf(step))) as f32,
-            correction: (1.0 / (1.0 - BETA2.powf(step)).sqrt()) as f32,
-        }
-    }
-
-    #[inline]
-    fn apply(&self, weight: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[f32]) {
-        const KEEP: [f32; 2] = [BETA1 as f32, BETA2 as f32];
-        const TAKE: [f32; 2] = [(1.0 - BETA1) as f32, (1.0 - BETA2) as f32];
-        for (((weight, first), second), gradient) in
-            weight.iter_mut().zip(first).zip(second).zip(gradient)
-        {
-            *first = KEEP[0] * *first + TAKE[0] * gradient;
-            *second = KEEP[1] * *second + TAKE[1] * gradient * gradient;
-            let size = second.sqrt() * self.correction + EPSILON as f32;
-            *weight = self.decay * *weight - self.rate * *first / size;
+            let place = (row(keys[0]) - self.start) * stride;
+            let record = &mut self.records[place..place + stride];
+            rule.step(record, gradient, clock, factors);
         }
     }
 }

@@ -1,81 +1,69 @@
-//! The arrays of one table.
+//! The rows of one table.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "row numbers are bounded by the table, records have one stride"
+)]
 
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::hash::{Random, hash_text};
-use crate::schema;
-use crate::tables::TableState;
+use crate::schema::{self, Embeddings};
 use crate::tables::clock::Clock;
+use crate::tables::rule::Rule;
+use crate::tables::{StateArray, TableState};
 
 /// Rows that one task of a parallel pass takes.
-const PASS_ROWS: usize = 4096;
+const PASS_ROWS: usize = 1024;
 
-/// One table: weights and moments, row-major `[rows, dim]`.
+/// One table: a record for each row, and how they are stepped.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
-    pub rows: usize,
-    pub dim: usize,
-    pub weight: Vec<f32>,
-    pub first: Vec<f32>,
-    pub second: Vec<f32>,
-    /// Step at which each row was last brought up to date.
-    pub last: Vec<u32>,
-    /// Place of each row among the touched ones of a step; `u32::MAX` outside [`super::step`].
-    pub slot: Vec<u32>,
+    pub declared: &'static schema::Table,
+    pub rule: Rule,
+    /// Place of the clock of its learning rate and decay.
+    pub clock: usize,
+    /// `[rows, stride]`.
+    pub records: Vec<f32>,
 }
 
 impl Table {
-    pub(super) fn new(declared: &schema::Table, std: f64, seed: u64) -> Self {
-        let (rows, dim) = (declared.rows, declared.dim);
-        let mut weight = vec![0.0; rows * dim];
-        let name = hash_text(declared.name);
-        weight
-            .par_chunks_mut(dim.max(1))
-            .enumerate()
-            .skip(1)
-            .for_each(|(row, weight)| {
-                let mut random = Random::new(seed, &[name, row as u64]);
-                for pair in weight.chunks_mut(2) {
-                    let (x, y) = random.normals();
-                    pair.iter_mut()
-                        .zip([x, y])
-                        .for_each(|(weight, draw)| *weight = (std * draw) as f32);
-                }
-            });
-        Self::at(
-            declared,
-            0,
-            weight,
-            vec![0.0; rows * dim],
-            vec![0.0; rows * dim],
-        )
+    pub(super) fn new(
+        declared: &'static schema::Table,
+        settings: &Embeddings,
+        clock: usize,
+        seed: u64,
+    ) -> Self {
+        let mut table = Self::empty(declared, settings, clock);
+        let (name, std) = (hash_text(declared.name), settings.std);
+        let (stride, weight) = (table.rule.stride(), table.rule.weight());
+        let rows = table.records.par_chunks_mut(stride);
+        rows.enumerate().skip(1).for_each(|(row, record)| {
+            let mut random = Random::new(seed, &[name, row as u64]);
+            for pair in record[weight.clone()].chunks_mut(2) {
+                let (x, y) = random.normals();
+                pair.iter_mut()
+                    .zip([x, y])
+                    .for_each(|(weight, draw)| *weight = (std * draw) as f32);
+            }
+        });
+        table
     }
 
-    fn at(
-        declared: &schema::Table,
-        step: u32,
-        weight: Vec<f32>,
-        first: Vec<f32>,
-        second: Vec<f32>,
-    ) -> Self {
-        let (rows, dim) = (declared.rows, declared.dim);
+    fn empty(declared: &'static schema::Table, settings: &Embeddings, clock: usize) -> Self {
+        let rule = Rule::new(settings, declared.dim);
         Self {
-            rows,
-            dim,
-            weight,
-            first,
-            second,
-            last: vec![step; rows],
-            slot: vec![u32::MAX; rows],
+            declared,
+            rule,
+            clock,
+            records: vec![0.0; declared.rows * rule.stride()],
         }
     }
 
-    pub(super) fn restore(
-        declared: &schema::Table,
-        state: &TableState,
-        steps: u32,
-    ) -> Result<Self> {
+    /// A table of the same shape with the rows of a state, up to date at this step.
+    pub(super) fn restored(&self, state: &TableState, step: u32) -> Result<Self> {
+        let declared = self.declared;
         let wrong = |cause: String| {
             let place = format!("tables.{}.weight", declared.name);
             Err(Error::weights(
@@ -84,59 +72,103 @@ impl Table {
                 "use the checkpoint of this spec, or train again",
             ))
         };
-        let size = declared.rows * declared.dim;
-        let arrays = [state.weight, state.first_moment, state.second_moment];
         if (state.rows, state.dim) != (declared.rows, declared.dim)
-            || arrays.iter().any(|array| array.len() != size)
+            || state.weight.len() != declared.rows * declared.dim
         {
             return wrong(format!(
                 "shape [{}, {}] where the model has [{}, {}]",
                 state.rows, state.dim, declared.rows, declared.dim
             ));
         }
-        if arrays
+        let weight = StateArray {
+            name: "weight",
+            width: declared.dim,
+            flat: false,
+            start: self.rule.weight().start,
+        };
+        let mut parts = vec![(weight, &state.weight)];
+        for array in self.rule.arrays() {
+            let found = state.optimiser.iter().find(|(name, _)| *name == array.name);
+            match found {
+                Some((_, values)) if values.len() == declared.rows * array.width => {
+                    parts.push((array, values));
+                }
+                Some(_) => return wrong(format!("an array `{}` of another size", array.name)),
+                // Weights alone: their optimiser begins anew.
+                None if state.optimiser.is_empty() => {}
+                None => {
+                    return wrong(format!(
+                        "no array `{}`, which its optimiser has",
+                        array.name
+                    ));
+                }
+            }
+        }
+        if parts
             .iter()
-            .any(|array| array.iter().take(declared.dim).any(|value| *value != 0.0))
+            .any(|(array, values)| values[..array.width].iter().any(|value| *value != 0.0))
         {
             return wrong("row 0 stands for missing values and must be zero".to_owned());
         }
-        let [weight, first, second] = arrays.map(<[f32]>::to_vec);
-        Ok(Self::at(declared, steps, weight, first, second))
+        let mut table = Self {
+            records: vec![0.0; self.records.len()],
+            ..*self
+        };
+        let (stride, rule) = (table.rule.stride(), table.rule);
+        let records = table.records.par_chunks_mut(stride).enumerate();
+        records.for_each(|(row, record)| {
+            rule.stamp(record, step);
+            for (array, values) in &parts {
+                let from = &values[row * array.width..(row + 1) * array.width];
+                record[array.start..array.start + array.width].copy_from_slice(from);
+            }
+        });
+        Ok(table)
     }
 
-    pub(super) fn state(&self, name: &'static str) -> TableState<'_> {
+    /// The table as arrays; its rows are up to date.
+    pub(super) fn state(&self) -> TableState {
+        let column = |start: usize, width: usize| {
+            let stride = self.rule.stride();
+            let mut values = vec![0.0; self.declared.rows * width];
+            values
+                .par_chunks_mut((PASS_ROWS * width).max(1))
+                .zip(self.records.par_chunks(PASS_ROWS * stride))
+                .for_each(|(values, records)| {
+                    let rows = values.chunks_mut(width.max(1)).zip(records.chunks(stride));
+                    rows.for_each(|(to, record)| to.copy_from_slice(&record[start..start + width]));
+                });
+            values
+        };
+        let arrays = self.rule.arrays().into_iter();
+        let weight = self.rule.weight();
         TableState {
-            name,
-            rows: self.rows,
-            dim: self.dim,
-            weight: &self.weight,
-            first_moment: &self.first,
-            second_moment: &self.second,
+            name: self.declared.name,
+            rows: self.declared.rows,
+            dim: self.declared.dim,
+            weight: column(weight.start, weight.len()),
+            optimiser: arrays
+                .map(|array| (array.name, column(array.start, array.width)))
+                .collect(),
         }
     }
 
-    /// Columns of a row in the arrays.
+    /// The record of a row.
     #[inline]
-    pub(super) fn span(&self, row: usize) -> std::ops::Range<usize> {
-        row * self.dim..(row + 1) * self.dim
+    pub(super) fn record(&self, row: usize) -> &[f32] {
+        let stride = self.rule.stride();
+        &self.records[row * stride..(row + 1) * stride]
     }
 
     pub(super) fn flush(&mut self, clock: &Clock) {
-        let (dim, now) = (self.dim.max(1), clock.now());
-        let passes = self.last.par_chunks_mut(PASS_ROWS);
-        let passes = passes.zip(self.weight.par_chunks_mut(PASS_ROWS * dim));
-        let passes = passes.zip(self.first.par_chunks_mut(PASS_ROWS * dim));
-        let passes = passes.zip(self.second.par_chunks_mut(PASS_ROWS * dim));
-        passes.for_each(|(((last, weight), first), second)| {
-            let rows = weight
-                .chunks_mut(dim)
-                .zip(first.chunks_mut(dim))
-                .zip(second.chunks_mut(dim));
-            for (last, ((weight, first), second)) in last.iter_mut().zip(rows) {
-                if *last < now {
-                    clock.catch_up(*last).apply(weight, first, second);
-                    *last = now;
-                }
+        if !self.rule.is_dense() {
+            return;
+        }
+        let (stride, rule) = (self.rule.stride(), self.rule);
+        let passes = self.records.par_chunks_mut(PASS_ROWS * stride);
+        passes.for_each(|records| {
+            for record in records.chunks_mut(stride) {
+                rule.catch_up(record, clock);
             }
         });
     }

@@ -7,14 +7,14 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::learner::Exported;
 use crate::data::batch::Batch;
 use crate::error::{Error, Result};
-use crate::layers::{DomainInput, TowerInput};
+use crate::layers::{DomainInput, Repeats, TowerInput};
 use crate::schema::{Schema, Tower, Training};
-use crate::tables::{DomainRows, Gradients, TableState, Tables};
+use crate::tables::{DomainRows, Gradients, StateArray, TableState, Tables};
 use crate::weights::{Array, Problem, Weights};
 
 /// First part of the tables' keys.
 const TABLES: &str = "tables.";
-/// Header of the optimisers' state: steps of the tables' AdamW.
+/// Header of the optimisers' state: steps of the tables.
 const TABLE_STEPS: &str = "tables.step";
 
 /// Makes tensors of batches, and steps, saves and loads the tables behind them.
@@ -39,12 +39,12 @@ impl Inputs {
         self.schema
     }
 
-    /// Steps the tables.
+    /// Steps the tables, at this factor of their peak learning rates.
     ///
     /// # Errors
     /// Gradients of another shape than the batch's leaves.
-    pub fn step(&mut self, batch: &Batch, gradients: &Gradients, lr: f64) -> Result<()> {
-        self.tables.step(batch, gradients, lr)
+    pub fn step(&mut self, batch: &Batch, gradients: &Gradients, factor: f64) -> Result<()> {
+        self.tables.step(batch, gradients, factor)
     }
 
     /// A tower's inputs for a batch, and the leaves whose gradients belong to the tables.
@@ -73,28 +73,27 @@ impl Inputs {
         (TowerInput::new(domains), leaves)
     }
 
-    /// Adds the tables' weights and moments, up to date.
+    /// Adds the tables' weights and what their optimisers know, up to date.
     pub fn export_tables(&mut self, exported: &mut Exported) {
         let steps = self.tables.steps();
         exported
             .optimiser
             .metadata
             .insert(TABLE_STEPS.to_owned(), steps.to_string());
-        for table in self.tables.state() {
-            let array = |values: &[f32]| Array {
-                shape: vec![table.rows, table.dim],
-                values: values.to_vec(),
-            };
+        let arrays: Vec<Vec<StateArray>> = self.tables.arrays().collect();
+        for (table, arrays) in self.tables.state().zip(arrays) {
             let key = table_key(table.name);
-            exported
-                .optimiser
-                .arrays
-                .insert(format!("{key}.exp_avg"), array(table.first_moment));
-            exported
-                .optimiser
-                .arrays
-                .insert(format!("{key}.exp_avg_sq"), array(table.second_moment));
-            exported.model.arrays.insert(key, array(table.weight));
+            for ((name, values), array) in table.optimiser.into_iter().zip(arrays) {
+                let shape = array.shape(table.rows);
+                let array = Array { shape, values };
+                let key = format!("{key}.{name}");
+                exported.optimiser.arrays.insert(key, array);
+            }
+            let array = Array {
+                shape: vec![table.rows, table.dim],
+                values: table.weight,
+            };
+            exported.model.arrays.insert(key, array);
         }
     }
 
@@ -119,22 +118,26 @@ impl Inputs {
             .unwrap_or(0);
         let mut weights = tables.into_loading();
         let mut moments = moments.map(Weights::into_loading);
-        let mut arrays = Vec::new();
-        for table in self.schema.tables {
-            let (key, shape) = (table_key(table.name), [table.rows, table.dim]);
-            let mut moment = |name: &str| match &mut moments {
-                Some(moments) => moments
-                    .take(&format!("{key}.{name}"), &shape)
+        let mut states = Vec::new();
+        for (table, arrays) in self.schema.tables.iter().zip(self.tables.arrays()) {
+            let key = table_key(table.name);
+            let mut optimiser = Vec::new();
+            let arrays = if moments.is_some() { arrays } else { vec![] };
+            for array in arrays {
+                let found = moments.as_mut().and_then(|moments| {
+                    moments.take(&format!("{key}.{}", array.name), &array.shape(table.rows))
+                });
+                optimiser.push((array.name, found.unwrap_or_default()));
+            }
+            states.push(TableState {
+                name: table.name,
+                rows: table.rows,
+                dim: table.dim,
+                weight: weights
+                    .take(&key, &[table.rows, table.dim])
                     .unwrap_or_default(),
-                None => vec![0.0; table.rows * table.dim],
-            };
-            let (first, second) = (moment("exp_avg"), moment("exp_avg_sq"));
-            arrays.push((
-                table,
-                weights.take(&key, &shape).unwrap_or_default(),
-                first,
-                second,
-            ));
+                optimiser,
+            });
         }
         let mut problems = weights.finish().err().unwrap_or_default();
         problems.extend(
@@ -145,17 +148,6 @@ impl Inputs {
         if !problems.is_empty() {
             return Err(misfit(problems));
         }
-        let states: Vec<TableState<'_>> = arrays
-            .iter()
-            .map(|(table, weight, first, second)| TableState {
-                name: table.name,
-                rows: table.rows,
-                dim: table.dim,
-                weight,
-                first_moment: first,
-                second_moment: second,
-            })
-            .collect();
         self.tables.restore(steps, &states)?;
         Ok((model, optimiser))
     }
@@ -190,7 +182,17 @@ fn domain_input(rows: DomainRows, device: &Device, training: bool) -> DomainInpu
         (width > 0).then(|| Tensor::from_data(data, device))
     };
     let embedded = matrix(rows.embedded);
+    let repeats = rows.repeats.iter().sum::<u32>();
+    let share = |count: &u32| *count as f32 / repeats as f32;
+    let repeats = (repeats > 0).then(|| Repeats {
+        rows: repeats as usize,
+        share: Tensor::from_data(
+            TensorData::new(rows.repeats.iter().map(share).collect(), [rows.rows, 1]),
+            device,
+        ),
+    });
     DomainInput {
+        repeats,
         embedded: if training {
             embedded.map(Tensor::require_grad)
         } else {

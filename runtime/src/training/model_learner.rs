@@ -93,9 +93,8 @@ impl<M: Model> Learner for ModelLearner<M> {
             return Err(StepError::Gradient { norm });
         }
         let optimiser = clock.lap();
-        let lr = self.training.embeddings.lr * factor;
         self.inputs
-            .step(batch, &leaves, lr)
+            .step(batch, &leaves, factor)
             .map_err(StepError::Other)?;
         let tables = clock.lap();
         Ok(StepReport {

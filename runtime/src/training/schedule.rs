@@ -50,7 +50,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::{AdamW, Course};
+    use crate::schema::{AdamW, Course, Embeddings, TableOptimiser};
 
     fn training(warmup: f64, decay: Decay) -> Training {
         let adamw = AdamW {
@@ -63,8 +63,13 @@ mod tests {
             seed: 1,
             shuffle: 1,
             dense: adamw,
-            embeddings: adamw,
-            embedding_std: 0.05,
+            embeddings: Embeddings {
+                optimiser: TableOptimiser::AdamW,
+                lr: 1.0,
+                weight_decay: 0.0,
+                std: 0.05,
+                frequency: None,
+            },
             warmup,
             decay,
             clip: None,

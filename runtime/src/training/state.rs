@@ -182,7 +182,7 @@ mod exact {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::{AdamW, Course, Decay};
+    use crate::schema::{AdamW, Course, Decay, Embeddings, TableOptimiser};
 
     fn state(course: Course) -> State {
         let adamw = AdamW {
@@ -209,8 +209,13 @@ mod tests {
                 seed: 1,
                 shuffle: 1,
                 dense: adamw,
-                embeddings: adamw,
-                embedding_std: 0.05,
+                embeddings: Embeddings {
+                    optimiser: TableOptimiser::AdamW,
+                    lr: adamw.lr,
+                    weight_decay: adamw.weight_decay,
+                    std: 0.05,
+                    frequency: None,
+                },
                 warmup: 0.0,
                 decay: Decay::Constant,
                 clip: None,

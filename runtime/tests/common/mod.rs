@@ -138,6 +138,7 @@ pub fn inputs(
             (width > 0 && !places.is_empty()).then(|| draws.tensor([places.len(), width], dtype))
         };
         let input = DomainInput {
+            repeats: None,
             embedded: part(layout.embedded_width()).map(Tensor::require_grad),
             vectors: part(layout.vector_width()),
             numbers: part(layout.numbers()),

@@ -9,9 +9,9 @@ use mtmd::layers::{
 };
 use mtmd::model::Model;
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, ExpertArchitecture,
-    Feature, Index, Input, Kind, Label, Others, Schema, Split, Table, Task, Tower, Training,
-    Transform, Value,
+    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, Embeddings,
+    ExpertArchitecture, Feature, Index, Input, Kind, Label, Others, Schema, Split, Table,
+    TableOptimiser, Task, Tower, Training, Transform, Value,
 };
 
 const NUMBER: Kind = Kind::Number(Transform {
@@ -47,6 +47,7 @@ const fn table(name: &'static str, dim: usize) -> Table {
         dim,
         index: Index::Hash,
         oov: 0,
+        embeddings: None,
     }
 }
 
@@ -145,6 +146,7 @@ pub const PLAIN: Schema = Schema {
     },
     split: Split::Hash,
     bad_rows: BadRows::Stop,
+    request: None,
     buckets: 20,
     training: Training {
         batch: 8,
@@ -155,11 +157,13 @@ pub const PLAIN: Schema = Schema {
             lr: 1e-3,
             weight_decay: 0.01,
         },
-        embeddings: AdamW {
+        embeddings: Embeddings {
+            optimiser: TableOptimiser::AdamW,
             lr: 3e-2,
             weight_decay: 0.1,
+            std: 0.05,
+            frequency: None,
         },
-        embedding_std: 0.05,
         warmup: 0.0,
         decay: Decay::Constant,
         clip: Some(5.0),

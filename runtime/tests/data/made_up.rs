@@ -12,7 +12,7 @@ use crate::schemas::KUAIRAND;
 
 fn make(schema: &'static Schema, rows: u64, seed: u64) -> (TempDir, Dataset) {
     let folder = TempDir::new().unwrap();
-    let files = synth(schema, rows, seed, folder.path()).unwrap();
+    let files = synth(schema, rows, 10, seed, folder.path()).unwrap();
     assert_eq!(files.len() as u64, rows.div_ceil(50_000));
     let dataset = Dataset::open(schema, &[folder.path().to_owned()]).unwrap();
     (folder, dataset)
@@ -135,8 +135,8 @@ fn the_same_seed_writes_the_same_bytes() {
 #[test]
 fn a_folder_with_other_data_is_left_alone() {
     let folder = TempDir::new().unwrap();
-    synth(&SMALL_STATIC, 10, 1, folder.path()).unwrap();
-    let error = synth(&SMALL_STATIC, 10, 1, folder.path()).unwrap_err();
+    synth(&SMALL_STATIC, 10, 10, 1, folder.path()).unwrap();
+    let error = synth(&SMALL_STATIC, 10, 10, 1, folder.path()).unwrap_err();
     assert_eq!(error.exit_code(), 2);
     assert!(
         error.to_string().contains("holds Parquet files already"),
@@ -149,7 +149,7 @@ fn a_folder_with_other_data_is_left_alone() {
 fn a_folder_that_cannot_be_made_is_the_environments_fault() {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("file"), "").unwrap();
-    let error = synth(&SMALL_STATIC, 10, 1, &folder.path().join("file/within")).unwrap_err();
+    let error = synth(&SMALL_STATIC, 10, 10, 1, &folder.path().join("file/within")).unwrap_err();
     assert_eq!(error.exit_code(), 3);
 }
 
@@ -159,7 +159,7 @@ fn a_folder_that_cannot_be_made_is_the_environments_fault() {
 fn a_full_disk_is_named_and_leaves_no_file() {
     let folder = TempDir::new().unwrap();
     std::os::unix::fs::symlink("/dev/full", folder.path().join("part-00000.tmp")).unwrap();
-    let error = synth(&SMALL_STATIC, 1000, 1, folder.path()).unwrap_err();
+    let error = synth(&SMALL_STATIC, 1000, 10, 1, folder.path()).unwrap_err();
     assert_eq!(error.exit_code(), 3);
     assert!(
         error.to_string().contains("No space left on device"),

@@ -62,6 +62,7 @@ fn a_batch_by_hand() {
     let query = TowerBatch {
         domains: vec![0..2, 2..4],
         order: vec![0, 3, 1, 2],
+        shared: None,
         columns: vec![
             history,
             Column::Ids(vec![1, 0, 0, 1]),
@@ -77,6 +78,7 @@ fn a_batch_by_hand() {
     let item = TowerBatch {
         domains: vec![0..2, 2..4],
         order: vec![0, 2, 1, 3],
+        shared: None,
         columns: vec![
             Column::Ids(vec![ads(11), 0, ads(12), ads(11)]),
             Column::Ids(vec![2, 0, 0, 1]),
@@ -653,6 +655,7 @@ const fn indexed(name: &'static str, rows: usize, index: Index, oov: usize) -> T
         dim: 2,
         index,
         oov,
+        embeddings: None,
     }
 }
 

@@ -1,9 +1,9 @@
 //! Schemas as a compiler would write them, by hand.
 
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, ExpertArchitecture,
-    Feature, Index, Input, Kind, Label, Others, Pool, Schema, Split, Table, Task, Training,
-    Transform, Value,
+    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, Embeddings,
+    ExpertArchitecture, Feature, Index, Input, Kind, Label, Others, Pool, Schema, Split, Table,
+    TableOptimiser, Task, Training, Transform, Value,
 };
 
 const ARCHITECTURE: Architecture = Architecture {
@@ -29,11 +29,13 @@ const TRAINING: Training = Training {
         lr: 1e-3,
         weight_decay: 0.01,
     },
-    embeddings: AdamW {
+    embeddings: Embeddings {
+        optimiser: TableOptimiser::AdamW,
         lr: 3e-2,
         weight_decay: 0.1,
+        std: 0.05,
+        frequency: None,
     },
-    embedding_std: 0.05,
     warmup: 0.05,
     decay: Decay::Linear,
     clip: Some(5.0),
@@ -51,6 +53,7 @@ const fn table(name: &'static str, rows: usize, dim: usize, index: Index) -> Tab
         dim,
         index,
         oov: 0,
+        embeddings: None,
     }
 }
 
@@ -196,6 +199,7 @@ pub const SMALL: Schema = Schema {
         place: "line 23",
     },
     bad_rows: BadRows::Stop,
+    request: None,
     buckets: 20,
     training: TRAINING,
 };
@@ -323,6 +327,7 @@ pub static KUAIRAND: Schema = Schema {
         place: "line 1",
     },
     bad_rows: BadRows::Stop,
+    request: None,
     buckets: 20,
     training: TRAINING,
 };

@@ -15,6 +15,7 @@ mod evaluation;
 mod events;
 #[cfg(unix)]
 mod kills;
+mod requests;
 mod rows;
 mod sample;
 mod selection;

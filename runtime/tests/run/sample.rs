@@ -3,9 +3,9 @@
 
 use mtmd::prelude::*;
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, ExpertArchitecture,
-    Feature, Index, Input, Kind, Label, Others, Pool, Split, Table, Task, Training, Transform,
-    Value,
+    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, Embeddings,
+    ExpertArchitecture, Feature, Index, Input, Kind, Label, Others, Pool, Split, Table,
+    TableOptimiser, Task, Training, Transform, Value,
 };
 
 const _: mtmd::Version_0_1_0 = mtmd::Version_0_1_0;
@@ -117,6 +117,7 @@ pub const SCHEMA: Schema = Schema {
             dim: 8,
             index: Index::Vocabulary { min_count: 1 },
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "kind",
@@ -124,6 +125,7 @@ pub const SCHEMA: Schema = Schema {
             dim: 4,
             index: Index::Hash,
             oov: 0,
+            embeddings: None,
         },
         Table {
             name: "user_id",
@@ -131,6 +133,7 @@ pub const SCHEMA: Schema = Schema {
             dim: 8,
             index: Index::Hash,
             oov: 0,
+            embeddings: None,
         },
     ],
     query: &[
@@ -172,6 +175,7 @@ pub const SCHEMA: Schema = Schema {
         place: "line 1",
     },
     bad_rows: BadRows::Stop,
+    request: None,
     buckets: 20,
     training: Training {
         batch: 64,
@@ -182,11 +186,13 @@ pub const SCHEMA: Schema = Schema {
             lr: 3e-3,
             weight_decay: 0.01,
         },
-        embeddings: AdamW {
+        embeddings: Embeddings {
+            optimiser: TableOptimiser::AdamW,
             lr: 3e-2,
             weight_decay: 0.01,
+            std: 0.05,
+            frequency: None,
         },
-        embedding_std: 0.05,
         warmup: 0.05,
         decay: Decay::Linear,
         clip: Some(5.0),

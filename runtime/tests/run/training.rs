@@ -8,7 +8,7 @@ use mtmd::data::batch::Batch;
 use mtmd::data::{Dataset, Parts};
 use mtmd::error::Result;
 use mtmd::evaluation::TaskPredictions;
-use mtmd::schema::{AdamW, Training};
+use mtmd::schema::{AdamW, Embeddings, Training};
 use mtmd::training::{
     Existing, Exported, Fit, Interrupt, Learner, ModelLearner, RunFolder, State, StepError,
     StepReport,
@@ -222,7 +222,11 @@ fn a_learning_rate_beyond_reason_is_told_and_not_trained_on() {
     };
     let training = Training {
         dense: beyond,
-        embeddings: beyond,
+        embeddings: Embeddings {
+            lr: beyond.lr,
+            weight_decay: beyond.weight_decay,
+            ..SAMPLE.training.embeddings
+        },
         warmup: 0.0,
         ..SAMPLE.training.clone()
     };

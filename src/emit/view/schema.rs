@@ -4,8 +4,8 @@ use super::architecture::ArchitectureView;
 use crate::graph::Graph;
 use crate::plan::Plan;
 use crate::sema::spec::{
-    Axis, BadRows, Course, Decay, Derive, DomainId, Feature, FeatureKind, Index, Input, Label,
-    Others, RawValue, Spec, Split, Standardise, Table, Task, Training,
+    Axis, BadRows, Course, Decay, Derive, DomainId, Embeddings, Feature, FeatureKind, Index, Input,
+    Label, Others, RawValue, Spec, Split, Standardise, Table, TableOptimiser, Task, Training,
 };
 use serde::Serialize;
 
@@ -21,6 +21,7 @@ pub(super) struct SchemaView {
     architecture: ArchitectureView,
     split: String,
     bad_rows: &'static str,
+    request: String,
     buckets: usize,
     training: TrainingView,
 }
@@ -62,6 +63,7 @@ struct TableView {
     dim: usize,
     index: String,
     oov: usize,
+    embeddings: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -88,9 +90,7 @@ struct TrainingView {
     shuffle: usize,
     dense_lr: f64,
     dense_decay: f64,
-    embeddings_lr: f64,
-    embeddings_decay: f64,
-    embedding_std: f64,
+    embeddings: String,
     warmup: f64,
     decay: &'static str,
     clip: String,
@@ -142,6 +142,12 @@ impl SchemaView {
             ],
             architecture: ArchitectureView::new(&spec.architecture, surfaces, products),
             split: spec.split.as_ref().map_or("Split::Hash".to_owned(), split),
+            request: spec.request.as_ref().map_or("None".to_owned(), |request| {
+                format!(
+                    "Some(schema::Request {{ column: {:?}, place: {:?} }})",
+                    request.column, request.place
+                )
+            }),
             bad_rows: match spec.bad_rows {
                 BadRows::Stop => "Stop",
                 BadRows::Skip => "Skip",
@@ -199,6 +205,7 @@ fn imports(spec: &Spec) -> String {
         ("Decay", true),
         ("Derive", derived),
         ("Domain", true),
+        ("Embeddings", true),
         ("ExpertArchitecture", true),
         ("Feature", true),
         ("Figure", selected),
@@ -216,6 +223,7 @@ fn imports(spec: &Spec) -> String {
         ("Split", true),
         ("Standardise", standardised),
         ("Table", tables),
+        ("TableOptimiser", true),
         ("TimePart", timed),
         ("Tower", overrides),
         ("Training", true),
@@ -296,7 +304,22 @@ fn table(table: &Table) -> TableView {
             Index::Buckets => "Index::Buckets".to_owned(),
         },
         oov: table.oov,
+        embeddings: table.embeddings.map_or("None".to_owned(), |own| {
+            format!("Some({})", embeddings(&own))
+        }),
     }
+}
+
+fn embeddings(embeddings: &Embeddings) -> String {
+    let optimiser = match embeddings.optimiser {
+        TableOptimiser::AdamW => "AdamW",
+        TableOptimiser::LazyAdam => "LazyAdam",
+        TableOptimiser::RowwiseAdagrad => "RowwiseAdagrad",
+    };
+    format!(
+        "Embeddings {{ optimiser: TableOptimiser::{optimiser}, lr: {:?}, weight_decay: {:?}, std: {:?}, frequency: {:?} }}",
+        embeddings.lr, embeddings.weight_decay, embeddings.std, embeddings.frequency,
+    )
 }
 
 fn tower(name: &'static str, features: &[Feature], variants: Variants) -> TowerView {
@@ -415,9 +438,7 @@ fn training(training: &Training, surfaces: Variants<'_>, products: Variants<'_>)
         shuffle: training.shuffle,
         dense_lr: training.dense.lr,
         dense_decay: training.dense.weight_decay,
-        embeddings_lr: training.embeddings.lr,
-        embeddings_decay: training.embeddings.weight_decay,
-        embedding_std: training.embedding_std,
+        embeddings: embeddings(&training.embeddings),
         warmup: training.warmup,
         decay: match training.decay {
             Decay::Constant => "Constant",

@@ -5,8 +5,9 @@ use super::{Flow, Writer, architecture, axis, float, restricted, string};
 use crate::graph::hash::sha256;
 use crate::graph::{tower_name, vocabulary_text};
 use crate::sema::spec::{
-    AdamW, Axis, BadRows, Course, Decay, Derive, Feature, FeatureKind, Figure, Index, Input, Label,
-    Others, Pool, RawValue, Spec, Split, Standardise, Table, Task, TimePart, Tower, Training, Unit,
+    Axis, BadRows, Course, Decay, Derive, Embeddings, Feature, FeatureKind, Figure, Index, Input,
+    Label, Others, Pool, RawValue, Spec, Split, Standardise, Table, TableOptimiser, Task, TimePart,
+    Tower, Training, Unit,
 };
 
 /// Everything but the features.
@@ -96,7 +97,11 @@ fn write_table(out: &mut Writer, table: &Table) {
         Index::Buckets => map.text("index", "buckets"),
     };
     let oov = (table.oov > 0).then_some(table.oov);
-    out.item(2, &map.maybe("oov", oov).maybe("doc", out.doc(&table.doc)));
+    let map = map
+        .maybe("oov", oov)
+        .maybe("embeddings", table.embeddings.as_ref().map(embeddings))
+        .maybe("doc", out.doc(&table.doc));
+    out.item(2, &map);
 }
 
 fn write_rows(out: &mut Writer, spec: &Spec) {
@@ -109,6 +114,9 @@ fn write_rows(out: &mut Writer, spec: &Spec) {
             BadRows::Skip => "skip",
         },
     );
+    if let Some(request) = &spec.request {
+        out.entry(2, "request", string(&request.column));
+    }
     match &spec.split {
         Some(split) => write_split(out, split),
         None => out.entry(2, "split", "hash"),
@@ -136,14 +144,11 @@ fn write_training(out: &mut Writer, training: &Training) {
     out.entry(2, "epochs", training.epochs);
     out.entry(2, "seed", training.seed);
     out.entry(2, "shuffle", training.shuffle);
-    let adamw = |adamw: &AdamW| {
-        Flow::map()
-            .with("lr", float(adamw.lr))
-            .with("weight_decay", float(adamw.weight_decay))
-    };
-    out.flow(2, "dense", &adamw(&training.dense));
-    let embeddings = adamw(&training.embeddings).with("std", float(training.embedding_std));
-    out.flow(2, "embeddings", &embeddings);
+    let dense = Flow::map()
+        .with("lr", float(training.dense.lr))
+        .with("weight_decay", float(training.dense.weight_decay));
+    out.flow(2, "dense", &dense);
+    out.flow(2, "embeddings", &embeddings(&training.embeddings));
     out.entry(2, "warmup", float(training.warmup));
     out.entry(
         2,
@@ -193,6 +198,20 @@ fn write_course(out: &mut Writer, spec: &Spec, course: &Course) {
             .with("keep", course.keep);
         out.flow(2, "checkpoints", &map);
     }
+}
+
+fn embeddings(embeddings: &Embeddings) -> Flow {
+    let optimiser = match embeddings.optimiser {
+        TableOptimiser::AdamW => "adamw",
+        TableOptimiser::LazyAdam => "lazy_adam",
+        TableOptimiser::RowwiseAdagrad => "rowwise_adagrad",
+    };
+    Flow::map()
+        .text("optimiser", optimiser)
+        .with("lr", float(embeddings.lr))
+        .with("weight_decay", float(embeddings.weight_decay))
+        .with("std", float(embeddings.std))
+        .maybe("frequency", embeddings.frequency.map(float))
 }
 
 /// The features of a tower, as the start of its block.

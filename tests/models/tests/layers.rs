@@ -11,8 +11,9 @@ use mtmd::prelude::burn::module::{Module, Param};
 use mtmd::prelude::burn::tensor::{Device, Tensor, TensorData};
 use mtmd::prelude::*;
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, ExpertArchitecture,
-    Feature, Index, Input, Kind, Label, Norm, Others, Split, Table, Training, Value,
+    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, Embeddings,
+    ExpertArchitecture, Feature, Index, Input, Kind, Label, Norm, Others, Split, Table,
+    TableOptimiser, Training, Value,
 };
 
 /// Rounding of float32 through a few layers.
@@ -97,6 +98,7 @@ fn squeeze_excitation_agrees_with_numpy() {
     let layer = load(&fixture, "squeeze_excitation", layer);
     let vectors = Some(fixture.matrix("squeeze_excitation/x", &device));
     let input = DomainInput {
+        repeats: None,
         embedded: None,
         vectors,
         numbers: None,
@@ -113,6 +115,7 @@ fn shallow_expert_agrees_with_numpy() {
     let layout = Layout::new(&SCHEMA, Tower::Item, 0);
     let embedded = Some(fixture.matrix("shallow/x", &device));
     let input = DomainInput {
+        repeats: None,
         embedded,
         vectors: None,
         numbers: None,
@@ -183,6 +186,7 @@ fn constrained_heads_and_loss_agree_with_numpy() {
     let grouped = || mtmd::data::batch::TowerBatch {
         domains: std::iter::once(0..rows).collect(),
         order: (0..rows as u32).collect(),
+        shared: None,
         columns: vec![],
     };
     let batch = mtmd::data::batch::Batch {
@@ -289,6 +293,7 @@ static SCHEMA: Schema = Schema {
         dim: 5,
         index: Index::Hash,
         oov: 0,
+        embeddings: None,
     }],
     query: &[vector(3), vector(4), vector(5), vector(1), vector(1)],
     item: &[Feature {
@@ -318,6 +323,7 @@ static SCHEMA: Schema = Schema {
     },
     split: Split::Hash,
     bad_rows: BadRows::Stop,
+    request: None,
     buckets: 20,
     training: Training {
         batch: 1,
@@ -328,11 +334,13 @@ static SCHEMA: Schema = Schema {
             lr: 1e-3,
             weight_decay: 0.0,
         },
-        embeddings: AdamW {
+        embeddings: Embeddings {
+            optimiser: TableOptimiser::AdamW,
             lr: 1e-3,
             weight_decay: 0.0,
+            std: 0.05,
+            frequency: None,
         },
-        embedding_std: 0.05,
         warmup: 0.0,
         decay: Decay::Constant,
         clip: None,

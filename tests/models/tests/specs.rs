@@ -216,21 +216,16 @@ fn tables(schema: &'static Schema) -> Tables {
             )
         })
         .collect();
-    let zeros: Vec<Vec<f32>> = weights
-        .iter()
-        .map(|weight| vec![0.0; weight.len()])
-        .collect();
     let states: Vec<TableState> = schema
         .tables
         .iter()
-        .zip(weights.iter().zip(&zeros))
-        .map(|(table, (weight, zeros))| TableState {
+        .zip(weights)
+        .map(|(table, weight)| TableState {
             name: table.name,
             rows: table.rows,
             dim: table.dim,
             weight,
-            first_moment: zeros,
-            second_moment: zeros,
+            optimiser: vec![],
         })
         .collect();
     tables.restore(0, &states).expect("shapes of the schema");
@@ -255,6 +250,7 @@ fn input(
             (width > 0).then(|| Tensor::from_data(data, device))
         };
         DomainInput {
+            repeats: None,
             embedded: matrix(rows.embedded),
             vectors: matrix(rows.vectors),
             numbers: matrix(rows.numbers),
@@ -360,5 +356,6 @@ fn tower(schema: &Schema, tower: Tower, fixture: &Fixture, domains: &[u32]) -> T
         domains: ranges,
         columns: columns.collect(),
         order,
+        shared: None,
     }
 }

@@ -10,6 +10,9 @@ use crate::error::Result;
 use crate::schema::Schema;
 use crate::training::folder;
 
+/// Rows of a synthetic request, if the spec has requests.
+const PER_REQUEST: u64 = 10;
+
 /// `args.batches` training batches of `size` rows, of the data or of synthetic rows.
 pub fn batches(schema: &'static Schema, args: &BenchArgs, size: usize) -> Result<Vec<Batch>> {
     if args.data.is_empty() {
@@ -47,7 +50,8 @@ fn synthetic(schema: &'static Schema, size: usize, count: usize) -> Result<Vec<B
     let path = std::env::temp_dir().join(format!("{}-bench-{}", schema.name, std::process::id()));
     // A part of the rows validates or tests.
     let rows = (size * count * 2) as u64;
-    let batches = synth(schema, rows, 1, &path).and_then(|files| read(schema, &files, size, count));
+    let batches = synth(schema, rows, PER_REQUEST, 1, &path)
+        .and_then(|files| read(schema, &files, size, count));
     let removed = folder::remove(&path);
     let batches = batches?;
     removed?;

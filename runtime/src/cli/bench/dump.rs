@@ -29,6 +29,13 @@ const STRIDE: f64 = 10.0;
 /// `item/…` by place: `order` (the row at each place), `domains` (where each domain's places begin, and the end), and for
 /// each feature `NAME`, of lists `NAME/offsets`, `NAME/ids` and, where entries have weights, `NAME/weights`.
 pub fn batches(schema: &Schema, batches: &[Batch], folder: &Path) -> Result<()> {
+    if let Some(request) = &schema.request {
+        return Err(Error::usage(
+            request.place,
+            "a dump has each row for itself, and this spec shares query rows by request",
+            "dump a variant without `request`",
+        ));
+    }
     fs::create_dir_all(folder)
         .map_err(|source| Error::file(folder, "create the folder", source))?;
     write(&folder.join("graph.yaml"), schema.graph.as_bytes())?;

@@ -44,6 +44,18 @@ enum Builder {
     Weights(ListBuilder<Float32Builder>),
 }
 
+/// What the rows of a request share is drawn from streams of its own, one a column.
+pub(super) struct Request {
+    pub seed: u64,
+    pub number: u64,
+}
+
+impl Request {
+    fn random(&self, column: u64) -> Random {
+        Random::new(self.seed, &[u64::MAX, self.number, column])
+    }
+}
+
 /// A drawn value and its number in the universe, from 0.
 struct Draw {
     number: usize,
@@ -66,22 +78,34 @@ impl Columns {
         }
     }
 
-    /// Adds a row; `position` is its place in the data, from 0 to 1.
+    /// Adds a row; `position` is its place in the data, from 0 to 1. `request` draws what the rows of a
+    /// request share.
     pub(super) fn push(
         &mut self,
         plan: &Plan,
         signal: &Signal,
         position: f64,
+        request: Option<&Request>,
         random: &mut Random,
     ) {
         let schema = plan.schema;
-        let cell = (
-            domain(&schema.surfaces, random),
-            domain(&schema.products, random),
-        );
+        let surface = match request {
+            Some(request) => domain(&schema.surfaces, &mut request.random(u64::MAX)),
+            None => domain(&schema.surfaces, random),
+        };
+        let cell = (surface, domain(&schema.products, random));
         let mut sums = <(TowerSum, TowerSum)>::default();
-        for ((_, builder), content) in self.builders.iter_mut().zip(plan.columns.values()) {
+        let contents = plan.columns.values();
+        for (((_, builder), content), column) in self.builders.iter_mut().zip(contents).zip(0..) {
+            let mut asked = request
+                .filter(|_| content.is_asked(plan))
+                .map(|request| request.random(column));
+            let random = asked.as_mut().unwrap_or(random);
             match content {
+                Content::Request => {
+                    let number = request.map(|request| request.number as i64);
+                    builder.push_value(number.map(Drawn::Int));
+                }
                 Content::Input(input) => builder.push_input(input, cell, signal, &mut sums, random),
                 Content::Domain(Tower::Query) => {
                     builder.push_domain(&schema.surfaces, cell.0, random)
@@ -97,7 +121,7 @@ impl Columns {
                 | Content::Weights(_) => {}
             }
         }
-        self.push_weights(plan, random);
+        self.push_weights(plan, request, random);
         let outcomes = signal.outcomes(schema, cell, &sums.0, &sums.1, random);
         for ((_, builder), content) in self.builders.iter_mut().zip(plan.columns.values()) {
             builder.push_outcome(schema, content, &outcomes, random);
@@ -105,8 +129,12 @@ impl Columns {
     }
 
     /// Gives the entries of the row's lists their weights.
-    fn push_weights(&mut self, plan: &Plan, random: &mut Random) {
+    fn push_weights(&mut self, plan: &Plan, request: Option<&Request>, random: &mut Random) {
         for (index, content) in plan.columns.values().enumerate() {
+            let mut asked = request
+                .filter(|_| content.is_asked(plan))
+                .map(|request| request.random(index as u64));
+            let random = asked.as_mut().unwrap_or(random);
             let Content::Weights(list) = content else {
                 continue;
             };
@@ -152,6 +180,7 @@ impl Builder {
             Content::Split(ranges) => key(is_text(ranges.first().map(|(_, from, _)| from))),
             Content::Action(_) | Content::Mask => Self::Action(Int8Builder::new()),
             Content::Score(_) | Content::Weight => Self::Score(Float32Builder::new()),
+            Content::Request => key(false),
             Content::Weights(_) => Self::Weights(ListBuilder::new(Float32Builder::new())),
             Content::Input(input) => match input.kind {
                 InputKind::Time(_) => key(false),

@@ -20,7 +20,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
-use crate::data::synth::columns::Columns;
+use crate::data::synth::columns::{Columns, Request};
 use crate::data::synth::plan::Plan;
 use crate::data::synth::signal::Signal;
 use crate::error::{Error, Result};
@@ -30,13 +30,20 @@ use crate::schema::Schema;
 /// Rows of a file.
 const SHARD_ROWS: u64 = 50_000;
 
-/// Writes `rows` rows as Parquet files into `folder`, which is made if need be. Where a column splits
+/// Writes `rows` rows as Parquet files into `folder`, which is made if need be. If the schema has
+/// requests, each is of `per_request` rows, which share what the query tower alone reads. Where a column splits
 /// the data, the first eight tenths of the rows train, the next one validates, the last one tests.
 ///
 /// # Errors
 /// A folder that holds Parquet files already, and what the disk refuses. No file is left half-written
 /// under its name.
-pub fn synth(schema: &'static Schema, rows: u64, seed: u64, folder: &Path) -> Result<Vec<PathBuf>> {
+pub fn synth(
+    schema: &'static Schema,
+    rows: u64,
+    per_request: u64,
+    seed: u64,
+    folder: &Path,
+) -> Result<Vec<PathBuf>> {
     prepare(folder)?;
     let plan = Plan::new(schema, rows);
     let signal = Signal::new(schema, seed);
@@ -45,7 +52,12 @@ pub fn synth(schema: &'static Schema, rows: u64, seed: u64, folder: &Path) -> Re
         let mut columns = Columns::new(&plan);
         let mut random = Random::new(seed, &[shard as u64]);
         for row in first..rows.min(first + SHARD_ROWS) {
-            columns.push(&plan, &signal, row as f64 / rows as f64, &mut random);
+            let request = schema.request.is_some().then(|| Request {
+                seed,
+                number: row / per_request.max(1),
+            });
+            let position = row as f64 / rows as f64;
+            columns.push(&plan, &signal, position, request.as_ref(), &mut random);
         }
         let batch = columns.finish().map_err(|error| {
             Error::run(

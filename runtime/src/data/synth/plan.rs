@@ -31,6 +31,8 @@ pub(super) enum Content {
     Mask,
     /// A row's weight.
     Weight,
+    /// Number of the row's request.
+    Request,
     /// Weights of the entries of a list column.
     Weights(&'static str),
     /// Inputs of the towers.
@@ -76,6 +78,26 @@ pub(super) enum Values {
     Texts(usize),
 }
 
+impl Content {
+    /// Whether it is the same for all rows of a request: what the query tower reads alone.
+    pub(super) fn is_asked(&self, plan: &Plan) -> bool {
+        match self {
+            Self::Domain(tower) => *tower == Tower::Query,
+            Self::Input(input) => input.users.iter().all(|(tower, _)| *tower == Tower::Query),
+            Self::Weights(list) => plan
+                .columns
+                .get(list)
+                .is_some_and(|list| list.is_asked(plan)),
+            Self::Request
+            | Self::Split(_)
+            | Self::Action(_)
+            | Self::Score(_)
+            | Self::Mask
+            | Self::Weight => false,
+        }
+    }
+}
+
 impl Plan {
     pub(super) fn new(schema: &'static Schema, rows: u64) -> Self {
         let mut columns: BTreeMap<&'static str, Content> = BTreeMap::new();
@@ -102,6 +124,7 @@ impl Plan {
                     | Content::Score(_)
                     | Content::Mask
                     | Content::Weight
+                    | Content::Request
                     | Content::Weights(_)
                     | Content::Input(_) => {}
                 }
@@ -128,6 +151,9 @@ impl Plan {
                     add_input(schema, &mut columns, tower, feature, rows);
                 }
             }
+        }
+        if let Some(request) = &schema.request {
+            columns.entry(request.column).or_insert(Content::Request);
         }
         Self { schema, columns }
     }

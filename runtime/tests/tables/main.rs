@@ -1,4 +1,4 @@
-//! The tables room: pooling, and AdamW that touches only what a batch touches.
+//! The tables room: pooling, and optimisers that touch only what a batch touches.
 
 #![expect(
     clippy::indexing_slicing,
@@ -6,13 +6,15 @@
     reason = "a test fails by a panic"
 )]
 
+mod optimisers;
+
 use std::time::Instant;
 
 use mtmd::data::batch::{Batch, Column, TowerBatch};
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, ExpertArchitecture,
-    Feature, Index, Input, Kind, Label, Others, Pool, Schema, Split, Table, Task, Tower, Training,
-    Transform, Value,
+    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, Embeddings,
+    ExpertArchitecture, Feature, Index, Input, Kind, Label, Others, Pool, Schema, Split, Table,
+    TableOptimiser, Task, Tower, Training, Transform, Value,
 };
 use mtmd::tables::{DomainRows, Gradients, TableState, Tables};
 use proptest::prelude::*;
@@ -27,11 +29,14 @@ const TRAINING: Training = Training {
         lr: 1e-3,
         weight_decay: 0.01,
     },
-    embeddings: AdamW {
-        lr: 3e-2,
+    embeddings: Embeddings {
+        optimiser: TableOptimiser::AdamW,
+        // Steps are given by the rate itself.
+        lr: 1.0,
         weight_decay: 0.1,
+        std: 0.05,
+        frequency: None,
     },
-    embedding_std: 0.05,
     warmup: 0.05,
     decay: Decay::Linear,
     clip: None,
@@ -40,12 +45,18 @@ const TRAINING: Training = Training {
 
 /// One table of `rows` rows and width 2, read three ways by the query tower; none by the item tower.
 fn schema(rows: usize) -> &'static Schema {
+    schema_with(rows, None)
+}
+
+/// The same with an optimiser of the table's own.
+fn schema_with(rows: usize, embeddings: Option<Embeddings>) -> &'static Schema {
     let table = Box::leak(Box::new([Table {
         name: "things",
         rows,
         dim: 2,
         index: Index::Hash,
         oov: 0,
+        embeddings,
     }]));
     let list = |pool| Input::List {
         pool,
@@ -152,6 +163,7 @@ fn schema(rows: usize) -> &'static Schema {
         },
         split: Split::Hash,
         bad_rows: BadRows::Stop,
+        request: None,
         buckets: 20,
         training: TRAINING,
     }))
@@ -182,6 +194,7 @@ fn batch(rows: &[Row]) -> Batch {
         query: TowerBatch {
             domains: vec![0..first, first..n],
             order: (0..n as u32).collect(),
+            shared: None,
             columns: vec![
                 Column::Ids(rows.iter().map(|row| row.1).collect()),
                 lists(|row| &row.2),
@@ -197,6 +210,7 @@ fn batch(rows: &[Row]) -> Batch {
         item: TowerBatch {
             domains: std::iter::once(0..n).collect(),
             order: (0..n as u32).collect(),
+            shared: None,
             columns: vec![numbers(100.0)],
         },
         labels: vec![vec![0.0; n]],
@@ -207,7 +221,7 @@ fn batch(rows: &[Row]) -> Batch {
 }
 
 fn weights(tables: &mut Tables) -> Vec<f32> {
-    tables.state().next().unwrap().weight.to_vec()
+    tables.state().next().unwrap().weight
 }
 
 #[test]
@@ -237,7 +251,8 @@ fn fields_are_pooled_and_stand_side_by_side() {
             rows: 2,
             embedded: expected,
             vectors: vec![],
-            numbers: vec![0.0, 1.0]
+            numbers: vec![0.0, 1.0],
+            repeats: vec![]
         }
     );
     let expected = [row(5), [0.0; 2], sum].into_iter().flatten().collect();
@@ -246,6 +261,7 @@ fn fields_are_pooled_and_stand_side_by_side() {
         embedded: expected,
         vectors: vec![4.0, 5.0],
         numbers: vec![2.0, 20.0],
+        repeats: vec![],
     };
     assert_eq!(search, &search_rows);
     let item = tables.gather(Tower::Item, &batch.item);
@@ -462,13 +478,13 @@ fn a_gather_sees_the_rows_as_of_the_last_step() {
     assert_eq!(behind, tables.gather(Tower::Query, &batch.query));
 }
 
-fn train(threads: usize) -> Vec<u32> {
+fn train(threads: usize, training: &Training) -> Vec<u32> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
         .unwrap();
     pool.install(|| {
-        let mut tables = Tables::new(schema(5000), &TRAINING);
+        let mut tables = Tables::new(schema(5000), training);
         let mut random = mtmd::hash::Random::new(5, &[]);
         for _ in 0..5 {
             let rows: Vec<_> = (0..600u16)
@@ -491,9 +507,11 @@ fn train(threads: usize) -> Vec<u32> {
 
 #[test]
 fn the_number_of_threads_changes_nothing() {
-    let one = train(1);
-    assert_eq!(one, train(2));
-    assert_eq!(one, train(7));
+    for training in optimisers::choices() {
+        let one = train(1, &training);
+        assert_eq!(one, train(2, &training));
+        assert_eq!(one, train(7, &training));
+    }
 }
 
 #[test]
@@ -528,23 +546,21 @@ fn a_restored_run_goes_on_as_if_it_had_not_stopped() {
 #[test]
 fn state_of_another_shape_is_refused() {
     let mut tables = Tables::new(schema(4), &TRAINING);
-    let zeros = [0.0; 8];
     let good = TableState {
         name: "things",
         rows: 4,
         dim: 2,
-        weight: &zeros,
-        first_moment: &zeros,
-        second_moment: &zeros,
+        weight: vec![0.0; 8],
+        optimiser: vec![("exp_avg", vec![0.0; 8]), ("exp_avg_sq", vec![0.0; 8])],
     };
-    tables.restore(1, &[good]).unwrap();
+    tables.restore(1, std::slice::from_ref(&good)).unwrap();
     let error = tables
         .restore(
             1,
             &[TableState {
                 rows: 2,
                 dim: 4,
-                ..good
+                ..good.clone()
             }],
         )
         .unwrap_err();
@@ -559,12 +575,22 @@ fn state_of_another_shape_is_refused() {
         .restore(
             1,
             &[TableState {
-                weight: &[1.0; 8],
-                ..good
+                weight: vec![1.0; 8],
+                ..good.clone()
             }],
         )
         .unwrap_err();
     assert!(error.to_string().contains("row 0"), "{error}");
+    let error = tables
+        .restore(
+            1,
+            &[TableState {
+                optimiser: vec![("sum", vec![0.0; 4])],
+                ..good
+            }],
+        )
+        .unwrap_err();
+    assert!(error.to_string().contains("no array `exp_avg`"), "{error}");
     assert!(tables.restore(1, &[]).is_err());
 }
 
