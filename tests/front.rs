@@ -126,6 +126,9 @@ fn without_lines(mut spec: Spec) -> Spec {
         .chain(&mut spec.item)
         .for_each(|feature| feature.place.clear());
     spec.split.iter_mut().for_each(|split| split.place.clear());
+    spec.request
+        .iter_mut()
+        .for_each(|request| request.place.clear());
     spec
 }
 
