@@ -175,6 +175,7 @@ fn one_operation_is_the_layers_one_by_one() {
                 embedded: input(layout.embedded_width()),
                 vectors: input(layout.vector_width()),
                 numbers: input(layout.numbers()),
+                repeats: None,
                 training: true,
             };
             let expert = redrawn(Expert::new(Tower::Query, domain, &device()), 3, dtype);
