@@ -166,7 +166,7 @@ fn a_surface_like_another_changes_a_few_lines() {
     };
     let (removed, added) = (only(&old, &new), only(&new, &old));
     assert!(
-        removed.len() <= 4 && added.len() <= 5,
+        removed.len() <= 5 && added.len() <= 6,
         "-{removed:#?}\n+{added:#?}"
     );
     assert!(

@@ -493,3 +493,57 @@ fn a_failed_build_of_the_crate_is_the_environments() {
         "{stderr}"
     );
 }
+
+/// The plan of a warm start is shown without a program being built, from what the folder of the weights tells.
+#[test]
+fn a_warm_start_is_shown_before_it_is_made() {
+    let folder = with_spec("warm-start");
+    let (_, graph, _) = run(&folder, &["graph", "minimal.mtmd"]);
+    for path in ["run/model", "damaged"] {
+        fs::create_dir_all(folder.join(path)).unwrap();
+        fs::write(folder.join(path).join("model.safetensors"), "").unwrap();
+        fs::write(folder.join(path).join("graph.yaml"), &graph).unwrap();
+    }
+    let damaged = graph.replace("dim: 16", "dim: 8");
+    fs::write(folder.join("damaged/graph.yaml"), damaged).unwrap();
+    let grown = MINIMAL
+        .replace("search = 1", "search = 1, reels = 2 like feed")
+        .replace("{ rows 10_000, dim 16 }", "{ rows 20_000, dim 16 }");
+    assert_ne!(grown, MINIMAL);
+    fs::write(folder.join("grown.mtmd"), grown).unwrap();
+
+    let train = |from: &[&str]| run(&folder, &[&["train", "grown.mtmd"], from].concat());
+    for run in ["run", "run/model"] {
+        let (exit, shown, said) = train(&["--warm-start", run, "--dry-run"]);
+        assert_eq!((exit, &*said), (0, ""), "{said}");
+        for part in [
+            "surface reels, values [2], like feed",
+            "seeded",
+            "query.reels",
+            "from query.feed",
+            "values hash to other rows",
+        ] {
+            assert!(shown.contains(part), "no {part:?} in\n{shown}");
+        }
+    }
+    let (exit, shown, _) = run(
+        &folder,
+        &["train", "minimal.mtmd", "--warm-start=run", "--dry-run"],
+    );
+    assert_eq!(exit, 0);
+    assert!(shown.contains("The models are the same"), "{shown}");
+
+    for (arguments, exit, part) in [
+        (&["--dry-run"][..], 2, "--warm-start DIR"),
+        (
+            &["--warm-start", "nowhere"],
+            1,
+            "no model to start from lies in `nowhere`",
+        ),
+        (&["--warm-start", "damaged"], 1, "it was edited"),
+    ] {
+        let (found, _, said) = train(arguments);
+        assert_eq!(found, exit, "{said}");
+        assert!(said.contains(part), "no {part:?} in {said}");
+    }
+}

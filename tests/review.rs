@@ -12,7 +12,7 @@
 mod shop;
 
 use mtmdc::graph::diff::{Diff, Fate, Fit, Nature, diff};
-use mtmdc::graph::{Dim, NodeKind};
+use mtmdc::graph::{Dim, Graph, NodeKind};
 use shop::{OLD, graph, graphs, new};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -451,4 +451,67 @@ fn pictures_fold_what_is_many() {
     assert!(!svg.contains(">image_9<") && svg.contains(">image_10<"));
     assert!(graph.to_dot().contains("and 25 more"));
     assert!(graph.to_mermaid().contains("and 25 more"));
+}
+
+/// What a folder of weights tells of them is enough for the plan of a warm start.
+#[test]
+fn a_graph_is_read_back_from_its_file() {
+    let mut graphs = graphs();
+    graphs.extend([graph(OLD), graph(&new())]);
+    for written in &graphs {
+        let files = |table: &str| {
+            let table = written.spec.tables.iter().find(|it| it.name == table)?;
+            match &table.index {
+                mtmdc::sema::spec::Index::Values(values) => {
+                    Some(mtmdc::graph::vocabulary_text(values))
+                }
+                _ => None,
+            }
+        };
+        let read = Graph::from_yaml(&written.to_yaml(), &files, &written.spec).unwrap();
+        assert_eq!(read.spec_hash, written.spec_hash);
+        assert_eq!(mtmdc::graph::meaning_hash(&read.spec), written.spec_hash);
+        assert_eq!(read.weights(), written.weights(), "{}", written.spec.name);
+        let found = diff(&read, written);
+        assert_eq!((&*found.changes, &*found.fates.dropped), (&[][..], &[][..]));
+    }
+}
+
+#[test]
+fn a_graph_file_that_was_edited_is_refused() {
+    let written = graph(OLD);
+    let read = |text: &str| Graph::from_yaml(text, &|_| None, &written.spec).unwrap_err();
+    let yaml = written.to_yaml();
+    assert!(read(&yaml.replace("dim: 8", "dim: 6")).contains("edited"));
+    assert!(read(&yaml.replace("mtmd: 1", "mtmd: 2")).contains("layout 2"));
+    assert!(read("surfaces: [").contains("line"));
+    assert!(read(&yaml.replace("\ntasks:", "\nnothing:")).contains("tasks"));
+}
+
+/// Weights fit a spec that trains or judges in another way, and no other.
+#[test]
+fn the_weights_hash_is_that_of_what_the_weights_mean() {
+    let hash = |text: &str| graph(text).weights_hash;
+    let same = [
+        OLD.replace("model shop", "model other"),
+        format!("{OLD}\ntraining {{ epochs 7, dense {{ lr 1e-4 }} }}"),
+        format!("{OLD}\nrows {{ bad skip }}\nevaluation {{ buckets 5 }}"),
+        format!("{OLD}\nsplit by \"day\" {{ train 1 .. 5, test 6 }}"),
+    ];
+    for text in same {
+        assert_ne!(graph(&text).spec_hash, graph(OLD).spec_hash, "{text}");
+        assert_eq!(hash(&text), hash(OLD), "{text}");
+    }
+    assert_ne!(hash(&new()), hash(OLD));
+    let different = [
+        ("log", "clip [0, 9]"),
+        ("dim 8", "dim 12"),
+        ("rows 1_001", "rows 1_003"),
+        ("= 0", "= 7"),
+    ];
+    for (from, to) in different {
+        let text = OLD.replacen(from, to, 1);
+        assert_ne!(text, OLD, "{from}");
+        assert_ne!(hash(&text), hash(OLD), "{from} → {to}");
+    }
 }

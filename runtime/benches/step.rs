@@ -338,6 +338,7 @@ const ALL_PRODUCTS: &[usize] = &[0, 1, 2];
 static SCHEMA: Schema = Schema {
     name: "wide",
     spec_hash: "",
+    weights_hash: "",
     graph_hash: "",
     graph: "",
     surfaces: Axis {

@@ -20,6 +20,9 @@ pub struct Schema {
     pub name: &'static str,
     /// Hash of the spec's meaning: equal for two specs that differ only in order and comments.
     pub spec_hash: &'static str,
+    /// Hash of what the weights mean: equal for two specs whose models take one another's weights as they
+    /// are.
+    pub weights_hash: &'static str,
     /// Hash of `graph`.
     pub graph_hash: &'static str,
     /// The Domain Expert graph, `graph.yaml` whole.

@@ -3,6 +3,7 @@
 //! A key is a parameter's path in the model, which is its path in the graph.
 
 mod path;
+pub mod plan;
 
 pub use path::Path;
 
@@ -57,7 +58,7 @@ pub struct Array {
 /// Content of a weights file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Weights {
-    /// Header: names to strings, such as `spec_hash` and `graph_hash`.
+    /// Header: names to strings, such as `spec_hash`, `weights_hash` and `graph_hash`.
     pub metadata: BTreeMap<String, String>,
     /// Arrays by key.
     pub arrays: BTreeMap<String, Array>,
@@ -68,6 +69,7 @@ impl Weights {
     pub fn of(schema: &Schema) -> Self {
         let hashes = [
             ("spec_hash", schema.spec_hash),
+            ("weights_hash", schema.weights_hash),
             ("graph_hash", schema.graph_hash),
         ];
         let hashes = hashes.map(|(name, hash)| (name.to_owned(), hash.to_owned()));

@@ -1,9 +1,12 @@
 //! `train`, `eval` and `synth`: builds a spec's crate and runs its program.
 
-use super::report::{Exit, Failure, Reporter};
-use super::{Aim, RunArguments, Which, build, compile, workspace};
+use super::report::{self, Exit, Failure, Reporter};
+use super::{Aim, RunArguments, Which, build, compile, warm_start, workspace};
+use crate::driver::compile::Artefacts;
+use crate::graph::diff::Diff;
 use std::ffi::{OsStr, OsString};
-use std::io::{BufRead, BufReader};
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -21,6 +24,15 @@ pub(super) fn launch(
     let Some(artefacts) = compile(path, &which, Aim::Build, reporter)? else {
         return Ok(Exit::Wrong);
     };
+    let plan = match command {
+        "train" => plan(&artefacts, arguments)?,
+        _ => None,
+    };
+    if command == "train" && gives(arguments, DRY_RUN) {
+        let plan = plan.ok_or_else(nothing_to_show)?;
+        report::print(&plan.to_text())?;
+        return Ok(Exit::Fine);
+    }
     let workspace = workspace::find(path)?;
     let spec = artefacts.spec();
     let folder = workspace::shorten(&workspace.join("generated").join(&spec.name));
@@ -37,10 +49,19 @@ pub(super) fn launch(
         run.arg("--data")
             .arg(path.parent().unwrap_or(Path::new("")).join(data));
     }
-    become_program(run.args(arguments), &program)
+    run.args(arguments);
+    if let Some(plan) = plan {
+        let input = input(&plan.to_json()).map_err(|error| {
+            let message = format!("cannot hand the plan to `{}`: {error}", program.display());
+            Failure::new(Exit::Environment, message)
+                .with_help("the folder for temporary files must have room for it")
+        })?;
+        run.args(["--plan", "-"]).stdin(input);
+    }
+    become_program(&mut run, &program)
 }
 
-fn cannot_run(program: &Path, error: &std::io::Error) -> Failure {
+fn cannot_run(program: &Path, error: &io::Error) -> Failure {
     let message = format!("cannot run `{}`: {error}", program.display());
     Failure::new(Exit::Environment, message)
 }
@@ -67,6 +88,43 @@ fn become_program(command: &mut Command, program: &Path) -> Result<Exit, Failure
             Err(Failure::new(Exit::Environment, message))
         }
     }
+}
+
+/// Folder of the weights that a model starts from.
+const WARM_START: &str = "--warm-start";
+/// Shows what a warm start would do, and trains nothing.
+const DRY_RUN: &str = "--dry-run";
+
+/// What the model takes over from the one in the folder of `--warm-start`, if that is given.
+fn plan(artefacts: &Artefacts, arguments: &[OsString]) -> Result<Option<Diff>, Failure> {
+    let folder = value_of(arguments, WARM_START);
+    folder
+        .map(|folder| warm_start::plan(Path::new(&folder), &artefacts.graph))
+        .transpose()
+}
+
+fn nothing_to_show() -> Failure {
+    let message = format!("`{DRY_RUN}` shows the plan of a warm start, and there is none");
+    Failure::new(Exit::Misuse, message).with_help(format!(
+        "give the folder of the weights to start from by `{WARM_START} DIR`"
+    ))
+}
+
+/// A text as the standard input of a program that takes this process's place: a file that has no name any more.
+fn input(text: &str) -> io::Result<File> {
+    let name = format!("mtmdc-plan-{}.json", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let mut options = File::options();
+    let mut file = options
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&path)?;
+    // Where an open file keeps its name, it stays until the system clears the folder.
+    let _ = fs::remove_file(&path);
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    Ok(file)
 }
 
 /// Builds the program of a generated crate. The whole workspace takes part, so that its crates
@@ -147,6 +205,24 @@ fn gives(arguments: &[OsString], option: &str) -> bool {
     })
 }
 
+/// The value of an option among the arguments, in either form.
+fn value_of(arguments: &[OsString], option: &str) -> Option<OsString> {
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        if argument == option {
+            return rest.next().cloned();
+        }
+        let value = argument.to_str().and_then(|text| {
+            let rest = text.strip_prefix(option)?;
+            rest.strip_prefix('=')
+        });
+        if let Some(value) = value {
+            return Some(value.into());
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,5 +244,12 @@ mod tests {
         assert!(gives(&os(&["--data", "x"]), "--data"));
         assert!(gives(&os(&["--data=x"]), "--data"));
         assert!(!gives(&os(&["--database", "x"]), "--data"));
+        for given in [
+            &["--out", "o", "--warm-start", "x"][..],
+            &["--warm-start=x"],
+        ] {
+            assert_eq!(value_of(&os(given), WARM_START), Some("x".into()));
+        }
+        assert_eq!(value_of(&os(&["--out", "x"]), WARM_START), None);
     }
 }

@@ -11,6 +11,7 @@ mod new;
 mod report;
 mod shell;
 mod summary;
+mod warm_start;
 mod workspace;
 
 use crate::diagnostics::{Code, Level, Levels};

@@ -2,7 +2,7 @@
 
 use super::node::{Cost, Node, NodeKind};
 use super::{DomainExpert, Field, FieldId, Graph, Group, Head, Totals, TowerGraph};
-use super::{meaning_hash, numbered, tower_name};
+use super::{meaning_hash, numbered, tower_name, weights_hash};
 use crate::sema::spec::{
     Architecture, Composition, DomainId, ExpertArchitecture, Feature, Spec, TaskId, Tower,
 };
@@ -13,10 +13,11 @@ pub fn build(spec: &Spec) -> Graph {
     let item = tower(spec, Tower::Item);
     let heads = heads(spec);
     let totals = totals(spec, &query, &item, &heads);
-    let spec_hash = meaning_hash(spec);
+    let (spec_hash, weights_hash) = (meaning_hash(spec), weights_hash(spec));
     Graph {
         spec: spec.clone(),
         spec_hash,
+        weights_hash,
         query,
         item,
         heads,

@@ -10,6 +10,7 @@ pub mod diff;
 mod hash;
 mod node;
 mod page;
+mod read;
 mod report;
 mod sketch;
 mod svg;
@@ -18,6 +19,7 @@ mod yaml;
 
 pub use build::build;
 pub use node::{Cost, Node, NodeKind};
+pub use read::VocabularyFiles;
 pub use weights::{Dim, Part, Weight};
 
 use crate::sema::spec::{DomainId, Feature, FeatureKind, RawValue, Spec, TaskId, Tower};
@@ -30,6 +32,10 @@ pub struct Graph {
     /// First 16 hex digits of the SHA-256 of the spec's meaning: everything but line numbers, doc
     /// comments and the place of the data. Training hyperparameters are part of it.
     pub spec_hash: String,
+    /// First 16 hex digits of the SHA-256 of what the weights mean: domains and their raw values,
+    /// tasks but for their weights, tables, features, architecture. Weights fit every spec of this
+    /// hash.
+    pub weights_hash: String,
     /// Query tower.
     pub query: TowerGraph,
     /// Item tower.
@@ -137,6 +143,12 @@ pub struct Totals {
 /// First 16 hex digits of the SHA-256 of a spec's meaning, as [`Graph::spec_hash`] has them.
 pub fn meaning_hash(spec: &Spec) -> String {
     hash::short(&yaml::meaning(spec))
+}
+
+/// First 16 hex digits of the SHA-256 of what the weights of a spec mean, as
+/// [`Graph::weights_hash`] has them.
+pub fn weights_hash(spec: &Spec) -> String {
+    hash::short(&yaml::weights_meaning(spec))
 }
 
 /// A vocabulary as a file: one value a line.

@@ -70,7 +70,7 @@ impl Names {
         }
     }
 
-    fn features(&self, tower: Tower) -> &BTreeMap<String, String> {
+    pub(super) fn features(&self, tower: Tower) -> &BTreeMap<String, String> {
         match tower {
             Tower::Query => &self.query,
             Tower::Item => &self.item,

@@ -13,7 +13,8 @@ use mtmd::schema::{
 pub static SCHEMA: Schema = Schema {
     name: "kuairand",
     spec_hash: "6d1b3c7503df1c25",
-    graph_hash: "d80e4997381b1b8d",
+    weights_hash: "d7380987321113d7",
+    graph_hash: "3e40272e01f3afbd",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "tab",

@@ -13,7 +13,8 @@ use mtmd::schema::{
 pub static SCHEMA: Schema = Schema {
     name: "marketplace",
     spec_hash: "39923406eb1b9415",
-    graph_hash: "63518aabb8f80968",
+    weights_hash: "540799009337e826",
+    graph_hash: "3c0d8b31ee7b3724",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "placement",

@@ -12,7 +12,8 @@ use mtmd::schema::{
 pub static SCHEMA: Schema = Schema {
     name: "minimal",
     spec_hash: "93667ff170810ed8",
-    graph_hash: "0a68b3a064f1deae",
+    weights_hash: "fcb8afc8d9554b7f",
+    graph_hash: "cb7da038f0babb8f",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "surface",

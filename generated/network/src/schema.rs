@@ -13,7 +13,8 @@ use mtmd::schema::{
 pub static SCHEMA: Schema = Schema {
     name: "network",
     spec_hash: "a108aa3663852ac8",
-    graph_hash: "b5945ebba1e7d68a",
+    weights_hash: "7fada7bcd554df09",
+    graph_hash: "a58b743903e6e12d",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "slot",

@@ -13,7 +13,8 @@ use mtmd::schema::{
 pub static SCHEMA: Schema = Schema {
     name: "pinterest",
     spec_hash: "600a16e89e378c77",
-    graph_hash: "30d0079915a822cd",
+    weights_hash: "bfddaaeaf17be508",
+    graph_hash: "011354897df82101",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "surface",

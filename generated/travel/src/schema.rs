@@ -13,7 +13,8 @@ use mtmd::schema::{
 pub static SCHEMA: Schema = Schema {
     name: "travel",
     spec_hash: "f149075d2f62c403",
-    graph_hash: "14df89eb07087599",
+    weights_hash: "a17d22020396a7df",
+    graph_hash: "4aeb9255b38fe119",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "page",

@@ -13,7 +13,8 @@ use mtmd::schema::{
 pub static SCHEMA: Schema = Schema {
     name: "video",
     spec_hash: "3932693cbf487cd4",
-    graph_hash: "48223e08ca31804b",
+    weights_hash: "d66ce2d06c7f8633",
+    graph_hash: "21d28d4421a65a87",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "surface",

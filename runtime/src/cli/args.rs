@@ -38,8 +38,16 @@ pub struct TrainArgs {
     /// cpu, cuda or cuda:N
     #[arg(long, default_value = "cpu")]
     pub device: DeviceChoice,
-    /// Passes over the training rows, instead of the spec's
-    #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "resume")]
+    /// Start from the weights in this folder of a model, a checkpoint or a run, which may be another
+    /// spec's; `mtmdc train SPEC --warm-start DIR --dry-run` shows what is taken over
+    #[arg(long, value_name = "DIR", requires = "plan", conflicts_with = "resume")]
+    pub warm_start: Option<PathBuf>,
+    /// What is taken over, as `mtmdc` says it; `-` for standard input
+    #[arg(long, value_name = "FILE", requires = "warm_start")]
+    pub plan: Option<PathBuf>,
+    /// Passes over the training rows, instead of the spec's; 0 writes and evaluates the model as it
+    /// starts
+    #[arg(long, value_name = "N", value_parser = whole, conflicts_with = "resume")]
     pub epochs: Option<usize>,
     /// Rows a step, instead of the spec's
     #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "resume")]
@@ -184,11 +192,16 @@ impl Part {
     }
 }
 
+fn whole(text: &str) -> Result<usize, String> {
+    text.replace('_', "")
+        .parse()
+        .map_err(|error: std::num::ParseIntError| error.to_string())
+}
+
 fn positive(text: &str) -> Result<usize, String> {
-    match text.replace('_', "").parse() {
-        Ok(0) => Err("it must be at least 1".to_owned()),
-        Ok(number) => Ok(number),
-        Err(error) => Err(error.to_string()),
+    match whole(text)? {
+        0 => Err("it must be at least 1".to_owned()),
+        number => Ok(number),
     }
 }
 
@@ -222,6 +235,18 @@ mod tests {
             assert!(parse(&[&["--resume"], &option[..]].concat()).is_err());
         }
         assert!(parse(&["--resume", "--force"]).is_err());
-        assert!(parse(&["--epochs", "0"]).is_err());
+        assert!(parse(&["--batch", "0"]).is_err());
+        assert!(parse(&["--epochs", "0"]).is_ok());
+    }
+
+    #[test]
+    fn a_warm_start_has_a_plan() {
+        let parse =
+            |args: &[&str]| Cli::try_parse_from([&["m", "train", "--data", "d"], args].concat());
+        let whole = ["--warm-start", "w", "--plan", "-"];
+        assert!(parse(&whole).is_ok());
+        assert!(parse(&whole[..2]).is_err());
+        assert!(parse(&whole[2..]).is_err());
+        assert!(parse(&[&whole[..], &["--resume"]].concat()).is_err());
     }
 }

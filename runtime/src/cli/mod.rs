@@ -11,6 +11,7 @@ mod memory;
 mod panics;
 mod synth;
 mod train;
+mod warm_start;
 
 use std::ffi::OsString;
 use std::io::Write as _;

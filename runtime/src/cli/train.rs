@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::args::TrainArgs;
+use super::warm_start::WarmStart;
 use super::{NewLearner, eval, say, set_threads, warn};
 use crate::data::{self, Dataset, Parts, Statistics, Vocabularies};
 use crate::error::{Error, Result};
@@ -22,18 +23,22 @@ pub fn train(
     let started = Instant::now();
     set_threads(args.threads)?;
     let device = args.device.open()?;
+    let warm = WarmStart::read(schema, args)?;
     let dataset = Dataset::open(schema, &args.data)?;
     let folder = open_folder(schema, args)?;
     let (mut state, vocabularies, saved) = if args.resume {
         resume(&folder, &dataset)?
     } else {
-        let (state, vocabularies) = first_pass(&dataset, args)?;
+        let (state, vocabularies) = first_pass(&dataset, args, warm.as_ref())?;
         (state, vocabularies, None)
     };
     let mut learner = new_learner(&state.training, &device);
     match saved {
         Some((weights, optimiser)) => learner.import(weights, Some(optimiser))?,
         None => learner.set_biases(&biases(&state.statistics))?,
+    }
+    if let Some(warm) = warm {
+        say(warm.start(schema, learner.as_mut(), &vocabularies, &folder)?);
     }
     let parts = EvaluationParts::find(&dataset, &vocabularies, state.refit)?;
     let interrupt = Interrupt::listen()?;
@@ -76,7 +81,11 @@ fn open_folder(schema: &Schema, args: &TrainArgs) -> Result<RunFolder> {
     RunFolder::open(&root, existing)
 }
 
-fn first_pass(dataset: &Dataset, args: &TrainArgs) -> Result<(State, Arc<Vocabularies>)> {
+fn first_pass(
+    dataset: &Dataset,
+    args: &TrainArgs,
+    warm: Option<&WarmStart>,
+) -> Result<(State, Arc<Vocabularies>)> {
     let schema = dataset.schema();
     let mut training: Training = schema.training.clone();
     training.epochs = args.epochs.unwrap_or(training.epochs);
@@ -87,7 +96,10 @@ fn first_pass(dataset: &Dataset, args: &TrainArgs) -> Result<(State, Arc<Vocabul
     } else {
         Parts::TRAIN
     };
-    let learned = dataset.learn(parts)?;
+    let mut learned = dataset.learn(parts)?;
+    if let Some(warm) = warm {
+        learned.vocabularies = warm.vocabularies(schema, &learned.vocabularies)?;
+    }
     say(data_report(schema, &learned));
     let steps = |given: Option<usize>| given.map(|steps| steps as u64);
     let course = &mut training.course;
@@ -175,6 +187,7 @@ fn resume(
         warn(format!("set aside, damaged: {cause}"));
     }
     let (weights, vocabularies) = checkpoint::load_model(&path, dataset.schema())?;
+    checkpoint::require_spec(&path, dataset.schema(), &weights)?;
     let (optimiser, state) = checkpoint::load_progress(&path, dataset.schema())?;
     if state.data_rows != dataset.rows() {
         return Err(Error::data(
@@ -277,7 +290,11 @@ fn data_report(schema: &Schema, learned: &data::Learned) -> String {
 }
 
 /// Adds a list in lines of at most a hundred columns; nothing for an empty list.
-fn push_wrapped(text: &mut String, heading: &str, entries: impl Iterator<Item = String>) {
+pub(super) fn push_wrapped(
+    text: &mut String,
+    heading: &str,
+    entries: impl Iterator<Item = String>,
+) {
     const COLUMNS: usize = 100;
     let mut line = String::new();
     for entry in entries {

@@ -22,6 +22,7 @@ mod check;
 mod chunk;
 mod decode;
 mod domains;
+mod earlier;
 mod features;
 mod learn;
 mod loader;
@@ -33,6 +34,7 @@ mod split;
 mod synth;
 mod vocabulary;
 
+pub use earlier::{Earlier, Growth, rows_by_value};
 pub use learn::{Learned, Statistics, TaskStatistics};
 pub use loader::{Batches, Scan, Shuffle};
 pub use origin::Origin;

@@ -28,9 +28,9 @@ pub struct Moments {
 
 /// What was learned from the training rows, as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
-struct Stored<V> {
-    vocabularies: Vec<V>,
-    moments: BTreeMap<String, Moments>,
+pub(super) struct Stored<V> {
+    pub(super) vocabularies: Vec<V>,
+    pub(super) moments: BTreeMap<String, Moments>,
 }
 
 /// The values of a learned vocabulary, in the order of their rows.
@@ -165,6 +165,11 @@ impl Vocabularies {
     /// Mean and deviation of a number that learns them.
     pub fn moments(&self, tower: Tower, feature: &str) -> Option<Moments> {
         self.moments.get(&moments_key(tower, feature)).copied()
+    }
+
+    /// Mean and deviation of every number that learns them, by tower and feature.
+    pub(super) fn all_moments(&self) -> &BTreeMap<String, Moments> {
+        &self.moments
     }
 
     /// The learned vocabularies, in the order of the schema's tables.

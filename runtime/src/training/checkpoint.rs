@@ -2,9 +2,10 @@
 //!
 //! | file | what | in a model | in a checkpoint |
 //! |---|---|---|---|
-//! | `model.safetensors` | weights under graph paths; hashes of spec and graph in the header | yes | yes |
+//! | `model.safetensors` | weights under graph paths; hashes of spec, weights and graph in the header | yes | yes |
 //! | `vocabulary.json` | learned vocabularies | yes | yes |
 //! | `graph.yaml` | the graph of the weights, to show what another model differs in | yes | yes |
+//! | `values.TABLE.txt` | values of a table whose vocabulary is a file of the spec, one a line | yes | yes |
 //! | `optimiser.safetensors` | moments of dense parameters and tables | | yes |
 //! | `state.json` | place in the run and in the data, hyperparameters, statistics of the rows, the best validation | | yes |
 //! | `checksums.json` | digests of the other files, held against them before they are read | yes | yes |
@@ -21,7 +22,7 @@ use super::folder;
 use super::state::{FORMAT, State};
 use crate::data::Vocabularies;
 use crate::error::{Error, Result};
-use crate::schema::{Course, Schema, Training};
+use crate::schema::{Course, Index, Schema, Training};
 use crate::weights::{Weights, WeightsError};
 
 const MODEL: &str = "model.safetensors";
@@ -86,19 +87,47 @@ pub fn verify(path: &Path) -> Result<()> {
     checksums::verify(path, |_| true)
 }
 
-/// Reads weights and vocabularies of this schema from a model or a checkpoint.
+/// Reads weights and vocabularies of this schema from a model or a checkpoint. The spec that they were
+/// trained with may differ in how it trains and judges.
 ///
 /// # Errors
-/// Files that cannot be read or are damaged, and weights of another graph: the message then holds
-/// the difference between the two.
+/// Files that cannot be read or are damaged, and weights that mean something else: the message then
+/// holds the difference between the two graphs.
 pub fn load_model(path: &Path, schema: &Schema) -> Result<(Weights, Vocabularies)> {
+    let (weights, vocabularies) = read_model(path)?;
+    require_weights(path, schema, &weights)?;
+    Ok((weights, Vocabularies::from_json(schema, &vocabularies)?))
+}
+
+/// Reads weights, and the text of their vocabularies, whatever spec they are of.
+///
+/// # Errors
+/// Files that cannot be read or are damaged.
+pub fn read_model(path: &Path) -> Result<(Weights, String)> {
     if checksums::are_there(path) {
         checksums::verify(path, |name| name == MODEL || name == VOCABULARY)?;
     }
     let weights = Weights::open(&path.join(MODEL)).map_err(weights_error)?;
-    require_graph(path, schema, &weights)?;
-    let vocabularies = Vocabularies::from_json(schema, &read_text(&path.join(VOCABULARY))?)?;
-    Ok((weights, vocabularies))
+    Ok((weights, read_text(&path.join(VOCABULARY))?))
+}
+
+/// Refuses to go on with a run of a spec that trains or judges in another way.
+///
+/// # Errors
+/// Weights of another spec.
+pub fn require_spec(path: &Path, schema: &Schema, weights: &Weights) -> Result<()> {
+    let found = header(weights, "spec_hash");
+    if found == schema.spec_hash {
+        return Ok(());
+    }
+    Err(Error::weights(
+        path.display().to_string(),
+        format!(
+            "the run began with other settings (spec {found}, now {})",
+            schema.spec_hash
+        ),
+        "take the change back to go on; or start another run from these weights by `--warm-start`",
+    ))
 }
 
 /// Reads what a checkpoint holds beside the model: the optimisers' moments and the state.
@@ -158,21 +187,32 @@ fn write_model(
     for (key, value) in [
         ("model", schema.name),
         ("spec_hash", schema.spec_hash),
+        ("weights_hash", schema.weights_hash),
         ("graph_hash", schema.graph_hash),
     ] {
         weights.metadata.insert(key.to_owned(), value.to_owned());
     }
     weights.save(&path.join(MODEL)).map_err(weights_error)?;
     write_text(&path.join(VOCABULARY), &vocabularies.to_json()?)?;
+    for table in schema.tables {
+        if let Index::Lines { text, .. } = table.index {
+            write_text(&path.join(format!("values.{}.txt", table.name)), text)?;
+        }
+    }
     write_text(&path.join(GRAPH), schema.graph)
 }
 
-fn require_graph(path: &Path, schema: &Schema, weights: &Weights) -> Result<()> {
-    let header = |key: &str| weights.metadata.get(key).map_or("?", String::as_str);
-    if header("graph_hash") == schema.graph_hash {
+/// An entry of the header, `?` if there is none.
+fn header<'a>(weights: &'a Weights, key: &str) -> &'a str {
+    weights.metadata.get(key).map_or("?", String::as_str)
+}
+
+fn require_weights(path: &Path, schema: &Schema, weights: &Weights) -> Result<()> {
+    let found = header(weights, "weights_hash");
+    if found == schema.weights_hash {
         return Ok(());
     }
-    let name = header("model");
+    let name = header(weights, "model");
     let diff = match read_text(&path.join(GRAPH)) {
         Ok(graph) => format!(":\n{}", graph_diff(&graph, schema.graph)),
         Err(_) => format!(" (no `{GRAPH}` beside the weights shows the difference)"),
@@ -180,12 +220,10 @@ fn require_graph(path: &Path, schema: &Schema, weights: &Weights) -> Result<()> 
     Err(Error::weights(
         path.display().to_string(),
         format!(
-            "weights of another graph (model `{name}`, graph {}), not of this one (model `{}`, graph {}){diff}",
-            header("graph_hash"),
-            schema.name,
-            schema.graph_hash,
+            "weights of another model (`{name}`, weights {found}), not of this one (`{}`, weights {}){diff}",
+            schema.name, schema.weights_hash,
         ),
-        "use the spec that the weights were trained with, or train again",
+        "use the spec that the weights were trained with, or start from them by `mtmdc train SPEC --warm-start DIR`",
     ))
 }
 

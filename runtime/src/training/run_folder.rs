@@ -11,7 +11,8 @@ const PREFIX: &str = "step-";
 /// Suffix of a checkpoint that turned out to be damaged.
 const DAMAGED: &str = ".damaged";
 
-/// `checkpoints/step-…/`, `model/`, `metrics.jsonl`, `tensorboard/` and `evaluation.json` in one folder.
+/// `checkpoints/step-…/`, `model/`, `metrics.jsonl`, `tensorboard/`, `evaluation.json` and the plan of a warm
+/// start in one folder.
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     root: PathBuf,
@@ -80,6 +81,11 @@ impl RunFolder {
         self.root.join("evaluation.json")
     }
 
+    /// Where the plan of a warm start is kept.
+    pub fn warm_start(&self) -> PathBuf {
+        self.root.join("warm_start.json")
+    }
+
     /// Where the checkpoint after `step` steps lies.
     pub fn checkpoint(&self, step: u64) -> PathBuf {
         self.checkpoints().join(format!("{PREFIX}{step:010}"))
@@ -138,12 +144,13 @@ impl RunFolder {
         self.root.join("checkpoints")
     }
 
-    fn results(&self) -> [PathBuf; 4] {
+    fn results(&self) -> [PathBuf; 5] {
         [
             self.model(),
             self.metrics(),
             self.tensorboard(),
             self.evaluation(),
+            self.warm_start(),
         ]
     }
 

@@ -75,6 +75,7 @@ const fn task(name: &'static str, given: Option<usize>, products: &'static [usiz
 pub const PLAIN: Schema = Schema {
     name: "tiny",
     spec_hash: "spec",
+    weights_hash: "weights",
     graph_hash: "graph",
     graph: "",
     surfaces: Axis {

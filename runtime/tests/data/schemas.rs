@@ -110,6 +110,7 @@ const fn feature(
 pub const SMALL: Schema = Schema {
     name: "small",
     spec_hash: "",
+    weights_hash: "",
     graph_hash: "",
     graph: "",
     surfaces: Axis {
@@ -232,6 +233,7 @@ const fn kuairand_task(
 pub static KUAIRAND: Schema = Schema {
     name: "kuairand",
     spec_hash: "",
+    weights_hash: "",
     graph_hash: "",
     graph: "",
     surfaces: Axis {

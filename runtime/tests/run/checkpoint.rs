@@ -169,6 +169,7 @@ fn weights_of_another_spec_are_refused_with_the_difference() {
     let (_, out) = trained(root.path());
     let other: &'static Schema = Box::leak(Box::new(Schema {
         name: "wider",
+        weights_hash: "weights-2",
         graph_hash: "graph-2",
         graph: "model: wider\nquery.feed.ctr.deep: FFN 48, 12\nitem.shop.ctr.deep: FFN 24, 12\n",
         ..SCHEMA

@@ -20,3 +20,4 @@ mod rows;
 mod sample;
 mod selection;
 mod training;
+mod warm_start;

@@ -50,6 +50,7 @@ const fn day(day: i64) -> (Value, Value) {
 pub const SCHEMA: Schema = Schema {
     name: "sample",
     spec_hash: "spec-1",
+    weights_hash: "weights-1",
     graph_hash: "graph-1",
     graph: "model: sample\nquery.feed.ctr.deep: FFN 24, 12\nitem.shop.ctr.deep: FFN 24, 12\n",
     surfaces: Axis {

@@ -99,6 +99,7 @@ fn schema_with(rows: usize, embeddings: Option<Embeddings>) -> &'static Schema {
     Box::leak(Box::new(Schema {
         name: "tables",
         spec_hash: "",
+        weights_hash: "",
         graph_hash: "",
         graph: "",
         surfaces: Axis {

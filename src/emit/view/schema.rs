@@ -13,6 +13,7 @@ use serde::Serialize;
 pub(super) struct SchemaView {
     imports: String,
     spec_hash: String,
+    weights_hash: String,
     graph_hash: String,
     axes: [AxisView; 2],
     tasks: Vec<TaskView>,
@@ -129,6 +130,7 @@ impl SchemaView {
         Self {
             imports: imports(spec),
             spec_hash: graph.spec_hash.clone(),
+            weights_hash: graph.weights_hash.clone(),
             graph_hash: graph.hash(),
             axes: [
                 axis("surfaces", &spec.surfaces),

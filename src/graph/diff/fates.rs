@@ -1,9 +1,9 @@
 //! The fate of every weight: which old weight a new one is copied from, and which part of it goes
 //! where. A warm start does what stands here; it needs no knowledge of the graphs.
 //!
-//! An entry that nothing is copied to starts as follows. Along [`Dim::Inputs`] it is 0, so that an
-//! input that comes in changes nothing at first; everything else starts as in a new model. Row 0
-//! of a table is zero whatever happens.
+//! An entry that nothing is copied to starts as follows. In a unit that is copied, an input that is
+//! not is 0, so that an input which comes in changes nothing at first; everything else starts as in
+//! a new model. Row 0 of a table is zero whatever happens.
 
 use crate::graph::weights::{Dim, Held, Names, Part, Weight, held};
 use crate::graph::{Graph, tower_name};

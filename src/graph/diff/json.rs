@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 pub(super) fn write(diff: &Diff) -> String {
     let [old, new] = [0, 1].map(|side| {
-        let [model, hash] = [&diff.models, &diff.spec_hashes].map(|pair| pair.get(side));
-        json!({ "model": model, "spec_hash": hash })
+        let pairs = [&diff.models, &diff.spec_hashes, &diff.weights_hashes];
+        let [model, hash, weights] = pairs.map(|pair| pair.get(side));
+        json!({ "model": model, "spec_hash": hash, "weights_hash": weights })
     });
     let costs = diff.costs.iter().map(|cost| {
         json!({
@@ -18,12 +19,15 @@ pub(super) fn write(diff: &Diff) -> String {
             "after": cost.after.map(number),
         })
     });
+    let moments = diff.moments.iter();
+    let moments = moments.map(|it| json!({ "to": it.to, "from": it.from }));
     let object = json!({
         "schema": 1,
         "old": old,
         "new": new,
         "changes": diff.changes.iter().map(change).collect::<Vec<_>>(),
         "costs": costs.collect::<Vec<_>>(),
+        "moments": moments.collect::<Vec<_>>(),
     });
     // Written one by one: all weights of a large model as values take a gigabyte.
     let weights = list(diff.fates.weights.iter().map(planned));

@@ -7,6 +7,7 @@ mod changes;
 mod costs;
 mod fates;
 mod json;
+mod moments;
 mod names;
 mod text;
 
@@ -14,6 +15,7 @@ use super::Graph;
 pub use changes::{Change, ChangeKind};
 pub use costs::Measure;
 pub use fates::{Fate, Fates, Fit, Nature, Piece, Planned};
+pub use moments::Moments;
 
 /// What differs between two graphs.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,12 +24,16 @@ pub struct Diff {
     pub models: [String; 2],
     /// Hashes of the specs' meaning.
     pub spec_hashes: [String; 2],
+    /// Hashes of what the weights mean.
+    pub weights_hashes: [String; 2],
     /// Declarations and settings that differ.
     pub changes: Vec<Change>,
     /// What the models take.
     pub costs: Vec<Measure>,
     /// What becomes of the old model's weights, and where the new one's come from.
     pub fates: Fates,
+    /// Numbers that go on to be standardised as they were.
+    pub moments: Vec<Moments>,
 }
 
 /// Compares two graphs.
@@ -36,9 +42,11 @@ pub fn diff(old: &Graph, new: &Graph) -> Diff {
     Diff {
         models: [old, new].map(|graph| graph.spec.name.clone()),
         spec_hashes: [old, new].map(|graph| graph.spec_hash.clone()),
+        weights_hashes: [old, new].map(|graph| graph.weights_hash.clone()),
         changes: changes::changes(&old.spec, &new.spec, &names),
         costs: costs::costs(old, new),
         fates: fates::fates(old, new, &names),
+        moments: moments::moments(&old.spec, &new.spec, &names),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The declarations of the spec as they stand in `graph.yaml`: everything that means something,
-//! and no line numbers. Without docs, their text is what `spec_hash` is the hash of.
+//! and no line numbers. Without docs, their text is what `spec_hash` is the hash of; what of it the
+//! weights depend on is what `weights_hash` is the hash of.
 
 use super::{Flow, Writer, architecture, axis, float, restricted, string};
 use crate::graph::hash::sha256;
@@ -26,29 +27,33 @@ pub(super) fn write(out: &mut Writer, spec: &Spec) {
         write_table(out, table);
     }
     architecture::write(out, spec);
-    write_rows(out, spec);
-    write_training(out, &spec.training);
-    write_course(out, spec, &spec.training.course);
+    if let Some(training) = out.training(&spec.training) {
+        write_rows(out, spec);
+        write_training(out, training);
+        write_course(out, spec, &training.course);
+    }
 }
 
 fn write_axis(out: &mut Writer, key: &str, axis: &Axis) {
     out.block(key, "");
     out.entry(2, "column", string(&axis.column));
-    out.entry(
-        2,
-        "others",
-        match axis.others {
-            Others::Skip => "skip",
-            Others::Error => "error",
-        },
-    );
+    let others = match axis.others {
+        Others::Skip => "skip",
+        Others::Error => "error",
+    };
+    if let Some(others) = out.training(others) {
+        out.entry(2, "others", others);
+    }
     out.line(2, "domains:");
     for domain in &axis.domains {
         let like = domain.like.and_then(|like| axis.domains.get(like.0));
         let map = Flow::map()
             .text("name", &domain.name)
             .with("values", values(&domain.values))
-            .maybe("like", like.map(|like| string(&like.name)))
+            .maybe(
+                "like",
+                out.training(like).flatten().map(|like| string(&like.name)),
+            )
             .maybe("doc", out.doc(&domain.doc));
         out.item(4, &map);
     }
@@ -66,8 +71,13 @@ fn write_task(out: &mut Writer, spec: &Spec, task: &Task) {
     let map = map
         .maybe("action", action)
         .maybe("given", parent.map(|parent| string(&parent.name)))
-        .with("weight", float(task.weight))
-        .maybe("sample_weight", task.sample_weight.as_deref().map(string))
+        .maybe("weight", out.training(float(task.weight)))
+        .maybe(
+            "sample_weight",
+            out.training(task.sample_weight.as_deref())
+                .flatten()
+                .map(string),
+        )
         .maybe("mask", mask)
         .with("embedding", task.embedding)
         .maybe("surfaces", restricted(&spec.surfaces, &task.surfaces))
@@ -84,12 +94,14 @@ fn write_table(out: &mut Writer, table: &Table) {
     let map = match &table.index {
         Index::Hash => map.text("index", "hash"),
         Index::Vocabulary { min_count } => {
-            map.text("index", "vocabulary").with("min_count", min_count)
+            let min_count = out.training(min_count);
+            map.text("index", "vocabulary")
+                .maybe("min_count", min_count)
         }
         Index::Values(list) => match &table.file {
             Some(file) => map
                 .text("index", "values")
-                .text("file", file)
+                .maybe("file", out.training(string(file)))
                 .with("count", list.len())
                 .text("sha256", &sha256(&vocabulary_text(list))),
             None => map.text("index", "values").with("values", values(list)),
@@ -99,7 +111,12 @@ fn write_table(out: &mut Writer, table: &Table) {
     let oov = (table.oov > 0).then_some(table.oov);
     let map = map
         .maybe("oov", oov)
-        .maybe("embeddings", table.embeddings.as_ref().map(embeddings))
+        .maybe(
+            "embeddings",
+            out.training(table.embeddings.as_ref())
+                .flatten()
+                .map(embeddings),
+        )
         .maybe("doc", out.doc(&table.doc));
     out.item(2, &map);
 }

@@ -19,7 +19,7 @@ const DEFINITIONS: &str = include_str!("definitions.yaml");
 
 /// The whole file.
 pub(super) fn write(graph: &Graph) -> String {
-    let mut out = Writer::new(String::new(), true);
+    let mut out = Writer::new(String::new(), Scope::File);
     let spec = &graph.spec;
     out.line(
         0,
@@ -35,6 +35,7 @@ pub(super) fn write(graph: &Graph) -> String {
         out.line(0, &format!("doc: {doc}"));
     }
     out.line(0, &format!("spec_hash: \"{}\"", graph.spec_hash));
+    out.line(0, &format!("weights_hash: \"{}\"", graph.weights_hash));
     totals(&mut out, graph);
     declarations::write(&mut out, spec);
     for tower in [&graph.query, &graph.item] {
@@ -55,14 +56,35 @@ pub(super) fn declared(spec: &Spec) -> Vec<Declaration> {
     write_meaning(spec).declared
 }
 
+/// What the weights of a spec mean: the part of the declarations that says which number stands where
+/// in which array, what it is multiplied with, and what comes of it. How the model is trained and
+/// judged is no part of it, and neither is its name.
+pub(super) fn weights_meaning(spec: &Spec) -> String {
+    write_declarations(Writer::new(String::new(), Scope::Weights), spec).text
+}
+
 fn write_meaning(spec: &Spec) -> Writer {
     let model = format!("model: {}\n", string(&spec.name));
-    let mut out = Writer::new(model, false);
+    write_declarations(Writer::new(model, Scope::Meaning), spec)
+}
+
+fn write_declarations(mut out: Writer, spec: &Spec) -> Writer {
     declarations::write(&mut out, spec);
     for tower in [Tower::Query, Tower::Item] {
         declarations::features(&mut out, spec, tower);
     }
     out
+}
+
+/// How much is written of what the spec declares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// All, with doc comments.
+    File,
+    /// What means something.
+    Meaning,
+    /// What the weights depend on.
+    Weights,
 }
 
 /// A declaration, or the settings of a block.
@@ -78,8 +100,7 @@ pub(super) struct Declaration {
 
 struct Writer {
     text: String,
-    /// Whether doc comments are written.
-    docs: bool,
+    scope: Scope,
     /// What was written, apart from the layout.
     declared: Vec<Declaration>,
     /// The mapping inside the block that entries of a greater indent belong to.
@@ -87,10 +108,10 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(text: String, docs: bool) -> Self {
+    fn new(text: String, scope: Scope) -> Self {
         Self {
             text,
-            docs,
+            scope,
             declared: vec![],
             section: (0, String::new()),
         }
@@ -151,12 +172,18 @@ impl Writer {
         self.text += &value.wrap(indent, "- ");
     }
 
+    /// What only training, evaluation and warm starts look at, if it is to be written.
+    fn training<T>(&self, value: T) -> Option<T> {
+        (self.scope != Scope::Weights).then_some(value)
+    }
+
     /// A doc comment on one line, if it is short.
     fn doc(&self, doc: &str) -> Option<String> {
         const LONGEST: usize = 160;
         let words: Vec<&str> = doc.split_whitespace().collect();
         let line = words.join(" ");
-        (self.docs && !line.is_empty() && line.chars().count() <= LONGEST).then(|| string(&line))
+        (self.scope == Scope::File && !line.is_empty() && line.chars().count() <= LONGEST)
+            .then(|| string(&line))
     }
 }
 

@@ -277,6 +277,7 @@ const fn axis(column: &'static str) -> Axis {
 static SCHEMA: Schema = Schema {
     name: "fixtures",
     spec_hash: "",
+    weights_hash: "",
     graph_hash: "",
     graph: "",
     surfaces: axis("surface"),

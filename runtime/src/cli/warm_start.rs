@@ -1,0 +1,217 @@
+//! `train --warm-start`: a model that starts from another one's weights.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::args::TrainArgs;
+use super::train::push_wrapped;
+use crate::data::{Earlier, Growth, Vocabularies, rows_by_value};
+use crate::error::{Error, Result};
+use crate::evaluation::grouped;
+use crate::schema::Schema;
+use crate::training::{Learner, RunFolder, checkpoint};
+use crate::weights::Weights;
+use crate::weights::plan::{Fate, Piece, Plan, Planned, Side};
+
+/// Keys that are named of a list at most.
+const NAMED: usize = 12;
+
+/// The weights to start from, and what is taken over of them.
+pub struct WarmStart {
+    folder: PathBuf,
+    plan: Plan,
+    /// The plan as it was given, kept with the run.
+    text: String,
+    weights: Weights,
+    earlier: Earlier,
+}
+
+impl WarmStart {
+    /// What `--warm-start` and `--plan` name; `None` without them.
+    ///
+    /// # Errors
+    /// Files that cannot be read or are damaged, and a plan of other weights or of another model.
+    pub fn read(schema: &Schema, args: &TrainArgs) -> Result<Option<Self>> {
+        let (Some(path), Some(plan)) = (&args.warm_start, &args.plan) else {
+            return Ok(None);
+        };
+        let folder = checkpoint::find_model(path)?;
+        let (weights, vocabularies) = checkpoint::read_model(&folder)?;
+        let text = read_plan(plan)?;
+        let plan = Plan::parse(&text).map_err(|cause| misplanned(&folder, cause))?;
+        let found = weights.metadata.get("weights_hash");
+        let found = found.map_or("?", String::as_str);
+        for (what, found, planned) in [
+            ("the weights", found, &plan.old),
+            ("the model's weights", schema.weights_hash, &plan.new),
+        ] {
+            let Side {
+                model,
+                weights_hash,
+            } = planned;
+            if found != weights_hash {
+                let cause = format!(
+                    "{what} have the hash {found}, the plan is for {weights_hash} (model `{model}`)"
+                );
+                return Err(misplanned(&folder, cause));
+            }
+        }
+        Ok(Some(Self {
+            earlier: Earlier::parse(&vocabularies)?,
+            folder,
+            plan,
+            text,
+            weights,
+        }))
+    }
+
+    /// The vocabularies of the training rows after those of the weights: what has a row keeps it.
+    ///
+    /// # Errors
+    /// A plan of another model.
+    pub fn vocabularies(&self, schema: &Schema, learned: &Vocabularies) -> Result<Vocabularies> {
+        Ok(self.continued(schema, learned)?.0)
+    }
+
+    /// Gives a new learner, whose biases are set, the weights that the plan takes over, and keeps the
+    /// plan in the run's folder. Optimisers start afresh. Returns what is to be said of it.
+    ///
+    /// # Errors
+    /// A plan that does not fit weights or model, all of it at once, and what the system refuses.
+    pub fn start(
+        self,
+        schema: &Schema,
+        learner: &mut dyn Learner,
+        vocabularies: &Vocabularies,
+        folder: &RunFolder,
+    ) -> Result<String> {
+        let fresh = learner.export()?.model;
+        let rows = self.rows(vocabularies);
+        let weights = self.plan.apply(&self.weights, fresh, &rows);
+        let weights = weights.map_err(|problems| {
+            let list: Vec<String> = problems.iter().map(|it| format!("\n  {it}")).collect();
+            misplanned(&self.folder, format!("it does not fit:{}", list.concat()))
+        })?;
+        learner.import(weights, None)?;
+        let path = folder.warm_start();
+        fs::write(&path, &self.text)
+            .map_err(|source| Error::file(&path, "write the plan", source))?;
+        let (_, growths) = self.continued(schema, vocabularies)?;
+        Ok(self.told(&growths))
+    }
+
+    fn continued(
+        &self,
+        schema: &Schema,
+        learned: &Vocabularies,
+    ) -> Result<(Vocabularies, Vec<Growth>)> {
+        let tables = self.plan.by_value();
+        let tables = tables.map(|(to, from)| (table(to).to_owned(), table(from).to_owned()));
+        let moments = self.plan.moments.iter();
+        let moments = moments.map(|carried| (carried.to.clone(), carried.from.clone()));
+        learned.after(schema, &self.earlier, &tables.collect(), &moments.collect())
+    }
+
+    /// The rows that are copied of tables that go by value.
+    fn rows(&self, vocabularies: &Vocabularies) -> BTreeMap<String, Vec<Piece>> {
+        let by_value = self.plan.weights.iter().filter_map(|planned| {
+            let fit = planned.dims.iter().find(|fit| fit.by.is_some())?;
+            let earlier = self.earlier.values(table(planned.from.as_deref()?));
+            let now = vocabularies
+                .learned()
+                .find(|vocabulary| vocabulary.table == table(&planned.key))?;
+            let others = fit.others.map(|piece| piece.from..piece.from + piece.width);
+            // Rows without a value too, so that what is kept is kept to the last bit.
+            let pieces = whole(planned).into_iter();
+            let pieces = pieces.chain(rows_by_value(earlier, &now.values, others));
+            Some((planned.key.clone(), pieces.chain(fit.others).collect()))
+        });
+        by_value.collect()
+    }
+
+    /// How many weights have each fate, and all that is lost.
+    fn told(&self, growths: &[Growth]) -> String {
+        let old = &self.plan.old.model;
+        let mut text = format!("\nstarts from {} (model `{old}`)\n", self.folder.display());
+        for fate in Fate::ALL {
+            let of = self.plan.weights.iter().filter(|it| it.fate == fate);
+            let shapes: Vec<&[usize]> = of.map(|planned| &*planned.shape).collect();
+            if !shapes.is_empty() {
+                text.push_str(&line(fate.name(), &shapes));
+            }
+        }
+        let dropped = &self.plan.dropped;
+        if !dropped.is_empty() {
+            let shapes: Vec<&[usize]> = dropped.iter().map(|it| &*it.shape).collect();
+            text.push_str(&line("dropped", &shapes));
+            let more = dropped.len().saturating_sub(NAMED);
+            let more = (more > 0).then(|| format!("and {more} more, named in warm_start.json"));
+            let keys = dropped.iter().take(NAMED).map(|it| it.key.clone());
+            push_wrapped(&mut text, "  ", keys.chain(more));
+        }
+        let growths = growths.iter().map(|growth| {
+            let notes = [
+                (growth.added, "new"),
+                (growth.lost, "dropped for want of room"),
+            ];
+            let notes = notes.into_iter().filter(|(count, _)| *count > 0);
+            let notes = notes.map(|(count, what)| format!("{} {what}", grouped(count as u64)));
+            let entry = format!("{} {}", growth.table, grouped(growth.kept as u64));
+            match &*notes.collect::<Vec<_>>().join("; ") {
+                "" => entry,
+                notes => format!("{entry} ({notes})"),
+            }
+        });
+        push_wrapped(&mut text, "values that keep their rows: ", growths);
+        text.push_str("the optimisers' moments start at zero\n");
+        text
+    }
+}
+
+/// All rows, if the plan takes the weight over as it is.
+fn whole(planned: &Planned) -> Option<Piece> {
+    let rows = *planned.shape.first()?;
+    matches!(planned.fate, Fate::Kept | Fate::Renamed).then_some(Piece {
+        to: 0,
+        from: 0,
+        width: rows,
+    })
+}
+
+fn line(fate: &str, shapes: &[&[usize]]) -> String {
+    let entries: u64 = shapes
+        .iter()
+        .map(|shape| shape.iter().map(|&size| size as u64).product::<u64>())
+        .sum();
+    format!(
+        "  {fate:<8} {:>7} weights  {:>13} numbers\n",
+        grouped(shapes.len() as u64),
+        grouped(entries)
+    )
+}
+
+/// Name of a table by the key of its weight.
+fn table(key: &str) -> &str {
+    let name = key.strip_prefix("tables.").unwrap_or(key);
+    name.strip_suffix(".weight").unwrap_or(name)
+}
+
+fn read_plan(path: &Path) -> Result<String> {
+    if path == Path::new("-") {
+        let mut text = String::new();
+        let read = io::stdin().lock().read_to_string(&mut text);
+        read.map_err(|source| Error::file("standard input", "read the plan", source))?;
+        return Ok(text);
+    }
+    fs::read_to_string(path).map_err(|source| Error::file(path, "read the plan", source))
+}
+
+fn misplanned(folder: &Path, cause: impl Into<String>) -> Error {
+    Error::weights(
+        format!("the plan of a warm start from {}", folder.display()),
+        cause,
+        "let `mtmdc train SPEC --warm-start DIR` make the plan, and give it a folder that no other program changes",
+    )
+}

@@ -1,0 +1,46 @@
+//! Numbers whose learned mean and deviation go on.
+
+use crate::graph::tower_name;
+use crate::graph::weights::Names;
+use crate::sema::spec::{Feature, FeatureKind, Spec, Standardise, Tower};
+
+/// A number of the new model that is standardised as the old model learned to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moments {
+    /// Tower and name in the new spec, as `query.age`.
+    pub to: String,
+    /// In the old one.
+    pub from: String,
+}
+
+/// The numbers that both specs make of their columns in the same way, and learn to standardise.
+pub(super) fn moments(old: &Spec, new: &Spec, names: &Names) -> Vec<Moments> {
+    let towers = [
+        (Tower::Query, &old.query, &new.query),
+        (Tower::Item, &old.item, &new.item),
+    ];
+    let found = towers.into_iter().flat_map(|(tower, old, new)| {
+        let key = move |name: &str| format!("{}.{name}", tower_name(tower));
+        new.iter().filter_map(move |feature| {
+            let called = names.features(tower).get(&feature.name);
+            let called = called.unwrap_or(&feature.name);
+            let before = old.iter().find(|before| before.name == *called)?;
+            let same = is_learned(feature)
+                && before.kind == feature.kind
+                && before.column == feature.column
+                && before.derive == feature.derive;
+            same.then(|| Moments {
+                to: key(&feature.name),
+                from: key(&before.name),
+            })
+        })
+    });
+    found.collect()
+}
+
+fn is_learned(feature: &Feature) -> bool {
+    let FeatureKind::Number { standardise, .. } = &feature.kind else {
+        return false;
+    };
+    *standardise == Some(Standardise::Learned)
+}
