@@ -7,6 +7,7 @@
 //! A sum over rows is made of pieces whose size does not depend on the number of threads, so that
 //! results do not either.
 
+mod buffer;
 pub mod composed;
 mod cross;
 mod excite;

@@ -1,7 +1,9 @@
 //! float32 and float64 alike, and slices of tensors.
 
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
+use std::sync::Mutex;
 
+use super::buffer::Spare;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::{DType, Element, TensorData};
 use multiversion::multiversion;
@@ -32,6 +34,8 @@ pub trait Real:
     const FLOAT32: bool;
     /// The nearest value.
     fn real(value: f64) -> Self;
+    /// Memory of buffers of this type.
+    fn spare() -> &'static Spare<Self>;
     /// The same values, if this is float32.
     fn float32(values: &[Self]) -> Option<&[f32]>;
     /// The same values, to be written, if this is float32.
@@ -52,6 +56,10 @@ macro_rules! real {
     ($type:ty, $float32:literal, $this:path) => {
         impl Real for $type {
             const FLOAT32: bool = $float32;
+            fn spare() -> &'static Spare<Self> {
+                static SPARE: Spare<$type> = Mutex::new(Vec::new());
+                &SPARE
+            }
             fn float32(values: &[Self]) -> Option<&[f32]> {
                 $this(values)
             }

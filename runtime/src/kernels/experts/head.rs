@@ -5,37 +5,38 @@ use multiversion::multiversion;
 use super::plan::{Cross, Dense, Head, Shallow};
 use super::rows::{Norm, NormGradient, Normal, softmax, softmax_backward};
 use super::{Gradients, Weights};
+use crate::kernels::buffer::Buffer;
 use crate::kernels::product::{Side, View};
 use crate::kernels::real::{Real, add, add_to_rows, dot};
 
 /// What the backward pass needs of a head's forward pass on some rows.
-#[derive(Debug, Clone)]
-pub struct HeadRows<E> {
+#[derive(Debug)]
+pub struct HeadRows<E: Real> {
     /// `[rows, experts]`; empty without a routing.
-    shares: Vec<E>,
+    shares: Buffer<E>,
     composed: Composed<E>,
     /// V x and U(V x) + b of each cross.
-    crosses: Vec<[Vec<E>; 2]>,
+    crosses: Vec<[Buffer<E>; 2]>,
 }
 
 /// A composition of experts.
-#[derive(Debug, Clone)]
-enum Composed<E> {
+#[derive(Debug)]
+enum Composed<E: Real> {
     /// Normalised.
     Normal(Normal<E>),
     /// As it is, where it has no norm.
-    Plain(Vec<E>),
+    Plain(Buffer<E>),
 }
 
 /// Gradients of what a head read, on some rows.
-#[derive(Debug, Clone, Default)]
-pub struct HeadGradient<E> {
+#[derive(Debug)]
+pub struct HeadGradient<E: Real> {
     /// Of each expert's output, in the order of the head's experts.
-    pub experts: Vec<Vec<E>>,
+    pub experts: Vec<Buffer<E>>,
     /// Of the hidden layers of the routing.
-    pub routing: Vec<E>,
+    pub routing: Buffer<E>,
     /// Of the hidden layers of the shallow expert.
-    pub shallow: Vec<E>,
+    pub shallow: Buffer<E>,
 }
 
 /// Outputs of the stacks on some rows, by the place of the stack.
@@ -48,7 +49,7 @@ impl Head {
         outputs: &Outputs<'_, E>,
         rows: usize,
         weights: &Weights<'_, E>,
-    ) -> (Vec<E>, HeadRows<E>) {
+    ) -> (Buffer<E>, HeadRows<E>) {
         let shares = self.shares(outputs, rows, weights);
         let composed = self.compose(&self.experts(outputs), &shares, rows);
         let (first, composed) = match self.norm(weights) {
@@ -56,9 +57,9 @@ impl Head {
                 let (first, normal) = norm.forward(composed, &[]);
                 (first, Composed::Normal(normal))
             }
-            None => (composed.clone(), Composed::Plain(composed)),
+            None => (Buffer::of(&composed), Composed::Plain(composed)),
         };
-        let mut x = first.clone();
+        let mut x = Buffer::of(&first);
         let crosses = self
             .crosses
             .iter()
@@ -93,8 +94,8 @@ impl Head {
         let norm = self.norm(weights);
         let first = match (&saved.composed, norm) {
             (Composed::Normal(normal), Some(norm)) => norm.again(normal),
-            (Composed::Normal(normal), None) => normal.values.clone(),
-            (Composed::Plain(composed), _) => composed.clone(),
+            (Composed::Normal(normal), None) => Buffer::of(&normal.values),
+            (Composed::Plain(composed), _) => Buffer::of(composed),
         };
         let xs = crossed(&first, &saved.crosses);
         let last = Side::right(
@@ -103,8 +104,8 @@ impl Head {
         );
         gradient = self.embedding.backward(&gradient, &last, weights, to);
         drop(last);
-        let mut to_first = vec![E::default(); gradient.len()];
-        let before = std::iter::once(&first).chain(&xs);
+        let mut to_first = Buffer::zeros(gradient.len());
+        let before = std::iter::once(&*first).chain(xs.iter().map(|x| &**x));
         let crosses: Vec<_> = self
             .crosses
             .iter()
@@ -160,12 +161,12 @@ impl Head {
         outputs: &Outputs<'_, E>,
         rows: usize,
         weights: &Weights<'_, E>,
-    ) -> Vec<E> {
+    ) -> Buffer<E> {
         let Some((stack, dense)) = &self.routing else {
-            return Vec::new();
+            return Buffer::new(0);
         };
         let hidden = outputs.get(*stack).copied().unwrap_or_default();
-        let mut shares = vec![E::default(); rows * dense.output];
+        let mut shares = Buffer::new(rows * dense.output);
         let weight = weights.values(dense.weight);
         let parameters = (weight, weights.values(dense.bias));
         dot_rows(&mut shares, hidden, parameters);
@@ -178,20 +179,20 @@ impl Head {
         &self,
         outputs: &Outputs<'_, E>,
         shares: &[E],
-        mut gradient: Vec<E>,
+        mut gradient: Buffer<E>,
         weights: &Weights<'_, E>,
         to: &mut Gradients<E>,
-    ) -> Vec<E> {
+    ) -> Buffer<E> {
         let Some((stack, dense)) = &self.routing else {
-            return Vec::new();
+            return Buffer::new(0);
         };
         let (input, output) = (dense.input.max(1), dense.output.max(1));
         softmax_backward(&mut gradient, shares, output);
         to.add_rows(dense.bias, &gradient, output);
         let hidden = outputs.get(*stack).copied().unwrap_or_default();
         let weight = weights.values(dense.weight);
-        let mut before = vec![E::default(); hidden.len()];
-        let mut sums = vec![E::default(); weight.len()];
+        let mut before = Buffer::zeros(hidden.len());
+        let mut sums = Buffer::zeros(weight.len());
         let to_rows = (&mut before[..], &mut sums[..]);
         dot_rows_back(&gradient, hidden, weight, (input, output), to_rows);
         to.add(dense.weight, &sums);
@@ -199,8 +200,11 @@ impl Head {
     }
 
     /// `[rows, width]`: the experts' outputs, each times its share, side by side or summed.
-    fn compose<E: Real>(&self, experts: &[&[E]], shares: &[E], rows: usize) -> Vec<E> {
-        let mut composed = vec![E::default(); rows * self.width];
+    fn compose<E: Real>(&self, experts: &[&[E]], shares: &[E], rows: usize) -> Buffer<E> {
+        let mut composed = match self.sum {
+            true => Buffer::zeros(rows * self.width),
+            false => Buffer::new(rows * self.width),
+        };
         compose_rows(self, experts, shares, &mut composed);
         composed
     }
@@ -210,12 +214,13 @@ impl Head {
         &self,
         experts: &[&[E]],
         shares: &[E],
-        gradient: Vec<E>,
-    ) -> (Vec<Vec<E>>, Vec<E>) {
-        let zeros = |length: usize| vec![E::default(); length];
-        let mut to_experts: Vec<Vec<E>> =
-            experts.iter().map(|expert| zeros(expert.len())).collect();
-        let mut to_shares = zeros(shares.len());
+        gradient: Buffer<E>,
+    ) -> (Vec<Buffer<E>>, Buffer<E>) {
+        let mut to_experts: Vec<Buffer<E>> = experts
+            .iter()
+            .map(|expert| Buffer::new(expert.len()))
+            .collect();
+        let mut to_shares = Buffer::new(shares.len());
         let to = (&mut to_experts[..], &mut to_shares[..]);
         compose_rows_back(self, experts, shares, &gradient, to);
         (to_experts, to_shares)
@@ -251,9 +256,9 @@ impl Head {
         outputs: &Outputs<'_, E>,
         rows: usize,
         weights: &Weights<'_, E>,
-    ) -> Vec<E> {
+    ) -> Buffer<E> {
         match &self.shallow {
-            Shallow::Vector(place, _) => weights.values(*place).repeat(rows),
+            Shallow::Vector(place, _) => Buffer::of(&weights.values(*place).repeat(rows)),
             Shallow::Dense { stack, output } => {
                 let hidden = outputs.get(*stack).copied().unwrap_or_default();
                 let mut shallow = output.forward(hidden, weights);
@@ -267,14 +272,14 @@ impl Head {
     fn shallow_backward<E: Real>(
         &self,
         outputs: &Outputs<'_, E>,
-        gradient: Vec<E>,
+        gradient: Buffer<E>,
         weights: &Weights<'_, E>,
         to: &mut Gradients<E>,
-    ) -> Vec<E> {
+    ) -> Buffer<E> {
         match &self.shallow {
             Shallow::Vector(place, width) => {
                 to.add_rows(*place, &gradient, *width);
-                Vec::new()
+                Buffer::new(0)
             }
             Shallow::Dense { stack, output } => {
                 to.add_rows(output.bias, &gradient, output.output);
@@ -288,7 +293,12 @@ impl Head {
 
 impl Cross {
     /// Moves x on; returns V x and U(V x) + b.
-    fn forward<E: Real>(&self, first: &[E], x: &mut [E], weights: &Weights<'_, E>) -> [Vec<E>; 2] {
+    fn forward<E: Real>(
+        &self,
+        first: &[E],
+        x: &mut [E],
+        weights: &Weights<'_, E>,
+    ) -> [Buffer<E>; 2] {
         let down = self.down().forward(x, weights);
         let mut up = self.up.forward(&down, weights);
         add_to_rows(&mut up, weights.values(self.up.bias));
@@ -299,14 +309,14 @@ impl Cross {
     /// Turns the gradient of x' into that of x and adds that of x0 to `to_first`.
     fn backward<E: Real>(
         &self,
-        [down, up]: &[Vec<E>; 2],
-        [first, x]: [&Vec<E>; 2],
+        [down, up]: &[Buffer<E>; 2],
+        [first, x]: [&[E]; 2],
         gradient: &mut [E],
         to_first: &mut [E],
         weights: &Weights<'_, E>,
         to: &mut Gradients<E>,
     ) {
-        let mut to_up = vec![E::default(); up.len()];
+        let mut to_up = Buffer::new(up.len());
         let inputs = (&*gradient, &first[..], &up[..]);
         cross_back(inputs, &mut to_up, to_first);
         to.add_rows(self.up.bias, &to_up, self.up.output);
@@ -381,7 +391,11 @@ fn compose_rows<E: Real>(head: &Head, experts: &[&[E]], shares: &[E], composed: 
         for (place, (columns, expert)) in head.places(experts, rows, row).enumerate() {
             let share = shares.get(row * experts.len() + place).copied();
             let to = to.get_mut(columns).unwrap_or_default();
-            add_scaled(to, share.unwrap_or(E::real(1.0)), expert);
+            let share = share.unwrap_or(E::real(1.0));
+            match head.sum {
+                true => add_scaled(to, share, expert),
+                false => set_scaled(to, share, expert),
+            }
         }
     }
 }
@@ -396,7 +410,7 @@ fn compose_rows_back<E: Real>(
     experts: &[&[E]],
     shares: &[E],
     gradient: &[E],
-    (to_experts, to_shares): (&mut [Vec<E>], &mut [E]),
+    (to_experts, to_shares): (&mut [Buffer<E>], &mut [E]),
 ) {
     let rows = gradient.len() / head.width.max(1);
     for (row, gradient) in gradient.chunks_exact(head.width.max(1)).enumerate() {
@@ -409,10 +423,16 @@ fn compose_rows_back<E: Real>(
                 *to_share = dot(gradient, expert);
             }
             let to = to_expert.get_mut(row * expert.len()..).unwrap_or_default();
-            for (to, &gradient) in to.iter_mut().zip(gradient) {
-                *to = share * gradient;
-            }
+            set_scaled(to, share, gradient);
         }
+    }
+}
+
+/// `to = factor · from`.
+#[inline(always)]
+fn set_scaled<E: Real>(to: &mut [E], factor: E, from: &[E]) {
+    for (to, &from) in to.iter_mut().zip(from) {
+        *to = factor * from;
     }
 }
 
@@ -454,10 +474,10 @@ fn cross_back<E: Real>(
 }
 
 /// x after each cross.
-fn crossed<E: Real>(first: &[E], crosses: &[[Vec<E>; 2]]) -> Vec<Vec<E>> {
-    let mut xs: Vec<Vec<E>> = Vec::with_capacity(crosses.len());
+fn crossed<E: Real>(first: &[E], crosses: &[[Buffer<E>; 2]]) -> Vec<Buffer<E>> {
+    let mut xs: Vec<Buffer<E>> = Vec::with_capacity(crosses.len());
     for [_, up] in crosses {
-        let mut x = xs.last().map_or_else(|| first.to_vec(), Clone::clone);
+        let mut x = Buffer::of(xs.last().map_or(first, |x| x));
         cross(first, up, &mut x);
         xs.push(x);
     }
@@ -465,28 +485,33 @@ fn crossed<E: Real>(first: &[E], crosses: &[[Vec<E>; 2]]) -> Vec<Vec<E>> {
 }
 
 /// Two matrices side by side.
-fn beside<E: Real>(left: &[E], left_width: usize, right: &[E], right_width: usize) -> Vec<E> {
-    let mut both = Vec::with_capacity(left.len() + right.len());
+fn beside<E: Real>(left: &[E], left_width: usize, right: &[E], right_width: usize) -> Buffer<E> {
+    let mut both = Buffer::new(left.len() + right.len());
     let rows = left
         .chunks_exact(left_width.max(1))
         .zip(right.chunks_exact(right_width.max(1)));
-    for (left, right) in rows {
-        both.extend_from_slice(left);
-        both.extend_from_slice(right);
+    let to = both.chunks_exact_mut((left_width + right_width).max(1));
+    for (to, (left, right)) in to.zip(rows) {
+        let (one, other) = to.split_at_mut(left_width);
+        one.copy_from_slice(left);
+        other.copy_from_slice(right);
     }
     both
 }
 
 /// The two matrices that stand side by side.
-fn apart<E: Real>(both: &[E], left_width: usize, right_width: usize) -> (Vec<E>, Vec<E>) {
+fn apart<E: Real>(both: &[E], left_width: usize, right_width: usize) -> (Buffer<E>, Buffer<E>) {
     let width = (left_width + right_width).max(1);
     let rows = both.len() / width;
-    let mut left = Vec::with_capacity(rows * left_width);
-    let mut right = Vec::with_capacity(rows * right_width);
-    for row in both.chunks_exact(width) {
-        let (one, other) = row.split_at(left_width.min(row.len()));
-        left.extend_from_slice(one);
-        right.extend_from_slice(other);
+    let mut left = Buffer::new(rows * left_width);
+    let mut right = Buffer::new(rows * right_width);
+    let to = left
+        .chunks_exact_mut(left_width.max(1))
+        .zip(right.chunks_exact_mut(right_width.max(1)));
+    for (row, (left, right)) in both.chunks_exact(width).zip(to) {
+        let (one, other) = row.split_at(left_width);
+        left.copy_from_slice(one);
+        right.copy_from_slice(other);
     }
     (left, right)
 }

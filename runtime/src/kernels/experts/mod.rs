@@ -26,6 +26,7 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::{DType, Tensor};
 use rayon::prelude::*;
 
+use super::buffer::Buffer;
 use super::op::{Operand, Tracked};
 use super::product::{Side, Target, View, Way};
 use super::real::{Real, add, add_rows_to, dims, tensor};
@@ -100,7 +101,7 @@ struct Held {
 
 /// What the backward pass reads besides.
 #[derive(Debug, Clone)]
-struct Saved<E> {
+struct Saved<E: Real> {
     held: Arc<Held>,
     ids: Arc<[Option<NodeId>]>,
     rows: Arc<SavedRows<E>>,
@@ -109,7 +110,7 @@ struct Saved<E> {
 
 /// By stack or head, then by chunk.
 #[derive(Debug)]
-struct SavedRows<E> {
+struct SavedRows<E: Real> {
     stacks: Vec<Vec<StackRows<E>>>,
     heads: Vec<Vec<HeadRows<E>>>,
 }
@@ -375,7 +376,7 @@ impl Held {
         let (embeddings, heads): (Vec<_>, Vec<_>) = heads.collect::<Vec<_>>().into_iter().unzip();
         let embeddings = by_unit(embeddings, count).into_iter().zip(&self.plan.heads);
         let outputs =
-            embeddings.map(|(chunks, head)| tensor(chunks.concat(), [rows, head.output()]));
+            embeddings.map(|(chunks, head)| tensor(concat(&chunks), [rows, head.output()]));
         let heads = by_unit(heads, count);
         (outputs.collect(), SavedRows { stacks, heads })
     }
@@ -404,10 +405,11 @@ impl Held {
                 let input = inputs.get(stack.source)?.get(*at)?;
                 Some(stack.backward(saved, gradient, input, &weights, &mut to))
             });
-            let chunks: Vec<Vec<E>> = chunks.collect();
+            let chunks: Vec<Buffer<E>> = chunks.collect();
             Some((chunks, to))
         });
-        let mut befores: Vec<Vec<Vec<E>>> = vec![Vec::new(); self.plan.stacks.len()];
+        let mut befores: Vec<Vec<Buffer<E>>> = Vec::new();
+        befores.resize_with(self.plan.stacks.len(), Vec::new);
         for (unit, (chunks, found)) in stacks.collect::<Vec<_>>().into_iter().enumerate() {
             parameters.merge(found);
             if let Some(before) = befores.get_mut(unit / lanes.len()) {
@@ -470,11 +472,11 @@ impl Held {
         &self,
         place: usize,
         heads: impl Iterator<Item = Option<&'a HeadGradient<E>>>,
-    ) -> Option<Vec<E>> {
-        let mut sum: Option<Vec<E>> = None;
+    ) -> Option<Buffer<E>> {
+        let mut sum: Option<Buffer<E>> = None;
         let mut take = |values: &[E]| match &mut sum {
             Some(sum) => add(sum, values),
-            None => sum = Some(values.to_vec()),
+            None => sum = Some(Buffer::of(values)),
         };
         for (head, found) in self.plan.heads.iter().zip(heads) {
             let Some(found) = found else { continue };
@@ -497,7 +499,7 @@ impl Held {
     }
 
     /// The gradient of an input: the sum of what its stacks send back, by stack and chunk; `None` if none reads it.
-    fn to_input<E: Real>(&self, input: Input, befores: &[Vec<Vec<E>>]) -> Option<FlexTensor> {
+    fn to_input<E: Real>(&self, input: Input, befores: &[Vec<Buffer<E>>]) -> Option<FlexTensor> {
         let (rows, width) = dims(self.input(input)?);
         let reads = |stack: &plan::Stack| {
             let source = self.plan.sources.get(stack.source);
@@ -514,7 +516,7 @@ impl Held {
         let chunks = sum.par_chunks_mut((CHUNK * width).max(1)).enumerate();
         chunks.for_each(|(at, sum)| {
             for (source, before) in &stacks {
-                let from = before.get(at).map_or(&[][..], Vec::as_slice);
+                let from = before.get(at).map_or(&[][..], |rows| rows);
                 source.add_back(sum, width, from);
             }
         });
@@ -597,15 +599,20 @@ impl Source {
 }
 
 /// The outputs of all stacks on a chunk.
-fn outputs<E>(stacks: &[Vec<StackRows<E>>], chunk: usize) -> Outputs<'_, E> {
+fn outputs<E: Real>(stacks: &[Vec<StackRows<E>>], chunk: usize) -> Outputs<'_, E> {
     stacks
         .iter()
-        .map(|chunks| {
-            chunks
-                .get(chunk)
-                .map_or(&[][..], |rows| rows.output.as_slice())
-        })
+        .map(|chunks| chunks.get(chunk).map_or(&[][..], |rows| &*rows.output))
         .collect()
+}
+
+/// Chunks one below the other.
+fn concat<E: Real>(chunks: &[Buffer<E>]) -> Vec<E> {
+    let mut whole = Vec::with_capacity(chunks.iter().map(|chunk| chunk.len()).sum());
+    chunks
+        .iter()
+        .for_each(|chunk| whole.extend_from_slice(chunk));
+    whole
 }
 
 /// Results of (unit, chunk) pairs by unit.

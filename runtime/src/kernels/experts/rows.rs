@@ -2,14 +2,15 @@
 
 use multiversion::multiversion;
 
+use crate::kernels::buffer::Buffer;
 use crate::kernels::composed::EPSILON;
 use crate::kernels::real::{Real, add, dot, sum};
 
 /// Normalised rows, as a norm's backward pass needs them.
-#[derive(Debug, Clone, Default)]
-pub struct Normal<E> {
+#[derive(Debug)]
+pub struct Normal<E: Real> {
     /// `[rows, width]`: of mean 0 and variance 1 in each row.
-    pub values: Vec<E>,
+    pub values: Buffer<E>,
     /// 1/√(variance + ε) of each row.
     pub scale: Vec<E>,
 }
@@ -24,16 +25,16 @@ pub struct Norm<'a, E> {
 
 impl<E: Real> Norm<'_, E> {
     /// `leaky(LayerNorm(z + shift) ∘ weight + bias)` of rows `z`, and what the backward pass needs; an empty shift is zero.
-    pub fn forward(&self, mut z: Vec<E>, shift: &[E]) -> (Vec<E>, Normal<E>) {
+    pub fn forward(&self, mut z: Buffer<E>, shift: &[E]) -> (Buffer<E>, Normal<E>) {
         let mut scale = Vec::with_capacity(z.len() / self.weight.len().max(1));
-        let mut output = Vec::with_capacity(z.len());
+        let mut output = Buffer::new(z.len());
         forward_rows(&mut z, shift, *self, &mut scale, &mut output);
         (output, Normal { values: z, scale })
     }
 
     /// What came out of [`Self::forward`].
-    pub fn again(&self, normal: &Normal<E>) -> Vec<E> {
-        let mut output = Vec::with_capacity(normal.values.len());
+    pub fn again(&self, normal: &Normal<E>) -> Buffer<E> {
+        let mut output = Buffer::new(normal.values.len());
         finish_rows(&normal.values, *self, &mut output);
         output
     }
@@ -54,9 +55,13 @@ fn forward_rows<E: Real>(
     shift: &[E],
     norm: Norm<'_, E>,
     scale: &mut Vec<E>,
-    output: &mut Vec<E>,
+    output: &mut [E],
 ) {
-    for row in z.chunks_exact_mut(norm.weight.len().max(1)) {
+    let width = norm.weight.len().max(1);
+    for (row, output) in z
+        .chunks_exact_mut(width)
+        .zip(output.chunks_exact_mut(width))
+    {
         scale.push(normalise(row, shift));
         finish(row, norm, output);
     }
@@ -66,8 +71,9 @@ fn forward_rows<E: Real>(
     "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma+bmi1+bmi2",
     "x86_64+avx2+fma+bmi1+bmi2"
 ))]
-fn finish_rows<E: Real>(rows: &[E], norm: Norm<'_, E>, output: &mut Vec<E>) {
-    for row in rows.chunks_exact(norm.weight.len().max(1)) {
+fn finish_rows<E: Real>(rows: &[E], norm: Norm<'_, E>, output: &mut [E]) {
+    let width = norm.weight.len().max(1);
+    for (row, output) in rows.chunks_exact(width).zip(output.chunks_exact_mut(width)) {
         finish(row, norm, output);
     }
 }
@@ -109,9 +115,11 @@ fn normalise<E: Real>(row: &mut [E], shift: &[E]) -> E {
 
 /// From a normalised row to the activated one.
 #[inline(always)]
-fn finish<E: Real>(row: &[E], norm: Norm<'_, E>, output: &mut Vec<E>) {
+fn finish<E: Real>(row: &[E], norm: Norm<'_, E>, output: &mut [E]) {
     let columns = row.iter().zip(norm.weight.iter().zip(norm.bias));
-    output.extend(columns.map(|(&x, (&weight, &bias))| leaky(x * weight + bias, norm.slope)));
+    for (y, (&x, (&weight, &bias))) in output.iter_mut().zip(columns) {
+        *y = leaky(x * weight + bias, norm.slope);
+    }
 }
 
 /// The steeper of the two lines; slopes are at most 1.

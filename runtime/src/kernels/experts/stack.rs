@@ -3,16 +3,17 @@
 use super::plan::{Dense, Layer, Stack};
 use super::rows::{Norm, NormGradient, Normal};
 use super::{Gradients, Weights};
+use crate::kernels::buffer::Buffer;
 use crate::kernels::product::{Side, Target, View, multiply};
 use crate::kernels::real::Real;
 
 /// What the backward pass needs of a stack's forward pass on some rows.
-#[derive(Debug, Clone)]
-pub struct StackRows<E> {
+#[derive(Debug)]
+pub struct StackRows<E: Real> {
     /// By layer.
     normals: Vec<Normal<E>>,
     /// `[rows, out]`.
-    pub output: Vec<E>,
+    pub output: Buffer<E>,
 }
 
 impl Stack {
@@ -24,9 +25,9 @@ impl Stack {
         weights: &Weights<'_, E>,
     ) -> StackRows<E> {
         let mut normals = Vec::with_capacity(self.layers.len());
-        let mut output = Vec::new();
+        let mut output = Buffer::new(0);
         for (place, layer) in self.layers.iter().enumerate() {
-            let mut z = vec![E::default(); rows * layer.dense.output];
+            let mut z = Buffer::new(rows * layer.dense.output);
             let right = weights.right(&layer.dense);
             match place {
                 0 => multiply(input, right, &mut z, Target::Set),
@@ -48,11 +49,11 @@ impl Stack {
     pub(super) fn backward<E: Real>(
         &self,
         saved: &StackRows<E>,
-        mut gradient: Vec<E>,
+        mut gradient: Buffer<E>,
         input: &Side<'_, E>,
         weights: &Weights<'_, E>,
         to: &mut Gradients<E>,
-    ) -> Vec<E> {
+    ) -> Buffer<E> {
         for (place, (layer, normal)) in self.layers.iter().zip(&saved.normals).enumerate().rev() {
             layer.norm_backward(&mut gradient, normal, weights, to);
             let before = match place
@@ -60,7 +61,7 @@ impl Stack {
                 .and_then(|at| self.layers.get(at).zip(saved.normals.get(at)))
             {
                 Some((layer, normal)) => layer.norm(weights).again(normal),
-                None => Vec::new(),
+                None => Buffer::new(0),
             };
             gradient = match place {
                 0 => layer.dense.backward(&gradient, input, weights, to),
@@ -100,8 +101,8 @@ impl Layer {
 
 impl Dense {
     /// `x Wᵀ` of the rows of a left side, without the bias.
-    pub(super) fn forward<E: Real>(&self, rows: &[E], weights: &Weights<'_, E>) -> Vec<E> {
-        let mut output = vec![E::default(); rows.len() / self.input.max(1) * self.output];
+    pub(super) fn forward<E: Real>(&self, rows: &[E], weights: &Weights<'_, E>) -> Buffer<E> {
+        let mut output = Buffer::new(rows.len() / self.input.max(1) * self.output);
         let left = Side::left(View::new(rows, self.input), weights.way);
         multiply(&left, weights.right(self), &mut output, Target::Set);
         output
@@ -115,14 +116,14 @@ impl Dense {
         input: &Side<'_, E>,
         weights: &Weights<'_, E>,
         to: &mut Gradients<E>,
-    ) -> Vec<E> {
+    ) -> Buffer<E> {
         let view = View::new(gradient, self.output);
         let left = Side::left(view.transpose(), weights.way);
         let (weight, target) = to.slot(self.weight, self.input * self.output);
         multiply(&left, input, weight, target);
         drop(left);
         let rows = gradient.len() / self.output.max(1);
-        let mut before = vec![E::default(); rows * self.input];
+        let mut before = Buffer::new(rows * self.input);
         let left = Side::left(view, weights.way);
         multiply(&left, weights.right(self), &mut before, Target::Set);
         before

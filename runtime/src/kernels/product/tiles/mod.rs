@@ -12,6 +12,7 @@
 mod parts;
 
 use std::arch::asm;
+use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
 use std::sync::OnceLock;
 
 pub use parts::Tiles;
@@ -61,21 +62,48 @@ pub fn multiply(
     (m, n): (usize, usize),
     target: Target,
 ) {
-    assert!(available() && left.depth == right.depth);
+    assert!(available() && left.depth == right.depth && to.len() >= m * n);
     let mut block = Block([[0.0; BLOCK]; BLOCK]);
     let _configured = Configured::new();
-    for (right, column) in right.pairs().zip((0..n).step_by(BLOCK)) {
-        let width = (n - column).min(BLOCK);
+    let share = m.div_ceil(BLOCK);
+    let next = right.pairs().skip(1).map(Some).chain([None]);
+    for ((right, next), column) in right.pairs().zip(next).zip((0..n).step_by(BLOCK)) {
         for (left, row) in left.pairs().zip((0..m).step_by(BLOCK)) {
-            multiply_block(left, right, &mut block);
-            let rows = to.chunks_mut(n).skip(row).zip(&block.0);
-            for (to, from) in rows {
-                let places = to.iter_mut().skip(column).take(width).zip(from);
+            fetch(next, row / BLOCK, share);
+            let whole = row + BLOCK <= m && column + BLOCK <= n;
+            if whole && target == Target::Set {
+                let to = to.get_mut(row * n + column..).unwrap_or_default();
+                assert!(to.len() >= (BLOCK - 1) * n + BLOCK);
+                // SAFETY: the assertion holds the block's last row.
+                unsafe { multiply_block(left, right, to.as_mut_ptr(), n) };
+                continue;
+            }
+            // SAFETY: the block is as large as itself.
+            unsafe { multiply_block(left, right, block.0.as_mut_ptr().cast(), BLOCK) };
+            for (row, from) in (row..m).zip(&block.0) {
+                let to = to
+                    .get_mut(row * n + column..(row + 1) * n)
+                    .unwrap_or_default();
                 match target {
-                    Target::Set => places.for_each(|(to, from)| *to = *from),
-                    Target::Add => places.for_each(|(to, from)| *to += *from),
+                    Target::Set => to.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
+                    Target::Add => to.iter_mut().zip(from).for_each(|(to, from)| *to += *from),
                 }
             }
+        }
+    }
+}
+
+/// Asks for one of `shares` shares of the tiles that come next, to be in the core's cache by then: a weight is larger than what
+/// stays there from one chunk of rows to the next.
+fn fetch(tiles: Option<[&[Line]; 2]>, share: usize, shares: usize) {
+    for tiles in tiles.into_iter().flatten() {
+        let (start, end) = (
+            share * tiles.len() / shares,
+            (share + 1) * tiles.len() / shares,
+        );
+        for line in tiles.get(start..end).unwrap_or_default() {
+            // SAFETY: a hint; it reads nothing.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(line).cast()) };
         }
     }
 }
@@ -147,8 +175,12 @@ macro_rules! right {
     };
 }
 
-/// The product of two tiles of rows with two tiles of columns. Parts lie at 0 (h), 1024 (m) and 2048 (l).
-fn multiply_block(left: [&[Line]; 2], right: [&[Line]; 2], block: &mut Block) {
+/// Writes the product of two tiles of rows with two tiles of columns, each row `stride` elements after the one before. Parts lie at 0
+/// (h), 1024 (m) and 2048 (l).
+///
+/// # Safety
+/// `to` holds `BLOCK` rows of `BLOCK` elements in this stride.
+unsafe fn multiply_block(left: [&[Line]; 2], right: [&[Line]; 2], to: *mut f32, stride: usize) {
     let bytes = size_of_val(left[0]);
     assert!(bytes > 0 && bytes.is_multiple_of(BYTES));
     assert!(
@@ -156,7 +188,7 @@ fn multiply_block(left: [&[Line]; 2], right: [&[Line]; 2], block: &mut Block) {
             .iter()
             .all(|tiles| size_of_val(*tiles) == bytes)
     );
-    // SAFETY: the loops read `bytes` bytes from each of the four, and write the block.
+    // SAFETY: the loops read `bytes` bytes from each of the four; the caller holds the block.
     unsafe {
         asm!(
             "tilezero tmm0",
@@ -195,10 +227,10 @@ fn multiply_block(left: [&[Line]; 2], right: [&[Line]; 2], block: &mut Block) {
             "add {b1}, {step}",
             "sub {back}, {step}",
             "jnz 3b",
-            "tilestored [{to} + 2 * {line}], tmm0",
-            "tilestored [{to} + 2 * {line} + 64], tmm1",
-            "tilestored [{to} + 2 * {line} + 2048], tmm2",
-            "tilestored [{to} + 2 * {line} + 2112], tmm3",
+            "tilestored [{to} + {stride}], tmm0",
+            "tilestored [{to} + {stride} + 64], tmm1",
+            "tilestored [{below} + {stride}], tmm2",
+            "tilestored [{below} + {stride} + 64], tmm3",
             a0 = inout(reg) left[0].as_ptr() => _,
             a1 = inout(reg) left[1].as_ptr() => _,
             b0 = inout(reg) right[0].as_ptr() => _,
@@ -206,7 +238,9 @@ fn multiply_block(left: [&[Line]; 2], right: [&[Line]; 2], block: &mut Block) {
             line = in(reg) size_of::<Line>(),
             ahead = inout(reg) bytes => _,
             back = inout(reg) bytes => _,
-            to = in(reg) block.0.as_mut_ptr(),
+            to = in(reg) to,
+            below = in(reg) to.wrapping_add(SIDE * stride),
+            stride = in(reg) stride * size_of::<f32>(),
             step = const BYTES,
             out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
             out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
