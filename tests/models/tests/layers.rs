@@ -71,7 +71,11 @@ fn batch_norm_agrees_with_numpy_in_training_and_in_evaluation() {
     ] {
         let case = format!("batch_norm_{case}");
         let layer = load(&fixture, &case, BatchNorm::new(4, &device));
-        let y = layer.forward(fixture.matrix(&format!("{case}/x"), &device), None, training);
+        let y = layer.forward(
+            fixture.matrix(&format!("{case}/x"), &device),
+            None,
+            training,
+        );
         let expect = |what: &str| fixture.floats(&format!("{case}/{what}"));
         assert_close(&case, &values(y), expect("y"), TOLERANCE);
         let (mean, variance) = (layer.running_mean.value(), layer.running_var.value());
