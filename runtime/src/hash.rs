@@ -132,7 +132,7 @@ impl Hasher for MixHasher {
         for word in words {
             self.write_u64(u64::from_le_bytes(*word));
         }
-        self.0 = fnv1a(self.0 ^ FNV_OFFSET, rest);
+        self.0 = mix(fnv1a(self.0 ^ FNV_OFFSET, rest));
     }
 
     fn write_u8(&mut self, value: u8) {
@@ -148,7 +148,7 @@ impl Hasher for MixHasher {
     }
 
     fn finish(&self) -> u64 {
-        mix(self.0)
+        self.0
     }
 }
 

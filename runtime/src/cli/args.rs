@@ -1,11 +1,15 @@
 //! What the command line takes.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::device::DeviceChoice;
-use crate::data::Parts;
+use crate::data::{Dataset, Parts, Quarantine};
+use crate::error::{Error, Result};
+use crate::schema::BadRows;
+use crate::training::Existing;
 
 /// Trains, evaluates and measures this model.
 #[derive(Debug, Parser)]
@@ -32,6 +36,8 @@ pub struct TrainArgs {
     /// Parquet files, or folders of them
     #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
     pub data: Vec<PathBuf>,
+    #[command(flatten)]
+    pub rows: RowArgs,
     /// Folder of the run [default: runs/NAME]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -95,6 +101,8 @@ pub struct EvalArgs {
     /// Parquet files, or folders of them
     #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
     pub data: Vec<PathBuf>,
+    #[command(flatten)]
+    pub rows: RowArgs,
     /// Rows to evaluate
     #[arg(long, value_enum, default_value_t = Part::Test)]
     pub part: Part,
@@ -159,6 +167,54 @@ pub struct BenchArgs {
     pub threads: Option<usize>,
 }
 
+/// What becomes of rows that cannot be used.
+#[derive(Debug, Args)]
+pub struct RowArgs {
+    /// Stop at rows that cannot be used, or skip and count them, instead of as the spec says
+    #[arg(long, value_enum, value_name = "FATE")]
+    pub on_bad_row: Option<OnBadRow>,
+    /// Write the rows that are skipped to this file, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub quarantine: Option<PathBuf>,
+}
+
+/// Fate of rows that cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnBadRow {
+    /// The run stops and names the first
+    Stop,
+    /// They are left out and counted by column
+    Skip,
+}
+
+impl RowArgs {
+    /// The data set under these settings. `existing` says what becomes of a quarantine file that is there.
+    pub fn apply(&self, dataset: Dataset, existing: Existing) -> Result<Dataset> {
+        let bad_rows = match self.on_bad_row {
+            Some(OnBadRow::Stop) => BadRows::Stop,
+            Some(OnBadRow::Skip) => BadRows::Skip,
+            None => dataset.bad_rows(),
+        };
+        let dataset = dataset.with_bad_rows(bad_rows);
+        let Some(path) = &self.quarantine else {
+            return Ok(dataset);
+        };
+        if bad_rows == BadRows::Stop {
+            return Err(Error::usage(
+                "--quarantine",
+                "no row is skipped: the run stops at the first that cannot be used",
+                "give `--on-bad-row skip` too, or write `rows { bad skip }` in the spec",
+            ));
+        }
+        let quarantine = match existing {
+            Existing::Resume => Quarantine::resume(path, &dataset)?,
+            Existing::Replace => Quarantine::create(path, true)?,
+            Existing::Refuse => Quarantine::create(path, false)?,
+        };
+        Ok(dataset.with_quarantine(Some(Arc::new(quarantine))))
+    }
+}
+
 /// Parts of the data by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Part {
@@ -192,13 +248,13 @@ impl Part {
     }
 }
 
-fn whole(text: &str) -> Result<usize, String> {
+fn whole(text: &str) -> std::result::Result<usize, String> {
     text.replace('_', "")
         .parse()
         .map_err(|error: std::num::ParseIntError| error.to_string())
 }
 
-fn positive(text: &str) -> Result<usize, String> {
+fn positive(text: &str) -> std::result::Result<usize, String> {
     match whole(text)? {
         0 => Err("it must be at least 1".to_owned()),
         number => Ok(number),

@@ -5,31 +5,41 @@ use std::sync::Arc;
 
 use super::args::EvalArgs;
 use super::{NewLearner, say, set_threads};
-use crate::data::Dataset;
+use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
 use crate::evaluation::{Report, grouped};
 use crate::schema::Schema;
-use crate::training::{checkpoint, evaluate};
+use crate::training::{Existing, checkpoint, evaluate_and_count};
 
 pub fn eval(schema: &'static Schema, args: &EvalArgs, new_learner: &NewLearner<'_>) -> Result<()> {
     set_threads(args.threads)?;
     let device = args.device.open()?;
-    let dataset = Dataset::open(schema, &args.data)?;
+    let dataset = args
+        .rows
+        .apply(Dataset::open(schema, &args.data)?, Existing::Refuse)?;
     let (weights, vocabularies) =
         checkpoint::load_model(&checkpoint::find_model(&args.model)?, schema)?;
     let mut learner = new_learner(&schema.training, &device);
     learner.import(weights, None)?;
-    let report = evaluate(
+    let (report, rows) = evaluate_and_count(
         learner.as_ref(),
         &dataset,
         &Arc::new(vocabularies),
         args.part.parts(),
         args.part.name(),
     )?;
+    tell_bad_rows(rows.as_ref());
     show(&report);
     match &args.json {
         Some(path) => write_json(path, &report),
         None => Ok(()),
+    }
+}
+
+/// Says which rows a pass skipped because they are bad.
+pub fn tell_bad_rows(rows: Option<&data::Report>) {
+    if let Some(rows) = rows.filter(|rows| !rows.bad.is_empty()) {
+        say(rows.to_string());
     }
 }
 

@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 use crate::evaluation::{Report, grouped};
 use crate::schema::{Figure, Schema, Split, Training};
 use crate::training::{
-    Existing, Fit, Interrupt, Learner, RunFolder, State, checkpoint, duration, evaluate, has_rows,
+    Existing, Fit, Interrupt, Learner, RunFolder, State, checkpoint, duration, evaluate,
+    evaluate_and_count, has_rows,
 };
 
 pub fn train(
@@ -26,6 +27,7 @@ pub fn train(
     let warm = WarmStart::read(schema, args)?;
     let dataset = Dataset::open(schema, &args.data)?;
     let folder = open_folder(schema, args)?;
+    let dataset = args.rows.apply(dataset, existing(args))?;
     let (mut state, vocabularies, saved) = if args.resume {
         resume(&folder, &dataset)?
     } else {
@@ -73,12 +75,16 @@ fn open_folder(schema: &Schema, args: &TrainArgs) -> Result<RunFolder> {
         Some(out) => out.clone(),
         None => Path::new("runs").join(schema.name),
     };
-    let existing = match (args.resume, args.force) {
+    RunFolder::open(&root, existing(args))
+}
+
+/// What becomes of what a run left.
+fn existing(args: &TrainArgs) -> Existing {
+    match (args.resume, args.force) {
         (true, _) => Existing::Resume,
         (false, true) => Existing::Replace,
         (false, false) => Existing::Refuse,
-    };
-    RunFolder::open(&root, existing)
+    }
 }
 
 fn first_pass(
@@ -250,7 +256,10 @@ fn final_report(
     parts: &EvaluationParts,
 ) -> Result<Report> {
     if parts.test {
-        return evaluate(learner, dataset, vocabularies, Parts::TEST, "test");
+        let found = evaluate_and_count(learner, dataset, vocabularies, Parts::TEST, "test");
+        let (report, rows) = found?;
+        eval::tell_bad_rows(rows.as_ref());
+        return Ok(report);
     }
     if parts.validate {
         return evaluate(learner, dataset, vocabularies, Parts::VALIDATE, "validate");
@@ -282,6 +291,10 @@ fn data_report(schema: &Schema, learned: &data::Learned) -> String {
         }
         if vocabulary.rare > 0 {
             entry.push_str(&format!(" ({} too rare)", grouped(vocabulary.rare)));
+        }
+        if vocabulary.short > 0 {
+            let short = grouped(vocabulary.short);
+            entry.push_str(&format!(" (counts up to {short} too low)"));
         }
         entry
     });

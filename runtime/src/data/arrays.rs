@@ -1,5 +1,6 @@
 //! Arrow's many types in four plain forms: raw values, lists of them, numbers, lists of numbers.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -65,6 +66,18 @@ impl Ints {
             self.0.values().get(place).copied()
         }
     }
+
+    /// The values at some places.
+    #[inline]
+    pub(super) fn of(&self, places: Range<usize>) -> impl Iterator<Item = Option<i64>> {
+        let values = self.0.values().get(places.clone()).unwrap_or_default();
+        let nulls = self.0.nulls();
+        values.iter().zip(places).map(move |(value, place)| {
+            nulls
+                .is_none_or(|nulls| nulls.is_valid(place))
+                .then_some(*value)
+        })
+    }
 }
 
 impl Texts {
@@ -92,7 +105,7 @@ impl Keys {
 impl Spans {
     /// Places of a row's entries; `None` if the list is missing.
     #[inline]
-    pub(super) fn get(&self, row: usize) -> Option<std::ops::Range<usize>> {
+    pub(super) fn get(&self, row: usize) -> Option<Range<usize>> {
         if self
             .nulls
             .as_ref()

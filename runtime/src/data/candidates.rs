@@ -16,7 +16,18 @@ pub(super) struct Candidates {
     pub surface: Vec<u16>,
     pub product: Vec<u16>,
     /// First fault of each bad row, by its place in the record batch.
-    pub faults: BTreeMap<u32, (&'static str, String)>,
+    pub faults: BTreeMap<u32, Fault>,
+}
+
+/// Why a row cannot be used.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// The column that makes it so.
+    pub column: &'static str,
+    /// What is wrong there.
+    pub cause: String,
+    /// What its reader can do.
+    pub fix: &'static str,
 }
 
 /// What the tasks are trained and judged on, `[task][candidate]`.
@@ -48,25 +59,26 @@ impl Numbers {
 }
 
 impl Task {
-    /// Whether the task exists on a cell.
-    pub(super) fn on(&self, (surface, product): (u16, u16)) -> bool {
-        self.surfaces.contains(&usize::from(surface))
-            && self.products.contains(&usize::from(product))
+    /// For each row of a surface and a product, whether the task exists on its cell.
+    fn on(&self, surface: &[u16], product: &[u16]) -> Vec<bool> {
+        let (surfaces, products) = (mask(self.surfaces), mask(self.products));
+        let is = |mask: &[bool], domain: u16| mask.get(usize::from(domain)).copied() == Some(true);
+        let cells = surface.iter().zip(product);
+        cells
+            .map(|(&surface, &product)| is(&surfaces, surface) && is(&products, product))
+            .collect()
     }
 }
 
 impl Candidates {
-    fn places(&self) -> impl Iterator<Item = (u32, (u16, u16))> {
-        self.rows.iter().copied().zip(
-            self.surface
-                .iter()
-                .copied()
-                .zip(self.product.iter().copied()),
-        )
-    }
-
     pub(super) fn fault(&mut self, row: u32, column: &'static str, cause: impl FnOnce() -> String) {
-        self.faults.entry(row).or_insert_with(|| (column, cause()));
+        let fix = "repair the data, or write `rows { bad skip }` in the spec to leave such rows out and count them; \
+                   `--on-bad-row skip` does so for this run (rows are counted from 0)";
+        self.faults.entry(row).or_insert_with(|| Fault {
+            column,
+            cause: cause(),
+            fix,
+        });
     }
 
     /// Label, weights and action of a task, appended to `targets`.
@@ -77,7 +89,7 @@ impl Candidates {
         columns: &mut Numbers,
         targets: &mut Targets,
     ) -> Result<(), ArrowError> {
-        let cells = self.places().map(|(_, cell)| task.on(cell)).collect();
+        let cells = task.on(&self.surface, &self.product);
         let mask = self.conjunction(task.mask, "a mask", cells, batch, columns)?;
         let on: Vec<bool> = mask.iter().map(|value| *value == 1.0).collect();
         let action = if task.action.is_empty() {
@@ -240,6 +252,18 @@ impl Candidates {
             request: Vec::new(),
         }
     }
+}
+
+/// Domains as flags, by domain.
+pub(super) fn mask(domains: &[usize]) -> Vec<bool> {
+    let end = domains.iter().max().map_or(0, |last| last + 1);
+    let mut mask = vec![false; end];
+    for &domain in domains {
+        if let Some(flag) = mask.get_mut(domain) {
+            *flag = true;
+        }
+    }
+    mask
 }
 
 fn kept<T>(values: Vec<T>, good: &[bool]) -> Vec<T> {

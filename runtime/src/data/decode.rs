@@ -3,18 +3,21 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 
 use crate::data::arrays::{DateForm, Keys, keys};
-use crate::data::candidates::{Candidates, Numbers, Targets, column_of};
+use crate::data::candidates::{Candidates, Fault, Numbers, Targets, column_of};
 use crate::data::chunk::Chunk;
 use crate::data::domains::Domains;
 use crate::data::features::Values;
+use crate::data::file::damaged;
 use crate::data::origin::Origin;
-use crate::data::report::{Bad, Report};
-use crate::data::source::damaged;
+use crate::data::quarantine::Quarantine;
+use crate::data::report::{Bad, Report, Unknown};
+use crate::data::source::Dataset;
 use crate::data::split::{Parts, Selector, part_of_place};
 use crate::data::vocabulary::{Counts, Vocabularies};
 use crate::error::{Error, Result};
@@ -29,6 +32,8 @@ pub(super) struct Decoder {
     selector: Selector,
     surfaces: Domains,
     products: Domains,
+    bad_rows: BadRows,
+    quarantine: Option<Arc<Quarantine>>,
 }
 
 /// Where a record batch comes from.
@@ -58,13 +63,16 @@ pub(super) struct Usable {
 }
 
 impl Decoder {
-    pub(super) fn new(schema: &'static Schema, parts: Parts) -> Self {
+    pub(super) fn new(dataset: &Dataset, parts: Parts) -> Self {
+        let schema = dataset.schema();
         Self {
             schema,
             parts,
             selector: Selector::new(&schema.split, parts),
             surfaces: Domains::new(&schema.surfaces),
             products: Domains::new(&schema.products),
+            bad_rows: dataset.bad_rows(),
+            quarantine: dataset.quarantine().cloned(),
         }
     }
 
@@ -101,7 +109,7 @@ impl Decoder {
         let item = candidates
             .features(self.schema, Tower::Item, batch)
             .map_err(odd)?;
-        self.count_faults(&candidates, place, report)?;
+        self.count_faults(&candidates.faults, batch, place, report)?;
         let mut usable = candidates.finish(targets, query, item);
         if let Some(request) = &self.schema.request {
             let read =
@@ -146,16 +154,18 @@ impl Decoder {
                 continue;
             }
             report.read += 1;
-            let Some(surface) =
-                self.surfaces
-                    .find(&surface_keys, row, place, &mut report.surfaces)?
-            else {
+            let mut unknown = |domains: &Domains, keys: &Keys, counts: &mut Unknown| {
+                let fault = domains.unknown(keys, row, place, counts);
+                candidates
+                    .faults
+                    .extend(fault.map(|fault| (row as u32, fault)));
+            };
+            let Some(surface) = self.surfaces.find(&surface_keys, row) else {
+                unknown(&self.surfaces, &surface_keys, &mut report.surfaces);
                 continue;
             };
-            let Some(product) =
-                self.products
-                    .find(&product_keys, row, place, &mut report.products)?
-            else {
+            let Some(product) = self.products.find(&product_keys, row) else {
+                unknown(&self.products, &product_keys, &mut report.products);
                 continue;
             };
             candidates.rows.push(row as u32);
@@ -167,29 +177,27 @@ impl Decoder {
 
     fn count_faults(
         &self,
-        candidates: &Candidates,
+        faults: &BTreeMap<u32, Fault>,
+        batch: &RecordBatch,
         place: Place,
         report: &mut Report,
     ) -> Result<()> {
-        for (&row, (column, cause)) in &candidates.faults {
-            let at = place.row(row, column);
-            match self.schema.bad_rows {
-                BadRows::Stop => {
-                    let fix = "repair the data, or write `rows { bad skip }` in the spec to leave such rows out and \
-                               count them (rows are counted from 0)";
-                    return Err(Error::data(at, cause, fix));
-                }
-                BadRows::Skip => {
-                    let bad = report.bad.entry(column);
-                    bad.or_insert_with(|| Bad {
-                        rows: 0,
-                        first: format!("{at}: {cause}"),
-                    })
-                    .rows += 1;
-                }
-            }
+        if let (BadRows::Stop, Some((&row, fault))) = (self.bad_rows, faults.first_key_value()) {
+            let at = place.row(row, fault.column);
+            return Err(Error::data(at, &fault.cause, fault.fix));
         }
-        Ok(())
+        for (&row, fault) in faults {
+            let bad = report.bad.entry(fault.column);
+            bad.or_insert_with(|| Bad {
+                rows: 0,
+                first: format!("{}: {}", place.row(row, fault.column), fault.cause),
+            })
+            .rows += 1;
+        }
+        match &self.quarantine {
+            Some(quarantine) => quarantine.write(batch, place, faults),
+            None => Ok(()),
+        }
     }
 }
 
@@ -205,7 +213,7 @@ fn request_keys(values: &Keys, rows: &[u32]) -> Vec<u64> {
 }
 
 impl Place<'_> {
-    fn origin(&self, row: u32) -> Origin {
+    pub(super) fn origin(&self, row: u32) -> Origin {
         Origin {
             file: self.file as u32,
             row: self.first_row + u64::from(row),
@@ -214,11 +222,12 @@ impl Place<'_> {
 
     /// File, row and column, for messages.
     pub(super) fn row(&self, row: u32, column: &str) -> String {
-        format!(
-            "{}, row {}, column `{column}`",
-            self.path.display(),
-            self.first_row + u64::from(row)
-        )
+        format!("{}, column `{column}`", self.row_of_file(row))
+    }
+
+    /// File and row.
+    pub(super) fn row_of_file(&self, row: u32) -> String {
+        format!("{}, row {}", self.path.display(), self.origin(row).row)
     }
 }
 

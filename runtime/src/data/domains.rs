@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use crate::data::arrays::Keys;
+use crate::data::candidates::Fault;
 use crate::data::decode::Place;
 use crate::data::report::Unknown;
-use crate::error::{Error, Result};
 use crate::hash::BuildMix;
 use crate::schema::{Axis, Others, Value};
 
@@ -35,37 +35,40 @@ impl Domains {
         domains
     }
 
-    /// The domain of a row; `None`, counted, if it has none and the spec skips such rows.
+    /// The domain of a row; `None` if it has none.
     #[inline]
-    pub(super) fn find(
+    pub(super) fn find(&self, keys: &Keys, row: usize) -> Option<u16> {
+        match keys {
+            Keys::Ints(ints) => ints.get(row).and_then(|key| self.ints.get(&key)),
+            Keys::Texts(texts) => texts.get(row).and_then(|key| self.texts.get(key)),
+        }
+        .copied()
+    }
+
+    /// What a row of no domain is: skipped and counted, or, where the spec says so, faulty.
+    pub(super) fn unknown(
         &self,
         keys: &Keys,
         row: usize,
         place: Place,
         unknown: &mut Unknown,
-    ) -> Result<Option<u16>> {
-        let domain = match keys {
-            Keys::Ints(ints) => ints.get(row).and_then(|key| self.ints.get(&key)),
-            Keys::Texts(texts) => texts.get(row).and_then(|key| self.texts.get(key)),
-        };
-        if let Some(&domain) = domain {
-            return Ok(Some(domain));
-        }
+    ) -> Option<Fault> {
         match self.axis.others {
             Others::Skip => {
-                unknown.count(keys.show(row));
-                Ok(None)
+                let at = || place.row_of_file(row as u32);
+                unknown.count(keys.show(row), at);
+                None
             }
-            Others::Error => Err(Error::data(
-                place.row(row as u32, self.axis.column),
-                format!(
+            Others::Error => Some(Fault {
+                column: self.axis.column,
+                cause: format!(
                     "{} is the value of no domain ({} of the spec)",
                     keys.show(row),
                     self.axis.place
                 ),
-                "name the value in a domain, or write `others skip` there to leave such rows out and count them \
-                 (rows are counted from 0)",
-            )),
+                fix: "name the value in a domain, or write `others skip` there to leave such rows out and count \
+                      them; `--on-bad-row skip` does so for this run (rows are counted from 0)",
+            }),
         }
     }
 }

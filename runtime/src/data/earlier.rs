@@ -114,6 +114,7 @@ fn join(schema: &Schema, earlier: &[Raw], learned: &Vocabulary) -> (Vocabulary, 
         values,
         unfit: learned.unfit + (fresh.len() - added) as u64,
         rare: learned.rare,
+        short: learned.short,
     };
     (joined, growth)
 }

@@ -10,7 +10,7 @@ use crate::data::arrays::{
     DateForm, Keys, ReadKeys, Spans, derived, entries, keys, lists, number, numbers,
 };
 use crate::data::batch::Column;
-use crate::data::candidates::{Candidates, column_of};
+use crate::data::candidates::{Candidates, column_of, mask};
 use crate::data::vocabulary::{Counts, Encoder, Moments, Vocabularies};
 use crate::schema::{Feature, Input, Kind, Schema, Standardise, Tower, Transform, Value};
 
@@ -143,9 +143,7 @@ impl Candidates {
                 let values = numbers(array)?;
                 for row in self.rows_with(feature, tower) {
                     let value = number(&values, row as usize);
-                    let odd = value.filter(|value| {
-                        !value.is_finite() || !apply(transform, None, *value).is_finite()
-                    });
+                    let odd = value.filter(|value| !is_usable(transform, *value));
                     bad.extend(odd.map(|value| (row, not_finite(value))));
                 }
                 Values::Numbers(values, transform)
@@ -209,9 +207,10 @@ impl Candidates {
             Tower::Query => &self.surface,
             Tower::Item => &self.product,
         };
+        let having = Having::of(feature);
         let pairs = self.rows.iter().zip(domains);
         pairs
-            .filter(|(_, domain)| feature.domains.contains(&usize::from(**domain)))
+            .filter(move |(_, domain)| having.has(**domain))
             .map(|(row, _)| *row)
     }
 }
@@ -238,9 +237,23 @@ impl Values {
                     Value::Int(value) => encoder.int(value),
                     Value::Text(value) => encoder.text(value),
                 });
-                to.extend(places.map(|place| {
-                    place.map_or(0, |place| encode(encoder, keys, place).unwrap_or(missing))
-                }));
+                to.reserve(rows.len());
+                match keys {
+                    Keys::Ints(ints) => to.extend(places.map(|place| {
+                        place.map_or(0, |place| {
+                            ints.get(place).map_or(missing, |key| encoder.int(key))
+                        })
+                    })),
+                    Keys::Texts(texts) => {
+                        let mut last = LastText::default();
+                        to.extend(places.map(|place| {
+                            place.map_or(0, |place| {
+                                let key = texts.get(place);
+                                key.map_or(missing, |key| last.row(encoder, key))
+                            })
+                        }));
+                    }
+                }
             }
             (
                 Self::Lists(lists),
@@ -251,9 +264,18 @@ impl Values {
                 },
                 Some(encoder),
             ) => {
+                offsets.reserve(rows.len());
                 for place in places {
                     let span = place.map(|place| lists.span(place)).unwrap_or_default();
-                    ids.extend(span.map(|place| encode(encoder, &lists.keys, place).unwrap_or(0)));
+                    match &lists.keys {
+                        Keys::Ints(ints) => ids.extend(
+                            ints.of(span)
+                                .map(|key| key.map_or(0, |key| encoder.int(key))),
+                        ),
+                        Keys::Texts(texts) => ids.extend(
+                            span.map(|place| texts.get(place).map_or(0, |key| encoder.text(key))),
+                        ),
+                    }
                     weights.extend_from_slice(
                         place.map(|place| lists.weights(place)).unwrap_or_default(),
                     );
@@ -379,20 +401,48 @@ fn not_finite(value: f64) -> String {
 
 /// The places of `rows` in the record batch; `None` for those whose domain lacks the feature.
 fn places(feature: &Feature, rows: &[u32], domains: &[u16]) -> impl Iterator<Item = Option<usize>> {
-    rows.iter().zip(domains).map(|(row, domain)| {
-        feature
-            .domains
-            .contains(&usize::from(*domain))
-            .then_some(*row as usize)
-    })
+    let having = Having::of(feature);
+    let pairs = rows.iter().zip(domains);
+    pairs.map(move |(row, domain)| having.has(*domain).then_some(*row as usize))
 }
 
-/// The row of a value; `None` for a missing one.
-#[inline]
-fn encode(encoder: &Encoder, keys: &Keys, place: usize) -> Option<u32> {
-    match keys {
-        Keys::Ints(ints) => ints.get(place).map(|key| encoder.int(key)),
-        Keys::Texts(texts) => texts.get(place).map(|key| encoder.text(key)),
+/// Which domains have a feature, by domain.
+struct Having(Vec<bool>);
+
+impl Having {
+    fn of(feature: &Feature) -> Self {
+        Self(mask(feature.domains))
+    }
+
+    #[inline]
+    fn has(&self, domain: u16) -> bool {
+        self.0.get(usize::from(domain)).copied().unwrap_or(false)
+    }
+}
+
+/// Remembers the string that was looked up last for each of some hashes of its ends: a category has few values, and
+/// to compare two strings is cheaper than to hash one.
+#[derive(Default)]
+struct LastText<'a>([Option<(&'a str, u32)>; 16]);
+
+impl<'a> LastText<'a> {
+    #[inline]
+    fn row(&mut self, encoder: &Encoder, key: &'a str) -> u32 {
+        let bytes = key.as_bytes();
+        let ends = [bytes.first(), bytes.get(bytes.len() / 2), bytes.last()];
+        let ends = ends.iter().flatten().map(|byte| usize::from(**byte));
+        let slot = (ends.sum::<usize>() + bytes.len()) % 16;
+        let Some(slot) = self.0.get_mut(slot) else {
+            return encoder.text(key);
+        };
+        match slot {
+            Some((known, row)) if *known == key => *row,
+            _ => {
+                let row = encoder.text(key);
+                *slot = Some((key, row));
+                row
+            }
+        }
     }
 }
 
@@ -423,6 +473,15 @@ fn apply(transform: Transform, moments: Option<Moments>, value: f64) -> f32 {
         Some(Moments { mean, std }) => ((value - mean) / std) as f32,
         None => value as f32,
     }
+}
+
+/// Whether a number and what is made of it are finite.
+#[inline]
+fn is_usable(transform: Transform, value: f64) -> bool {
+    // The logarithm of a finite number is small.
+    let is_small =
+        transform.log && !matches!(transform.standardise, Some(Standardise::Given { .. }));
+    value.is_finite() && (is_small || apply(transform, None, value).is_finite())
 }
 
 fn vector_fault(spans: &Spans, entries: &Float32Array, row: usize, width: usize) -> Option<String> {

@@ -93,21 +93,26 @@ impl Running {
 }
 
 impl Dataset {
-    /// Reads the rows of `parts` once and learns from them. Memory grows with the number of different
-    /// values of tables that learn a vocabulary, not with the rows.
+    /// Reads the rows of `parts` once and learns from them. Memory does not grow with the rows, and
+    /// with the values of a table that learns a vocabulary up to four times its rows (and 65,536).
     ///
     /// # Errors
     /// Damaged files, rows that the spec says to stop at, and parts without a usable row.
     pub fn learn(&self, parts: Parts) -> Result<Learned> {
         let schema = self.schema();
-        let decoder = Decoder::new(schema, parts);
+        let decoder = Decoder::new(self, parts);
         let columns = check::columns(schema);
         let (units, outside) = self.units(parts)?;
         let mut all = Part::new(schema, decoder.report());
         all.report.outside = outside;
         // Row groups are read in parallel and added in file order, so that sums and the first error do
         // not depend on the number of threads.
-        for units in units.chunks(rayon::current_num_threads()) {
+        let together = match self.quarantine() {
+            // Lines of the file stand in the order of the rows.
+            Some(_) => 1,
+            None => rayon::current_num_threads(),
+        };
+        for units in units.chunks(together) {
             let parts: Vec<Result<Part>> = units
                 .par_iter()
                 .map(|&unit| learn_unit(self, unit, &columns, &decoder))
@@ -191,7 +196,7 @@ fn learn_unit(
 impl Part {
     fn new(schema: &Schema, report: Report) -> Self {
         let counts = schema.tables.iter().map(|table| match table.index {
-            Index::Vocabulary { .. } => Some(Counts::default()),
+            Index::Vocabulary { .. } => Some(Counts::new(table)),
             Index::Hash | Index::Values(_) | Index::Lines { .. } | Index::Buckets => None,
         });
         Self {

@@ -1,13 +1,16 @@
 //! Batches of a pass over the data, read and decoded beside the step that uses them.
 //!
-//! Two threads: one decodes row groups into blocks of rows, the other orders a block's rows and puts
-//! batches together. Everything between them is bounded, so memory holds two blocks and a few batches.
+//! Three threads: one reads row groups in slices, one encodes slices into blocks of rows, one orders a block's rows
+//! and puts batches together. Everything between them is bounded, so memory holds two blocks, a few slices and a few
+//! batches, whatever the size of row groups, files and data.
 //! The order depends on the data, the seed and the epoch, never on timing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
+
+use arrow::array::RecordBatch;
 
 use crate::data::batch::Batch;
 use crate::data::check;
@@ -25,6 +28,8 @@ use crate::schema::Schema;
 
 /// Rows of a block that keeps the order of the files.
 const BLOCK_ROWS: usize = 16_384;
+/// Slices of row groups that wait to be encoded.
+const SLICES: usize = 1;
 /// Batches that wait for the step.
 const WAITING: usize = 8;
 
@@ -81,19 +86,28 @@ impl Dataset {
     /// the end of a pass in which no row could be used.
     pub fn batches(&self, vocabularies: &Arc<Vocabularies>, scan: Scan) -> Result<Batches> {
         let stop = Arc::new(AtomicBool::new(false));
+        let (mut units, outside) = self.units(scan.parts)?;
+        if let Some(Shuffle { seed, epoch, .. }) = scan.shuffle {
+            Random::new(seed, &[epoch, 0]).shuffle(&mut units);
+        }
+        let (slice_sender, slice_receiver) = sync_channel(SLICES);
         // Without room in it, the channel holds back the decoder until its block is taken.
         let (block_sender, block_receiver) = sync_channel(0);
         let (step_sender, step_receiver) = sync_channel(WAITING);
-        let decoding = Decoding {
+        let dataset = self.clone();
+        let encoding = Encoding {
             dataset: self.clone(),
             vocabularies: Arc::clone(vocabularies),
             scan,
+            outside,
             stop: Arc::clone(&stop),
+            slices: slice_receiver,
             sender: block_sender,
         };
         let schema = self.schema();
         let threads = vec![
-            spawn("mtmd-decode", move || decoding.run())?,
+            spawn("mtmd-read", move || read(&dataset, units, &slice_sender))?,
+            spawn("mtmd-encode", move || encoding.run())?,
             spawn("mtmd-batch", move || {
                 assemble(schema, scan, &block_receiver, &step_sender)
             })?,
@@ -128,11 +142,7 @@ impl Iterator for Batches {
                 return usable.err().map(Err);
             }
             Ok(Err(error)) => error,
-            Err(_) => Error::run(
-                "the data reader",
-                "its thread ended early",
-                "report this as a bug",
-            ),
+            Err(_) => ended_early(),
         };
         self.receiver = None;
         Some(Err(error))
@@ -161,56 +171,92 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
     })
 }
 
-/// The first thread's work.
-struct Decoding {
+/// Some rows of a row group.
+struct Slice {
+    file: usize,
+    /// Row of the file that is the first here.
+    first_row: u64,
+    rows: RecordBatch,
+}
+
+/// The first thread's work: reads the row groups in slices, and `None` after the last.
+fn read(dataset: &Dataset, units: Vec<Unit>, sender: &SyncSender<Result<Option<Slice>>>) {
+    let columns = check::columns(dataset.schema());
+    let slices = units.into_iter().flat_map(|unit| {
+        let (group, error) = match dataset.read(unit, &columns) {
+            Ok(group) => (Some(group), None),
+            Err(error) => (None, Some(Err(error))),
+        };
+        let mut next_row = unit.first_row;
+        let slices = group.into_iter().flatten().map(move |rows| {
+            let rows = rows?;
+            let first_row = next_row;
+            next_row += rows.num_rows() as u64;
+            Ok(Some(Slice {
+                file: unit.file,
+                first_row,
+                rows,
+            }))
+        });
+        slices.chain(error)
+    });
+    for slice in slices.chain(std::iter::once(Ok(None))) {
+        let is_error = slice.is_err();
+        // A send fails if the batches are not wanted any more.
+        if sender.send(slice).is_err() || is_error {
+            return;
+        }
+    }
+}
+
+/// The second thread's work.
+struct Encoding {
     dataset: Dataset,
     vocabularies: Arc<Vocabularies>,
     scan: Scan,
+    /// Rows of row groups that are not read.
+    outside: u64,
     stop: Arc<AtomicBool>,
+    slices: Receiver<Result<Option<Slice>>>,
     sender: SyncSender<Result<Block>>,
 }
 
-impl Decoding {
+impl Encoding {
     fn run(self) {
         // A send fails if the batches are not wanted any more.
-        match self.decode() {
+        match self.encode() {
             Ok(Some(report)) => drop(self.sender.send(Ok(Block::End(report)))),
             Ok(None) => {}
             Err(error) => drop(self.sender.send(Err(error))),
         }
     }
 
-    /// Decodes and sends all blocks; `None` if the batches are not wanted any more.
-    fn decode(&self) -> Result<Option<Report>> {
+    /// Encodes and sends all blocks; `None` if the batches are not wanted any more.
+    fn encode(&self) -> Result<Option<Report>> {
         let schema = self.dataset.schema();
-        let columns = check::columns(schema);
-        let decoder = Decoder::new(schema, self.scan.parts);
+        let decoder = Decoder::new(&self.dataset, self.scan.parts);
         let mut report = decoder.report();
-        let (units, outside) = self.dataset.units(self.scan.parts)?;
-        report.outside = outside;
+        report.outside = self.outside;
         let size = self
             .scan
             .shuffle
             .map_or(BLOCK_ROWS, |shuffle| shuffle.buffer.max(1));
         let mut block = Chunk::new(schema);
-        for unit in self.order(units) {
-            let path = self.dataset.path(unit.file);
-            let mut place = Place {
-                path,
-                file: unit.file,
-                first_row: unit.first_row,
+        loop {
+            let slice = self.slices.recv().map_err(|_| ended_early())?;
+            let Some(slice) = slice? else { break };
+            let place = Place {
+                path: self.dataset.path(slice.file),
+                file: slice.file,
+                first_row: slice.first_row,
             };
-            for batch in self.dataset.read(unit, &columns)? {
-                let batch = batch?;
-                let usable = decoder.usable(&batch, place, &mut report)?;
-                usable.encode(schema, &self.vocabularies, place, &mut block);
-                place.first_row += batch.num_rows() as u64;
-                if self.stop.load(Ordering::Relaxed) {
-                    return Ok(None);
-                }
-                if block.is_full(size) && !self.send(&mut block) {
-                    return Ok(None);
-                }
+            let usable = decoder.usable(&slice.rows, place, &mut report)?;
+            usable.encode(schema, &self.vocabularies, place, &mut block);
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            if block.is_full(size) && !self.send(&mut block) {
+                return Ok(None);
             }
         }
         let sent = block.rows() == 0 || self.send(&mut block);
@@ -221,16 +267,18 @@ impl Decoding {
         let full = std::mem::replace(block, Chunk::new(self.dataset.schema()));
         self.sender.send(Ok(Block::Rows(Box::new(full)))).is_ok()
     }
-
-    fn order(&self, mut units: Vec<Unit>) -> Vec<Unit> {
-        if let Some(Shuffle { seed, epoch, .. }) = self.scan.shuffle {
-            Random::new(seed, &[epoch, 0]).shuffle(&mut units);
-        }
-        units
-    }
 }
 
-/// The second thread's work: orders the rows of every block and cuts them into batches. Rows that do
+/// A thread ended without a word.
+fn ended_early() -> Error {
+    Error::run(
+        "the data reader",
+        "its thread ended early",
+        "report this as a bug",
+    )
+}
+
+/// The third thread's work: orders the rows of every block and cuts them into batches. Rows that do
 /// not fill a batch go in front of the next block.
 fn assemble(
     schema: &Schema,

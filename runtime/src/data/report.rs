@@ -38,6 +38,8 @@ pub struct Unknown {
     pub rows: u64,
     /// Rows by value, of the first thousand values.
     pub values: BTreeMap<String, u64>,
+    /// File and row of the first in the order of reading.
+    pub first: Option<String>,
 }
 
 /// Bad rows of a column.
@@ -84,8 +86,9 @@ impl Report {
 }
 
 impl Unknown {
-    pub(super) fn count(&mut self, value: String) {
+    pub(super) fn count(&mut self, value: String, at: impl FnOnce() -> String) {
         self.rows += 1;
+        self.first.get_or_insert_with(at);
         self.add_value(value, 1);
     }
 
@@ -97,6 +100,7 @@ impl Unknown {
 
     fn add(&mut self, other: Self) {
         self.rows += other.rows;
+        self.first = self.first.take().or(other.first);
         other
             .values
             .into_iter()
@@ -137,9 +141,11 @@ impl fmt::Display for Unknown {
             write!(f, "{}{value} ({rows})", if index == 0 { "" } else { ", " })?;
         }
         if values.len() > SHOWN {
-            write!(f, ", …")
-        } else {
-            Ok(())
+            write!(f, ", …")?;
+        }
+        match &self.first {
+            Some(first) => write!(f, ", the first in {first}"),
+            None => Ok(()),
         }
     }
 }

@@ -1,40 +1,22 @@
 //! The Parquet files of a data set, opened and checked against the schema before anything runs.
 
-use std::cell::Cell;
-use std::fs::{self, File};
-use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::{Path, PathBuf};
-use std::sync::Once;
-
-use arrow::array::RecordBatch;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
-    ParquetRecordBatchReaderBuilder,
-};
+use std::sync::Arc;
 
 use crate::data::check;
+use crate::data::file::{self, DataFile, RowGroup};
+use crate::data::quarantine::Quarantine;
 use crate::data::split::{Parts, Selector};
 use crate::error::{Error, Result};
-use crate::schema::Schema;
-
-/// Rows of a record batch. Blocks of the shuffle end at multiples of it, so the order of training
-/// depends on it.
-const BATCH_ROWS: usize = 8192;
+use crate::schema::{BadRows, Schema};
 
 /// Parquet files that have every column that a schema needs.
 #[derive(Debug, Clone)]
 pub struct Dataset {
     schema: &'static Schema,
     files: Vec<DataFile>,
-}
-
-/// One file, its footer read.
-#[derive(Debug, Clone)]
-pub(super) struct DataFile {
-    path: PathBuf,
-    metadata: ArrowReaderMetadata,
+    bad_rows: BadRows,
+    quarantine: Option<Arc<Quarantine>>,
 }
 
 /// A row group of a file: the unit of reading, and of the order of files.
@@ -60,10 +42,7 @@ impl Dataset {
     pub fn open(schema: &'static Schema, paths: &[PathBuf]) -> Result<Self> {
         let mut files = Vec::new();
         for path in paths {
-            for path in list(path)? {
-                let metadata = read_footer(&path)?;
-                files.push(DataFile { path, metadata });
-            }
+            files.extend(file::open(path)?);
         }
         if files.is_empty() {
             return Err(Error::data(
@@ -72,7 +51,12 @@ impl Dataset {
                 "give a Parquet file or a folder of them",
             ));
         }
-        let dataset = Self { schema, files };
+        let dataset = Self {
+            schema,
+            files,
+            bad_rows: schema.bad_rows,
+            quarantine: None,
+        };
         check::check(
             schema,
             dataset
@@ -81,6 +65,29 @@ impl Dataset {
                 .map(|file| (file.path.as_path(), file.metadata.schema().as_ref())),
         )?;
         Ok(dataset)
+    }
+
+    /// The same files, where rows that cannot be used, those of no domain where the spec stops at them among
+    /// them, have this fate in place of the spec's.
+    #[must_use]
+    pub fn with_bad_rows(self, bad_rows: BadRows) -> Self {
+        Self { bad_rows, ..self }
+    }
+
+    /// The same files, where rows that are skipped are written to a file; `None`: they are not. Rows that
+    /// the spec leaves out by `others skip` are no bad rows.
+    #[must_use]
+    pub fn with_quarantine(self, quarantine: Option<Arc<Quarantine>>) -> Self {
+        Self { quarantine, ..self }
+    }
+
+    /// The fate of rows that cannot be used.
+    pub fn bad_rows(&self) -> BadRows {
+        self.bad_rows
+    }
+
+    pub(super) fn quarantine(&self) -> Option<&Arc<Quarantine>> {
+        self.quarantine.as_ref()
     }
 
     /// The schema that the files were checked against.
@@ -139,150 +146,6 @@ impl Dataset {
             let cause = "a file is gone from the list";
             return Err(Error::run("the data", cause, "report this as a bug"));
         };
-        let handle = File::open(&file.path)
-            .map_err(|source| Error::file(&file.path, "read the data", source))?;
-        let fields = file.metadata.schema().fields().iter().enumerate();
-        let wanted = fields.filter(|(_, field)| columns.contains(&field.name().as_str()));
-        let mask = ProjectionMask::roots(
-            file.metadata.parquet_schema(),
-            wanted.map(|(index, _)| index),
-        );
-        let builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(handle, file.metadata.clone())
-                .with_projection(mask)
-                .with_row_groups(vec![unit.group])
-                .with_batch_size(BATCH_ROWS);
-        let reader = guarded(&file.path, || builder.build())?;
-        Ok(RowGroup {
-            path: file.path.clone(),
-            reader,
-        })
+        file.read(unit.group, columns)
     }
-}
-
-/// The record batches of one row group.
-pub(super) struct RowGroup {
-    path: PathBuf,
-    reader: ParquetRecordBatchReader,
-}
-
-impl Iterator for RowGroup {
-    type Item = Result<RecordBatch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        guarded(&self.path, || self.reader.next().transpose()).transpose()
-    }
-}
-
-/// Runs a part of the Parquet reader, which panics on some damaged files.
-fn guarded<T, E: ToString>(
-    path: &Path,
-    read: impl FnOnce() -> std::result::Result<T, E>,
-) -> Result<T> {
-    silence();
-    let outer = GUARDED.replace(true);
-    // What was in use when the reader panicked is not used again: the error ends the pass.
-    let read = catch_unwind(AssertUnwindSafe(read));
-    GUARDED.set(outer);
-    match read {
-        Ok(read) => read.map_err(|error| damaged(path, &error)),
-        Err(_) => Err(damaged(path, &"its parts contradict each other")),
-    }
-}
-
-thread_local! {
-    /// Whether a panic of this thread becomes an error.
-    static GUARDED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Keeps panics that become errors off the terminal; the others go the way they went.
-fn silence() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let hook = take_hook();
-        set_hook(Box::new(move |panic| {
-            if !GUARDED.get() {
-                hook(panic);
-            }
-        }));
-    });
-}
-
-impl DataFile {
-    fn groups(&self) -> impl Iterator<Item = (usize, u64)> {
-        let groups = self.metadata.metadata().row_groups().iter();
-        groups
-            .map(|group| u64::try_from(group.num_rows()).unwrap_or(0))
-            .enumerate()
-    }
-}
-
-/// A file whose bytes are no whole Parquet file.
-pub(super) fn damaged(path: &Path, error: &impl ToString) -> Error {
-    Error::data(
-        path.display().to_string(),
-        format!(
-            "not a whole Parquet file, or a damaged one: {}",
-            error.to_string()
-        ),
-        "write the file again, or leave it out of the data",
-    )
-}
-
-fn list(path: &Path) -> Result<Vec<PathBuf>> {
-    let refused = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => Error::data(
-            path.display().to_string(),
-            "there is no such file or folder",
-            "name the data with `data` in the spec or `--data` on the command line",
-        ),
-        _ => Error::file(path, "read the data", source),
-    };
-    if !fs::metadata(path).map_err(refused)?.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut files = Vec::new();
-    for entry in fs::read_dir(path).map_err(refused)? {
-        let file = entry.map_err(refused)?.path();
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        if name.ends_with(".parquet") && !name.starts_with(['.', '_']) {
-            files.push(file);
-        }
-    }
-    if files.is_empty() {
-        return Err(Error::data(
-            path.display().to_string(),
-            "the folder holds no `*.parquet` file",
-            "give a folder with Parquet files right in it, or a file",
-        ));
-    }
-    files.sort();
-    Ok(files)
-}
-
-fn read_footer(path: &Path) -> Result<ArrowReaderMetadata> {
-    let refused = |source| Error::file(path, "read the data", source);
-    let file = File::open(path).map_err(refused)?;
-    let length = file.metadata().map_err(refused)?.len();
-    let metadata = guarded(path, || {
-        ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
-    })?;
-    let columns = metadata
-        .metadata()
-        .row_groups()
-        .iter()
-        .flat_map(|group| group.columns());
-    for column in columns {
-        let start = column
-            .dictionary_page_offset()
-            .unwrap_or(column.data_page_offset());
-        let end = start
-            .checked_add(column.compressed_size())
-            .and_then(|end| u64::try_from(end).ok());
-        if start < 0 || column.compressed_size() < 0 || end.is_none_or(|end| end > length) {
-            let cause = format!("column `{}` lies outside the file", column.column_path());
-            return Err(damaged(path, &cause));
-        }
-    }
-    Ok(metadata)
 }

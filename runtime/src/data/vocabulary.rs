@@ -44,6 +44,9 @@ pub struct Vocabulary {
     pub unfit: u64,
     /// Values that were seen too seldom.
     pub rare: u64,
+    /// By how much a count may be too low, since there were more values than are counted at a time.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub short: u64,
 }
 
 /// A raw value: whole numbers before strings, ascending.
@@ -83,6 +86,37 @@ pub(super) struct Lookup {
     outside: Outside,
     ints: HashMap<i64, u32, BuildMix>,
     texts: HashMap<Box<str>, u32, BuildMix>,
+    dense: Dense,
+}
+
+/// Rows of whole numbers that lie close together: that of `first + i` at place `i`, 0 for none. Empty where they do
+/// not.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Dense {
+    first: i64,
+    rows: Vec<u32>,
+}
+
+impl Dense {
+    /// Places a value that are worth it.
+    const SPREAD: u64 = 8;
+
+    fn new(ints: &HashMap<i64, u32, BuildMix>) -> Self {
+        let (Some(&first), Some(&last)) = (ints.keys().min(), ints.keys().max()) else {
+            return Self::default();
+        };
+        let places = last.abs_diff(first);
+        if places >= Self::SPREAD * ints.len() as u64 + 1024 {
+            return Self::default();
+        }
+        let mut rows = vec![0; places as usize + 1];
+        for (value, row) in ints {
+            if let Some(place) = rows.get_mut(value.abs_diff(first) as usize) {
+                *place = *row;
+            }
+        }
+        Self { first, rows }
+    }
 }
 
 /// Rows of values outside a vocabulary: `oov` of them up to `rows`, or row 0.
@@ -110,11 +144,15 @@ impl Outside {
     }
 }
 
-/// How often the values of one table were seen.
-#[derive(Debug, Default)]
+/// How often the values of one table were seen. Of more values than `most`, those seen least are forgotten, half of
+/// all, and counted from 0 if they come again (as in Manku and Motwani's lossy counting): what is held is in
+/// proportion to the table, whatever the data.
+#[derive(Debug)]
 pub(super) struct Counts {
     ints: HashMap<i64, u64, BuildMix>,
     texts: HashMap<Box<str>, u64, BuildMix>,
+    most: usize,
+    short: u64,
 }
 
 impl Vocabularies {
@@ -266,7 +304,7 @@ impl Encoder {
         match self {
             Self::Hash { rows } => row(hash_int(value), *rows),
             Self::Inline(lookup) | Self::Learned { lookup, .. } => {
-                let found = lookup.ints.get(&value).copied();
+                let found = lookup.int(value);
                 found.unwrap_or_else(|| lookup.outside.row(hash_int(value)))
             }
             // A number finds its bucket by itself.
@@ -299,14 +337,44 @@ impl Lookup {
                 Raw::Text(value) => lookup.texts.insert(value.clone(), row),
             };
         }
+        lookup.dense = Dense::new(&lookup.ints);
         lookup
+    }
+
+    #[inline]
+    fn int(&self, value: i64) -> Option<u32> {
+        if self.dense.rows.is_empty() {
+            return self.ints.get(&value).copied();
+        }
+        let place = value.wrapping_sub(self.dense.first).cast_unsigned();
+        let row = self.dense.rows.get(place as usize).copied();
+        row.filter(|row| *row > 0)
     }
 }
 
 impl Counts {
+    pub(super) fn new(table: &Table) -> Self {
+        Self::holding(4 * table.rows + 65_536)
+    }
+
+    fn holding(most: usize) -> Self {
+        Self {
+            ints: HashMap::default(),
+            texts: HashMap::default(),
+            most,
+            short: 0,
+        }
+    }
+
     #[inline]
     pub(super) fn int(&mut self, value: i64) {
-        *self.ints.entry(value).or_default() += 1;
+        match self.ints.get_mut(&value) {
+            Some(count) => *count += 1,
+            None => {
+                self.ints.insert(value, 1);
+                self.keep_within(self.most);
+            }
+        }
     }
 
     #[inline]
@@ -315,6 +383,7 @@ impl Counts {
             Some(count) => *count += 1,
             None => {
                 self.texts.insert(value.into(), 1);
+                self.keep_within(self.most);
             }
         }
     }
@@ -326,24 +395,44 @@ impl Counts {
         for (value, count) in other.texts {
             *self.texts.entry(value).or_default() += count;
         }
+        self.short += other.short;
+        self.keep_within(self.most);
+    }
+
+    /// Forgets the values seen least, ties by value, if there are more than `most`.
+    fn keep_within(&mut self, most: usize) {
+        if self.ints.len() + self.texts.len() <= most {
+            return;
+        }
+        let mut seen = self.take();
+        let rest = seen.split_off((most / 2).min(seen.len()));
+        self.short += rest.first().map_or(0, |(count, _)| *count);
+        for (count, value) in seen {
+            match value {
+                Raw::Int(value) => drop(self.ints.insert(value, count)),
+                Raw::Text(value) => drop(self.texts.insert(value, count)),
+            }
+        }
+    }
+
+    /// The values, the most frequent first, ties by value; none is left.
+    fn take(&mut self) -> Vec<(u64, Raw)> {
+        let ints = std::mem::take(&mut self.ints).into_iter();
+        let ints = ints.map(|(value, count)| (count, Raw::Int(value)));
+        let texts = std::mem::take(&mut self.texts).into_iter();
+        let texts = texts.map(|(value, count)| (count, Raw::Text(value)));
+        let mut seen: Vec<(u64, Raw)> = ints.chain(texts).collect();
+        seen.sort_unstable_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.cmp(y)));
+        seen
     }
 
     /// The values seen at least `min_count` times, the most frequent first, ties by value, as many as
     /// the table has room for.
-    pub(super) fn vocabulary(self, table: &Table, min_count: u32) -> Vocabulary {
-        let ints = self
-            .ints
-            .into_iter()
-            .map(|(value, count)| (count, Raw::Int(value)));
-        let texts = self
-            .texts
-            .into_iter()
-            .map(|(value, count)| (count, Raw::Text(value)));
-        let mut seen: Vec<(u64, Raw)> = ints.chain(texts).collect();
+    pub(super) fn vocabulary(mut self, table: &Table, min_count: u32) -> Vocabulary {
+        let mut seen = self.take();
         let all = seen.len();
         seen.retain(|(count, _)| *count >= u64::from(min_count));
         let rare = all - seen.len();
-        seen.sort_unstable_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.cmp(y)));
         let room = room(table);
         let unfit = seen.len().saturating_sub(room);
         let values = seen
@@ -356,8 +445,13 @@ impl Counts {
             values,
             unfit: unfit as u64,
             rare: rare as u64,
+            short: self.short,
         }
     }
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// How many values a vocabulary of a table may have.
@@ -423,7 +517,7 @@ mod tests {
 
     #[test]
     fn most_frequent_first_ties_by_value() {
-        let mut counts = Counts::default();
+        let mut counts = Counts::new(&table(5));
         for (value, times) in [(7, 3), (5, 3), (9, 5), (1, 1)] {
             (0..times).for_each(|_| counts.int(value));
         }
@@ -437,5 +531,39 @@ mod tests {
             [Raw::Int(9), Raw::Int(5), Raw::Int(7), text("a")]
         );
         assert_eq!((vocabulary.unfit, vocabulary.rare), (1, 2));
+    }
+
+    #[test]
+    fn of_too_many_values_the_frequent_ones_stay() {
+        let mut counts = Counts::holding(100);
+        let mut stray = 1000;
+        for round in 0..500 {
+            counts.int(round % 4);
+            for _ in 0..3 {
+                stray += 1;
+                counts.int(stray);
+            }
+            assert!(counts.ints.len() <= 100);
+        }
+        let vocabulary = counts.vocabulary(&table(5), 2);
+        let frequent = [0, 1, 2, 3].map(Raw::Int);
+        assert_eq!(vocabulary.values, frequent);
+        assert!((1..500).contains(&vocabulary.short), "{}", vocabulary.short);
+    }
+
+    #[test]
+    fn numbers_close_together_and_far_apart_are_found() {
+        for values in [vec![3, -2, 900], vec![i64::MIN, 0, i64::MAX], vec![]] {
+            let lookup = Lookup::new(
+                &table(9),
+                values.iter().map(|value| Cow::Owned(Raw::Int(*value))),
+            );
+            for (value, row) in values.iter().zip(1..) {
+                assert_eq!(lookup.int(*value), Some(row));
+            }
+            for unseen in [-3, 1, 901, i64::MAX - 1] {
+                assert_eq!(lookup.int(unseen), None);
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::interrupt::Interrupt;
 use super::learner::Learner;
-use crate::data::{Dataset, Parts, Scan, Vocabularies};
+use crate::data::{self, Dataset, Parts, Scan, Vocabularies};
 use crate::error::Result;
 use crate::evaluation::{Evaluator, Report};
 use crate::schema::Select;
@@ -23,12 +23,27 @@ pub fn evaluate(
     parts: Parts,
     name: &str,
 ) -> Result<Report> {
+    evaluate_and_count(learner, dataset, vocabularies, parts, name).map(|(report, _)| report)
+}
+
+/// The same, with what became of the rows.
+///
+/// # Errors
+/// Those of [`evaluate`].
+pub fn evaluate_and_count(
+    learner: &dyn Learner,
+    dataset: &Dataset,
+    vocabularies: &Arc<Vocabularies>,
+    parts: Parts,
+    name: &str,
+) -> Result<(Report, Option<data::Report>)> {
     let mut evaluator = Evaluator::new(dataset.schema());
-    for batch in dataset.batches(vocabularies, scan(parts))? {
+    let mut batches = dataset.batches(vocabularies, scan(parts))?;
+    for batch in batches.by_ref() {
         let batch = batch?;
         evaluator.add(&batch, &learner.score(&batch)?);
     }
-    Ok(evaluator.report(name))
+    Ok((evaluator.report(name), batches.report().cloned()))
 }
 
 /// Scores the rows that validate, with the figure that chooses the model, if it has one here; `None` if a signal comes
@@ -64,6 +79,8 @@ pub fn validate(
 /// # Errors
 /// Damaged files, and rows that the spec says to stop at.
 pub fn has_rows(dataset: &Dataset, vocabularies: &Arc<Vocabularies>, parts: Parts) -> Result<bool> {
+    // How far the reader gets before it is stopped is a matter of timing: it writes nothing down.
+    let dataset = dataset.clone().with_quarantine(None);
     let mut batches = dataset.batches(vocabularies, scan(parts))?;
     match batches.next() {
         Some(Ok(_)) => Ok(true),

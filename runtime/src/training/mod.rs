@@ -18,7 +18,7 @@ mod schedule;
 mod state;
 mod window;
 
-pub use evaluate::{evaluate, has_rows};
+pub use evaluate::{evaluate, evaluate_and_count, has_rows};
 pub use fit::Fit;
 pub use interrupt::{Interrupt, Signal};
 pub use learner::{Exported, Learner, StepError, StepReport, Times};

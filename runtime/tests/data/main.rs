@@ -10,7 +10,9 @@
 mod files;
 mod fixture;
 mod made_up;
+mod memory;
 mod order;
+mod quarantine;
 mod rows;
 mod schemas;
 mod throughput;

@@ -11,7 +11,7 @@ use mtmd::schema::{Split, Value};
 use crate::fixture::{Folder, Frame, frame, schema};
 
 /// `rows` rows whose age is their number, from `first`.
-fn numbered(first: usize, rows: usize) -> Frame {
+pub fn numbered(first: usize, rows: usize) -> Frame {
     let template = frame();
     let all = template
         .0

@@ -8,6 +8,7 @@
     reason = "a test fails by a panic"
 )]
 
+mod bad_rows;
 mod checkpoint;
 mod child;
 mod cli;

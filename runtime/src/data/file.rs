@@ -1,0 +1,198 @@
+//! One Parquet file: found, its footer read, its row groups read in slices.
+
+use std::cell::Cell;
+use std::fs::{self, File};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::path::{Path, PathBuf};
+use std::sync::Once;
+
+use arrow::array::RecordBatch;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder,
+};
+use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::reader::ChunkReader;
+
+use crate::error::{Error, Result};
+
+/// Rows of a record batch. Blocks of the shuffle end at multiples of it, so the order of training
+/// depends on it.
+const BATCH_ROWS: usize = 8192;
+
+/// A file, its footer read.
+#[derive(Debug, Clone)]
+pub(super) struct DataFile {
+    pub path: PathBuf,
+    pub metadata: ArrowReaderMetadata,
+}
+
+/// The record batches of one row group.
+pub(super) struct RowGroup {
+    path: PathBuf,
+    reader: ParquetRecordBatchReader,
+}
+
+/// The files at a path: a Parquet file, or a folder of `*.parquet`, sorted by name; not those in folders within, nor
+/// those whose name starts with `.` or `_`.
+pub(super) fn open(path: &Path) -> Result<Vec<DataFile>> {
+    let open = |path: PathBuf| {
+        let refused = |source| Error::file(&path, "read the data", source);
+        let file = File::open(&path).map_err(refused)?;
+        let length = file.metadata().map_err(refused)?.len();
+        Ok(DataFile {
+            metadata: read_footer(&path, &file, length)?,
+            path,
+        })
+    };
+    list(path)?.into_iter().map(open).collect()
+}
+
+impl DataFile {
+    /// Indices and sizes of the row groups.
+    pub(super) fn groups(&self) -> impl Iterator<Item = (usize, u64)> {
+        let groups = self.metadata.metadata().row_groups().iter();
+        groups
+            .map(|group| u64::try_from(group.num_rows()).unwrap_or(0))
+            .enumerate()
+    }
+
+    /// Reads one row group, the needed columns only.
+    pub(super) fn read(&self, group: usize, columns: &[&'static str]) -> Result<RowGroup> {
+        let file = File::open(&self.path);
+        let file = file.map_err(|source| Error::file(&self.path, "read the data", source))?;
+        Ok(RowGroup {
+            path: self.path.clone(),
+            reader: self.reader(file, group, columns)?,
+        })
+    }
+
+    fn reader(
+        &self,
+        from: impl ChunkReader + 'static,
+        group: usize,
+        columns: &[&'static str],
+    ) -> Result<ParquetRecordBatchReader> {
+        let fields = self.metadata.schema().fields().iter().enumerate();
+        let wanted = fields.filter(|(_, field)| columns.contains(&field.name().as_str()));
+        let mask = ProjectionMask::roots(
+            self.metadata.parquet_schema(),
+            wanted.map(|(index, _)| index),
+        );
+        let builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(from, self.metadata.clone())
+                .with_projection(mask)
+                .with_row_groups(vec![group])
+                .with_batch_size(BATCH_ROWS);
+        guarded(&self.path, || builder.build())
+    }
+}
+
+impl Iterator for RowGroup {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        guarded(&self.path, || self.reader.next().transpose()).transpose()
+    }
+}
+
+/// Where a column chunk lies in its file.
+fn span(column: &ColumnChunkMetaData) -> Option<std::ops::Range<u64>> {
+    let start = column.dictionary_page_offset();
+    let start = u64::try_from(start.unwrap_or(column.data_page_offset())).ok()?;
+    let size = u64::try_from(column.compressed_size()).ok()?;
+    Some(start..start.checked_add(size)?)
+}
+
+fn read_footer(path: &Path, file: &impl ChunkReader, length: u64) -> Result<ArrowReaderMetadata> {
+    let metadata = guarded(path, || {
+        ArrowReaderMetadata::load(file, ArrowReaderOptions::new())
+    })?;
+    let groups = metadata.metadata().row_groups().iter();
+    for column in groups.flat_map(|group| group.columns()) {
+        if span(column).is_none_or(|span| span.end > length) {
+            let cause = format!("column `{}` lies outside the file", column.column_path());
+            return Err(damaged(path, &cause));
+        }
+    }
+    Ok(metadata)
+}
+
+fn list(path: &Path) -> Result<Vec<PathBuf>> {
+    let refused = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => Error::data(
+            path.display().to_string(),
+            "there is no such file or folder",
+            "name the data with `data` in the spec or `--data` on the command line",
+        ),
+        _ => Error::file(path, "read the data", source),
+    };
+    if !fs::metadata(path).map_err(refused)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path).map_err(refused)? {
+        let file = entry.map_err(refused)?.path();
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        if name.ends_with(".parquet") && !name.starts_with(['.', '_']) {
+            files.push(file);
+        }
+    }
+    if files.is_empty() {
+        return Err(Error::data(
+            path.display().to_string(),
+            "the folder holds no `*.parquet` file",
+            "give a folder with Parquet files right in it, or a file",
+        ));
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Runs a part of the Parquet reader, which panics on some damaged files.
+fn guarded<T, E: ToString>(
+    path: &Path,
+    read: impl FnOnce() -> std::result::Result<T, E>,
+) -> Result<T> {
+    silence();
+    let outer = GUARDED.replace(true);
+    // What was in use when the reader panicked is not used again: the error ends the pass.
+    let read = catch_unwind(AssertUnwindSafe(read));
+    GUARDED.set(outer);
+    match read {
+        Ok(read) => read.map_err(|error| damaged(path, &error)),
+        Err(_) => Err(damaged(path, &"its parts contradict each other")),
+    }
+}
+
+thread_local! {
+    /// Whether a panic of this thread becomes an error.
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps panics that become errors off the terminal; the others go the way they went.
+fn silence() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let hook = take_hook();
+        set_hook(Box::new(move |panic| {
+            if !GUARDED.get() {
+                hook(panic);
+            }
+        }));
+    });
+}
+
+/// A file whose bytes are no whole Parquet file.
+pub(super) fn damaged(path: &Path, error: &impl ToString) -> Error {
+    Error::data(
+        path.display().to_string(),
+        format!(
+            "not a whole Parquet file, or a damaged one: {}",
+            error.to_string()
+        ),
+        "write the file again, or leave it out of the data",
+    )
+}

@@ -1,0 +1,142 @@
+//! Rows that are skipped, kept in a file.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float32Array, Int32Array};
+use mtmd::data::{Dataset, Parts, Quarantine};
+use mtmd::schema::{BadRows, Others, Schema};
+
+use crate::fixture::{Folder, frame, read, schema};
+
+/// Two files: a surface of no domain in row 3 of the first, labels outside [0, 1] in row 1 of both.
+fn faulty() -> Folder {
+    let labels = Float32Array::from(vec![Some(0.5), Some(7.0), None, Some(1.0)]);
+    let second = frame().with("hw_ctr", Arc::new(labels) as ArrayRef);
+    let surfaces = Int32Array::from(vec![0, 2, 3, 9]);
+    let first = second
+        .clone()
+        .with("surface", Arc::new(surfaces) as ArrayRef);
+    Folder::new(&[("a.parquet", &first), ("b.parquet", &second)])
+}
+
+fn stopping() -> &'static Schema {
+    schema(|schema| {
+        schema.bad_rows = BadRows::Stop;
+        schema.surfaces.others = Others::Error;
+    })
+}
+
+fn skipping(folder: &Folder, quarantine: Quarantine) -> Dataset {
+    let dataset = folder.open_as(stopping()).unwrap();
+    dataset
+        .with_bad_rows(BadRows::Skip)
+        .with_quarantine(Some(Arc::new(quarantine)))
+}
+
+fn lines(path: &Path) -> Vec<serde_json::Value> {
+    let text = fs::read_to_string(path).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn the_command_line_has_the_last_word() {
+    let folder = faulty();
+    let dataset = folder.open_as(stopping()).unwrap();
+    let error = dataset.learn(Parts::TRAIN).unwrap_err();
+    assert!(
+        error.to_string().contains("row 1, column `hw_ctr`"),
+        "{error}"
+    );
+    let (_, report) = read(&dataset.with_bad_rows(BadRows::Skip), 10).unwrap();
+    assert_eq!((report.read, report.used), (8, 5));
+    let bad: Vec<(&str, u64)> = report
+        .bad
+        .iter()
+        .map(|(column, bad)| (*column, bad.rows))
+        .collect();
+    assert_eq!(bad, [("hw_ctr", 2), ("surface", 1)]);
+    assert!(
+        report.bad["surface"]
+            .first
+            .contains("a.parquet, row 3, column `surface`: 9 is")
+    );
+
+    let lenient = schema(|schema| schema.bad_rows = BadRows::Skip);
+    let dataset = folder.open_as(lenient).unwrap();
+    let strict = dataset.with_bad_rows(BadRows::Stop);
+    assert!(strict.learn(Parts::TRAIN).is_err());
+}
+
+#[test]
+fn a_skipped_row_is_written_once() {
+    let folder = faulty();
+    let path = folder.file("skipped.jsonl");
+    let dataset = skipping(&folder, Quarantine::create(&path, false).unwrap());
+    for _ in 0..2 {
+        read(&dataset, 10).unwrap();
+    }
+    let lines = lines(&path);
+    let keys: Vec<(&str, u64, &str)> = lines
+        .iter()
+        .map(|line| {
+            let text = |key: &str| line[key].as_str().unwrap();
+            let file = Path::new(text("file")).file_name().unwrap();
+            (
+                file.to_str().unwrap(),
+                line["row"].as_u64().unwrap(),
+                text("column"),
+            )
+        })
+        .collect();
+    assert_eq!(
+        keys,
+        [
+            ("a.parquet", 1, "hw_ctr"),
+            ("a.parquet", 3, "surface"),
+            ("b.parquet", 1, "hw_ctr"),
+        ]
+    );
+    let first = &lines[0];
+    assert_eq!(first["value"], "7.0");
+    assert_eq!(first["reason"], "a label must lie in [0, 1], this is 7");
+    let values = first["values"].as_object().unwrap();
+    assert_eq!(values["user_id"], "bob");
+    assert_eq!(values["tags"], "[2, 3]");
+    assert_eq!(values["history"], serde_json::Value::Null);
+    assert!(values.contains_key("surface") && values.contains_key("day"));
+}
+
+#[test]
+fn a_file_that_is_there_is_kept() {
+    let folder = faulty();
+    let path = folder.file("skipped.jsonl");
+    fs::write(&path, "mine").unwrap();
+    let error = Quarantine::create(&path, false).unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    assert!(error.to_string().contains("already"), "{error}");
+    let dataset = folder.open_as(stopping()).unwrap();
+    fs::write(&path, "mine\n").unwrap();
+    assert!(Quarantine::resume(&path, &dataset).is_err());
+    Quarantine::create(&path, true).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "");
+}
+
+#[test]
+fn a_resumed_run_goes_on_with_its_file() {
+    let folder = faulty();
+    let path = folder.file("skipped.jsonl");
+    let dataset = skipping(&folder, Quarantine::create(&path, false).unwrap());
+    read(&dataset, 10).unwrap();
+    let whole = fs::read_to_string(&path).unwrap();
+    // Killed anywhere: what is missing is written, what is there is not written again.
+    for length in (0..=whole.len()).step_by(41) {
+        fs::write(&path, &whole[..length]).unwrap();
+        let resumed = Quarantine::resume(&path, &dataset).unwrap();
+        read(&skipping(&folder, resumed), 10).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), whole);
+    }
+}
