@@ -74,7 +74,7 @@ fn spec(document: Document, files: &VocabularyFiles<'_>, rest: &Spec) -> Result<
     let tables = tables.map(|it| {
         let shared = !own.contains(&*it.name);
         let trained = rest.tables.iter().find(|table| table.name == it.name);
-        let embeddings = trained.and_then(|table| table.embeddings.clone());
+        let embeddings = trained.and_then(|table| table.embeddings);
         Ok::<_, String>(Table {
             embeddings,
             ..table(it, shared, files)?

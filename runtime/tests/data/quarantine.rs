@@ -134,7 +134,7 @@ fn a_resumed_run_goes_on_with_its_file() {
     let whole = fs::read_to_string(&path).unwrap();
     // Killed anywhere: what is missing is written, what is there is not written again.
     for length in (0..=whole.len()).step_by(41) {
-        fs::write(&path, &whole[..length]).unwrap();
+        fs::write(&path, whole.get(..length).unwrap()).unwrap();
         let resumed = Quarantine::resume(&path, &dataset).unwrap();
         read(&skipping(&folder, resumed), 10).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), whole);

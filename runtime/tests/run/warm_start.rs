@@ -122,7 +122,7 @@ fn what_cannot_be_started_from_is_refused() {
         fs::write(&path, text).unwrap();
         path
     };
-    let cut = &sound[..sound.len() / 2];
+    let cut = sound.get(..sound.len() / 2).unwrap();
     refused(&out, &other("cut.json", cut), "the plan of a warm start");
     let hash = sound.replacen("weights-1", "weights-0", 1);
     refused(&out, &other("hash.json", &hash), "is for weights-0");

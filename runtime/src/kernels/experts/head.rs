@@ -317,7 +317,7 @@ impl Cross {
         to: &mut Gradients<E>,
     ) {
         let mut to_up = Buffer::new(up.len());
-        let inputs = (&*gradient, &first[..], &up[..]);
+        let inputs = (&*gradient, first, &up[..]);
         cross_back(inputs, &mut to_up, to_first);
         to.add_rows(self.up.bias, &to_up, self.up.output);
         let side = Side::right(View::new(down, self.up.input), weights.way);

@@ -114,17 +114,15 @@ struct Configured;
 impl Configured {
     fn new() -> Self {
         #[repr(C, align(64))]
-        struct Palette([u8; 64]);
-        const PALETTE: Palette = {
-            let mut bytes = [0; 64];
-            bytes[0] = 1;
-            let mut tile = 0;
-            while tile < 8 {
-                bytes[16 + 2 * tile] = 64;
-                bytes[48 + tile] = 16;
-                tile += 1;
-            }
-            Palette(bytes)
+        struct Palette {
+            palette: [u8; 16],
+            bytes_a_row: [u16; 16],
+            rows: [u8; 16],
+        }
+        const PALETTE: Palette = Palette {
+            palette: [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            bytes_a_row: [64, 64, 64, 64, 64, 64, 64, 64, 0, 0, 0, 0, 0, 0, 0, 0],
+            rows: [16, 16, 16, 16, 16, 16, 16, 16, 0, 0, 0, 0, 0, 0, 0, 0],
         };
         // SAFETY: the palette is one that every processor with AMX has, and `multiply` has seen that this one does.
         unsafe { asm!("ldtilecfg [{}]", in(reg) &PALETTE, options(nostack, readonly)) };
