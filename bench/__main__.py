@@ -58,7 +58,7 @@ def run_parity(args):
     from . import parity
 
     specs = args.spec or sorted((ours.ROOT / "specs").glob("*.mtmd"))
-    return parity.report(specs, rows=args.batch or 1024)
+    return parity.report(specs, args.batch or 1024, args.threads)
 
 
 def run_speed(args):

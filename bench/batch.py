@@ -79,6 +79,8 @@ def load_batches(folder, graph, tables, device="cpu"):
 class Builder:
     def __init__(self, graph, tables, arrays, device):
         self.graph, self.tables, self.arrays, self.device = graph, tables, arrays, device
+        # Of everything that is not an index.
+        self.dtype = tables.dtype
         self.entries = {dim: [] for dim in tables.dims}
         self.counts = dict.fromkeys(tables.dims, 0)
 
@@ -113,7 +115,7 @@ class Builder:
             groups.setdefault(widths[name], []).append((features[name], slice(start, start + widths[name])))
             start += widths[name]
         parts = {dim: self.part(tower, dim, fields, span) for dim, fields in groups.items()}
-        column = lambda name: self.tensor(self.arrays[f"{tower}/{name}"][span])
+        column = lambda name: self.tensor(self.arrays[f"{tower}/{name}"][span], self.dtype)
         vectors = [column(name) for name in expert["vectors"]]
         numbers = [column(name)[:, None] for name in expert["numbers"]]
         return Domain(rows, start, parts, vectors, numbers)
@@ -145,7 +147,7 @@ class Builder:
             slice(begin, end),
             len(lists) * rows,
             self.tensor(np.concatenate(offsets)) if lists else None,
-            self.tensor(np.concatenate(factors), torch.float32) if lists else None,
+            self.tensor(np.concatenate(factors), self.dtype) if lists else None,
             self.tensor(np.concatenate(bags)) if lists else None,
             sorted(columns, key=lambda column: column[0].start),
         )
@@ -161,12 +163,12 @@ class Builder:
         bounds = bounds - bounds[0]
         ids = self.arrays.get(f"{key}/ids", np.zeros(0, np.uint32))[part]
         weights = self.arrays.get(f"{key}/weights")
-        factor = np.where(ids == 0, 0.0, 1.0 if weights is None else weights[part]).astype(np.float32)
+        factor = np.where(ids == 0, 0.0, 1.0 if weights is None else weights[part]).astype(np.float64)
         if feature["pool"] == "mean":
             bag = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
-            total = np.bincount(bag, factor.astype(np.float64), len(bounds) - 1)
+            total = np.bincount(bag, factor, len(bounds) - 1)
             inverse = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
-            factor = (factor * inverse[bag]).astype(np.float32)
+            factor = factor * inverse[bag]
         return bounds, ids, factor
 
     # --- heads ---
@@ -220,7 +222,7 @@ class Builder:
             share = share / share.sum()
             entropy = float((share * (plogp(label) + plogp(1.0 - label))).sum())
             positive, negative = share * label, share * (1.0 - label)
-            tensors = [self.tensor(x, torch.float32) for x in (positive, negative, share)]
+            tensors = [self.tensor(x, self.dtype) for x in (positive, negative, share)]
         else:
             entropy, tensors = 0.0, [None, None, None]
         counts = [(query >= 0).sum(), (item >= 0).sum()]

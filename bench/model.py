@@ -11,6 +11,7 @@ only one side of a dot product is permuted.
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 
 import torch
@@ -208,8 +209,8 @@ class Adapt(nn.Module):
             self.excite = Linear(weights, f"{key}.adapt.excite", node["hidden"], len(fields))
             # Column by column the field it is of; the means are one small product.
             field = torch.repeat_interleave(torch.arange(len(fields)), torch.tensor(fields))
-            means = torch.zeros(len(fields), sum(fields))
-            means[field, torch.arange(sum(fields))] = 1.0 / torch.tensor(fields, dtype=torch.float32)[field]
+            means = torch.zeros(len(fields), sum(fields), dtype=torch.float64)
+            means[field, torch.arange(sum(fields))] = 1.0 / torch.tensor(fields, dtype=torch.float64)[field]
             self.register_buffer("field", field.to(weights.device))
             self.register_buffer("means", means.to(weights.device, weights.dtype))
 
@@ -413,10 +414,13 @@ class Model(nn.Module):
         left = {key: value for key, value in arrays.items() if not key.startswith("tables.")}
         for key in self.weights.views:
             view = self.weights.view(key)
-            value = left.pop(key)
-            assert view.shape == value.shape, f"{key}: {tuple(value.shape)} for {tuple(view.shape)}"
+            value = left.pop(key, None)
+            if value is None or view.shape != value.shape:
+                found = "is not there" if value is None else f"is {list(value.shape)}"
+                sys.exit(f"error: `{key}` {found} in the weights, the graph says {list(view.shape)}: dump graph and weights together")
             view.copy_(value)
-        assert not left, f"not of this model: {sorted(left)}"
+        if left:
+            sys.exit(f"error: the graph has no {', '.join(sorted(left)[:5])}: dump graph and weights together")
 
     def named(self):
         """Every dense parameter and buffer by its key."""
@@ -461,7 +465,7 @@ class Model(nn.Module):
                 losses.append(None)
                 continue
             lp, lq = score
-            cross = torch.dot(rows.positive, lp.float()) + torch.dot(rows.negative, lq.float())
+            cross = torch.dot(rows.positive, lp.to(rows.positive)) + torch.dot(rows.negative, lq.to(rows.negative))
             loss = -cross - rows.entropy
             losses.append(loss.detach())
             total = task["weight"] * loss if total is None else total + task["weight"] * loss

@@ -15,13 +15,15 @@ FACTOR = 0.01
 
 
 class Trainer:
-    """A model with its optimisers, stepped batch by batch. `variant` is one of VARIANTS."""
+    """A model with its optimisers, stepped batch by batch. `variant` is one of VARIANTS. Of float64 is everything, weights too;
+    of bfloat16 what autocast makes so, over float32."""
 
     def __init__(self, graph, variant="eager", device="cpu", fuse=True, dtype=torch.float32):
         torch.manual_seed(0)
         self.graph, self.device, self.dtype = graph, device, dtype
-        self.model = Model(graph, device, fuse=fuse)
-        self.tables = Tables(graph, device, compiled=variant != "eager")
+        kept = torch.float64 if dtype == torch.float64 else torch.float32
+        self.model = Model(graph, device, kept, fuse)
+        self.tables = Tables(graph, device, variant != "eager", kept)
         training = graph["training"]
         self.clip = training["clip"]
         self.lr = training["dense"]["lr"]
@@ -74,7 +76,7 @@ class Trainer:
             leaf.requires_grad_()
         inputs = self.inputs(batch, leaves)
         clock("gather")
-        with torch.autocast(torch.device(self.device).type, self.dtype, enabled=self.dtype != torch.float32):
+        with torch.autocast(torch.device(self.device).type, self.dtype, enabled=self.dtype == torch.bfloat16):
             total, losses = self.forward(inputs, batch.heads)
         losses = [None if loss is None else loss.item() for loss in losses]
         clock("forward")
@@ -90,7 +92,12 @@ class Trainer:
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         if self.clip is not None:
-            self.optimiser.grad_scale.copy_((norm / self.clip).clamp_(min=1.0))
+            scale = (norm / self.clip).clamp_(min=1.0)
+            if self.dtype == torch.float64:
+                # `grad_scale` is float32 whatever the gradients are.
+                torch._foreach_div_(gradients, scale)
+            else:
+                self.optimiser.grad_scale.copy_(scale)
         for group in self.optimiser.param_groups:
             group["lr"] = self.lr * factor
         self.optimiser.step()

@@ -7,6 +7,8 @@ applied when the row is next read.
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -39,7 +41,7 @@ class Clock:
         self.drift, self.epsilon = np.append(self.drift, 0.0), np.append(self.epsilon, 0.0)
         self.now += 1
 
-    def catch_up(self, device):
+    def catch_up(self, device, dtype):
         """[steps + 1, 5]: for a row of each step decay, drift, epsilon and the moments' factors."""
         behind = self.now - np.arange(self.now + 1)
         settled = np.minimum(np.arange(self.now + 1) + WINDOW, self.now)
@@ -51,7 +53,7 @@ class Clock:
             BETA1**behind,
             BETA2**behind,
         )
-        return torch.as_tensor(np.stack(columns, 1), dtype=torch.float32, device=device)
+        return torch.as_tensor(np.stack(columns, 1), dtype=dtype, device=device)
 
 
 def catch_up(weight, first, second, by_step, last):
@@ -73,14 +75,14 @@ def adamw(weight, first, second, gradient, factors):
 class Store:
     """All tables of one dimension."""
 
-    def __init__(self, tables, dim, std, device):
+    def __init__(self, tables, dim, std, device, dtype):
         self.dim, self.names, starts, rows = dim, [], [], 0
         for table in tables:
             self.names.append((table["name"], slice(rows, rows + table["rows"])))
             starts.append(rows)
             rows += table["rows"]
         self.rows = rows
-        self.weight = torch.empty(rows, dim, device=device).normal_(0.0, std)
+        self.weight = torch.empty(rows, dim, device=device, dtype=dtype).normal_(0.0, std)
         self.zeros = torch.tensor(starts, device=device)
         self.weight[self.zeros] = 0.0
         self.first, self.second = torch.zeros_like(self.weight), torch.zeros_like(self.weight)
@@ -99,17 +101,19 @@ class Store:
 
 
 class Tables:
-    def __init__(self, graph, device="cpu", compiled=False):
+    def __init__(self, graph, device="cpu", compiled=False, dtype=torch.float32):
         settings = graph["training"]["embeddings"]
         known = settings["optimiser"] == "adamw" and not set(settings) - {"optimiser", "lr", "weight_decay", "std"}
-        assert known, f"an optimiser of tables that is not known here: {settings}"
-        assert not any("embeddings" in table for table in graph["tables"]), "tables with optimisers of their own are not known here"
-        self.device, self.lr = device, settings["lr"]
+        own = [table["name"] for table in graph["tables"] if "embeddings" in table]
+        if not known or own:
+            found = f"{', '.join(own)} with their own" if own else settings
+            sys.exit(f"error: PyTorch's side knows one AdamW for all tables, not {found}: leave the spec's `embeddings` blocks out")
+        self.device, self.dtype, self.lr = device, dtype, settings["lr"]
         self.clock = Clock(settings["weight_decay"])
         by_dim = {}
         for table in graph["tables"]:
             by_dim.setdefault(table["dim"], []).append(table)
-        self.stores = {dim: Store(tables, dim, settings["std"], device) for dim, tables in by_dim.items()}
+        self.stores = {dim: Store(tables, dim, settings["std"], device, dtype) for dim, tables in by_dim.items()}
         self.dims = list(self.stores)
         self.offset = {name: rows.start for store in self.stores.values() for name, rows in store.names}
         self.catch_up, self.adamw = catch_up, adamw
@@ -122,7 +126,7 @@ class Tables:
     @torch.no_grad()
     def gather(self, batch):
         """The towers' leaves: by tower and domain [rows, embedded width], None without rows or embedded features."""
-        by_step = self.clock.catch_up(self.device)
+        by_step = self.clock.catch_up(self.device, self.dtype)
         places = {}
         for dim, store in self.stores.items():
             rows, places[dim] = store.unique(batch.entries[dim])
@@ -161,7 +165,7 @@ class Tables:
         lr, step = self.lr * factor, self.clock.now + 1
         factors = torch.tensor(
             [self.clock.decay(lr), lr / (1.0 - BETA1**step), 1.0 / np.sqrt(1.0 - BETA2**step)],
-            dtype=torch.float32,
+            dtype=self.dtype,
             device=self.device,
         )
         gradients = {dim: [] for dim in self.dims}
@@ -189,7 +193,7 @@ class Tables:
     def scatter(self, domain, gradient, gradients):
         """The leaf's gradient as one row an entry, in the order of the entries."""
         if gradient is None:
-            gradient = torch.zeros(domain.rows, domain.width, device=self.device)
+            gradient = torch.zeros(domain.rows, domain.width, device=self.device, dtype=self.dtype)
         for dim, part in domain.parts.items():
             singles = [gradient[:, columns] for columns, (is_list, _) in part.columns if not is_list]
             lists = [gradient[:, columns] for columns, (is_list, _) in part.columns if is_list]
@@ -204,7 +208,7 @@ class Tables:
     @torch.no_grad()
     def flush(self):
         """Brings every row up to date, as before weights are read."""
-        by_step = self.clock.catch_up(self.device)
+        by_step = self.clock.catch_up(self.device, self.dtype)
         for store in self.stores.values():
             state = self.catch_up(store.weight, store.first, store.second, by_step, store.last)
             store.weight, store.first, store.second = state
@@ -220,5 +224,6 @@ class Tables:
 
     def load(self, arrays):
         for key, view in self.named().items():
-            assert view.shape == arrays[key].shape, key
+            if key not in arrays or view.shape != arrays[key].shape:
+                sys.exit(f"error: `{key}` of the weights is not {list(view.shape)}, as the graph says: dump graph and weights together")
             view.copy_(arrays[key])
