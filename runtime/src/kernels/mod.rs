@@ -1,8 +1,9 @@
-//! Elementwise work in one pass over host memory.
+//! Products of matrices, and elementwise work in one pass over host memory.
 //!
 //! On the CPU backend (flex) each of these is one operation with a backward pass of its own, in
-//! parallel over rows; matrix products stay the backend's. On any other backend it is the
-//! composition of tensor operations in [`composed`], which says what it computes.
+//! parallel over rows; [`experts`] is all experts of a Domain Expert. On any other backend it is the
+//! composition of tensor operations in [`composed`], which says what it computes, or the layers one
+//! by one.
 //!
 //! A sum over rows is made of pieces whose size does not depend on the number of threads, so that
 //! results do not either.

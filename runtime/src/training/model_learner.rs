@@ -36,13 +36,11 @@ impl<M: Model> ModelLearner<M> {
         }
     }
 
-    fn model(&self) -> Result<&M> {
-        self.model.as_ref().ok_or_else(lost_model)
-    }
-}
-
-impl<M: Model> Learner for ModelLearner<M> {
-    fn step(&mut self, batch: &Batch, factor: f64) -> std::result::Result<StepReport, StepError> {
+    fn step_there(
+        &mut self,
+        batch: &Batch,
+        factor: f64,
+    ) -> std::result::Result<StepReport, StepError> {
         let mut clock = Clock::start();
         let model = self
             .model
@@ -108,6 +106,16 @@ impl<M: Model> Learner for ModelLearner<M> {
                 tables,
             },
         })
+    }
+
+    fn model(&self) -> Result<&M> {
+        self.model.as_ref().ok_or_else(lost_model)
+    }
+}
+
+impl<M: Model> Learner for ModelLearner<M> {
+    fn step(&mut self, batch: &Batch, factor: f64) -> std::result::Result<StepReport, StepError> {
+        on_pool(|| self.step_there(batch, factor))
     }
 
     fn score(&self, batch: &Batch) -> Result<Vec<TaskPredictions>> {
@@ -183,6 +191,12 @@ impl<M: Model> Learner for ModelLearner<M> {
     fn parameters(&self) -> Vec<(String, Vec<usize>)> {
         self.model.as_ref().map(list).unwrap_or_default()
     }
+}
+
+/// Runs `work` on a thread of the pool that its parallel parts use: the thread takes part in each of them at once, where one from
+/// outside would hand it over and sleep.
+fn on_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| work())
 }
 
 fn predictions(scores: Option<TaskScores>) -> TaskPredictions {

@@ -1,30 +1,81 @@
-//! Some columns of a matrix.
+//! The rows that stacks read, and the gradients that they send back.
 
 use std::ops::Range;
 
-use crate::kernels::real::{Real, add};
+use rayon::prelude::*;
 
-/// These columns of every row, side by side.
-pub fn picked<E: Real>(rows: &[E], width: usize, columns: &[Range<usize>]) -> Vec<E> {
-    let rows = rows.chunks_exact(width.max(1));
-    let row = |row: &'_ [E]| -> Vec<E> {
-        let parts = columns
-            .iter()
-            .filter_map(|columns| row.get(columns.clone()));
-        parts.flatten().copied().collect()
-    };
-    rows.flat_map(row).collect()
+use super::columns;
+use super::passes::Held;
+use super::plan::Source;
+use crate::kernels::product::{Side, View};
+use crate::kernels::real::{Real, add, dims};
+
+/// The rows that stacks read.
+pub enum SourceRows<'a, E> {
+    /// All of an input.
+    Whole { values: &'a [E], width: usize },
+    /// Some columns of an input, by chunk.
+    Picked { chunks: Vec<Vec<E>>, width: usize },
 }
 
-/// Adds rows that have these columns side by side to the columns of `to`.
-pub fn add_picked<E: Real>(to: &mut [E], width: usize, columns: &[Range<usize>], from: &[E]) {
-    let picked: usize = columns.iter().map(Range::len).sum();
-    let rows = to.chunks_exact_mut(width.max(1));
-    for (to, mut from) in rows.zip(from.chunks_exact(picked.max(1))) {
-        for columns in columns {
-            let (part, rest) = from.split_at(columns.len().min(from.len()));
-            add(to.get_mut(columns.clone()).unwrap_or_default(), part);
-            from = rest;
+/// Every source's chunks as sides of products.
+pub fn sides<'a, E: Real>(
+    sources: &'a [SourceRows<'_, E>],
+    chunks: &[(usize, Range<usize>)],
+    side: impl Fn(View<'a, E>) -> Side<'a, E> + Sync,
+) -> Vec<Vec<Side<'a, E>>> {
+    let of = |source: &'a SourceRows<'_, E>| {
+        let ready = |(at, chunk): &(usize, Range<usize>)| {
+            let view = match source {
+                SourceRows::Whole { values, width } => {
+                    let rows = values.get(chunk.start * width..chunk.end * width);
+                    View::new(rows.unwrap_or_default(), *width)
+                }
+                SourceRows::Picked { chunks, width } => {
+                    View::new(chunks.get(*at).map_or(&[][..], Vec::as_slice), *width)
+                }
+            };
+            side(view)
+        };
+        chunks.par_iter().map(ready).collect()
+    };
+    sources.iter().map(of).collect()
+}
+
+impl Source {
+    /// Adds the gradient of the rows of this source to that of its input, `[rows, width]`.
+    pub fn add_back<E: Real>(&self, to: &mut [E], width: usize, from: &[E]) {
+        match &self.columns {
+            None => add(to, from),
+            Some(columns) => columns::add_picked(to, width, columns, from),
         }
+    }
+}
+
+impl Held {
+    /// The rows of every source.
+    pub fn sources<E: Real>(&self, chunks: &[(usize, Range<usize>)]) -> Vec<SourceRows<'_, E>> {
+        let sources = self.plan.sources.iter().filter_map(|source| {
+            let input = self.input(source.input)?;
+            let (_, width) = dims(input);
+            let values = E::slice(input);
+            Some(match &source.columns {
+                None => SourceRows::Whole { values, width },
+                Some(columns) => {
+                    let picked = columns.iter().map(Range::len).sum();
+                    let gather = |(_, chunk): &(usize, Range<usize>)| {
+                        let rows = values
+                            .get(chunk.start * width..chunk.end * width)
+                            .unwrap_or_default();
+                        columns::picked(rows, width, columns)
+                    };
+                    SourceRows::Picked {
+                        chunks: chunks.iter().map(gather).collect(),
+                        width: picked,
+                    }
+                }
+            })
+        });
+        sources.collect()
     }
 }

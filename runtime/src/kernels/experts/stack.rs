@@ -2,7 +2,7 @@
 
 use super::plan::{Dense, Layer, Stack};
 use super::rows::{Norm, NormGradient, Normal};
-use super::{Gradients, Weights};
+use super::weights::{Gradients, Weights};
 use crate::kernels::buffer::Buffer;
 use crate::kernels::product::{Side, Target, View, multiply};
 use crate::kernels::real::Real;

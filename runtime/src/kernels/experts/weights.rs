@@ -1,0 +1,98 @@
+//! Parameters, and their gradients.
+
+use rayon::prelude::*;
+
+use super::passes::Held;
+use super::plan::Dense;
+use crate::kernels::product::{Side, Target, View, Way};
+use crate::kernels::real::{Real, add, add_rows_to};
+
+/// Parameters as slices, and those that are multiplied with made ready as right sides.
+pub struct Weights<'a, E> {
+    values: Vec<&'a [E]>,
+    rights: Vec<Option<Side<'a, E>>>,
+    none: Side<'a, E>,
+    /// How they are multiplied.
+    pub way: Way,
+    /// LeakyReLU's below zero.
+    pub slope: E,
+}
+
+impl<'a, E: Real> Weights<'a, E> {
+    /// For the forward pass weights are right sides as their transposes, for the backward pass as they are.
+    pub fn new(held: &'a Held, transposed: bool, way: Way) -> Self {
+        let values: Vec<&[E]> = held.parameters.iter().map(E::slice).collect();
+        let mut places: Vec<Option<Dense>> = vec![None; values.len()];
+        for dense in held.plan.weights() {
+            if let Some(place) = places.get_mut(dense.weight) {
+                *place = Some(dense);
+            }
+        }
+        let ready = |(dense, values): (Option<Dense>, &&'a [E])| {
+            let view = View::new(values, dense?.input);
+            Some(Side::right(
+                if transposed { view.transpose() } else { view },
+                way,
+            ))
+        };
+        let rights = places.into_par_iter().zip(&values).map(ready).collect();
+        Self {
+            values,
+            rights,
+            none: Side::right(View::new(&[], 0), Way::Plain),
+            way,
+            slope: E::real(held.slope),
+        }
+    }
+
+    /// A parameter.
+    pub fn values(&self, place: usize) -> &'a [E] {
+        self.values.get(place).copied().unwrap_or_default()
+    }
+
+    /// The weight of a map.
+    pub fn right(&self, dense: &Dense) -> &Side<'a, E> {
+        let side = self.rights.get(dense.weight).and_then(Option::as_ref);
+        side.unwrap_or(&self.none)
+    }
+}
+
+/// Gradients of the parameters that a unit has, by place.
+pub struct Gradients<E>(pub Vec<Option<Vec<E>>>);
+
+impl<E: Real> Gradients<E> {
+    pub fn new(parameters: usize) -> Self {
+        Self(vec![None; parameters])
+    }
+
+    /// The gradient of a parameter of so many elements, and whether something is in it.
+    pub fn slot(&mut self, place: usize, length: usize) -> (&mut [E], Target) {
+        match self.0.get_mut(place) {
+            Some(Some(found)) => (found, Target::Add),
+            Some(empty) => (empty.insert(vec![E::default(); length]), Target::Set),
+            None => (&mut [], Target::Set),
+        }
+    }
+
+    pub fn add(&mut self, place: usize, values: &[E]) {
+        let (to, _) = self.slot(place, values.len());
+        add(to, values);
+    }
+
+    /// Adds every row of `width`.
+    pub fn add_rows(&mut self, place: usize, values: &[E], width: usize) {
+        let (to, _) = self.slot(place, width);
+        add_rows_to(to, values);
+    }
+
+    /// Adds those of another unit.
+    pub fn merge(&mut self, other: Self) {
+        for (to, from) in self.0.iter_mut().zip(other.0) {
+            match (to, from) {
+                (Some(to), Some(from)) => add(to, &from),
+                (to @ None, from) => *to = from,
+                (Some(_), None) => {}
+            }
+        }
+    }
+}
