@@ -118,7 +118,8 @@ fn agree(pattern: &[String], lines: &[&str], roughly: bool) -> bool {
 /// What was trained depends on the machine in its last digits, and they on each other: numbers with a point may be off
 /// by a tenth, and then the columns.
 fn roughly_agrees(pattern: &str, line: &str) -> bool {
-    let near = |one: &str, other: &str| match (one.parse::<f64>(), other.parse::<f64>()) {
+    let number = |word: &str| word.trim_matches(['(', ')', ',']).parse::<f64>();
+    let near = |one: &str, other: &str| match (number(one), number(other)) {
         (Ok(one), Ok(other)) => (one - other).abs() <= 0.1 + 0.1 * one.abs(),
         _ => false,
     };
