@@ -164,7 +164,7 @@ fn choose(
         }
     };
     say(format!(
-        "the model is that of step {} (epoch {}): {figure} {:.4}, the best of {} {}{}\n",
+        "the model is that of step {} (epoch {}): {figure} {:.4}, the best of {} {}{}",
         grouped(best.step),
         best.epoch,
         best.value,
@@ -180,6 +180,7 @@ fn choose(
             ""
         },
     ));
+    say("");
     Ok(())
 }
 
