@@ -29,5 +29,5 @@ pub use linear::{linear, linear_without_bias};
 pub use norm::norm_activate;
 pub(crate) use op::host;
 pub use pair::pair_dot;
-pub(crate) use real::{ALONE, vectorised};
+pub(crate) use real::{tensor, vectorised};
 pub use route::route;

@@ -143,7 +143,7 @@ pub fn vectorised<R>(work: impl FnOnce() -> R) -> R {
 }
 
 /// Sums that run side by side, so that additions need not wait for one another.
-const LANES: usize = 16;
+pub const LANES: usize = 32;
 
 /// Sum, by [`LANES`] running sums.
 #[inline(always)]
@@ -172,9 +172,19 @@ pub fn dot<E: Real>(left: &[E], right: &[E]) -> E {
     total(sums) + total_of(rest.iter().zip(other_rest).map(|(&a, &b)| a * b))
 }
 
+/// The total of running sums, two and two.
 #[inline(always)]
-fn total<E: Real>(sums: [E; LANES]) -> E {
-    total_of(sums.into_iter())
+pub fn total<E: Real, const N: usize>(mut sums: [E; N]) -> E {
+    let mut count = N;
+    while count > 1 {
+        let half = count.div_ceil(2);
+        let (low, high) = sums.split_at_mut(half);
+        for (low, &mut high) in low.iter_mut().zip(high).take(count - half) {
+            *low += high;
+        }
+        count = half;
+    }
+    sums.first().copied().unwrap_or_default()
 }
 
 #[inline(always)]

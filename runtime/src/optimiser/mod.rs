@@ -2,14 +2,16 @@
 
 mod update;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::backend::Flex;
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Gradients, Tensor};
 
+use crate::kernels::tensor;
 use crate::schema::AdamW;
 use crate::weights::{Array, Path, Problem, Weights, list};
-use update::{Moments, Rates, SquaredSum};
+use update::{HostStep, Moments, Rates, SquaredSum, Stepped, step_all};
 
 /// AdamW with betas 0.9 and 0.999, epsilon 1e-8 and decoupled decay of every parameter, as
 /// `torch.optim.AdamW`. A parameter without a gradient in a step is left as it is, its moments too.
@@ -60,12 +62,20 @@ impl Optimiser {
             Some(clip) if norm > clip => clip / norm,
             _ => 1.0,
         };
-        let module = module.map(&mut Step {
+        let mut take = Take {
             path: Path::default(),
             optimiser: self,
             gradients,
             learning_rate,
             scale,
+            taken: HashMap::new(),
+        };
+        let module = module.map(&mut take);
+        let mut taken = take.taken;
+        step_all(taken.values_mut().map(|taken| &mut taken.step));
+        let module = module.map(&mut Put {
+            optimiser: self,
+            taken,
         });
         (module, norm)
     }
@@ -145,15 +155,25 @@ impl ModuleVisitor for Norm<'_> {
     }
 }
 
-struct Step<'a> {
+/// A parameter on the CPU that is taken out of its module, so that one loop can step all of them.
+struct Taken {
+    key: String,
+    steps: u64,
+    shape: Vec<usize>,
+    step: HostStep,
+}
+
+/// Takes the parameters on the CPU out and steps the others.
+struct Take<'a> {
     path: Path,
     optimiser: &'a mut Optimiser,
     gradients: &'a mut Gradients,
     learning_rate: f64,
     scale: f64,
+    taken: HashMap<ParamId, Taken>,
 }
 
-impl ModuleMapper for Step<'_> {
+impl ModuleMapper for Take<'_> {
     fn enter_module(&mut self, name: &str, container: &str) {
         self.path.enter(name, container);
     }
@@ -170,31 +190,76 @@ impl ModuleMapper for Step<'_> {
             return param;
         };
         let shape = gradient.shape();
-        let state = self
-            .optimiser
-            .state
-            .entry(self.path.key())
-            .or_insert_with(|| State {
-                steps: 0,
-                shape: shape.as_slice().to_vec(),
-                moments: Moments::zeros(shape.num_elements()),
-            });
-        state.steps += 1;
+        let key = self.path.key();
+        let State {
+            steps,
+            shape,
+            moments,
+        } = self.optimiser.state.remove(&key).unwrap_or_else(|| State {
+            steps: 0,
+            shape: shape.as_slice().to_vec(),
+            moments: Moments::zeros(shape.num_elements()),
+        });
+        let steps = steps + 1;
         let rates = Rates::new(
-            state.steps,
+            steps,
             self.learning_rate,
             self.optimiser.weight_decay,
             self.scale,
         );
         let (id, value, mapper) = param.consume();
-        let value = state.moments.step(value.inner(), gradient, &rates);
+        let value = match moments.step(value.inner(), gradient, rates) {
+            Stepped::Later(step) => {
+                let taken = Taken {
+                    key,
+                    steps,
+                    shape,
+                    step,
+                };
+                self.taken.insert(id, taken);
+                // Stands there until the parameter is put back.
+                Tensor::from_primitive::<Flex>(tensor(vec![0.0_f32], [1; D]))
+            }
+            Stepped::Now(value, moments) => {
+                let state = State {
+                    steps,
+                    shape,
+                    moments,
+                };
+                self.optimiser.state.insert(key, state);
+                value
+            }
+        };
         Param::from_mapped_value(id, Tensor::from_inner(value).require_grad(), mapper)
+    }
+}
+
+/// Puts the parameters back, and their state.
+struct Put<'a> {
+    optimiser: &'a mut Optimiser,
+    taken: HashMap<ParamId, Taken>,
+}
+
+impl ModuleMapper for Put<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(taken) = self.taken.remove(&param.id) else {
+            return param;
+        };
+        let (value, moments) = taken.step.done();
+        let state = State {
+            steps: taken.steps,
+            shape: taken.shape,
+            moments,
+        };
+        self.optimiser.state.insert(taken.key, state);
+        let (id, _, mapper) = param.consume();
+        let value = Tensor::from_inner(Tensor::from_primitive::<Flex>(value)).require_grad();
+        Param::from_mapped_value(id, value, mapper)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use burn::backend::Flex;
     use burn::tensor::{Device, Distribution};
 
     use super::*;

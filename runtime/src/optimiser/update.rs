@@ -5,7 +5,7 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::{DType, Tensor, TensorData};
 use rayon::prelude::*;
 
-use crate::kernels::{ALONE, host, vectorised};
+use crate::kernels::{host, vectorised};
 
 const BETA_1: f64 = 0.9;
 const BETA_2: f64 = 0.999;
@@ -76,24 +76,28 @@ impl Moments {
         }
     }
 
-    /// Steps a parameter, both tensors outside autodiff. In place where the parameter's memory has
-    /// no other owner.
+    /// Steps a parameter, both tensors outside autodiff; of one in host memory only says what is to be done.
     pub fn step<const D: usize>(
-        &mut self,
+        mut self,
         value: Tensor<D>,
         gradient: Tensor<D>,
-        rates: &Rates,
-    ) -> Tensor<D> {
+        rates: Rates,
+    ) -> Stepped<D> {
         if value.dtype() != DType::F32 || gradient.dtype() != DType::F32 {
-            return self.step_device(value, gradient, rates);
+            let value = self.step_device(value, gradient, &rates);
+            return Stepped::Now(value, self);
         }
         match (self, host(value), host(gradient)) {
-            (Self::Host { first, second }, Ok(mut value), Ok(gradient)) => {
-                step_host(&mut value, &gradient, first, second, rates);
-                Tensor::from_primitive::<Flex>(value)
-            }
-            (moments, value, gradient) => {
-                moments.step_device(either(value), either(gradient), rates)
+            (Self::Host { first, second }, Ok(value), Ok(gradient)) => Stepped::Later(HostStep {
+                value,
+                gradient,
+                first,
+                second,
+                rates,
+            }),
+            (mut moments, value, gradient) => {
+                let value = moments.step_device(either(value), either(gradient), &rates);
+                Stepped::Now(value, moments)
             }
         }
     }
@@ -127,28 +131,73 @@ fn either<const D: usize>(tensor: Result<FlexTensor, Box<Tensor<D>>>) -> Tensor<
     tensor.map_or_else(|tensor| *tensor, Tensor::from_primitive::<Flex>)
 }
 
-fn step_host(
-    value: &mut FlexTensor,
-    gradient: &FlexTensor,
-    first: &mut [f32],
-    second: &mut [f32],
-    rates: &Rates,
-) {
-    let value = value.storage_mut::<f32>();
-    let gradient = gradient.as_slice::<f32>().unwrap_or_default();
-    if value.len() <= ALONE {
-        vectorised(|| step_piece(value, gradient, first, second, rates));
-        return;
+/// What became of a parameter.
+pub enum Stepped<const D: usize> {
+    /// Its new value and its moments.
+    Now(Tensor<D>, Moments),
+    /// It is stepped by [`step_all`].
+    Later(HostStep),
+}
+
+/// The step of one parameter in host memory.
+#[derive(Debug)]
+pub struct HostStep {
+    value: FlexTensor,
+    gradient: FlexTensor,
+    first: Vec<f32>,
+    second: Vec<f32>,
+    rates: Rates,
+}
+
+impl HostStep {
+    /// The parameter and its moments.
+    pub fn done(self) -> (FlexTensor, Moments) {
+        let (first, second) = (self.first, self.second);
+        (self.value, Moments::Host { first, second })
     }
-    let values = value.par_chunks_mut(PIECE).zip(gradient.par_chunks(PIECE));
-    let moments = first
-        .par_chunks_mut(PIECE)
-        .zip(second.par_chunks_mut(PIECE));
-    values
-        .zip(moments)
-        .for_each(|((value, gradient), (first, second))| {
-            vectorised(|| step_piece(value, gradient, first, second, rates));
+
+    fn pieces(&mut self) -> impl Iterator<Item = Piece<'_>> {
+        let gradient = self.gradient.as_slice::<f32>().unwrap_or_default();
+        let moments = self.first.chunks_mut(PIECE);
+        let moments = moments.zip(self.second.chunks_mut(PIECE));
+        let values = self.value.storage_mut::<f32>().chunks_mut(PIECE);
+        let values = values.zip(gradient.chunks(PIECE));
+        values
+            .zip(moments)
+            .map(|((value, gradient), (first, second))| Piece {
+                value,
+                gradient,
+                first,
+                second,
+                rates: self.rates,
+            })
+    }
+}
+
+/// A part of a parameter.
+struct Piece<'a> {
+    value: &'a mut [f32],
+    gradient: &'a [f32],
+    first: &'a mut [f32],
+    second: &'a mut [f32],
+    rates: Rates,
+}
+
+/// Steps parameters in place where their memory has no other owner: all in one parallel loop, for threads that met after each
+/// of them would wait longer than they work.
+pub fn step_all<'a>(steps: impl Iterator<Item = &'a mut HostStep>) {
+    let pieces: Vec<Piece<'_>> = steps.flat_map(HostStep::pieces).collect();
+    pieces.into_par_iter().for_each(|piece| {
+        vectorised(|| {
+            step_piece(
+                piece.value,
+                piece.gradient,
+                piece.first,
+                piece.second,
+                &piece.rates,
+            );
         });
+    });
 }
 
 #[inline(always)]
@@ -172,11 +221,11 @@ fn step_piece(
     }
 }
 
-/// Sum of the squares of many tensors: of those in host memory as they come, of those on a device
-/// there, so that one wait for it is enough.
+/// Sum of the squares of many tensors: of those in host memory in one parallel loop, of those on a device there, so that one
+/// wait for it is enough.
 #[derive(Debug, Default)]
 pub struct SquaredSum {
-    host: f64,
+    host: Vec<FlexTensor>,
     device: Option<Tensor<1>>,
 }
 
@@ -184,10 +233,7 @@ impl SquaredSum {
     /// Adds a tensor's squares.
     pub fn add<const D: usize>(&mut self, tensor: Tensor<D>) {
         match host(tensor) {
-            Ok(tensor) if tensor.dtype() == DType::F32 => {
-                let values = tensor.as_slice::<f32>().unwrap_or_default();
-                self.host += squared_sum(values);
-            }
+            Ok(tensor) if tensor.dtype() == DType::F32 => self.host.push(tensor),
             tensor => {
                 let sum = either(tensor).square().sum();
                 self.device = Some(match self.device.take() {
@@ -200,23 +246,23 @@ impl SquaredSum {
 
     /// The sum.
     pub fn value(self) -> f64 {
-        let device = self.device.map(|sum| sum.into_scalar::<f64>());
-        self.host + device.unwrap_or_default()
+        let values = |tensor| FlexTensor::as_slice::<f32>(tensor).unwrap_or_default();
+        let pieces = self
+            .host
+            .iter()
+            .flat_map(|tensor| values(tensor).chunks(PIECE));
+        let pieces: Vec<&[f32]> = pieces.collect();
+        let sums = pieces
+            .par_iter()
+            .map(|piece| vectorised(|| squared_sum(piece)));
+        let host: f64 = sums.collect::<Vec<f64>>().iter().sum();
+        host + self.device.map_or(0.0, |sum| sum.into_scalar::<f64>())
     }
-}
-
-fn squared_sum(values: &[f32]) -> f64 {
-    let piece = |piece: &[f32]| vectorised(|| squared_sum_of_piece(piece));
-    if values.len() <= ALONE {
-        return values.chunks(PIECE).map(piece).sum();
-    }
-    let pieces: Vec<f64> = values.par_chunks(PIECE).map(piece).collect();
-    pieces.iter().sum()
 }
 
 /// Eight running sums, so that the additions need not wait for one another.
 #[inline(always)]
-fn squared_sum_of_piece(values: &[f32]) -> f64 {
+fn squared_sum(values: &[f32]) -> f64 {
     let mut sums = [0.0_f64; 8];
     let (blocks, rest) = values.as_chunks::<8>();
     for block in blocks {

@@ -4,7 +4,7 @@ use multiversion::multiversion;
 
 use crate::kernels::buffer::Buffer;
 use crate::kernels::composed::EPSILON;
-use crate::kernels::real::{Real, add, dot, sum};
+use crate::kernels::real::{LANES, Real, add, dot, sum, total};
 
 /// Normalised rows, as a norm's backward pass needs them.
 #[derive(Debug)]
@@ -99,18 +99,47 @@ fn backward_rows<E: Real>(
 #[inline(always)]
 fn normalise<E: Real>(row: &mut [E], shift: &[E]) -> E {
     let share = E::real(1.0 / row.len() as f64);
-    for (x, &shift) in row.iter_mut().zip(shift) {
-        *x += shift;
-    }
-    let mean = sum(row) * share;
+    let (blocks, rest) = row.as_chunks_mut::<LANES>();
+    let sum = match shift.is_empty() {
+        true => sum(blocks.as_flattened()) + sum(rest),
+        false => {
+            let (shifts, shift) = shift.as_chunks::<LANES>();
+            let whole = add_shift(blocks, shifts);
+            whole + add_shift(rest.as_chunks_mut::<1>().0, shift.as_chunks::<1>().0)
+        }
+    };
+    let mean = sum * share;
+    let squares = squares(blocks, mean) + squares(rest.as_chunks::<1>().0, mean);
+    let scale = E::real(1.0) / (squares * share + E::real(EPSILON)).root();
     for x in row.iter_mut() {
-        *x = *x - mean;
-    }
-    let scale = E::real(1.0) / (dot(row, row) * share + E::real(EPSILON)).root();
-    for x in row.iter_mut() {
-        *x = *x * scale;
+        *x = (*x - mean) * scale;
     }
     scale
+}
+
+/// Adds the shift; the sum.
+#[inline(always)]
+fn add_shift<E: Real, const N: usize>(row: &mut [[E; N]], shift: &[[E; N]]) -> E {
+    let mut sums = [E::default(); N];
+    for (row, shift) in row.iter_mut().zip(shift) {
+        for (sum, (x, &shift)) in sums.iter_mut().zip(row.iter_mut().zip(shift)) {
+            *x += shift;
+            *sum += *x;
+        }
+    }
+    total(sums)
+}
+
+/// The sum of the squares of the differences from the mean.
+#[inline(always)]
+fn squares<E: Real, const N: usize>(row: &[[E; N]], mean: E) -> E {
+    let mut sums = [E::default(); N];
+    for row in row {
+        for (sum, &x) in sums.iter_mut().zip(row) {
+            *sum += (x - mean) * (x - mean);
+        }
+    }
+    total(sums)
 }
 
 /// From a normalised row to the activated one.
@@ -138,24 +167,82 @@ fn backward_row<E: Real>(
     to: &mut NormGradient<E>,
 ) {
     let share = E::real(1.0 / gradient.len() as f64);
-    let columns = normal.iter().zip(norm.weight.iter().zip(norm.bias));
-    for (gradient, (&normal, (&weight, &bias))) in gradient.iter_mut().zip(columns) {
-        let positive = normal * weight + bias > E::default();
-        *gradient = *gradient * if positive { E::real(1.0) } else { norm.slope };
+    let whole = gradient.len() / LANES * LANES;
+    let (mut mean, mut slant) = (E::default(), E::default());
+    {
+        let (mine, rest) = gradient.split_at_mut(whole);
+        let (normals, normal_rest) = normal.split_at(whole);
+        let (weights, weight_rest) = norm.weight.split_at(whole);
+        let (biases, bias_rest) = norm.bias.split_at(whole);
+        let (to_weights, to_weight_rest) = to.weight.split_at_mut(whole);
+        let (to_biases, to_bias_rest) = to.bias.split_at_mut(whole);
+        for part in [
+            before_norm::<E, LANES>(
+                mine,
+                normals,
+                [weights, biases],
+                [to_weights, to_biases],
+                norm.slope,
+            ),
+            before_norm::<E, 1>(
+                rest,
+                normal_rest,
+                [weight_rest, bias_rest],
+                [to_weight_rest, to_bias_rest],
+                norm.slope,
+            ),
+        ] {
+            mean += part.0;
+            slant += part.1;
+        }
     }
-    for (to, (&gradient, &normal)) in to.weight.iter_mut().zip(gradient.iter().zip(normal)) {
-        *to += gradient * normal;
-    }
-    add(&mut to.bias, gradient);
-    for (gradient, &weight) in gradient.iter_mut().zip(norm.weight) {
-        *gradient = *gradient * weight;
-    }
-    let mean = sum(gradient) * share;
-    let slant = dot(gradient, normal) * share;
+    let (mean, slant) = (mean * share, slant * share);
     for (gradient, &normal) in gradient.iter_mut().zip(normal) {
         *gradient = scale * (*gradient - mean - normal * slant);
     }
     add(&mut to.shift, gradient);
+}
+
+/// Takes the gradient of a part of a row back to the normalised row, and adds to those of weight and bias. Returns its sum, and
+/// that of its products with the normalised row.
+#[inline(always)]
+fn before_norm<E: Real, const N: usize>(
+    gradient: &mut [E],
+    normal: &[E],
+    [weight, bias]: [&[E]; 2],
+    [to_weight, to_bias]: [&mut [E]; 2],
+    slope: E,
+) -> (E, E) {
+    let (mut sums, mut products) = ([E::default(); N], [E::default(); N]);
+    let columns = weight
+        .as_chunks::<N>()
+        .0
+        .iter()
+        .zip(bias.as_chunks::<N>().0);
+    let to = to_weight
+        .as_chunks_mut::<N>()
+        .0
+        .iter_mut()
+        .zip(to_bias.as_chunks_mut::<N>().0);
+    let rows = gradient
+        .as_chunks_mut::<N>()
+        .0
+        .iter_mut()
+        .zip(normal.as_chunks::<N>().0);
+    for ((gradient, normal), ((weight, bias), (to_weight, to_bias))) in rows.zip(columns.zip(to)) {
+        for at in 0..N {
+            let x = normal[at];
+            let positive = x * weight[at] + bias[at] > E::default();
+            let activated = gradient[at] * if positive { E::real(1.0) } else { slope };
+            to_weight[at] += activated * x;
+            to_bias[at] += activated;
+            let before = activated * weight[at];
+            sums[at] += before;
+            products[at] += before * x;
+            gradient[at] = before;
+        }
+    }
+    (total(sums), total(products))
 }
 
 /// Gradients of a norm's parameters.

@@ -12,7 +12,6 @@
 mod parts;
 
 use std::arch::asm;
-use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
 use std::sync::OnceLock;
 
 pub use parts::Tiles;
@@ -65,47 +64,60 @@ pub fn multiply(
     assert!(available() && left.depth == right.depth && to.len() >= m * n);
     let mut block = Block([[0.0; BLOCK]; BLOCK]);
     let _configured = Configured::new();
-    let share = m.div_ceil(BLOCK);
     let next = right.pairs().skip(1).map(Some).chain([None]);
     for ((right, next), column) in right.pairs().zip(next).zip((0..n).step_by(BLOCK)) {
         for (left, row) in left.pairs().zip((0..m).step_by(BLOCK)) {
-            fetch(next, row / BLOCK, share);
+            let next = next_lines(next.unwrap_or(right), row / BLOCK);
             let whole = row + BLOCK <= m && column + BLOCK <= n;
             if whole && target == Target::Set {
                 let to = to.get_mut(row * n + column..).unwrap_or_default();
                 assert!(to.len() >= (BLOCK - 1) * n + BLOCK);
                 // SAFETY: the assertion holds the block's last row.
-                unsafe { multiply_block(left, right, to.as_mut_ptr(), n) };
+                unsafe { multiply_block(left, right, next, to.as_mut_ptr(), n) };
                 continue;
             }
             // SAFETY: the block is as large as itself.
-            unsafe { multiply_block(left, right, block.0.as_mut_ptr().cast(), BLOCK) };
-            for (row, from) in (row..m).zip(&block.0) {
-                let to = to
-                    .get_mut(row * n + column..(row + 1) * n)
-                    .unwrap_or_default();
-                match target {
-                    Target::Set => to.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
-                    Target::Add => to.iter_mut().zip(from).for_each(|(to, from)| *to += *from),
-                }
-            }
+            unsafe { multiply_block(left, right, next, block.0.as_mut_ptr().cast(), BLOCK) };
+            // SAFETY: `available` has found the features.
+            unsafe { put(&block, to, (row, m), (column, n), target) };
         }
     }
 }
 
-/// Asks for one of `shares` shares of the tiles that come next, to be in the core's cache by then: a weight is larger than what
-/// stays there from one chunk of rows to the next.
-fn fetch(tiles: Option<[&[Line]; 2]>, share: usize, shares: usize) {
-    for tiles in tiles.into_iter().flatten() {
-        let (start, end) = (
-            share * tiles.len() / shares,
-            (share + 1) * tiles.len() / shares,
-        );
-        for line in tiles.get(start..end).unwrap_or_default() {
-            // SAFETY: a hint; it reads nothing.
-            unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(line).cast()) };
+/// Copies or adds what of a block lies within the product.
+#[target_feature(enable = "avx512f,avx512bw")]
+fn put(
+    block: &Block,
+    to: &mut [f32],
+    (row, m): (usize, usize),
+    (column, n): (usize, usize),
+    target: Target,
+) {
+    let width = (n - column).min(BLOCK);
+    for (row, from) in (row..m).zip(&block.0) {
+        let start = row * n + column;
+        let to = to.get_mut(start..start + width).unwrap_or_default();
+        match (target, to.as_mut_array::<BLOCK>()) {
+            (Target::Set, _) => to.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
+            // Of a known length it is two instructions.
+            (Target::Add, Some(to)) => to.iter_mut().zip(from).for_each(|(to, from)| *to += *from),
+            (Target::Add, None) => to.iter_mut().zip(from).for_each(|(to, from)| *to += *from),
         }
     }
+}
+
+/// Lines of the tiles that come next that [`multiply_block`] asks for with each tile along k, to be in the core's cache by then: a
+/// weight is larger than what stays there from one chunk of rows to the next. Eight blocks of rows ask for all of them.
+const FETCH: usize = 2 * PARTS * LINES / 8;
+
+/// The lines that the multiplication of a block of rows asks for, of the tiles that come next.
+fn next_lines([first, second]: [&[Line]; 2], block: usize) -> *const Line {
+    let start = block * first.len() / 8 * 2;
+    let lines = match start.checked_sub(first.len()) {
+        None => first.get(start..),
+        Some(start) => second.get(start..),
+    };
+    lines.unwrap_or(first).as_ptr()
 }
 
 /// The tiles of this thread, configured as eight of 16 rows of 64 bytes, until it is dropped.
@@ -173,12 +185,25 @@ macro_rules! right {
     };
 }
 
+/// Asks for lines that come next.
+macro_rules! ask {
+    ($($offset:literal),*) => {
+        concat!($("prefetcht1 [{next} + ", $offset, "]\n"),*)
+    };
+}
+
 /// Writes the product of two tiles of rows with two tiles of columns, each row `stride` elements after the one before. Parts lie at 0
-/// (h), 1024 (m) and 2048 (l).
+/// (h), 1024 (m) and 2048 (l). `next` is where it asks for lines: hints, which read nothing.
 ///
 /// # Safety
 /// `to` holds `BLOCK` rows of `BLOCK` elements in this stride.
-unsafe fn multiply_block(left: [&[Line]; 2], right: [&[Line]; 2], to: *mut f32, stride: usize) {
+unsafe fn multiply_block(
+    left: [&[Line]; 2],
+    right: [&[Line]; 2],
+    next: *const Line,
+    to: *mut f32,
+    stride: usize,
+) {
     let bytes = size_of_val(left[0]);
     assert!(bytes > 0 && bytes.is_multiple_of(BYTES));
     assert!(
@@ -197,14 +222,19 @@ unsafe fn multiply_block(left: [&[Line]; 2], right: [&[Line]; 2], to: *mut f32, 
             left!(0),
             right!(2048),
             add_four!(),
+            ask!("0", "64", "128"),
             right!(1024),
             add_four!(),
+            ask!("192", "256", "320"),
             left!(1024),
             add_four!(),
+            ask!("384", "448", "512"),
             right!(0),
             add_four!(),
+            ask!("576", "640", "704"),
             left!(2048),
             add_four!(),
+            "add {next}, {lines}",
             "add {a0}, {step}",
             "add {a1}, {step}",
             "add {b0}, {step}",
@@ -233,6 +263,7 @@ unsafe fn multiply_block(left: [&[Line]; 2], right: [&[Line]; 2], to: *mut f32, 
             a1 = inout(reg) left[1].as_ptr() => _,
             b0 = inout(reg) right[0].as_ptr() => _,
             b1 = inout(reg) right[1].as_ptr() => _,
+            next = inout(reg) next => _,
             line = in(reg) size_of::<Line>(),
             ahead = inout(reg) bytes => _,
             back = inout(reg) bytes => _,
@@ -240,6 +271,7 @@ unsafe fn multiply_block(left: [&[Line]; 2], right: [&[Line]; 2], to: *mut f32, 
             below = in(reg) to.wrapping_add(SIDE * stride),
             stride = in(reg) stride * size_of::<f32>(),
             step = const BYTES,
+            lines = const FETCH * size_of::<Line>(),
             out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
             out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
             options(nostack)
