@@ -11,7 +11,7 @@ use super::stack::StackRows;
 use super::weights::{Gradients, Weights};
 use crate::kernels::buffer::Buffer;
 use crate::kernels::product::{Side, Way};
-use crate::kernels::real::{Real, add, dims, tensor};
+use crate::kernels::real::{Real, add_rows_to, dims, tensor};
 
 /// What both passes read.
 #[derive(Debug)]
@@ -72,9 +72,7 @@ impl Held {
         let lanes = lanes(rows);
         let chunks: Vec<_> = lanes.iter().flatten().cloned().collect();
         let weights = Weights::<E>::new(self, false, Way::of::<E>(rows));
-        let (heads, found) = self.backward_heads(saved, found, &lanes, &weights);
-        let mut parameters = Gradients::new(self.parameters.len());
-        found.into_iter().for_each(|found| parameters.merge(found));
+        let (heads, mut parameters) = self.backward_heads(saved, found, &lanes, &weights);
         let sources = self.sources::<E>(&chunks);
         let inputs = sides(&sources, &chunks, |view| Side::right(view, weights.way));
         let units = (0..self.plan.stacks.len() * lanes.len())
@@ -96,14 +94,15 @@ impl Held {
         let mut befores: Vec<Vec<Buffer<E>>> = Vec::new();
         befores.resize_with(self.plan.stacks.len(), Vec::new);
         for (unit, (chunks, found)) in stacks.collect::<Vec<_>>().into_iter().enumerate() {
-            parameters.merge(found);
+            parameters.push(found);
             if let Some(before) = befores.get_mut(unit / lanes.len()) {
                 before.extend(chunks);
             }
         }
         let inputs = Input::ALL.map(|input| self.to_input(input, &befores));
         let shapes = self.parameters.iter().map(FlexTensor::layout);
-        let parameters = parameters.0.into_iter().zip(shapes);
+        let parameters = Gradients::total(self.parameters.len(), parameters);
+        let parameters = parameters.into_iter().zip(shapes);
         let shaped = parameters.map(|(values, layout)| {
             values.map(|values| match *layout.shape().as_slice() {
                 [rows, columns] => tensor(values, [rows, columns]),
@@ -160,7 +159,7 @@ impl Held {
     ) -> Option<Buffer<E>> {
         let mut sum: Option<Buffer<E>> = None;
         let mut take = |values: &[E]| match &mut sum {
-            Some(sum) => add(sum, values),
+            Some(sum) => add_rows_to(sum, values),
             None => sum = Some(Buffer::of(values)),
         };
         for (head, found) in self.plan.heads.iter().zip(heads) {

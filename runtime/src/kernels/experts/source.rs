@@ -8,7 +8,7 @@ use super::columns;
 use super::passes::Held;
 use super::plan::Source;
 use crate::kernels::product::{Side, View};
-use crate::kernels::real::{Real, add, dims};
+use crate::kernels::real::{Real, add_rows_to, dims};
 
 /// The rows that stacks read.
 pub enum SourceRows<'a, E> {
@@ -46,7 +46,7 @@ impl Source {
     /// Adds the gradient of the rows of this source to that of its input, `[rows, width]`.
     pub fn add_back<E: Real>(&self, to: &mut [E], width: usize, from: &[E]) {
         match &self.columns {
-            None => add(to, from),
+            None => add_rows_to(to, from),
             Some(columns) => columns::add_picked(to, width, columns, from),
         }
     }

@@ -85,14 +85,20 @@ impl<E: Real> Gradients<E> {
         add_rows_to(to, values);
     }
 
-    /// Adds those of another unit.
-    pub fn merge(&mut self, other: Self) {
-        for (to, from) in self.0.iter_mut().zip(other.0) {
-            match (to, from) {
-                (Some(to), Some(from)) => add(to, &from),
-                (to @ None, from) => *to = from,
-                (Some(_), None) => {}
+    /// The sums over units, in their order.
+    pub fn total(parameters: usize, units: Vec<Self>) -> Vec<Option<Vec<E>>> {
+        let mut by_place: Vec<Vec<Vec<E>>> = Vec::new();
+        by_place.resize_with(parameters, Vec::new);
+        for unit in units {
+            for (found, place) in unit.0.into_iter().zip(&mut by_place) {
+                place.extend(found);
             }
         }
+        let sum = |mut found: Vec<Vec<E>>| {
+            let (sum, rest) = found.split_first_mut()?;
+            rest.iter().for_each(|values| add_rows_to(sum, values));
+            Some(std::mem::take(sum))
+        };
+        by_place.into_par_iter().map(sum).collect()
     }
 }

@@ -14,8 +14,6 @@ mod tiles;
 #[path = "no_tiles.rs"]
 mod tiles;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use super::real::Real;
 use tiles::Tiles;
 
@@ -116,29 +114,15 @@ impl<'a, E: Real> Side<'a, E> {
             Way::Plain => None,
         };
         let tiles = values.map(|values| {
-            let mut tiles = spare().pop().unwrap_or_default();
             let dims = (view.rows, view.columns);
             // In memory a left side has its rows, or k, one after another; a right side k, or its columns.
             match view.transposed == left {
-                true => tiles.columns(values, view.stride, dims, left),
-                false => tiles.rows(values, view.stride, dims, !left),
+                true => Tiles::columns(values, view.stride, dims, left),
+                false => Tiles::rows(values, view.stride, dims, !left),
             }
-            tiles
         });
         Self { view, tiles }
     }
-}
-
-impl<E> Drop for Side<'_, E> {
-    fn drop(&mut self) {
-        spare().extend(self.tiles.take());
-    }
-}
-
-/// Memory of sides that are no more, for those to come.
-fn spare() -> MutexGuard<'static, Vec<Tiles>> {
-    static SPARE: Mutex<Vec<Tiles>> = Mutex::new(Vec::new());
-    SPARE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What becomes of what was there.

@@ -1,8 +1,9 @@
 //! Products of float32 matrices on AMX, whose tiles hold bfloat16.
 //!
-//! A number x is h + m + l with h = bf16(x), m = bf16(x - h), l = bf16(x - h - m): three times eight bits, so all of x.
-//! Of the nine products of parts those below 2⁻²⁵ of the whole are left out: x·y ≈ hl + hm + mm + mh + lh + hh. The five small
-//! ones are summed over all of k first and hh is added to their sum, so that they are not rounded at the size of hh.
+//! A number x is h + m + l: h is x with the lower half of its bits cleared, m is x - h so, and l is what is left: three times eight
+//! bits, so all of x. Of the nine products of parts three, at most 2⁻²³ of the whole and mostly far less, are left out:
+//! x·y ≈ hl + hm + mm + mh + lh + hh. The five small ones are summed over all of k first and hh is added to their sum, so that they are
+//! not rounded at the size of hh.
 
 #![expect(
     unsafe_code,
@@ -31,14 +32,10 @@ pub fn available() -> bool {
     *AVAILABLE.get_or_init(|| processor() && permitted())
 }
 
-/// AMX with bfloat16 (CPUID leaf 7: EDX bits 22 and 24), and vectors with conversions to it.
+/// AMX with bfloat16 (CPUID leaf 7: EDX bits 22 and 24), and the vectors that make the parts.
 fn processor() -> bool {
     let features = std::arch::x86_64::__cpuid_count(7, 0).edx;
-    features >> 22 & 1 == 1
-        && features >> 24 & 1 == 1
-        && is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512bf16")
+    features >> 22 & 1 == 1 && features >> 24 & 1 == 1 && is_x86_feature_detected!("avx512f")
 }
 
 /// Asks the system for the state that tiles need. It is granted to the whole process.
@@ -85,7 +82,7 @@ pub fn multiply(
 }
 
 /// Copies or adds what of a block lies within the product.
-#[target_feature(enable = "avx512f,avx512bw")]
+#[target_feature(enable = "avx512f")]
 fn put(
     block: &Block,
     to: &mut [f32],

@@ -1,10 +1,11 @@
 //! Matrices as tiles of bfloat16 parts.
 
 use std::arch::x86_64::*;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Rows of a tile, and pairs in a row of it.
 pub const SIDE: usize = 16;
-/// Elements along k that one tile holds: its rows, or its columns, are pairs of them.
+/// Elements along k that one tile holds, as pairs: one of the first half with one of the second.
 const DEPTH: usize = 2 * SIDE;
 /// Parts of a number.
 pub const PARTS: usize = 3;
@@ -18,8 +19,9 @@ pub struct Line([u32; SIDE]);
 
 /// A side of a product. Each run of [`SIDE`] rows of a left side, or columns of a right one, is a row of tiles along k, each
 /// with its three parts one after another. What lies outside the matrix is zero.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Tiles {
+    /// As many as a power of two; what lies behind the last run has no meaning.
     lines: Vec<Line>,
     /// Runs of rows or columns.
     runs: usize,
@@ -27,36 +29,54 @@ pub struct Tiles {
     pub depth: usize,
 }
 
-/// The parts of a tile.
-type Parts = [[__m512i; LINES]; PARTS];
+/// Memory of tiles that are no more, for those to come, by the binary logarithm of its length.
+fn spare() -> MutexGuard<'static, Vec<Vec<Vec<Line>>>> {
+    static SPARE: Mutex<Vec<Vec<Vec<Line>>>> = Mutex::new(Vec::new());
+    SPARE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Tiles {
+    fn drop(&mut self) {
+        let class = self.lines.len().trailing_zeros() as usize;
+        let mut spare = spare();
+        if spare.len() <= class {
+            spare.resize_with(class + 1, Vec::new);
+        }
+        if let Some(spare) = spare.get_mut(class) {
+            spare.push(std::mem::take(&mut self.lines));
+        }
+    }
+}
 
 impl Tiles {
     /// Of a matrix in memory whose rows are the runs and whose columns lie along k; `turned` for a right side, in whose tiles
     /// the rows of the matrix are columns.
-    pub fn rows(&mut self, values: &[f32], stride: usize, dims: (usize, usize), turned: bool) {
-        self.reset(dims.0, dims.1);
+    pub fn rows(values: &[f32], stride: usize, dims: (usize, usize), turned: bool) -> Self {
+        let mut tiles = Self::new(dims.0, dims.1);
         check(values, stride, dims);
         // SAFETY: tiles are made only where `available` has found these features; `check` has seen the bounds.
         unsafe {
             match turned {
-                false => self.fill_rows::<false>(values, stride, dims),
-                true => self.fill_rows::<true>(values, stride, dims),
+                false => tiles.fill_rows::<false>(values, stride, dims),
+                true => tiles.fill_rows::<true>(values, stride, dims),
             }
         }
+        tiles
     }
 
     /// Of a matrix in memory whose columns are the runs and whose rows lie along k; `turned` for a left side, in whose tiles
     /// the columns of the matrix are rows.
-    pub fn columns(&mut self, values: &[f32], stride: usize, dims: (usize, usize), turned: bool) {
-        self.reset(dims.1, dims.0);
+    pub fn columns(values: &[f32], stride: usize, dims: (usize, usize), turned: bool) -> Self {
+        let mut tiles = Self::new(dims.1, dims.0);
         check(values, stride, dims);
         // SAFETY: as in `rows`.
         unsafe {
             match turned {
-                false => self.fill_columns::<false>(values, stride, dims),
-                true => self.fill_columns::<true>(values, stride, dims),
+                false => tiles.fill_columns::<false>(values, stride, dims),
+                true => tiles.fill_columns::<true>(values, stride, dims),
             }
         }
+        tiles
     }
 
     /// Runs two by two; a last one without a neighbour stands twice.
@@ -69,71 +89,78 @@ impl Tiles {
         })
     }
 
-    fn reset(&mut self, outer: usize, depth: usize) {
-        (self.runs, self.depth) = (outer.div_ceil(SIDE), depth.div_ceil(DEPTH));
-        let lines = self.runs * self.depth * PARTS * LINES;
-        if self.lines.len() < lines {
-            self.lines.resize(lines, Line([0; SIDE]));
+    /// Tiles of any content.
+    fn new(outer: usize, depth: usize) -> Self {
+        let (runs, depth) = (outer.div_ceil(SIDE), depth.div_ceil(DEPTH));
+        let lines = (runs * depth * PARTS * LINES).next_power_of_two();
+        let found = spare()
+            .get_mut(lines.trailing_zeros() as usize)
+            .and_then(Vec::pop);
+        Self {
+            lines: found.unwrap_or_else(|| vec![Line([0; SIDE]); lines]),
+            runs,
+            depth,
         }
     }
 
-    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+    #[target_feature(enable = "avx512f")]
     fn fill_rows<const TURNED: bool>(
         &mut self,
         values: &[f32],
         stride: usize,
         (rows, columns): (usize, usize),
     ) {
-        let mut to = self.lines.chunks_exact_mut(PARTS * LINES);
+        let mut tiles = self.lines.chunks_exact_mut(PARTS * LINES);
         for run in (0..rows).step_by(SIDE) {
             for depth in (0..columns).step_by(DEPTH) {
-                let mut parts = [[_mm512_setzero_si512(); LINES]; PARTS];
+                let Some(tile) = tiles.next() else { return };
                 let left = columns - depth;
                 let masks = (mask(left), mask(left.saturating_sub(SIDE)));
-                for line in 0..(rows - run).min(SIDE) {
+                for line in 0..LINES {
                     let from = values.as_ptr().wrapping_add((run + line) * stride + depth);
+                    let here = run + line < rows;
+                    let [low, high] = [masks.0, masks.1].map(|mask| if here { mask } else { 0 });
                     // SAFETY: the masks keep the loads within the row.
                     let (low, high) = unsafe {
-                        let high = _mm512_maskz_loadu_ps(masks.1, from.wrapping_add(SIDE));
-                        (_mm512_maskz_loadu_ps(masks.0, from), high)
+                        let high = _mm512_maskz_loadu_ps(high, from.wrapping_add(SIDE));
+                        (_mm512_maskz_loadu_ps(low, from), high)
                     };
-                    set(&mut parts, line, split(low, high));
+                    store(tile, line, split(low, high));
                 }
-                if let Some(to) = to.next() {
-                    store::<TURNED>(to, &mut parts);
+                if TURNED {
+                    turn(tile);
                 }
             }
         }
     }
 
-    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+    #[target_feature(enable = "avx512f")]
     fn fill_columns<const TURNED: bool>(
         &mut self,
         values: &[f32],
         stride: usize,
         (rows, columns): (usize, usize),
     ) {
-        let zip = zip_order();
         let run_lines = self.depth * PARTS * LINES;
         for depth in (0..rows).step_by(DEPTH) {
             for run in (0..columns).step_by(SIDE) {
-                let mut parts = [[_mm512_setzero_si512(); LINES]; PARTS];
-                let mask = mask(columns - run);
-                for (line, row) in (depth..rows.min(depth + DEPTH)).step_by(2).enumerate() {
-                    let from = values.as_ptr().wrapping_add(row * stride + run);
-                    let after = if row + 1 < rows { mask } else { 0 };
-                    // SAFETY: the masks keep the loads within the rows.
-                    let (first, second) = unsafe {
-                        let second = _mm512_maskz_loadu_ps(after, from.wrapping_add(stride));
-                        (_mm512_maskz_loadu_ps(mask, from), second)
-                    };
-                    let split = split(first, second);
-                    let zipped = split.map(|part| _mm512_permutexvar_epi16(zip, part));
-                    set(&mut parts, line, zipped);
-                }
                 let start = run / SIDE * run_lines + depth / DEPTH * PARTS * LINES;
-                if let Some(to) = self.lines.get_mut(start..start + PARTS * LINES) {
-                    store::<TURNED>(to, &mut parts);
+                let Some(tile) = self.lines.get_mut(start..start + PARTS * LINES) else {
+                    return;
+                };
+                let mask = mask(columns - run);
+                for line in 0..LINES {
+                    let load = |row: usize| {
+                        let mask = if row < rows { mask } else { 0 };
+                        let from = values.as_ptr().wrapping_add(row * stride + run);
+                        // SAFETY: the masks keep the loads within the rows.
+                        unsafe { _mm512_maskz_loadu_ps(mask, from) }
+                    };
+                    let (first, second) = (load(depth + line), load(depth + line + SIDE));
+                    store(tile, line, split(first, second));
+                }
+                if TURNED {
+                    turn(tile);
                 }
             }
         }
@@ -153,75 +180,69 @@ fn mask(count: usize) -> __mmask16 {
     }
 }
 
-/// 0, 16, 1, 17, …: the two halves of a line, zipped.
+/// Sixteen pairs of numbers as three times sixteen pairs of bfloat16.
 #[target_feature(enable = "avx512f")]
-fn zip_order() -> __m512i {
-    let pair = |at: i32| at | (at + 16) << 16;
-    let [a, b, c, d] = [0, 4, 8, 12].map(|at| [0, 1, 2, 3].map(|i| pair(at + i)));
-    _mm512_setr_epi32(
-        a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3], c[0], c[1], c[2], c[3], d[0], d[1], d[2],
-        d[3],
-    )
+#[inline]
+fn split(first: __m512, second: __m512) -> [__m512i; PARTS] {
+    let (first_rest, second_rest) = (rest(first), rest(second));
+    [
+        pairs(first, second),
+        pairs(first_rest, second_rest),
+        pairs(rest(first_rest), rest(second_rest)),
+    ]
 }
 
-/// 32 numbers as three times 32 bfloat16, in their order.
-#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+/// The upper halves of numbers, side by side: bfloat16, rounded to zero.
+#[target_feature(enable = "avx512f")]
 #[inline]
-fn split(low: __m512, high: __m512) -> [__m512i; PARTS] {
-    let h = round(low, high);
-    let (low, high) = less(low, high, h);
-    let m = round(low, high);
-    let (low, high) = less(low, high, m);
-    [h, m, round(low, high)]
+fn pairs(first: __m512, second: __m512) -> __m512i {
+    let first = _mm512_srli_epi32::<16>(_mm512_castps_si512(first));
+    // (second and UPPER) or first
+    _mm512_ternarylogic_epi32::<0xF8>(first, _mm512_castps_si512(second), _mm512_set1_epi32(UPPER))
 }
 
-/// The nearest bfloat16.
-#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+/// What the upper halves leave of numbers; exact.
+#[target_feature(enable = "avx512f")]
 #[inline]
-fn round(low: __m512, high: __m512) -> __m512i {
-    // SAFETY: both are 512 bits without a meaning of their own.
-    unsafe { std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low)) }
+fn rest(numbers: __m512) -> __m512 {
+    let upper = _mm512_and_si512(_mm512_castps_si512(numbers), _mm512_set1_epi32(UPPER));
+    _mm512_sub_ps(numbers, _mm512_castsi512_ps(upper))
 }
 
-/// What is left of the numbers without this part; exact.
-#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-#[inline]
-fn less(low: __m512, high: __m512, part: __m512i) -> (__m512, __m512) {
-    let widen = |half| _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(half)));
-    let low_part = widen(_mm512_castsi512_si256(part));
-    let high_part = widen(_mm512_extracti64x4_epi64::<1>(part));
-    (_mm512_sub_ps(low, low_part), _mm512_sub_ps(high, high_part))
-}
+/// The upper half of a number.
+const UPPER: i32 = -1 << 16;
 
-#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+#[target_feature(enable = "avx512f")]
 #[inline]
-fn set(parts: &mut Parts, line: usize, values: [__m512i; PARTS]) {
-    for (part, value) in parts.iter_mut().zip(values) {
-        if let Some(to) = part.get_mut(line) {
-            *to = value;
-        }
+fn store(tile: &mut [Line], line: usize, parts: [__m512i; PARTS]) {
+    for (to, part) in tile.iter_mut().skip(line).step_by(LINES).zip(parts) {
+        // SAFETY: a line is 64 aligned bytes.
+        unsafe { _mm512_store_si512(std::ptr::from_mut(to).cast(), part) };
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-#[inline]
-fn store<const TURNED: bool>(to: &mut [Line], parts: &mut Parts) {
-    for (to, part) in to.chunks_exact_mut(LINES).zip(parts) {
-        if TURNED {
-            turn(part);
-        }
-        for (to, line) in to.iter_mut().zip(part) {
+/// Transposes each part of a tile, 16 lines of 16 pairs.
+#[target_feature(enable = "avx512f")]
+fn turn(tile: &mut [Line]) {
+    for part in tile.chunks_exact_mut(LINES) {
+        let mut lines = [_mm512_setzero_si512(); LINES];
+        for (line, from) in lines.iter_mut().zip(&*part) {
             // SAFETY: a line is 64 aligned bytes.
-            unsafe { _mm512_store_si512(std::ptr::from_mut(to).cast(), *line) };
+            *line = unsafe { _mm512_load_si512(std::ptr::from_ref(from).cast()) };
+        }
+        turn_lines(&mut lines);
+        for (to, line) in part.iter_mut().zip(lines) {
+            // SAFETY: as above.
+            unsafe { _mm512_store_si512(std::ptr::from_mut(to).cast(), line) };
         }
     }
 }
 
 /// Transposes 16 lines of 16 pairs.
-#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+#[target_feature(enable = "avx512f")]
 #[inline]
 #[expect(clippy::indexing_slicing, reason = "sixteen lines")]
-fn turn(lines: &mut [__m512i; LINES]) {
+fn turn_lines(lines: &mut [__m512i; LINES]) {
     let mut other = *lines;
     for at in 0..8 {
         let (one, two) = (lines[2 * at], lines[2 * at + 1]);
