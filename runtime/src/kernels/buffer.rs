@@ -1,7 +1,10 @@
 //! Memory for numbers between operations, used again and again: neither cleared nor given back.
 
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
+
+use burn::backend::flex::FlexTensor;
 
 use super::real::Real;
 
@@ -13,14 +16,47 @@ pub struct Buffer<E: Real> {
     length: usize,
 }
 
-/// Memory of buffers that are no more, by the binary logarithm of its length.
-pub type Spare<E> = Mutex<Vec<Vec<Vec<E>>>>;
+/// Memory that is no more in use, for what comes.
+#[derive(Debug)]
+pub struct Pool<E> {
+    /// Of buffers, by the binary logarithm of its length.
+    by_size: Vec<Vec<Vec<E>>>,
+    /// Of [`values`], by its length.
+    by_length: BTreeMap<usize, Kept<E>>,
+}
+
+impl<E> Pool<E> {
+    /// Without memory.
+    pub const fn new() -> Self {
+        Self {
+            by_size: Vec::new(),
+            by_length: BTreeMap::new(),
+        }
+    }
+}
+
+/// Memory of one length. No more is kept than was given away: gradients that others made come back too.
+#[derive(Debug)]
+struct Kept<E> {
+    spare: Vec<Vec<E>>,
+    away: usize,
+}
+
+impl<E> Default for Kept<E> {
+    fn default() -> Self {
+        Self {
+            spare: Vec::new(),
+            away: 0,
+        }
+    }
+}
 
 impl<E: Real> Buffer<E> {
     /// A buffer of so many numbers.
     pub fn new(length: usize) -> Self {
         let size = length.next_power_of_two();
         let spare = lock::<E>()
+            .by_size
             .get_mut(size.trailing_zeros() as usize)
             .and_then(Vec::pop);
         Self {
@@ -47,7 +83,7 @@ impl<E: Real> Buffer<E> {
 impl<E: Real> Drop for Buffer<E> {
     fn drop(&mut self) {
         let class = self.values.len().trailing_zeros() as usize;
-        let mut spare = lock::<E>();
+        let spare = &mut lock::<E>().by_size;
         if spare.len() <= class {
             spare.resize_with(class + 1, Vec::new);
         }
@@ -57,8 +93,37 @@ impl<E: Real> Drop for Buffer<E> {
     }
 }
 
-fn lock<E: Real>() -> MutexGuard<'static, Vec<Vec<Vec<E>>>> {
-    E::spare().lock().unwrap_or_else(PoisonError::into_inner)
+/// Numbers of any value, to be overwritten, that a tensor can be made of. Their memory comes back by [`give_back`].
+pub fn values<E: Real>(length: usize) -> Vec<E> {
+    let mut pool = lock::<E>();
+    let kept = pool.by_length.entry(length).or_default();
+    kept.away += 1;
+    let spare = kept.spare.pop();
+    drop(pool);
+    spare.unwrap_or_else(|| vec![E::default(); length])
+}
+
+/// Keeps memory that [`values`] gave.
+pub fn give_back<E: Real>(values: Vec<E>) {
+    if let Some(kept) = lock::<E>().by_length.get_mut(&values.len())
+        && kept.away > 0
+    {
+        kept.away -= 1;
+        kept.spare.push(values);
+    }
+}
+
+/// Keeps the memory of a tensor made of [`values`], if it has no other owner.
+pub fn give_back_tensor<E: Real>(tensor: FlexTensor) {
+    if tensor.is_unique()
+        && let Ok(values) = tensor.into_data().try_into_vec()
+    {
+        give_back::<E>(values);
+    }
+}
+
+fn lock<E: Real>() -> MutexGuard<'static, Pool<E>> {
+    E::pool().lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<E: Real> Deref for Buffer<E> {

@@ -23,6 +23,7 @@ mod route;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use buffer::give_back_tensor;
 pub use cross::cross;
 pub use excite::{Fields, excite, squeeze};
 pub use linear::{linear, linear_without_bias};

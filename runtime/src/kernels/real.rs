@@ -3,7 +3,7 @@
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
 use std::sync::Mutex;
 
-use super::buffer::Spare;
+use super::buffer::Pool;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::{DType, Element, TensorData};
 use multiversion::multiversion;
@@ -34,8 +34,8 @@ pub trait Real:
     const FLOAT32: bool;
     /// The nearest value.
     fn real(value: f64) -> Self;
-    /// Memory of buffers of this type.
-    fn spare() -> &'static Spare<Self>;
+    /// Memory for numbers of this type.
+    fn pool() -> &'static Mutex<Pool<Self>>;
     /// The same values, if this is float32.
     fn float32(values: &[Self]) -> Option<&[f32]>;
     /// The same values, to be written, if this is float32.
@@ -56,9 +56,9 @@ macro_rules! real {
     ($type:ty, $float32:literal, $this:path) => {
         impl Real for $type {
             const FLOAT32: bool = $float32;
-            fn spare() -> &'static Spare<Self> {
-                static SPARE: Spare<$type> = Mutex::new(Vec::new());
-                &SPARE
+            fn pool() -> &'static Mutex<Pool<Self>> {
+                static POOL: Mutex<Pool<$type>> = Mutex::new(Pool::new());
+                &POOL
             }
             fn float32(values: &[Self]) -> Option<&[f32]> {
                 $this(values)

@@ -2,16 +2,18 @@
 
 mod update;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::iter::Peekable;
+use std::vec::IntoIter;
 
 use burn::backend::Flex;
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::tensor::{Gradients, Tensor};
+use burn::module::{Module, ModuleMapper, Param, ParamId};
+use burn::tensor::{Gradients, Shape, Tensor};
 
 use crate::kernels::tensor;
 use crate::schema::AdamW;
 use crate::weights::{Array, Path, Problem, Weights, list};
-use update::{HostStep, Moments, Rates, SquaredSum, Stepped, step_all};
+use update::{Moments, Rates, Step, norm, step_all};
 
 /// AdamW with betas 0.9 and 0.999, epsilon 1e-8 and decoupled decay of every parameter, as
 /// `torch.optim.AdamW`. A parameter without a gradient in a step is left as it is, its moments too.
@@ -49,35 +51,32 @@ impl Optimiser {
         gradients: &mut Gradients,
         learning_rate: f64,
     ) -> (M, f64) {
-        let mut norm = Norm {
-            gradients,
-            squared: SquaredSum::default(),
-        };
-        module.visit(&mut norm);
-        let norm = norm.squared.value().sqrt();
-        if !norm.is_finite() {
-            return (module, norm);
-        }
-        let scale = match self.clip {
-            Some(clip) if norm > clip => clip / norm,
-            _ => 1.0,
-        };
         let mut take = Take {
             path: Path::default(),
-            optimiser: self,
+            state: &mut self.state,
             gradients,
-            learning_rate,
-            scale,
-            taken: HashMap::new(),
+            taken: Vec::new(),
         };
         let module = module.map(&mut take);
         let mut taken = take.taken;
-        step_all(taken.values_mut().map(|taken| &mut taken.step));
-        let module = module.map(&mut Put {
-            optimiser: self,
-            taken,
-        });
-        (module, norm)
+        let norm = norm(taken.iter().map(|(_, taken)| &taken.step));
+        if norm.is_finite() {
+            let scale = match self.clip {
+                Some(clip) if norm > clip => clip / norm,
+                _ => 1.0,
+            };
+            let steps = taken.iter_mut().map(|(_, taken)| {
+                taken.steps += 1;
+                let rates = Rates::new(taken.steps, learning_rate, self.weight_decay, scale);
+                (&mut taken.step, rates)
+            });
+            step_all(steps);
+        }
+        let mut put = Put {
+            state: &mut self.state,
+            taken: taken.into_iter().peekable(),
+        };
+        (module.map(&mut put), norm)
     }
 
     /// The state, to be saved: `KEY.exp_avg`, `KEY.exp_avg_sq` and, in the header, `KEY.step`.
@@ -139,38 +138,21 @@ impl Optimiser {
     }
 }
 
-struct Norm<'a> {
-    gradients: &'a Gradients,
-    squared: SquaredSum,
-}
-
-impl ModuleVisitor for Norm<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if !param.is_require_grad() {
-            return;
-        }
-        if let Some(gradient) = param.val().grad(self.gradients) {
-            self.squared.add(gradient);
-        }
-    }
-}
-
-/// A parameter on the CPU that is taken out of its module, so that one loop can step all of them.
+/// A parameter with a gradient, taken out of its module: so one loop can step all of them.
 struct Taken {
     key: String,
-    steps: u64,
     shape: Vec<usize>,
-    step: HostStep,
+    steps: u64,
+    step: Step,
 }
 
-/// Takes the parameters on the CPU out and steps the others.
+/// Takes the parameters out.
 struct Take<'a> {
     path: Path,
-    optimiser: &'a mut Optimiser,
+    state: &'a mut BTreeMap<String, State>,
     gradients: &'a mut Gradients,
-    learning_rate: f64,
-    scale: f64,
-    taken: HashMap<ParamId, Taken>,
+    /// In the order of the module.
+    taken: Vec<(ParamId, Taken)>,
 }
 
 impl ModuleMapper for Take<'_> {
@@ -191,69 +173,46 @@ impl ModuleMapper for Take<'_> {
         };
         let shape = gradient.shape();
         let key = self.path.key();
-        let State {
-            steps,
-            shape,
-            moments,
-        } = self.optimiser.state.remove(&key).unwrap_or_else(|| State {
+        let state = self.state.remove(&key).unwrap_or_else(|| State {
             steps: 0,
             shape: shape.as_slice().to_vec(),
             moments: Moments::zeros(shape.num_elements()),
         });
-        let steps = steps + 1;
-        let rates = Rates::new(
-            steps,
-            self.learning_rate,
-            self.optimiser.weight_decay,
-            self.scale,
-        );
         let (id, value, mapper) = param.consume();
-        let value = match moments.step(value.inner(), gradient, rates) {
-            Stepped::Later(step) => {
-                let taken = Taken {
-                    key,
-                    steps,
-                    shape,
-                    step,
-                };
-                self.taken.insert(id, taken);
-                // Stands there until the parameter is put back.
-                Tensor::from_primitive::<Flex>(tensor(vec![0.0_f32], [1; D]))
-            }
-            Stepped::Now(value, moments) => {
-                let state = State {
-                    steps,
-                    shape,
-                    moments,
-                };
-                self.optimiser.state.insert(key, state);
-                value
-            }
+        let taken = Taken {
+            key,
+            shape: state.shape,
+            steps: state.steps,
+            step: Step::new(value.inner(), gradient, state.moments),
         };
-        Param::from_mapped_value(id, Tensor::from_inner(value).require_grad(), mapper)
+        self.taken.push((id, taken));
+        // Stands there until the parameter is put back.
+        let nothing = Tensor::from_primitive::<Flex>(tensor(vec![0.0_f32], [1; D]));
+        Param::from_mapped_value(id, nothing, mapper)
     }
 }
 
 /// Puts the parameters back, and their state.
 struct Put<'a> {
-    optimiser: &'a mut Optimiser,
-    taken: HashMap<ParamId, Taken>,
+    state: &'a mut BTreeMap<String, State>,
+    taken: Peekable<IntoIter<(ParamId, Taken)>>,
 }
 
 impl ModuleMapper for Put<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(taken) = self.taken.remove(&param.id) else {
+        let Some((_, taken)) = self.taken.next_if(|(id, _)| *id == param.id) else {
             return param;
         };
-        let (value, moments) = taken.step.done();
+        let (value, moments) = taken.step.done::<D>();
+        let (id, _, mapper) = param.consume();
+        let value: Tensor<D> = value.reshape(Shape::from(taken.shape.clone()));
+        let value = Tensor::from_inner(value).require_grad();
         let state = State {
             steps: taken.steps,
             shape: taken.shape,
             moments,
         };
-        self.optimiser.state.insert(taken.key, state);
-        let (id, _, mapper) = param.consume();
-        let value = Tensor::from_inner(Tensor::from_primitive::<Flex>(value)).require_grad();
+        self.state.insert(taken.key, state);
         Param::from_mapped_value(id, value, mapper)
     }
 }

@@ -5,7 +5,7 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::{DType, Tensor, TensorData};
 use rayon::prelude::*;
 
-use crate::kernels::{host, vectorised};
+use crate::kernels::{give_back_tensor, host, vectorised};
 
 const BETA_1: f64 = 0.9;
 const BETA_2: f64 = 0.999;
@@ -76,43 +76,12 @@ impl Moments {
         }
     }
 
-    /// Steps a parameter, both tensors outside autodiff; of one in host memory only says what is to be done.
-    pub fn step<const D: usize>(
-        mut self,
-        value: Tensor<D>,
-        gradient: Tensor<D>,
-        rates: Rates,
-    ) -> Stepped<D> {
-        if value.dtype() != DType::F32 || gradient.dtype() != DType::F32 {
-            let value = self.step_device(value, gradient, &rates);
-            return Stepped::Now(value, self);
-        }
-        match (self, host(value), host(gradient)) {
-            (Self::Host { first, second }, Ok(value), Ok(gradient)) => Stepped::Later(HostStep {
-                value,
-                gradient,
-                first,
-                second,
-                rates,
-            }),
-            (mut moments, value, gradient) => {
-                let value = moments.step_device(either(value), either(gradient), &rates);
-                Stepped::Now(value, moments)
-            }
-        }
-    }
-
     /// The step as tensor operations.
-    fn step_device<const D: usize>(
-        &mut self,
-        value: Tensor<D>,
-        gradient: Tensor<D>,
-        rates: &Rates,
-    ) -> Tensor<D> {
-        let (shape, device, dtype) = (value.shape(), value.device(), value.dtype());
-        let gradient = gradient.reshape([shape.num_elements()]) * rates.scale;
+    fn step(&mut self, value: Tensor<1>, gradient: Tensor<1>, rates: &Rates) -> Tensor<1> {
+        let (elements, device, dtype) = (value.dims(), value.device(), value.dtype());
+        let gradient = gradient * rates.scale;
         let on_device = |values: &Vec<f32>| {
-            let values = TensorData::new(values.clone(), [values.len()]);
+            let values = TensorData::new(values.clone(), elements);
             Tensor::<1>::from_data(values, (&device, dtype))
         };
         let [first, second] = match self {
@@ -123,54 +92,119 @@ impl Moments {
         let second = second * BETA_2 + gradient.square() * (1.0 - BETA_2);
         let update = first.clone() * rates.rate / (second.clone().sqrt() * rates.root + EPSILON);
         *self = Self::Device(Box::new([first, second]));
-        value * rates.keep - update.reshape(shape)
+        value * rates.keep - update
     }
 }
 
-fn either<const D: usize>(tensor: Result<FlexTensor, Box<Tensor<D>>>) -> Tensor<D> {
-    tensor.map_or_else(|tensor| *tensor, Tensor::from_primitive::<Flex>)
-}
-
-/// What became of a parameter.
-pub enum Stepped<const D: usize> {
-    /// Its new value and its moments.
-    Now(Tensor<D>, Moments),
-    /// It is stepped by [`step_all`].
-    Later(HostStep),
-}
-
-/// The step of one parameter in host memory.
+/// The step of one parameter.
 #[derive(Debug)]
-pub struct HostStep {
-    value: FlexTensor,
-    gradient: FlexTensor,
-    first: Vec<f32>,
-    second: Vec<f32>,
-    rates: Rates,
+pub enum Step {
+    /// In host memory.
+    Host {
+        value: FlexTensor,
+        gradient: FlexTensor,
+        first: Vec<f32>,
+        second: Vec<f32>,
+    },
+    /// Elsewhere, or of another type; flat.
+    Device {
+        value: Tensor<1>,
+        gradient: Tensor<1>,
+        moments: Moments,
+    },
 }
 
-impl HostStep {
-    /// The parameter and its moments.
-    pub fn done(self) -> (FlexTensor, Moments) {
-        let (first, second) = (self.first, self.second);
-        (self.value, Moments::Host { first, second })
-    }
-
-    fn pieces(&mut self) -> impl Iterator<Item = Piece<'_>> {
-        let gradient = self.gradient.as_slice::<f32>().unwrap_or_default();
-        let moments = self.first.chunks_mut(PIECE);
-        let moments = moments.zip(self.second.chunks_mut(PIECE));
-        let values = self.value.storage_mut::<f32>().chunks_mut(PIECE);
-        let values = values.zip(gradient.chunks(PIECE));
-        values
-            .zip(moments)
-            .map(|((value, gradient), (first, second))| Piece {
+impl Step {
+    /// The step of a parameter, both tensors outside autodiff.
+    pub fn new<const D: usize>(value: Tensor<D>, gradient: Tensor<D>, moments: Moments) -> Self {
+        let device = |value: Tensor<D>, gradient: Tensor<D>, moments| {
+            let elements = value.shape().num_elements();
+            Self::Device {
+                value: value.reshape([elements]),
+                gradient: gradient.reshape([elements]),
+                moments,
+            }
+        };
+        if value.dtype() != DType::F32 || gradient.dtype() != DType::F32 {
+            return device(value, gradient, moments);
+        }
+        match (moments, host(value), host(gradient)) {
+            (Moments::Host { first, second }, Ok(value), Ok(gradient)) => Self::Host {
                 value,
                 gradient,
                 first,
                 second,
-                rates: self.rates,
-            })
+            },
+            (moments, value, gradient) => device(either(value), either(gradient), moments),
+        }
+    }
+
+    /// The parameter, whose shape may be lost, and its moments.
+    pub fn done<const D: usize>(self) -> (Tensor<D>, Moments) {
+        match self {
+            Self::Host {
+                value,
+                gradient,
+                first,
+                second,
+            } => {
+                give_back_tensor::<f32>(gradient);
+                (
+                    Tensor::from_primitive::<Flex>(value),
+                    Moments::Host { first, second },
+                )
+            }
+            Self::Device { value, moments, .. } => {
+                let elements = value.shape().num_elements();
+                let mut shape = [1; D];
+                if let Some(last) = shape.last_mut() {
+                    *last = elements;
+                }
+                (value.reshape(shape), moments)
+            }
+        }
+    }
+
+    /// The step as tensor operations, where it is not one in host memory.
+    fn elsewhere(&mut self, rates: &Rates) {
+        if let Self::Device {
+            value,
+            gradient,
+            moments,
+        } = self
+        {
+            *value = moments.step(value.clone(), gradient.clone(), rates);
+        }
+    }
+
+    fn pieces(&mut self, rates: Rates) -> impl Iterator<Item = Piece<'_>> {
+        let (value, gradient, first, second) = match self {
+            Self::Host {
+                value,
+                gradient,
+                first,
+                second,
+            } => {
+                let gradient = gradient.as_slice::<f32>().unwrap_or_default();
+                (
+                    value.storage_mut::<f32>(),
+                    gradient,
+                    &mut first[..],
+                    &mut second[..],
+                )
+            }
+            Self::Device { .. } => Default::default(),
+        };
+        let moments = first.chunks_mut(PIECE).zip(second.chunks_mut(PIECE));
+        let values = value.chunks_mut(PIECE).zip(gradient.chunks(PIECE));
+        let piece = move |((value, gradient), (first, second))| Piece {
+            value,
+            gradient,
+            first,
+            second,
+            rates,
+        };
+        values.zip(moments).map(piece)
     }
 }
 
@@ -183,37 +217,33 @@ struct Piece<'a> {
     rates: Rates,
 }
 
-/// Steps parameters in place where their memory has no other owner: all in one parallel loop, for threads that met after each
-/// of them would wait longer than they work.
-pub fn step_all<'a>(steps: impl Iterator<Item = &'a mut HostStep>) {
-    let pieces: Vec<Piece<'_>> = steps.flat_map(HostStep::pieces).collect();
-    pieces.into_par_iter().for_each(|piece| {
-        vectorised(|| {
-            step_piece(
-                piece.value,
-                piece.gradient,
-                piece.first,
-                piece.second,
-                &piece.rates,
-            );
-        });
+/// Makes all steps, in place where a parameter's memory has no other owner. Those in host memory are one parallel loop: threads that
+/// met after each parameter would wait longer than they work.
+pub fn step_all<'a>(steps: impl Iterator<Item = (&'a mut Step, Rates)>) {
+    let pieces = steps.flat_map(|(step, rates)| {
+        step.elsewhere(&rates);
+        step.pieces(rates)
     });
+    let pieces: Vec<Piece<'_>> = pieces.collect();
+    pieces
+        .into_par_iter()
+        .for_each(|piece| vectorised(|| step_piece(piece)));
+}
+
+fn either<const D: usize>(tensor: Result<FlexTensor, Box<Tensor<D>>>) -> Tensor<D> {
+    tensor.map_or_else(|tensor| *tensor, Tensor::from_primitive::<Flex>)
 }
 
 #[inline(always)]
-fn step_piece(
-    values: &mut [f32],
-    gradients: &[f32],
-    firsts: &mut [f32],
-    seconds: &mut [f32],
-    rates: &Rates,
-) {
+fn step_piece(piece: Piece<'_>) {
     let (beta_1, beta_2, epsilon) = (BETA_1 as f32, BETA_2 as f32, EPSILON as f32);
     let (left_1, left_2) = ((1.0 - BETA_1) as f32, (1.0 - BETA_2) as f32);
+    let rates = piece.rates;
     let (scale, keep) = (rates.scale as f32, rates.keep as f32);
     let (rate, root) = (rates.rate as f32, rates.root as f32);
-    let moments = firsts.iter_mut().zip(seconds);
-    for ((value, &gradient), (first, second)) in values.iter_mut().zip(gradients).zip(moments) {
+    let moments = piece.first.iter_mut().zip(piece.second);
+    let values = piece.value.iter_mut().zip(piece.gradient);
+    for ((value, &gradient), (first, second)) in values.zip(moments) {
         let gradient = gradient * scale;
         *first = *first * beta_1 + gradient * left_1;
         *second = *second * beta_2 + gradient * gradient * left_2;
@@ -221,43 +251,31 @@ fn step_piece(
     }
 }
 
-/// Sum of the squares of many tensors: of those in host memory in one parallel loop, of those on a device there, so that one
-/// wait for it is enough.
-#[derive(Debug, Default)]
-pub struct SquaredSum {
-    host: Vec<FlexTensor>,
-    device: Option<Tensor<1>>,
-}
-
-impl SquaredSum {
-    /// Adds a tensor's squares.
-    pub fn add<const D: usize>(&mut self, tensor: Tensor<D>) {
-        match host(tensor) {
-            Ok(tensor) if tensor.dtype() == DType::F32 => self.host.push(tensor),
-            tensor => {
-                let sum = either(tensor).square().sum();
-                self.device = Some(match self.device.take() {
+/// Norm of all gradients together: of those in host memory in one parallel loop, of those on a device there, so that one wait for it is
+/// enough.
+pub fn norm<'a>(steps: impl Iterator<Item = &'a Step>) -> f64 {
+    let mut pieces: Vec<&[f32]> = Vec::new();
+    let mut device: Option<Tensor<1>> = None;
+    for step in steps {
+        match step {
+            Step::Host { gradient, .. } => {
+                let values = gradient.as_slice::<f32>().unwrap_or_default();
+                pieces.extend(values.chunks(PIECE));
+            }
+            Step::Device { gradient, .. } => {
+                let sum = gradient.clone().square().sum();
+                device = Some(match device {
                     Some(before) => before + sum,
                     None => sum,
                 });
             }
         }
     }
-
-    /// The sum.
-    pub fn value(self) -> f64 {
-        let values = |tensor| FlexTensor::as_slice::<f32>(tensor).unwrap_or_default();
-        let pieces = self
-            .host
-            .iter()
-            .flat_map(|tensor| values(tensor).chunks(PIECE));
-        let pieces: Vec<&[f32]> = pieces.collect();
-        let sums = pieces
-            .par_iter()
-            .map(|piece| vectorised(|| squared_sum(piece)));
-        let host: f64 = sums.collect::<Vec<f64>>().iter().sum();
-        host + self.device.map_or(0.0, |sum| sum.into_scalar::<f64>())
-    }
+    let sums = pieces
+        .par_iter()
+        .map(|piece| vectorised(|| squared_sum(piece)));
+    let host: f64 = sums.collect::<Vec<f64>>().iter().sum();
+    (host + device.map_or(0.0, |sum| sum.into_scalar::<f64>())).sqrt()
 }
 
 /// Eight running sums, so that the additions need not wait for one another.

@@ -4,7 +4,7 @@ use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
 
 use super::head::{HeadGradient, HeadRows, Outputs};
-use super::lanes::{CHUNK, Lane, lanes};
+use super::lanes::{Lane, chunk, lanes};
 use super::plan::{self, Input, Plan};
 use super::source::sides;
 use super::stack::StackRows;
@@ -197,7 +197,7 @@ impl Held {
             return None;
         }
         let mut sum = vec![E::default(); rows * width];
-        let chunks = sum.par_chunks_mut((CHUNK * width).max(1)).enumerate();
+        let chunks = sum.par_chunks_mut((chunk(rows) * width).max(1)).enumerate();
         chunks.for_each(|(at, sum)| {
             for (source, before) in &stacks {
                 let from = before.get(at).map_or(&[][..], |rows| rows);

@@ -4,8 +4,9 @@ use rayon::prelude::*;
 
 use super::passes::Held;
 use super::plan::Dense;
+use crate::kernels::buffer;
 use crate::kernels::product::{Side, Target, View, Way};
-use crate::kernels::real::{Real, add, add_rows_to};
+use crate::kernels::real::{Real, add_rows_to};
 
 /// Parameters as slices, and those that are multiplied with made ready as right sides.
 pub struct Weights<'a, E> {
@@ -65,23 +66,25 @@ impl<E: Real> Gradients<E> {
         Self(vec![None; parameters])
     }
 
-    /// The gradient of a parameter of so many elements, and whether something is in it.
+    /// The gradient of a parameter of so many elements, and whether something is in it; else what it holds has no meaning.
     pub fn slot(&mut self, place: usize, length: usize) -> (&mut [E], Target) {
         match self.0.get_mut(place) {
             Some(Some(found)) => (found, Target::Add),
-            Some(empty) => (empty.insert(vec![E::default(); length]), Target::Set),
+            Some(empty) => (empty.insert(buffer::values(length)), Target::Set),
             None => (&mut [], Target::Set),
         }
     }
 
     pub fn add(&mut self, place: usize, values: &[E]) {
-        let (to, _) = self.slot(place, values.len());
-        add(to, values);
+        self.add_rows(place, values, values.len());
     }
 
     /// Adds every row of `width`.
     pub fn add_rows(&mut self, place: usize, values: &[E], width: usize) {
-        let (to, _) = self.slot(place, width);
+        let (to, target) = self.slot(place, width);
+        if target == Target::Set {
+            to.fill(E::default());
+        }
         add_rows_to(to, values);
     }
 
@@ -96,7 +99,10 @@ impl<E: Real> Gradients<E> {
         }
         let sum = |mut found: Vec<Vec<E>>| {
             let (sum, rest) = found.split_first_mut()?;
-            rest.iter().for_each(|values| add_rows_to(sum, values));
+            for values in rest {
+                add_rows_to(sum, values);
+                buffer::give_back(std::mem::take(values));
+            }
             Some(std::mem::take(sum))
         };
         by_place.into_par_iter().map(sum).collect()
