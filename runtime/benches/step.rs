@@ -16,7 +16,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
 use mtmd::data::batch::{Batch, TowerBatch};
 use mtmd::layers::{
-    Adaptation, DomainInput, DomainShared, Experts, Head, Layout, TaskEmbeddings, TaskExpert,
+    Adaptation, DomainInput, DomainRows, DomainShared, Experts, Head, Layout, TaskExpert,
     TowerInput, TowerOutput, task_embeddings,
 };
 use mtmd::model::{Model, loss, scores};
@@ -232,13 +232,13 @@ impl WideTower {
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
-        let mut output = TowerOutput::new(self.experts.len());
+        let mut all = Vec::new();
         for (domain, expert) in self.experts.iter().enumerate() {
             if let Some(rows) = input.take(domain) {
-                output.set(domain, expert.forward(rows, &self.shared));
+                all.push((domain, expert.adapt(rows, &self.shared)));
             }
         }
-        output
+        task_embeddings(self.experts.len(), SCHEMA.tasks.len(), all)
     }
 }
 
@@ -255,10 +255,10 @@ impl Expert {
         }
     }
 
-    fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
+    fn adapt<'a>(&'a self, rows: DomainInput, shared: &'a DomainShared) -> DomainRows<'a> {
         let x = self.adapt.forward(rows);
-        let experts: Vec<_> = self.tasks.iter().enumerate().collect();
-        task_embeddings(self.tasks.len(), &x, &self.task_shared, shared, &experts)
+        let experts = self.tasks.iter().enumerate().collect();
+        DomainRows::new(x, &self.task_shared, shared, experts)
     }
 }
 

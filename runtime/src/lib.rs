@@ -39,7 +39,7 @@ pub mod prelude {
     pub use burn::tensor::Device;
 
     pub use crate::layers::{
-        Adaptation, DomainInput, DomainShared, Domains, Experts, Head, Layout, TaskEmbeddings,
+        Adaptation, DomainInput, DomainRows, DomainShared, Domains, Experts, Head, Layout,
         TaskExpert, TowerInput, TowerOutput, task_embeddings,
     };
     pub use crate::model::Model;

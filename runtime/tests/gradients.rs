@@ -15,8 +15,8 @@ use burn::tensor::{DType, Tensor};
 use common::model::{Expert, SCHEMA, Tiny};
 use common::{Draws, batch, device, finite, in_f64, inputs, redrawn};
 use mtmd::layers::{
-    BatchNorm, Cross, DomainInput, DomainShared, Ffn, LayerNorm, Layout, Linear, Routing,
-    TaskEmbeddings,
+    Adaptation, BatchNorm, Cross, DomainInput, DomainShared, Ffn, LayerNorm, Layout, Linear,
+    Routing, TaskEmbeddings, task_embeddings,
 };
 use mtmd::model::{Model, forward, loss};
 use mtmd::schema::{Crossing, ExpertArchitecture, Norm, Tower};
@@ -127,65 +127,110 @@ fn check_model(training: bool) {
     });
 }
 
-/// What a Domain Expert gives and the gradients of all that it read, by the tests' parameters' order.
-fn expert_results(
-    expert: &Expert,
+/// A Domain Expert and its rows.
+type Rows = (Expert, DomainInput);
+
+/// By one operation.
+fn at_once(experts: &[Rows], shared: &DomainShared) -> Vec<TaskEmbeddings> {
+    let rows = experts.iter().enumerate();
+    let rows = rows.map(|(at, (expert, rows))| (at, expert.adapt(rows.clone(), shared)));
+    let output = task_embeddings(experts.len(), 4, rows.collect());
+    (0..experts.len())
+        .map(|at| output.get(at).unwrap().clone())
+        .collect()
+}
+
+/// One by one, layer by layer.
+fn by_layers(experts: &[Rows], shared: &DomainShared) -> Vec<TaskEmbeddings> {
+    let experts = experts.iter();
+    experts
+        .map(|(expert, rows)| expert.forward_by_layers(rows.clone(), shared))
+        .collect()
+}
+
+/// What Domain Experts give and the gradients of all that they read, by the tests' parameters' order.
+fn results(
+    experts: &[Rows],
     shared: &DomainShared,
-    rows: &DomainInput,
-    forward: impl Fn(&Expert, DomainInput, &DomainShared) -> TaskEmbeddings,
+    forward: fn(&[Rows], &DomainShared) -> Vec<TaskEmbeddings>,
 ) -> Vec<(String, Vec<f64>)> {
-    let leaf = rows.embedded.clone().unwrap().require_grad();
-    let rows = DomainInput {
-        embedded: Some(leaf.clone()),
-        ..rows.clone()
-    };
-    let output = forward(expert, rows, shared);
     let mut results = Vec::new();
     let mut total: Option<Tensor<1>> = None;
-    for task in 0..4 {
-        let Some(embedding) = output.get(task) else {
-            continue;
-        };
-        let values = embedding.to_data().iter::<f64>().collect();
-        results.push((format!("task {task}"), values));
-        // The last task takes no part in the loss, as one without labels.
-        if task < 3 {
-            let weights = Draws::new(task as u64 + 9).tensor(embedding.dims(), embedding.dtype());
-            let part = (embedding.clone() * weights).sum();
-            total = Some(total.map_or(part.clone(), |total| total + part));
+    for (domain, output) in forward(experts, shared).iter().enumerate() {
+        for (task, embedding) in (0..4).filter_map(|task| Some((task, output.get(task)?))) {
+            let values = embedding.to_data().iter::<f64>().collect();
+            results.push((format!("domain {domain}, task {task}"), values));
+            // The last task takes no part in the loss, as one without labels.
+            if task < 3 {
+                let mut draws = Draws::new((task + 9 * domain) as u64);
+                let weights = draws.tensor(embedding.dims(), embedding.dtype());
+                let part = (embedding.clone() * weights).sum();
+                total = Some(total.map_or(part.clone(), |total| total + part));
+            }
         }
     }
     let gradients = total.unwrap().backward();
-    let leaf = leaf.grad(&gradients).unwrap().to_data();
-    results.push(("leaf".to_owned(), leaf.iter::<f64>().collect()));
-    results.extend(finite::by_key(expert, &gradients));
+    for (expert, rows) in experts {
+        let leaf = rows
+            .embedded
+            .as_ref()
+            .and_then(|leaf| leaf.grad(&gradients));
+        let leaf = leaf.map(|leaf| leaf.to_data().iter::<f64>().collect());
+        results.push(("leaf".to_owned(), leaf.unwrap_or_default()));
+        results.extend(finite::by_key(expert, &gradients));
+    }
     results.extend(finite::by_key(shared, &gradients));
     results
 }
 
-/// Rows of one chunk, of several chunks, and of several lanes, the last chunk not full.
+/// The Domain Expert of a domain and rows for it. `learned`: whether something that comes before the experts learns.
+fn expert_rows(domain: usize, rows: usize, dtype: DType, learned: bool) -> Rows {
+    let layout = Layout::new(&SCHEMA, Tower::Query, domain);
+    let mut draws = Draws::new(rows as u64);
+    let mut input = |width: usize| (width > 0).then(|| draws.tensor([rows, width], dtype));
+    let input = DomainInput {
+        embedded: input(layout.embedded_width()),
+        vectors: input(layout.vector_width()),
+        numbers: input(layout.numbers()),
+        repeats: None,
+        training: true,
+    };
+    let mut expert = Expert::new(Tower::Query, domain, &device());
+    if learned {
+        let embedded = input.embedded.map(Tensor::require_grad);
+        return (redrawn(expert, 3, dtype), DomainInput { embedded, ..input });
+    }
+    let plain = ExpertArchitecture {
+        se_reduction: None,
+        batch_norm: false,
+        ..SCHEMA.architecture.expert
+    };
+    expert.adapt = Adaptation::new(&layout, &plain, &device());
+    (redrawn(expert, 3, dtype), input)
+}
+
+/// Rows of one chunk, of several chunks, and of several lanes, the last chunk not full; of one domain and of several; and of
+/// several where nothing learns before the experts do.
 #[test]
 fn one_operation_is_the_layers_one_by_one() {
-    for (rows, domain) in [(1, 0), (40, 1), (300, 2), (1_300, 1)] {
+    let cases: [(&[usize], usize, bool); 6] = [
+        (&[0], 1, true),
+        (&[1], 40, true),
+        (&[2], 300, true),
+        (&[1], 1_300, true),
+        (&[2, 0, 1], 70, true),
+        (&[0, 1], 50, false),
+    ];
+    for (domains, rows, learned) in cases {
         for (dtype, tolerance) in [(DType::F64, 1e-11), (DType::F32, 2e-4)] {
-            let layout = Layout::new(&SCHEMA, Tower::Query, domain);
-            let mut draws = Draws::new(rows as u64);
-            let mut input = |width: usize| (width > 0).then(|| draws.tensor([rows, width], dtype));
-            let input = DomainInput {
-                embedded: input(layout.embedded_width()),
-                vectors: input(layout.vector_width()),
-                numbers: input(layout.numbers()),
-                repeats: None,
-                training: true,
-            };
-            let expert = redrawn(Expert::new(Tower::Query, domain, &device()), 3, dtype);
-            let shared = redrawn(
-                DomainShared::new(&SCHEMA, Tower::Query, &device()),
-                4,
-                dtype,
-            );
-            let one = expert_results(&expert, &shared, &input, Expert::forward);
-            let layers = expert_results(&expert, &shared, &input, Expert::forward_by_layers);
+            let shared = DomainShared::new(&SCHEMA, Tower::Query, &device());
+            let shared = redrawn(shared, 4, dtype);
+            let experts = domains.iter();
+            let experts =
+                experts.map(|&domain| expert_rows(domain, rows + 3 * domain, dtype, learned));
+            let experts: Vec<Rows> = experts.collect();
+            let one = results(&experts, &shared, at_once);
+            let layers = results(&experts, &shared, by_layers);
             assert_eq!(one.len(), layers.len());
             for ((name, found), (other, expected)) in one.iter().zip(&layers) {
                 assert_eq!((name, found.len()), (other, expected.len()));
@@ -193,7 +238,7 @@ fn one_operation_is_the_layers_one_by_one() {
                 for (found, expected) in found.iter().zip(expected) {
                     assert!(
                         (found - expected).abs() <= tolerance * size,
-                        "{rows} rows, {name}: {found} is not {expected}"
+                        "{domains:?}, {rows} rows, {name}: {found} is not {expected}"
                     );
                 }
             }

@@ -81,18 +81,18 @@ impl QueryTower {
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
-        let mut output = TowerOutput::new(Surface::COUNT);
+        let mut rows = Vec::new();
         for (surface, expert) in self.cart_experts.iter() {
-            if let Some(rows) = input.take(surface) {
-                output.set(surface, expert.forward(rows, &self.shared));
+            if let Some(input) = input.take(surface) {
+                rows.push((surface, expert.adapt(input, &self.shared)));
             }
         }
         for (surface, expert) in self.search_experts.iter() {
-            if let Some(rows) = input.take(surface) {
-                output.set(surface, expert.forward(rows, &self.shared));
+            if let Some(input) = input.take(surface) {
+                rows.push((surface, expert.adapt(input, &self.shared)));
             }
         }
-        output
+        task_embeddings(Surface::COUNT, Task::COUNT, rows)
     }
 }
 
@@ -124,14 +124,18 @@ impl CartExpert {
         }
     }
 
-    fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
-        let x = self.adapt.forward(rows);
-        let experts = [
+    fn adapt<'a>(
+        &'a self,
+        input: DomainInput,
+        shared: &'a DomainShared,
+    ) -> DomainRows<'a> {
+        let x = self.adapt.forward(input);
+        let experts = Vec::from([
             (Task::Click.index(), &self.click),
             (Task::Add.index(), &self.add),
             (Task::Checkout.index(), &self.checkout),
-        ];
-        task_embeddings(Task::COUNT, &x, &self.task_shared, shared, &experts)
+        ]);
+        DomainRows::new(x, &self.task_shared, shared, experts)
     }
 }
 
@@ -166,15 +170,19 @@ impl SearchExpert {
         }
     }
 
-    fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
-        let x = self.adapt.forward(rows);
-        let experts = [
+    fn adapt<'a>(
+        &'a self,
+        input: DomainInput,
+        shared: &'a DomainShared,
+    ) -> DomainRows<'a> {
+        let x = self.adapt.forward(input);
+        let experts = Vec::from([
             (Task::Click.index(), &self.click),
             (Task::Add.index(), &self.add),
             (Task::Checkout.index(), &self.checkout),
             (Task::Relevance.index(), &self.relevance),
-        ];
-        task_embeddings(Task::COUNT, &x, &self.task_shared, shared, &experts)
+        ]);
+        DomainRows::new(x, &self.task_shared, shared, experts)
     }
 }
 
@@ -200,13 +208,13 @@ impl ItemTower {
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
-        let mut output = TowerOutput::new(Product::COUNT);
+        let mut rows = Vec::new();
         for (product, expert) in self.product_experts.iter() {
-            if let Some(rows) = input.take(product) {
-                output.set(product, expert.forward(rows, &self.shared));
+            if let Some(input) = input.take(product) {
+                rows.push((product, expert.adapt(input, &self.shared)));
             }
         }
-        output
+        task_embeddings(Product::COUNT, Task::COUNT, rows)
     }
 }
 
@@ -242,15 +250,19 @@ impl ProductExpert {
         }
     }
 
-    fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
-        let x = self.adapt.forward(rows);
-        let experts = [
+    fn adapt<'a>(
+        &'a self,
+        input: DomainInput,
+        shared: &'a DomainShared,
+    ) -> DomainRows<'a> {
+        let x = self.adapt.forward(input);
+        let experts = Vec::from([
             (Task::Click.index(), &self.click),
             (Task::Add.index(), &self.add),
             (Task::Checkout.index(), &self.checkout),
             (Task::Relevance.index(), &self.relevance),
-        ];
-        task_embeddings(Task::COUNT, &x, &self.task_shared, shared, &experts)
+        ]);
+        DomainRows::new(x, &self.task_shared, shared, experts)
     }
 }
 

@@ -65,13 +65,13 @@ impl QueryTower {
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
-        let mut output = TowerOutput::new(Surface::COUNT);
+        let mut rows = Vec::new();
         for (surface, expert) in self.surface_experts.iter() {
-            if let Some(rows) = input.take(surface) {
-                output.set(surface, expert.forward(rows, &self.shared));
+            if let Some(input) = input.take(surface) {
+                rows.push((surface, expert.adapt(input, &self.shared)));
             }
         }
-        output
+        task_embeddings(Surface::COUNT, Task::COUNT, rows)
     }
 }
 
@@ -97,10 +97,14 @@ impl SurfaceExpert {
         }
     }
 
-    fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
-        let x = self.adapt.forward(rows);
-        let experts = [(Task::Ctr.index(), &self.ctr)];
-        task_embeddings(Task::COUNT, &x, &self.task_shared, shared, &experts)
+    fn adapt<'a>(
+        &'a self,
+        input: DomainInput,
+        shared: &'a DomainShared,
+    ) -> DomainRows<'a> {
+        let x = self.adapt.forward(input);
+        let experts = Vec::from([(Task::Ctr.index(), &self.ctr)]);
+        DomainRows::new(x, &self.task_shared, shared, experts)
     }
 }
 
@@ -126,13 +130,13 @@ impl ItemTower {
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
-        let mut output = TowerOutput::new(Product::COUNT);
+        let mut rows = Vec::new();
         for (product, expert) in self.product_experts.iter() {
-            if let Some(rows) = input.take(product) {
-                output.set(product, expert.forward(rows, &self.shared));
+            if let Some(input) = input.take(product) {
+                rows.push((product, expert.adapt(input, &self.shared)));
             }
         }
-        output
+        task_embeddings(Product::COUNT, Task::COUNT, rows)
     }
 }
 
@@ -158,10 +162,14 @@ impl ProductExpert {
         }
     }
 
-    fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
-        let x = self.adapt.forward(rows);
-        let experts = [(Task::Ctr.index(), &self.ctr)];
-        task_embeddings(Task::COUNT, &x, &self.task_shared, shared, &experts)
+    fn adapt<'a>(
+        &'a self,
+        input: DomainInput,
+        shared: &'a DomainShared,
+    ) -> DomainRows<'a> {
+        let x = self.adapt.forward(input);
+        let experts = Vec::from([(Task::Ctr.index(), &self.ctr)]);
+        DomainRows::new(x, &self.task_shared, shared, experts)
     }
 }
 

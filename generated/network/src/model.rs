@@ -65,13 +65,13 @@ impl QueryTower {
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
-        let mut output = TowerOutput::new(Surface::COUNT);
+        let mut rows = Vec::new();
         for (surface, expert) in self.surface_experts.iter() {
-            if let Some(rows) = input.take(surface) {
-                output.set(surface, expert.forward(rows, &self.shared));
+            if let Some(input) = input.take(surface) {
+                rows.push((surface, expert.adapt(input, &self.shared)));
             }
         }
-        output
+        task_embeddings(Surface::COUNT, Task::COUNT, rows)
     }
 }
 
@@ -100,13 +100,17 @@ impl SurfaceExpert {
         }
     }
 
-    fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
-        let x = self.adapt.forward(rows);
-        let experts = [
+    fn adapt<'a>(
+        &'a self,
+        input: DomainInput,
+        shared: &'a DomainShared,
+    ) -> DomainRows<'a> {
+        let x = self.adapt.forward(input);
+        let experts = Vec::from([
             (Task::Click.index(), &self.click),
             (Task::Apply.index(), &self.apply),
-        ];
-        task_embeddings(Task::COUNT, &x, &self.task_shared, shared, &experts)
+        ]);
+        DomainRows::new(x, &self.task_shared, shared, experts)
     }
 }
 
@@ -139,18 +143,18 @@ impl ItemTower {
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
-        let mut output = TowerOutput::new(Product::COUNT);
+        let mut rows = Vec::new();
         for (product, expert) in self.job_experts.iter() {
-            if let Some(rows) = input.take(product) {
-                output.set(product, expert.forward(rows, &self.shared));
+            if let Some(input) = input.take(product) {
+                rows.push((product, expert.adapt(input, &self.shared)));
             }
         }
         for (product, expert) in self.message_experts.iter() {
-            if let Some(rows) = input.take(product) {
-                output.set(product, expert.forward(rows, &self.shared));
+            if let Some(input) = input.take(product) {
+                rows.push((product, expert.adapt(input, &self.shared)));
             }
         }
-        output
+        task_embeddings(Product::COUNT, Task::COUNT, rows)
     }
 }
 
@@ -179,13 +183,17 @@ impl JobExpert {
         }
     }
 
-    fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
-        let x = self.adapt.forward(rows);
-        let experts = [
+    fn adapt<'a>(
+        &'a self,
+        input: DomainInput,
+        shared: &'a DomainShared,
+    ) -> DomainRows<'a> {
+        let x = self.adapt.forward(input);
+        let experts = Vec::from([
             (Task::Click.index(), &self.click),
             (Task::Apply.index(), &self.apply),
-        ];
-        task_embeddings(Task::COUNT, &x, &self.task_shared, shared, &experts)
+        ]);
+        DomainRows::new(x, &self.task_shared, shared, experts)
     }
 }
 
@@ -211,10 +219,14 @@ impl MessageExpert {
         }
     }
 
-    fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
-        let x = self.adapt.forward(rows);
-        let experts = [(Task::Click.index(), &self.click)];
-        task_embeddings(Task::COUNT, &x, &self.task_shared, shared, &experts)
+    fn adapt<'a>(
+        &'a self,
+        input: DomainInput,
+        shared: &'a DomainShared,
+    ) -> DomainRows<'a> {
+        let x = self.adapt.forward(input);
+        let experts = Vec::from([(Task::Click.index(), &self.click)]);
+        DomainRows::new(x, &self.task_shared, shared, experts)
     }
 }
 

@@ -65,13 +65,13 @@ impl QueryTower {
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
-        let mut output = TowerOutput::new(Surface::COUNT);
+        let mut rows = Vec::new();
         for (surface, expert) in self.surface_experts.iter() {
-            if let Some(rows) = input.take(surface) {
-                output.set(surface, expert.forward(rows, &self.shared));
+            if let Some(input) = input.take(surface) {
+                rows.push((surface, expert.adapt(input, &self.shared)));
             }
         }
-        output
+        task_embeddings(Surface::COUNT, Task::COUNT, rows)
     }
 }
 
@@ -103,14 +103,18 @@ impl SurfaceExpert {
         }
     }
 
-    fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
-        let x = self.adapt.forward(rows);
-        let experts = [
+    fn adapt<'a>(
+        &'a self,
+        input: DomainInput,
+        shared: &'a DomainShared,
+    ) -> DomainRows<'a> {
+        let x = self.adapt.forward(input);
+        let experts = Vec::from([
             (Task::Ctr.index(), &self.ctr),
             (Task::Gctr.index(), &self.gctr),
             (Task::Octr.index(), &self.octr),
-        ];
-        task_embeddings(Task::COUNT, &x, &self.task_shared, shared, &experts)
+        ]);
+        DomainRows::new(x, &self.task_shared, shared, experts)
     }
 }
 
@@ -143,18 +147,18 @@ impl ItemTower {
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
-        let mut output = TowerOutput::new(Product::COUNT);
+        let mut rows = Vec::new();
         for (product, expert) in self.shopping_experts.iter() {
-            if let Some(rows) = input.take(product) {
-                output.set(product, expert.forward(rows, &self.shared));
+            if let Some(input) = input.take(product) {
+                rows.push((product, expert.adapt(input, &self.shared)));
             }
         }
         for (product, expert) in self.standard_experts.iter() {
-            if let Some(rows) = input.take(product) {
-                output.set(product, expert.forward(rows, &self.shared));
+            if let Some(input) = input.take(product) {
+                rows.push((product, expert.adapt(input, &self.shared)));
             }
         }
-        output
+        task_embeddings(Product::COUNT, Task::COUNT, rows)
     }
 }
 
@@ -183,10 +187,17 @@ impl ShoppingExpert {
         }
     }
 
-    fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
-        let x = self.adapt.forward(rows);
-        let experts = [(Task::Ctr.index(), &self.ctr), (Task::Gctr.index(), &self.gctr)];
-        task_embeddings(Task::COUNT, &x, &self.task_shared, shared, &experts)
+    fn adapt<'a>(
+        &'a self,
+        input: DomainInput,
+        shared: &'a DomainShared,
+    ) -> DomainRows<'a> {
+        let x = self.adapt.forward(input);
+        let experts = Vec::from([
+            (Task::Ctr.index(), &self.ctr),
+            (Task::Gctr.index(), &self.gctr),
+        ]);
+        DomainRows::new(x, &self.task_shared, shared, experts)
     }
 }
 
@@ -218,14 +229,18 @@ impl StandardExpert {
         }
     }
 
-    fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
-        let x = self.adapt.forward(rows);
-        let experts = [
+    fn adapt<'a>(
+        &'a self,
+        input: DomainInput,
+        shared: &'a DomainShared,
+    ) -> DomainRows<'a> {
+        let x = self.adapt.forward(input);
+        let experts = Vec::from([
             (Task::Ctr.index(), &self.ctr),
             (Task::Gctr.index(), &self.gctr),
             (Task::Octr.index(), &self.octr),
-        ];
-        task_embeddings(Task::COUNT, &x, &self.task_shared, shared, &experts)
+        ]);
+        DomainRows::new(x, &self.task_shared, shared, experts)
     }
 }
 

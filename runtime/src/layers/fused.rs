@@ -1,78 +1,108 @@
-//! The embeddings of a Domain Expert's tasks: by one operation on the CPU, layer by layer elsewhere.
+//! The embeddings of the tasks of a tower's Domain Experts: by one operation on the CPU, layer by layer elsewhere.
 
 use burn::tensor::Tensor;
 
 use super::ffn::{FfnLayer, NEGATIVE_SLOPE};
 use super::{
     Adapted, DomainShared, Experts, Linear, Shallow, SharedExperts, TaskEmbeddings, TaskExpert,
+    TowerOutput,
 };
 use crate::kernels::experts::plan::{
     Cross, Dense, Head, Input, Layer, Plan, Shallow as ShallowPlan, Source, Stack,
 };
-use crate::kernels::experts::{Parameters, experts};
+use crate::kernels::experts::{Parameters, Work, experts};
 use crate::schema::{Composition, Norm};
 
-/// Embeddings of the rows of one domain by its task experts, each with the index of its task among `tasks` tasks (paper §2.1).
-pub fn task_embeddings(
-    tasks: usize,
-    adapted: &Adapted,
-    task_shared: &Experts,
-    domain_shared: &DomainShared,
-    experts: &[(usize, &TaskExpert)],
-) -> TaskEmbeddings {
-    let mut output = TaskEmbeddings::new(tasks);
-    match fused(adapted, task_shared, domain_shared, experts) {
-        Some(embeddings) => {
-            for ((task, _), embedding) in experts.iter().zip(embeddings) {
-                output.set(*task, embedding);
-            }
-        }
-        None => {
-            let shared = SharedExperts {
-                task: task_shared.forward(&adapted.x()),
-                domain: domain_shared.forward(adapted),
-            };
-            for (task, expert) in experts {
-                output.set(*task, expert.forward(adapted, &shared));
-            }
-        }
-    }
-    output
+/// The adapted rows of one domain, and the experts of its Domain Expert that run on them.
+#[derive(Debug)]
+pub struct DomainRows<'a> {
+    adapted: Adapted,
+    task_shared: &'a Experts,
+    domain_shared: &'a DomainShared,
+    experts: Vec<(usize, &'a TaskExpert)>,
 }
 
-/// `None` for layers that the operation does not know, or that lie elsewhere than on the CPU.
-fn fused(
-    adapted: &Adapted,
-    task_shared: &Experts,
-    domain_shared: &DomainShared,
-    experts_of: &[(usize, &TaskExpert)],
-) -> Option<Vec<Tensor<2>>> {
-    let canonical = domain_shared.rearranged(adapted);
-    let mut planner = Planner::default();
-    let own = planner.source(Input::Adapted, None);
-    let tower = match canonical {
-        Some(_) => planner.source(Input::Canonical, None),
-        None => own,
-    };
-    let mut shared = Vec::new();
-    for (experts, source) in [(task_shared, own), (&domain_shared.expert, tower)] {
-        for expert in &experts.copies {
-            shared.push(planner.stack(&expert.layers, source)?);
+impl<'a> DomainRows<'a> {
+    /// Rows of a domain; every task expert with the index of its task.
+    pub fn new(
+        adapted: Adapted,
+        task_shared: &'a Experts,
+        domain_shared: &'a DomainShared,
+        experts: Vec<(usize, &'a TaskExpert)>,
+    ) -> Self {
+        Self {
+            adapted,
+            task_shared,
+            domain_shared,
+            experts,
         }
     }
-    for (_, expert) in experts_of {
-        let head = planner.head(expert, own, &shared)?;
-        planner.plan.heads.push(head);
+
+    /// Layer by layer.
+    fn embeddings(&self) -> Vec<Tensor<2>> {
+        let shared = SharedExperts {
+            task: self.task_shared.forward(&self.adapted.x()),
+            domain: self.domain_shared.forward(&self.adapted),
+        };
+        let experts = self.experts.iter();
+        experts
+            .map(|(_, expert)| expert.forward(&self.adapted, &shared))
+            .collect()
     }
-    let x = adapted.x();
-    let canonical = canonical.unwrap_or_else(|| x.clone());
-    let embedded = adapted.embedded().unwrap_or_else(|| x.clone());
-    experts(
-        planner.plan,
-        [&x, &canonical, &embedded],
-        planner.parameters,
-        NEGATIVE_SLOPE,
-    )
+
+    /// The same as work for the operation; `None` for layers that it does not know.
+    fn work(&self) -> Option<Work> {
+        let canonical = self.domain_shared.rearranged(&self.adapted);
+        let mut planner = Planner::default();
+        let own = planner.source(Input::Adapted, None);
+        let tower = match canonical {
+            Some(_) => planner.source(Input::Canonical, None),
+            None => own,
+        };
+        let mut shared = Vec::new();
+        for (experts, source) in [(self.task_shared, own), (&self.domain_shared.expert, tower)] {
+            for expert in &experts.copies {
+                shared.push(planner.stack(&expert.layers, source)?);
+            }
+        }
+        for (_, expert) in &self.experts {
+            let head = planner.head(expert, own, &shared)?;
+            planner.plan.heads.push(head);
+        }
+        let x = self.adapted.x();
+        let embedded = self.adapted.embedded();
+        Some(Work {
+            plan: planner.plan,
+            inputs: [
+                x.clone(),
+                canonical.unwrap_or_else(|| x.clone()),
+                embedded.unwrap_or(x),
+            ],
+            parameters: planner.parameters,
+        })
+    }
+}
+
+/// Embeddings of the rows of a tower by the task experts of its Domain Experts (paper §2.1), each domain with its index among
+/// `domains`, for some of `tasks` tasks.
+pub fn task_embeddings(
+    domains: usize,
+    tasks: usize,
+    rows: Vec<(usize, DomainRows<'_>)>,
+) -> TowerOutput {
+    let works: Option<Vec<Work>> = rows.iter().map(|(_, rows)| rows.work()).collect();
+    let embeddings = works
+        .and_then(|works| experts(works, NEGATIVE_SLOPE))
+        .unwrap_or_else(|| rows.iter().map(|(_, rows)| rows.embeddings()).collect());
+    let mut output = TowerOutput::new(domains);
+    for ((domain, rows), found) in rows.iter().zip(embeddings) {
+        let mut embeddings = TaskEmbeddings::new(tasks);
+        for ((task, _), embedding) in rows.experts.iter().zip(found) {
+            embeddings.set(*task, embedding);
+        }
+        output.set(*domain, embeddings);
+    }
+    output
 }
 
 /// Layers as a plan and its parameters.

@@ -26,7 +26,7 @@ pub use cross::{Cross, CrossLayer};
 pub use domains::Domains;
 pub use expert::TaskExpert;
 pub use ffn::{Experts, Ffn, FfnLayer};
-pub use fused::task_embeddings;
+pub use fused::{DomainRows, task_embeddings};
 pub use head::Head;
 pub use io::{DomainInput, Repeats, TaskEmbeddings, TowerInput, TowerOutput};
 pub use layout::{Field, FieldKind, Layout};

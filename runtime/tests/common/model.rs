@@ -4,8 +4,8 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use mtmd::layers::{
-    Adaptation, DomainInput, DomainShared, Experts, Head, Layout, SharedExperts, TaskEmbeddings,
-    TaskExpert, TowerInput, TowerOutput, task_embeddings,
+    Adaptation, DomainInput, DomainRows, DomainShared, Experts, Head, Layout, SharedExperts,
+    TaskEmbeddings, TaskExpert, TowerInput, TowerOutput, task_embeddings,
 };
 use mtmd::model::Model;
 use mtmd::schema::{
@@ -233,16 +233,16 @@ impl QueryTower {
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
-        let mut output = TowerOutput::new(3);
+        let mut all = Vec::new();
         for (domain, expert) in [&self.feed, &self.related, &self.search]
             .into_iter()
             .enumerate()
         {
             if let Some(rows) = input.take(domain) {
-                output.set(domain, expert.forward(rows, &self.shared));
+                all.push((domain, expert.adapt(rows, &self.shared)));
             }
         }
-        output
+        task_embeddings(3, 4, all)
     }
 }
 
@@ -263,14 +263,14 @@ impl ItemTower {
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
-        let mut output = TowerOutput::new(2);
+        let mut all = Vec::new();
         if let Some(rows) = input.take(0) {
-            output.set(0, self.shop.forward(rows, &self.shared));
+            all.push((0, self.shop.adapt(rows, &self.shared)));
         }
         if let Some(rows) = input.take(1) {
-            output.set(1, self.web.forward(rows, &self.shared));
+            all.push((1, self.web.adapt(rows, &self.shared)));
         }
-        output
+        task_embeddings(2, 4, all)
     }
 }
 
@@ -303,9 +303,9 @@ impl Expert {
         }
     }
 
-    pub fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
+    pub fn adapt<'a>(&'a self, rows: DomainInput, shared: &'a DomainShared) -> DomainRows<'a> {
         let x = self.adapt.forward(rows);
-        task_embeddings(4, &x, &self.task_shared, shared, &self.tasks())
+        DomainRows::new(x, &self.task_shared, shared, self.tasks())
     }
 
     fn tasks(&self) -> Vec<(usize, &TaskExpert)> {

@@ -264,14 +264,14 @@ impl QueryTower {
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
-        let mut output = TowerOutput::new(2);
+        let mut all = Vec::new();
         if let Some(rows) = input.take(0) {
-            output.set(0, self.feed.forward(rows, &self.shared));
+            all.push((0, self.feed.adapt(rows, &self.shared)));
         }
         if let Some(rows) = input.take(1) {
-            output.set(1, self.search.forward(rows, &self.shared));
+            all.push((1, self.search.adapt(rows, &self.shared)));
         }
-        output
+        task_embeddings(2, 2, all)
     }
 }
 
@@ -292,14 +292,14 @@ impl ItemTower {
     }
 
     fn forward(&self, mut input: TowerInput) -> TowerOutput {
-        let mut output = TowerOutput::new(2);
+        let mut all = Vec::new();
         if let Some(rows) = input.take(0) {
-            output.set(0, self.shop.forward(rows, &self.shared));
+            all.push((0, self.shop.adapt(rows, &self.shared)));
         }
         if let Some(rows) = input.take(1) {
-            output.set(1, self.standard.forward(rows, &self.shared));
+            all.push((1, self.standard.adapt(rows, &self.shared)));
         }
-        output
+        task_embeddings(2, 2, all)
     }
 }
 
@@ -323,10 +323,10 @@ impl FullExpert {
         }
     }
 
-    fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
+    fn adapt<'a>(&'a self, rows: DomainInput, shared: &'a DomainShared) -> DomainRows<'a> {
         let x = self.adapt.forward(rows);
-        let experts = [(0, &self.ctr), (1, &self.buy)];
-        task_embeddings(2, &x, &self.task_shared, shared, &experts)
+        let experts = vec![(0, &self.ctr), (1, &self.buy)];
+        DomainRows::new(x, &self.task_shared, shared, experts)
     }
 }
 
@@ -348,9 +348,9 @@ impl StandardExpert {
         }
     }
 
-    fn forward(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
+    fn adapt<'a>(&'a self, rows: DomainInput, shared: &'a DomainShared) -> DomainRows<'a> {
         let x = self.adapt.forward(rows);
-        let experts = [(0, &self.ctr)];
-        task_embeddings(2, &x, &self.task_shared, shared, &experts)
+        let experts = vec![(0, &self.ctr)];
+        DomainRows::new(x, &self.task_shared, shared, experts)
     }
 }

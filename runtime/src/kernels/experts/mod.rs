@@ -1,10 +1,10 @@
-//! The experts of a Domain Expert as one operation on host memory: stacks of layers, routing, composition, crosses and embeddings of
-//! all its tasks, with one backward pass.
+//! The experts of all Domain Experts of a tower as one operation on host memory: stacks of layers, routing, composition, crosses and
+//! embeddings of all their tasks, with one backward pass.
 //!
 //! Rows are cut into lanes and those into chunks ([`lanes`]), small enough that what a chunk's layers hand on stays in the
 //! core's cache. Forward, every (stack, chunk) and then every (head, chunk) is a unit of its own; backward, every (head, lane) and
-//! then every (stack, lane), which sums the gradients of its parameters over its chunks. Units run in parallel. Lanes depend on the
-//! number of rows alone, so results do not depend on the number of threads.
+//! then every (stack, lane), which sums the gradients of its parameters over its chunks. Units run in parallel, and so do Domain Experts:
+//! where one has no unit left, another has. Lanes depend on the number of rows alone, so results do not depend on the number of threads.
 
 mod columns;
 mod head;
@@ -18,13 +18,12 @@ mod source;
 mod stack;
 mod weights;
 
-use burn::backend::autodiff::NodeId;
 use burn::tensor::{DType, Tensor};
 
 use super::op::Operand;
 use passes::Held;
 use plan::Plan;
-use record::record;
+use record::{Recorded, record};
 
 /// Parameters of a plan, by their places.
 #[derive(Debug, Default)]
@@ -41,34 +40,47 @@ impl Parameters {
     }
 }
 
-/// The embeddings of every head, `[rows, output]`. The inputs are those of [`Input::ALL`]; one that no source reads may be any of the
-/// others. `slope` is LeakyReLU's below zero. `None` if something lies outside host memory or is of another type.
-pub fn experts(
-    plan: Plan,
-    inputs: [&Tensor<2>; 3],
-    parameters: Parameters,
-    slope: f64,
-) -> Option<Vec<Tensor<2>>> {
-    let [x, canonical, embedded] = inputs.map(Operand::new);
-    let inputs = [x?, canonical?, embedded?];
-    let parameters = parameters
-        .operands
-        .into_iter()
-        .collect::<Option<Vec<_>>>()?;
-    let dtype = inputs.first()?.dtype();
-    let alike = |operand: &Operand| operand.dtype() == dtype;
-    if !matches!(dtype, DType::F32 | DType::F64) || !inputs.iter().chain(&parameters).all(alike) {
+/// What one Domain Expert has to do.
+#[derive(Debug)]
+pub struct Work {
+    /// What it is made of.
+    pub plan: Plan,
+    /// Those of [`plan::Input::ALL`]; one that no source reads may be any of the others.
+    pub inputs: [Tensor<2>; 3],
+    /// By their places.
+    pub parameters: Parameters,
+}
+
+/// The embeddings of every head of every Domain Expert, `[rows, output]`. `slope` is LeakyReLU's below zero. `None` if something lies outside
+/// host memory or is of another type.
+pub fn experts(works: Vec<Work>, slope: f64) -> Option<Vec<Vec<Tensor<2>>>> {
+    let works = works.into_iter().map(|work| {
+        let [x, canonical, embedded] = work.inputs.each_ref().map(Operand::new);
+        let inputs = [x?, canonical?, embedded?];
+        let parameters = work.parameters.operands.into_iter();
+        let parameters = parameters.collect::<Option<Vec<_>>>()?;
+        let held = Held {
+            inputs: inputs.each_ref().map(Operand::host),
+            parameters: parameters.iter().map(Operand::host).collect(),
+            plan: work.plan,
+            slope,
+        };
+        let ids = parameters.iter().map(Operand::tracked_id).collect();
+        Some(Recorded { held, inputs, ids })
+    });
+    let works = works.collect::<Option<Vec<Recorded>>>()?;
+    let all = works.iter().flat_map(|work| {
+        let parameters = work.held.parameters.iter();
+        work.held.inputs.iter().chain(parameters)
+    });
+    let mut types = all.map(|tensor| tensor.dtype());
+    let dtype = types.next()?;
+    if !types.all(|other| other == dtype) {
         return None;
     }
-    let held = Held {
-        inputs: inputs.each_ref().map(Operand::host),
-        parameters: parameters.iter().map(Operand::host).collect(),
-        plan,
-        slope,
-    };
-    let ids: Vec<Option<NodeId>> = parameters.iter().map(Operand::tracked_id).collect();
-    Some(match dtype {
-        DType::F64 => record::<f64>(held, inputs, ids),
-        _ => record::<f32>(held, inputs, ids),
-    })
+    match dtype {
+        DType::F64 => Some(record::<f64>(works)),
+        DType::F32 => Some(record::<f32>(works)),
+        _ => None,
+    }
 }
