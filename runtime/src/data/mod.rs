@@ -27,8 +27,12 @@ mod features;
 mod file;
 mod learn;
 mod loader;
+#[cfg_attr(not(feature = "cloud"), path = "no_object.rs")]
+mod object;
 mod origin;
 mod quarantine;
+#[cfg(feature = "cloud")]
+mod ranges;
 mod report;
 mod requests;
 mod source;

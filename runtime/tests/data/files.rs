@@ -194,6 +194,18 @@ fn booleans_are_numbers() {
 }
 
 #[test]
+#[cfg(not(feature = "cloud"))]
+fn a_program_without_object_stores_says_how_to_get_them() {
+    for url in ["s3://bucket/folder", "gs://bucket/a.parquet"] {
+        let error = Dataset::open(&crate::fixture::SMALL_STATIC, &[url.into()]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        let text = error.to_string();
+        assert!(text.starts_with(&format!("{url}: this program was built without")));
+        assert!(text.contains("`mtmdc train`") && text.contains("--features cloud"));
+    }
+}
+
+#[test]
 fn a_path_that_leads_nowhere() {
     let folder = frame().folder();
     let error = Dataset::open(&crate::fixture::SMALL_STATIC, &[folder.file("gone")]).unwrap_err();

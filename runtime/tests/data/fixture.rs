@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, Float32Array, Float64Array, Int8Array, Int32Array, Int64Array, ListArray,
-    RecordBatch, StringArray,
+    RecordBatch, StringArray, new_null_array,
 };
 use arrow::datatypes::{Float32Type, Int64Type};
 use mtmd::data::batch::Batch;
@@ -115,6 +115,38 @@ pub fn frame() -> Frame {
             Arc::new(Int64Array::from(vec![Some(0), Some(5), Some(-7), None])),
         ),
     ]))
+}
+
+/// `rows` rows whose age is their number, from `first`.
+pub fn numbered(first: usize, rows: usize) -> Frame {
+    let template = frame();
+    let all = template
+        .0
+        .iter()
+        .map(|(name, array)| (*name, new_null_array(array.data_type(), rows)));
+    let ages = (first..first + rows).map(|row| row as f64);
+    Frame(all.collect())
+        .with(
+            "surface",
+            Arc::new(Int32Array::from_iter(
+                (0..rows).map(|row| Some([0, 2, 3][row % 3])),
+            )) as ArrayRef,
+        )
+        .with(
+            "product",
+            Arc::new(StringArray::from_iter(
+                (0..rows).map(|row| Some(["shop", "std"][row % 2])),
+            )) as ArrayRef,
+        )
+        .with("day", Arc::new(Int64Array::from(vec![1; rows])) as ArrayRef)
+        .with(
+            "age",
+            Arc::new(Float64Array::from_iter_values(ages)) as ArrayRef,
+        )
+        .with(
+            "user_id",
+            Arc::new(StringArray::from(vec!["ann"; rows])) as ArrayRef,
+        )
 }
 
 impl Frame {

@@ -1,40 +1,17 @@
 //! Rows that cannot be used, from the command line.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, Float32Array, RecordBatch};
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::child::{run, run_well, stderr};
 use crate::rows;
-
-/// 500 rows, 100 a day, row 7 of every hundred without a sound score.
-fn write(path: &Path) {
-    rows::write(path, 500);
-    let file = File::open(path).unwrap();
-    let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
-    reader = reader.with_batch_size(500);
-    let batch = reader.build().unwrap().next().unwrap().unwrap();
-    let (schema, mut columns, _) = batch.into_parts();
-    let scores = (0..500).map(|row| if row % 100 == 7 { f32::NAN } else { 0.5 });
-    let (place, _) = schema.column_with_name("hw_ctr").unwrap();
-    columns[place] = Arc::new(Float32Array::from_iter_values(scores)) as ArrayRef;
-    let batch = RecordBatch::try_new(schema, columns).unwrap();
-    let mut writer =
-        ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), None).unwrap();
-    writer.write(&batch).unwrap();
-    writer.close().unwrap();
-}
 
 #[test]
 fn a_run_stops_skips_or_keeps_them() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (data, out, file) = (path("rows.parquet"), path("run"), path("skipped.jsonl"));
-    write(Path::new(&data));
+    rows::write_with_bad_scores(Path::new(&data));
     let base = ["train", "--data", &data, "--out", &out, "--quiet"];
     let with = |more: &[&'static str]| [&base[..], more].concat();
 

@@ -9,6 +9,7 @@ use arrow::array::{
     StringArray,
 };
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 /// Draws that are the same every time.
 pub struct Draws(u64);
@@ -91,4 +92,22 @@ pub fn write(path: &Path, rows: usize) {
     let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");
     writer.write(&batch).expect("written");
     writer.close().expect("closed");
+}
+
+/// 500 rows, 100 a day, row 7 of every hundred without a sound score.
+pub fn write_with_bad_scores(path: &Path) {
+    write(path, 500);
+    let file = File::open(path).unwrap();
+    let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    reader = reader.with_batch_size(500);
+    let batch = reader.build().unwrap().next().unwrap().unwrap();
+    let (schema, mut columns, _) = batch.into_parts();
+    let scores = (0..500).map(|row| if row % 100 == 7 { f32::NAN } else { 0.5 });
+    let (place, _) = schema.column_with_name("hw_ctr").unwrap();
+    columns[place] = Arc::new(Float32Array::from_iter_values(scores)) as ArrayRef;
+    let batch = RecordBatch::try_new(schema, columns).unwrap();
+    let mut writer =
+        ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
 }
