@@ -43,16 +43,13 @@ fn at<'a>(command: &'a mut Command, server: &Server) -> &'a mut Command {
             command.env_remove(name);
         }
     }
-    let key = format!(
-        r#"{{"gcs_base_url": "{}", "disable_oauth": true, "client_email": "", "private_key": "", "private_key_id": ""}}"#,
-        server.url()
-    );
     command
         .env("AWS_ENDPOINT", server.url())
         .env("AWS_ALLOW_HTTP", "true")
         .env("AWS_ACCESS_KEY_ID", "someone")
         .env("AWS_SECRET_ACCESS_KEY", "something")
-        .env("GOOGLE_SERVICE_ACCOUNT_KEY", key)
+        .env("GOOGLE_BASE_URL", server.url())
+        .env("GOOGLE_SKIP_SIGNATURE", "true")
         .env("GOOGLE_ALLOW_HTTP", "true")
         .env("NO_PROXY", "127.0.0.1")
 }
