@@ -16,6 +16,7 @@ use parquet::arrow::arrow_reader::{
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::ChunkReader;
 
+use crate::data::coded;
 use crate::data::object::{self, Object};
 use crate::error::{Error, Result};
 
@@ -127,11 +128,13 @@ impl DataFile {
             wanted.map(|(index, _)| index),
         );
         let failure = bytes.failure();
-        let builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, self.metadata.clone())
-                .with_projection(mask)
-                .with_row_groups(vec![group])
-                .with_batch_size(BATCH_ROWS);
+        let metadata = guarded(&self.path, &failure, || {
+            coded::reading(&self.metadata, group)
+        })?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata)
+            .with_projection(mask)
+            .with_row_groups(vec![group])
+            .with_batch_size(BATCH_ROWS);
         Ok(RowGroup {
             path: self.path.clone(),
             reader: guarded(&self.path, &failure, || builder.build())?,

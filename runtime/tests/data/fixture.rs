@@ -165,23 +165,16 @@ impl Frame {
         self.write_groups(path, 1 << 20);
     }
 
+    pub fn batch(&self) -> RecordBatch {
+        let columns = self.0.iter();
+        let columns = columns.map(|(name, array)| (*name, Arc::clone(array), true));
+        RecordBatch::try_from_iter_with_nullable(columns).unwrap()
+    }
+
     pub fn write_groups(&self, path: &Path, group_rows: usize) {
-        let columns = self
-            .0
-            .iter()
-            .map(|(name, array)| (*name, Arc::clone(array), true));
-        let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
-        let properties = WriterProperties::builder()
-            .set_max_row_group_row_count(Some(group_rows))
-            .build();
-        let mut writer = ArrowWriter::try_new(
-            File::create(path).unwrap(),
-            batch.schema(),
-            Some(properties),
-        )
-        .unwrap();
-        writer.write(&batch).unwrap();
-        writer.close().unwrap();
+        let properties = WriterProperties::builder();
+        let properties = properties.set_max_row_group_row_count(Some(group_rows));
+        write_as(&self.batch(), path, properties.build());
     }
 
     /// Writes one file into a new folder.
@@ -190,6 +183,14 @@ impl Frame {
         self.write(&folder.file("a.parquet"));
         folder
     }
+}
+
+/// Writes rows as the properties say.
+pub fn write_as(batch: &RecordBatch, path: &Path, properties: WriterProperties) {
+    let file = File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+    writer.write(batch).unwrap();
+    writer.close().unwrap();
 }
 
 /// A folder of files for one test.
