@@ -31,6 +31,7 @@ def arguments():
     parser.add_argument("--batch", type=int, help="rows a step")
     parser.add_argument("--batches", type=int, default=8, help="different batches that the steps cycle through [8]")
     parser.add_argument("--data", nargs="+", default=(), help="Parquet files or folders instead of synthetic rows")
+    parser.add_argument("--rows", type=int, default=200_000, help="synthetic rows for `loader` [200000]")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of every contender [one a core]")
     parser.add_argument("--rounds", type=int, default=7, help="alternating rounds [7]")
     parser.add_argument("--steps", type=int, default=8, help="steps of a round [8]")
@@ -89,6 +90,22 @@ def run_tables(args):
     return sweeps.run_tables(args.batch or 4096, args.threads, args.rounds, args.steps)
 
 
+def run_requests(args):
+    """a step of specs/pinterest.mtmd with and without `rows { request … }`, at 10 and 50 ads a request"""
+    spec = Path((args.spec or [ours.ROOT / "specs" / "pinterest.mtmd"])[0])
+    return sweeps.run_requests(spec, args.batch or 4096, args.threads, args.rounds, args.steps)
+
+
+def run_loader(args):
+    """the reader alone beside pyarrow and the step, of specs/kuairand.mtmd on its rows"""
+    from . import loader
+
+    spec = Path((args.spec or [ours.ROOT / "specs" / "kuairand.mtmd"])[0])
+    own = [ours.ROOT / "data" / "kuairand"] if spec.stem == "kuairand" else []
+    batch = args.batch or (512 if own else 4096)
+    return loader.run(spec, args.data or own, batch, args.threads, args.rounds, args.steps, args.rows)
+
+
 def run_rebuild(args):
     """seconds from an edited spec to its program"""
     return sweeps.run_rebuild((args.spec or ["specs/pinterest.mtmd"])[0])
@@ -105,6 +122,8 @@ COMMANDS = {
     "small": run_small,
     "domains": run_domains,
     "tables": run_tables,
+    "requests": run_requests,
+    "loader": run_loader,
     "rebuild": run_rebuild,
     "all": run_all,
 }

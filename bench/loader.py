@@ -1,74 +1,120 @@
-"""The reader of mtmd and pyarrow on the same files, columns and cores, by turns.
+"""The reader alone beside pyarrow on the same files, columns and cores, and beside the step."""
 
-    python bench/loader.py FOLDER [--cores 2] [--repeats 5]
+from __future__ import annotations
 
-FOLDER holds the KuaiRand log (data/kuairand has a sample). pyarrow decodes the columns and drops them; mtmd decodes,
-checks, looks up or hashes every value, shuffles and groups the rows into batches. Both run on the same cores and may
-use as many threads as they like there.
-"""
-
-import argparse
 import glob
 import os
-import re
+import resource
 import statistics
-import subprocess
-import sys
+import tempfile
 import time
+from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+from . import ours, workers
+from .speed import REST, spread
 
-RUST = "cargo test --release -p mtmd --test data throughput::speed -- --exact --ignored --nocapture".split()
-
-
-def pyarrow_rate(files, columns, cores):
-    """Rows a second of the faster of pyarrow's two ways to read a file."""
-    pa.set_cpu_count(cores)
-    rates = []
-    for read in (
-        lambda file: pq.read_table(file, columns=columns, use_threads=cores > 1).num_rows,
-        lambda file: sum(
-            batch.num_rows for batch in pq.ParquetFile(file).iter_batches(columns=columns, use_threads=cores > 1)
-        ),
-    ):
-        start = time.perf_counter()
-        rows = sum(read(file) for file in files)
-        rates.append(rows / (time.perf_counter() - start))
-    return max(rates)
+PASSES = {"first": "first pass", "ordered": "in file order", "shuffled": "shuffled"}
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def mtmd(folder):
-    """Rows a second by pass, and the columns that were read."""
-    run = subprocess.run(RUST, env={**os.environ, "MTMD_DATA": folder}, capture_output=True, text=True)
-    if run.returncode != 0:
-        sys.exit(run.stdout + run.stderr)
-    rates = {name: float(rate) for name, rate in re.findall(r"^(.+): (\d+) rows/s$", run.stdout, re.M)}
-    return rates, re.search(r"^columns: (.+)$", run.stdout, re.M)[1].split(" ")
+def files_of(data):
+    found = [sorted(glob.glob(f"{path}/*.parquet")) if Path(path).is_dir() else [str(path)] for path in data]
+    return sum(found, [])
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder")
-    parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=5)
-    args = parser.parse_args()
-    folder = os.path.abspath(args.folder)
-    files = sorted(glob.glob(os.path.join(folder, "*.parquet")))
-    _, columns = mtmd(folder)  # Built, and the files are in the page cache.
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.cores])
-    theirs, ours = [], {}
-    for _ in range(args.repeats):
-        theirs.append(pyarrow_rate(files, columns, args.cores))
-        for name, rate in mtmd(folder)[0].items():
-            ours.setdefault(name, []).append(rate)
-    print(f"{len(files)} files, {len(columns)} columns, {args.cores} cores, {args.repeats} runs: median (least, most)")
-    show = lambda rates: f"{statistics.median(rates):>12,.0f} ({min(rates):,.0f}, {max(rates):,.0f}) rows/s"
-    print(f"{'pyarrow ' + pa.__version__:<24}{show(theirs)}")
-    for name, rates in ours.items():
-        ratio = statistics.median(our / their for our, their in zip(rates, theirs))
-        print(f"{'mtmd, ' + name:<24}{show(rates)}, {ratio:.2f} of pyarrow")
+def processor_seconds(process):
+    """What a process has used so far (Linux)."""
+    fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-if __name__ == "__main__":
-    main()
+class PyArrow:
+    """Decodes the columns and drops them, in the faster of pyarrow's two ways to read a file."""
+
+    def __init__(self, data, columns, cores):
+        import pyarrow
+        from pyarrow import parquet
+
+        pyarrow.set_cpu_count(cores)
+        self.name = f"pyarrow {pyarrow.__version__}"
+        self.files, threads = files_of(data), cores > 1
+        self.ways = [
+            lambda file: parquet.read_table(file, columns=columns, use_threads=threads).num_rows,
+            lambda file: sum(batch.num_rows for batch in parquet.ParquetFile(file).iter_batches(columns=columns, use_threads=threads)),
+        ]
+
+    def round(self, passes):
+        """Rows a second and rows a second of processor; the better way counts for each."""
+        found = []
+        for way in self.ways:
+            used, started = self.used(), time.perf_counter()
+            rows = sum(way(file) for _ in range(passes) for file in self.files)
+            found.append((rows / (time.perf_counter() - started), rows / (self.used() - used)))
+        return tuple(map(max, zip(*found)))
+
+    @staticmethod
+    def used():
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return usage.ru_utime + usage.ru_stime
+
+
+class Ours:
+    def __init__(self, worker, name):
+        self.worker, self.name = worker, name
+
+    def round(self, passes):
+        used = processor_seconds(self.worker.process.pid)
+        answer = self.worker.ask(f"load {self.name} {passes}")
+        used = processor_seconds(self.worker.process.pid) - used
+        return answer["rows"] / answer["seconds"], answer["rows"] / used
+
+
+def run(spec, data, batch, threads, rounds, steps, rows, seconds=1.0):
+    program = ours.build(spec)
+    with tempfile.TemporaryDirectory(prefix="mtmd-bench-") as folder:
+        if not data:
+            data = [f"{folder}/data"]
+            ours.run(program, "synth", "--out", data[0], "--rows", rows)
+        cores = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, sorted(cores)[:threads])
+        worker = workers.ours(program, None, batch, 4, threads, data)
+        contenders = [PyArrow(data, worker.hello["columns"], threads)] + [Ours(worker, name) for name in PASSES]
+        # Files are in the page cache; passes are so many that a round takes about `seconds`.
+        count = worker.ask("load ordered 1")["rows"]
+        passes = [max(1, round(seconds * contender.round(1)[0] / count)) for contender in contenders]
+        worker.ask(f"run {steps}")
+        found, stepped = [[] for _ in contenders], []
+        for index in range(rounds):
+            for shift in range(len(contenders)):
+                at = (index + shift) % len(contenders)
+                time.sleep(REST)
+                found[at].append(contenders[at].round(passes[at]))
+            time.sleep(REST)
+            answer = worker.ask(f"run {steps}")
+            stepped.append(answer["rows"] / answer["seconds"])
+        name, columns, files = worker.hello["model"], len(worker.hello["columns"]), len(files_of(data))
+        worker.end()
+        os.sched_setaffinity(0, cores)
+    print(
+        f"**Reading {name}**, {count:,} rows of {columns} columns in {files} files, {threads} cores, "
+        f"{rounds} alternating rounds of about {seconds:g} s; a step at batch {batch:,} makes {statistics.median(stepped):,.0f} rows/s "
+        f"({min(stepped):,.0f} to {max(stepped):,.0f})\n\n"
+        "| | rows/s | of pyarrow | rows per second of processor | of pyarrow | times the step |\n|---|---|---|---|---|---|"
+    )
+    summary = {"spec": name, "rows": count, "columns": columns, "step": spread(stepped)}
+    labels = [contenders[0].name, *PASSES.values()]
+    for label, mine in zip(labels, found):
+        cells = []
+        for kind in (0, 1):
+            rates = [one[kind] for one in mine]
+            ratios = [one[kind] / other[kind] for one, other in zip(mine, found[0])]
+            cells += [f"{statistics.median(rates):,.0f}", ratio(ratios)]
+        over = [one[0] / step for one, step in zip(mine, stepped)]
+        print(f"| {label} | " + " | ".join([*cells, f"{statistics.median(over):,.0f}"]) + " |", flush=True)
+        summary[label] = {"rows_per_second": spread([one[0] for one in mine]), "per_processor_second": spread([one[1] for one in mine])}
+    print()
+    return summary
+
+
+def ratio(values):
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"

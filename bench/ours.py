@@ -72,14 +72,31 @@ def build_plain(spec):
         left_out += [what] * (count > 0)
     if not left_out:
         return build(spec), left_out
-    compiler, name = cargo_build("mtmdc"), f"{model_name(spec)}_plain"
+    return build_copy(spec, f"{model_name(spec)}_plain", text), left_out
+
+
+def build_copy(spec, name, text):
+    """The program of a changed text of a spec, under another name, beside copies of what the spec uses."""
+    compiler = cargo_build("mtmdc")
     prepare_scratch()
-    # Beside what it uses.
     shutil.copytree(Path(spec).parent, SCRATCH / "specs", dirs_exist_ok=True)
     copy = SCRATCH / "specs" / f"{name}.mtmd"
     copy.write_text(re.sub(r"^(\s*model\s+)\w+", rf"\g<1>{name}", text, count=1, flags=re.MULTILINE), encoding="utf-8")
     run(compiler, "build", copy, "--out", SCRATCH / "generated")
-    return cargo_build(name, SCRATCH), left_out
+    return cargo_build(name, SCRATCH)
+
+
+def with_request(text, column="request_id"):
+    """A spec whose rows tell their request, whatever it said before."""
+    text = without_request(text)
+    if re.search(r"^rows\s*\{", text, re.MULTILINE):
+        return re.sub(r"^rows\s*\{", f'rows {{ request "{column}",', text, count=1, flags=re.MULTILINE)
+    return f'{text}\nrows {{ request "{column}" }}\n'
+
+
+def without_request(text):
+    text = re.sub(r"^rows\s*\{\s*request\s+\"[^\"]*\"\s*\}", "", text, flags=re.MULTILINE)
+    return re.sub(r"^(rows\s*\{[^}]*?)(?:,\s*request\s+\"[^\"]*\"|request\s+\"[^\"]*\"\s*,?)", r"\1", text, flags=re.MULTILINE)
 
 
 def prepare_scratch():

@@ -1,4 +1,5 @@
-"""What the step's cost follows: not the number of cells, not the size of the tables. And how long a rebuild takes."""
+"""What the step's cost follows: the query rows, not the number of cells, not the size of the tables. And how long a rebuild
+takes."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from .speed import Contender, figure, spread
 
 CELLS = ((3, 2), (6, 4), (12, 8))
 ROWS = (10_000, 100_000, 1_000_000, 10_000_000)
+REQUESTS = (10, 50)
 
 
 def cells_spec(surfaces, products):
@@ -89,6 +91,54 @@ def sweep(texts, batch, batches, threads, rounds, steps):
         }
         for contender in contenders
     ]
+
+
+def run_requests(spec, batch, threads, rounds, steps, sizes=REQUESTS, batches=8):
+    """A step with and without `rows { request … }` on the same rows, by rows of a request."""
+    text, name = spec.read_text(encoding="utf-8"), ours.model_name(spec)
+    found = []
+    with tempfile.TemporaryDirectory(prefix="mtmd-bench-") as folder:
+        programs = []
+        for kind, text in (("apart", ours.without_request(text)), ("together", ours.with_request(text))):
+            program = ours.build_copy(spec, f"{name}_{kind}", text)
+            programs.append(shutil.copy(program, f"{folder}/{program.name}"))
+        for size in sizes:
+            data = f"{folder}/{size}"
+            # A fifth of the rows validates or tests.
+            ours.run(programs[1], "synth", "--out", data, "--rows", 2 * batch * batches, "--per-request", size)
+            contenders = [Contender(workers.ours(program, None, batch, batches, threads, [data])) for program in programs]
+            for contender in contenders:
+                contender.worker.ask(f"run {batches}")
+            for index in range(rounds):
+                for shift in range(2):
+                    contenders[(index + shift) % 2].round(steps)
+            for contender in contenders:
+                contender.worker.end()
+            found.append(requests(size, *contenders))
+            shutil.rmtree(data)
+    lines = [
+        f"**A step of {name} by rows of a request**, batch {batch:,}, {threads} threads, {rounds} alternating rounds of {steps} steps",
+        "",
+        "| ads a request | query rows of a hundred rows | without the setting, ms | with it, ms | times as fast |",
+        "|---|---|---|---|---|",
+    ]
+    for one in found:
+        cells = [figure(one["apart_ms"]), figure(one["together_ms"]), f"**{figure(one['times'], 2)}**"]
+        lines.append(f"| {one['per_request']} | {100 * one['query_rows']:.1f} | " + " | ".join(cells) + " |")
+    print("\n".join(lines) + "\n", flush=True)
+    return found
+
+
+def requests(size, apart, together):
+    hello = together.worker.hello
+    return {
+        "per_request": size,
+        "query_rows": hello["query_rows"] / hello["rows"],
+        "apart_ms": spread(apart.steps()),
+        "together_ms": spread(together.steps()),
+        "parts_ms": {"apart": apart.parts(), "together": together.parts()},
+        "times": spread([a / b for a, b in zip(apart.steps(), together.steps())]),
+    }
 
 
 def table(title, labels, found):

@@ -42,8 +42,9 @@ class Worker:
 
 
 def ours(program, folder, batch, batches, threads, data=(), device="cpu"):
-    """Our program, which writes its batches to `folder` first."""
-    words = [program, "bench", "--serve", "--dump", folder, "--batch", batch, "--batches", batches]
+    """Our program, which writes its batches to `folder` first, if there is one."""
+    words = [program, "bench", "--serve", "--batch", batch, "--batches", batches]
+    words += ["--dump", folder] if folder else []
     words += ["--threads", threads, "--device", device]
     if data:
         words += ["--data", *data]

@@ -474,6 +474,38 @@ fn train_builds_the_crate_and_runs_its_program() {
 
 #[cfg(unix)]
 #[test]
+fn data_in_an_object_store_builds_the_program_for_it() {
+    let (folder, cargo) = with_workspace("store");
+    let run = |arguments: &[&str]| {
+        let mut command = command(&folder, arguments);
+        outcome(
+            command
+                .env("CARGO", &cargo)
+                .env("CODE", "0")
+                .output()
+                .unwrap(),
+        )
+    };
+    let eval = ["eval", "specs/minimal.mtmd", "--data", "gs://bucket/rows"];
+    let (_, stdout, stderr) = run(&eval);
+    assert_eq!(stdout, "program eval --data gs://bucket/rows\n");
+    assert!(stderr.contains("--features minimal/cloud"), "{stderr}");
+
+    let spec = folder.join("specs/minimal.mtmd");
+    let text = fs::read_to_string(&spec).unwrap();
+    fs::write(&spec, text.replace("\"../data\"", "\"s3://bucket/rows\"")).unwrap();
+    let (exit, _, stderr) = run(&["check", "specs/minimal.mtmd"]);
+    assert_eq!(exit, 0, "{stderr}");
+    let (_, stdout, stderr) = run(&["train", "specs/minimal.mtmd"]);
+    assert_eq!(stdout, "program train --data s3://bucket/rows\n");
+    assert!(stderr.contains("--features minimal/cloud"), "{stderr}");
+    let (_, stdout, stderr) = run(&["train", "specs/minimal.mtmd", "--data", "else"]);
+    assert_eq!(stdout, "program train --data else\n");
+    assert!(!stderr.contains("--features"), "{stderr}");
+}
+
+#[cfg(unix)]
+#[test]
 fn a_failed_build_of_the_crate_is_the_environments() {
     let (folder, cargo) = with_workspace("failed");
     fs::write(&cargo, "#!/bin/sh\necho 'error: no' >&2\nexit 101\n").unwrap();

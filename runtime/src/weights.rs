@@ -4,6 +4,7 @@
 
 mod path;
 pub mod plan;
+mod takeover;
 
 pub use path::Path;
 

@@ -39,15 +39,26 @@ pub(super) fn launch(
     if build::apply(&build::changes(&folder, &artefacts)?)? {
         reporter.note(&format!("built: {}", folder.display()));
     }
-    let program = build_program(&workspace, &spec.name, wants_cuda(arguments))?;
+    let data = match &spec.data {
+        Some(data) if command != "synth" && !gives(arguments, "--data") => Some(place(path, data)),
+        _ => None,
+    };
+    let mut features = vec![];
+    if wants_cuda(arguments) {
+        features.push("cuda");
+    }
+    let data_in_spec = data.iter().map(|data| data.as_os_str());
+    if data_in_spec
+        .chain(arguments.iter().map(OsString::as_os_str))
+        .any(is_in_a_store)
+    {
+        features.push("cloud");
+    }
+    let program = build_program(&workspace, &spec.name, &features)?;
     let mut run = Command::new(&program);
     run.arg(command);
-    if let Some(data) = &spec.data
-        && command != "synth"
-        && !gives(arguments, "--data")
-    {
-        run.arg("--data")
-            .arg(path.parent().unwrap_or(Path::new("")).join(data));
+    if let Some(data) = data {
+        run.arg("--data").arg(data);
     }
     run.args(arguments);
     if let Some(plan) = plan {
@@ -59,6 +70,14 @@ pub(super) fn launch(
         run.args(["--plan", "-"]).stdin(input);
     }
     become_program(&mut run, &program)
+}
+
+/// Where a spec's data lies: a URL as it is, a path from the spec's folder.
+fn place(spec: &Path, data: &str) -> PathBuf {
+    if data.contains("://") {
+        return data.into();
+    }
+    spec.parent().unwrap_or(Path::new("")).join(data)
 }
 
 fn cannot_run(program: &Path, error: &io::Error) -> Failure {
@@ -129,7 +148,7 @@ fn input(text: &str) -> io::Result<File> {
 
 /// Builds the program of a generated crate. The whole workspace takes part, so that its crates
 /// share one build of the runtime and its dependencies.
-fn build_program(workspace: &Path, name: &str, cuda: bool) -> Result<PathBuf, Failure> {
+fn build_program(workspace: &Path, name: &str, features: &[&str]) -> Result<PathBuf, Failure> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(&cargo);
     build
@@ -138,8 +157,8 @@ fn build_program(workspace: &Path, name: &str, cuda: bool) -> Result<PathBuf, Fa
         .arg("--message-format=json-render-diagnostics")
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
-    if cuda {
-        build.arg("--features").arg(format!("{name}/cuda"));
+    for feature in features {
+        build.arg("--features").arg(format!("{name}/{feature}"));
     }
     let mut child = build.spawn().map_err(|error| {
         let message = format!("cannot run `{}`: {error}", cargo.display());
@@ -197,6 +216,16 @@ fn wants_cuda(arguments: &[OsString]) -> bool {
     false
 }
 
+/// Whether an argument, or the value in it, is the URL of an object store.
+fn is_in_a_store(argument: &OsStr) -> bool {
+    let text = argument.to_string_lossy();
+    let value = match text.split_once('=') {
+        Some((option, value)) if option.starts_with("--") => value,
+        _ => &text,
+    };
+    value.starts_with("s3://") || value.starts_with("gs://")
+}
+
 /// Whether an option is among the arguments, as `--option value` or `--option=value`.
 fn gives(arguments: &[OsString], option: &str) -> bool {
     arguments.iter().any(|argument| {
@@ -237,6 +266,35 @@ mod tests {
         assert!(wants_cuda(&os(&["--device=cuda"])));
         assert!(!wants_cuda(&os(&["--device", "cpu", "--out", "cuda"])));
         assert!(!wants_cuda(&os(&["--device"])));
+    }
+
+    #[test]
+    fn object_stores_are_known_by_their_urls() {
+        for argument in [
+            "s3://bucket/folder",
+            "gs://bucket",
+            "--data=s3://bucket/a=b",
+        ] {
+            assert!(is_in_a_store(OsStr::new(argument)), "{argument}");
+        }
+        for argument in [
+            "folder/a=b.parquet",
+            "ftp://host",
+            "--data",
+            "--data=folder",
+        ] {
+            assert!(!is_in_a_store(OsStr::new(argument)), "{argument}");
+        }
+    }
+
+    #[test]
+    fn data_lies_beside_the_spec_or_at_its_url() {
+        let spec = Path::new("specs/a.mtmd");
+        assert_eq!(place(spec, "rows"), Path::new("specs/rows"));
+        assert_eq!(
+            place(spec, "s3://bucket/rows").to_str(),
+            Some("s3://bucket/rows")
+        );
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(super) struct Head<'s> {
     statement: &'s Statement,
     rest: &'s [Atom],
     /// How the statement is written, for help.
-    form: String,
+    pub(super) form: String,
     silent: bool,
 }
 
@@ -137,12 +137,9 @@ impl<'s> Head<'s> {
             self.next();
             if text.is_empty() {
                 self.silent = true;
-                context.report(Diagnostic::new(
-                    Code::E0305,
-                    "this string is empty",
-                    *span,
-                    format!("expected {what}"),
-                ));
+                let expected = format!("expected {what}");
+                let empty = Diagnostic::new(Code::E0305, "this string is empty", *span, expected);
+                context.report(empty.help(format!("write it as `{}`", self.form)));
                 return None;
             }
             return Some(Text {

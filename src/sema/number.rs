@@ -108,7 +108,8 @@ pub(super) fn real(
         return None;
     }
     if !bound.holds(number.real) {
-        context.report(out_of_range(name, bound.describe(), span, &number.text));
+        let wrong = out_of_range(name, bound.describe(), span, &number.text);
+        context.report(wrong.help(format!("write it as `{}`", head.form)));
         return None;
     }
     Some(number.real)

@@ -33,7 +33,7 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct TrainArgs {
-    /// Parquet files, or folders of them
+    /// Parquet files, or folders of them; s3:// and gs:// URLs too
     #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
     pub data: Vec<PathBuf>,
     #[command(flatten)]
@@ -98,7 +98,7 @@ pub struct EvalArgs {
     /// Folder of a model, a checkpoint or a run
     #[arg(long, value_name = "DIR")]
     pub model: PathBuf,
-    /// Parquet files, or folders of them
+    /// Parquet files, or folders of them; s3:// and gs:// URLs too
     #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
     pub data: Vec<PathBuf>,
     #[command(flatten)]

@@ -4,12 +4,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Float32Array, Float64Array, Int64Array, ListArray, StringArray,
-    new_null_array,
+    Array, ArrayRef, AsArray, Float32Array, Float64Array, Int32Array, Int64Array, ListArray,
+    StringArray, new_null_array,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimeUnit, UInt64Type};
+use arrow::datatypes::{
+    DataType, Date32Type, Float64Type, Int32Type, Int64Type, TimeUnit, UInt64Type,
+};
 use arrow::error::ArrowError;
 
 use crate::schema::{Derive, TimePart, Unit};
@@ -29,7 +31,12 @@ pub(super) struct Ints(Int64Array);
 
 /// Strings, null where missing.
 #[derive(Debug, Clone)]
-pub(super) struct Texts(StringArray);
+pub(super) struct Texts {
+    /// Strings by place, or by code.
+    strings: StringArray,
+    /// The code of each place, where strings have codes.
+    codes: Option<Int32Array>,
+}
 
 /// Raw values with the places that hold something else.
 #[derive(Debug)]
@@ -84,8 +91,48 @@ impl Texts {
     /// The value at a place, `None` if missing.
     #[inline]
     pub(super) fn get(&self, place: usize) -> Option<&str> {
-        (place < self.0.len() && self.0.is_valid(place)).then(|| self.0.value(place))
+        match &self.codes {
+            None => self.string(place),
+            Some(codes) => self.string(code(codes, place)?),
+        }
     }
+
+    /// What is made of the string at a place, `None` if missing: of a string that has a code once, when it is first met.
+    pub(super) fn each<'a, T: Copy>(
+        &'a self,
+        mut make: impl FnMut(&'a str) -> T,
+    ) -> impl FnMut(usize) -> Option<T> {
+        let mut made = match self.codes {
+            Some(_) => vec![None; self.strings.len()],
+            None => Vec::new(),
+        };
+        move |place| {
+            let Some(codes) = &self.codes else {
+                return self.string(place).map(&mut make);
+            };
+            let code = code(codes, place)?;
+            let made = made.get_mut(code)?;
+            if made.is_none() {
+                *made = self.string(code).map(&mut make);
+            }
+            *made
+        }
+    }
+
+    #[inline]
+    fn string(&self, index: usize) -> Option<&str> {
+        let known = index < self.strings.len() && self.strings.is_valid(index);
+        known.then(|| self.strings.value(index))
+    }
+}
+
+#[inline]
+fn code(codes: &Int32Array, place: usize) -> Option<usize> {
+    if codes.is_null(place) {
+        return None;
+    }
+    let code = codes.values().get(place)?;
+    usize::try_from(*code).ok()
 }
 
 impl Keys {
@@ -126,6 +173,7 @@ pub(super) fn keys(array: &ArrayRef, dates: DateForm) -> Result<ReadKeys, ArrowE
         odd: Vec::new(),
     };
     Ok(match array.data_type() {
+        DataType::Dictionary(_, values) if is_text(values) => coded(array)?,
         DataType::Dictionary(_, values) => return keys(&cast(array, values)?, dates),
         DataType::Null => whole(
             new_null_array(&DataType::Int64, array.len())
@@ -140,14 +188,17 @@ pub(super) fn keys(array: &ArrayRef, dates: DateForm) -> Result<ReadKeys, ArrowE
         found if found.is_floating() => {
             let floats = cast(array, &DataType::Float64)?;
             let floats = floats.as_primitive::<Float64Type>();
+            let whole: Int64Array = floats.unary_opt(whole_number);
             let odd = (0..floats.len()).filter_map(|place| {
                 let value = number(floats, place)?;
-                (!value.is_nan() && whole_number(value).is_none()).then_some((place, value))
+                (!value.is_nan() && whole.is_null(place)).then_some((place, value))
             });
-            let odd = odd.collect();
             ReadKeys {
-                values: Keys::Ints(Ints(floats.unary_opt(whole_number))),
-                odd,
+                odd: match whole.null_count() == floats.null_count() {
+                    true => Vec::new(),
+                    false => odd.collect(),
+                },
+                values: Keys::Ints(Ints(whole)),
             }
         }
         found if found.is_integer() || *found == DataType::Boolean => whole(
@@ -162,9 +213,38 @@ pub(super) fn keys(array: &ArrayRef, dates: DateForm) -> Result<ReadKeys, ArrowE
 fn texts(array: &ArrayRef) -> Result<ReadKeys, ArrowError> {
     let texts = cast(array, &DataType::Utf8)?.as_string::<i32>().clone();
     Ok(ReadKeys {
-        values: Keys::Texts(Texts(texts)),
+        values: Keys::Texts(Texts {
+            strings: texts,
+            codes: None,
+        }),
         odd: Vec::new(),
     })
+}
+
+/// Strings in a dictionary.
+fn coded(array: &ArrayRef) -> Result<ReadKeys, ArrowError> {
+    let array = cast(array, &text_codes())?;
+    let dictionary = array.as_dictionary::<Int32Type>();
+    Ok(ReadKeys {
+        values: Keys::Texts(Texts {
+            strings: dictionary.values().as_string::<i32>().clone(),
+            codes: Some(dictionary.keys().clone()),
+        }),
+        odd: Vec::new(),
+    })
+}
+
+/// Strings as codes in a dictionary.
+pub(super) fn text_codes() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+}
+
+/// Whether it is a type of strings.
+pub(super) fn is_text(found: &DataType) -> bool {
+    matches!(
+        found,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    )
 }
 
 /// Reads numbers of any kind, booleans as 0 and 1.
@@ -294,7 +374,8 @@ fn part_of(part: TimePart, seconds: i64) -> i64 {
 /// A float that is a whole number within ±2^63.
 fn whole_number(value: f64) -> Option<i64> {
     const BOUND: f64 = 9_223_372_036_854_775_808.0;
-    (value.fract() == 0.0 && (-BOUND..BOUND).contains(&value)).then_some(value as i64)
+    let whole = value as i64;
+    (whole as f64 == value && (-BOUND..BOUND).contains(&value)).then_some(whole)
 }
 
 /// Days since 1970-01-01 as year, month and day in digits (Howard Hinnant's `civil_from_days`).

@@ -7,7 +7,7 @@ use arrow::error::ArrowError;
 
 use crate::data::arrays::{number, numbers};
 use crate::data::decode::Usable;
-use crate::data::features::Values;
+use crate::data::values::{MOST, Values};
 use crate::schema::{Label, Task};
 
 /// Candidates for use in a record batch; bad ones are marked as columns are read.
@@ -153,7 +153,7 @@ impl Candidates {
                 continue;
             }
             let value = number(&values, row as usize);
-            let sound = value.filter(|value| (0.0..=f64::from(f32::MAX)).contains(value));
+            let sound = value.filter(|value| (0.0..=MOST).contains(value));
             weights.push(sound.unwrap_or_default() as f32);
             if sound.is_none() {
                 bad.push((row, value));
@@ -161,7 +161,9 @@ impl Candidates {
         }
         for (row, value) in bad {
             self.fault(row, column, || match value {
-                Some(value) => format!("a weight must be a number of 0 or above, this is {value}"),
+                Some(value) => {
+                    format!("a weight must be a number from 0 to {MOST:e}, this is {value}")
+                }
                 None => "a row with a label must have a weight, this is missing".to_owned(),
             });
         }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use arrow::datatypes::{DataType, Fields, Schema as ArrowSchema};
 
+use crate::data::arrays::is_text;
 use crate::error::{ColumnFault, ColumnProblem, Error, Result};
 use crate::schema::{Derive, Index, Input, Kind, Label, Schema, Split, Tower, Value};
 
@@ -66,8 +67,8 @@ pub(super) fn check<'a>(
     }
 }
 
-/// Names of the needed columns, sorted, each once.
-pub(super) fn columns(schema: &Schema) -> Vec<&'static str> {
+/// Names of the columns that a schema needs, sorted, each once.
+pub fn columns(schema: &Schema) -> Vec<&'static str> {
     let mut columns: Vec<&'static str> = needs(schema).iter().map(|need| need.column).collect();
     columns.sort_unstable();
     columns.dedup();
@@ -277,10 +278,7 @@ impl Form {
 
 impl Values {
     fn hold(self, found: &DataType) -> bool {
-        let text = matches!(
-            plain(found),
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
-        );
+        let text = is_text(plain(found));
         let date = matches!(plain(found), DataType::Date32);
         // A column without any value has the type Null: every row of it is missing.
         let int = is_number(found);

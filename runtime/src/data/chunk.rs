@@ -42,6 +42,45 @@ impl Chunk {
         }
     }
 
+    /// Makes room for rows to come; lists grow as they need.
+    pub(super) fn reserve(&mut self, rows: usize) {
+        self.surface.reserve(rows);
+        self.product.reserve(rows);
+        self.origins.reserve(rows);
+        for column in self.columns_mut() {
+            match column {
+                Column::Ids(ids) => ids.reserve(rows),
+                Column::Numbers(numbers) => numbers.reserve(rows),
+                Column::Vectors { width, values } => values.reserve(*width * rows),
+                Column::Lists { offsets, .. } => offsets.reserve(rows),
+            }
+        }
+    }
+
+    /// Takes the rows out and keeps their memory.
+    pub(super) fn clear(&mut self) {
+        self.surface.clear();
+        self.product.clear();
+        self.origins.clear();
+        self.request.clear();
+        self.targets_mut().for_each(Vec::clear);
+        for column in self.columns_mut() {
+            match column {
+                Column::Ids(ids) => ids.clear(),
+                Column::Numbers(values) | Column::Vectors { values, .. } => values.clear(),
+                Column::Lists {
+                    offsets,
+                    ids,
+                    weights,
+                } => {
+                    offsets.truncate(1);
+                    ids.clear();
+                    weights.clear();
+                }
+            }
+        }
+    }
+
     pub(super) fn rows(&self) -> usize {
         self.surface.len()
     }
@@ -189,6 +228,7 @@ fn extend_column(to: &mut Column, from: &Column, rows: &[u32]) {
         (Column::Ids(to), Column::Ids(from)) => take_into(to, from, rows),
         (Column::Numbers(to), Column::Numbers(from)) => take_into(to, from, rows),
         (Column::Vectors { width, values: to }, Column::Vectors { values: from, .. }) => {
+            to.reserve(*width * rows.len());
             for &row in rows {
                 let start = row as usize * *width;
                 to.extend_from_slice(from.get(start..start + *width).unwrap_or_default());
@@ -206,15 +246,22 @@ fn extend_column(to: &mut Column, from: &Column, rows: &[u32]) {
                 weights,
             },
         ) => {
-            to_offsets.reserve(rows.len());
-            for &row in rows {
-                let row = row as usize;
-                if let (Some(&start), Some(&end)) = (offsets.get(row), offsets.get(row + 1)) {
-                    let span = start as usize..end as usize;
-                    to.extend_from_slice(from.get(span.clone()).unwrap_or_default());
-                    to_weights.extend_from_slice(weights.get(span).unwrap_or_default());
+            let span = |row: u32| {
+                let ends = offsets.get(row as usize..row as usize + 2);
+                match ends {
+                    Some([start, end]) => *start as usize..*end as usize,
+                    _ => 0..0,
                 }
-                to_offsets.push(to.len() as u32);
+            };
+            to.reserve(rows.iter().map(|&row| span(row).len()).sum());
+            to_offsets.extend(rows.iter().map(|&row| {
+                to.extend_from_slice(from.get(span(row)).unwrap_or_default());
+                to.len() as u32
+            }));
+            if !weights.is_empty() {
+                for &row in rows {
+                    to_weights.extend_from_slice(weights.get(span(row)).unwrap_or_default());
+                }
             }
         }
         // Both were made for the same feature.
@@ -222,14 +269,19 @@ fn extend_column(to: &mut Column, from: &Column, rows: &[u32]) {
     }
 }
 
-pub(super) fn taken<T: Copy>(from: &[T], rows: &[u32]) -> Vec<T> {
+pub(super) fn taken<T: Copy + Default>(from: &[T], rows: &[u32]) -> Vec<T> {
     let mut to = Vec::with_capacity(rows.len());
     take_into(&mut to, from, rows);
     to
 }
 
-fn take_into<T: Copy>(to: &mut Vec<T>, from: &[T], rows: &[u32]) {
-    to.extend(rows.iter().filter_map(|&row| from.get(row as usize)));
+fn take_into<T: Copy + Default>(to: &mut Vec<T>, from: &[T], rows: &[u32]) {
+    if from.is_empty() {
+        return;
+    }
+    // A row that is not there would be a default, not left out: so many values as rows are faster to append.
+    let taken = rows.iter().map(|&row| from.get(row as usize));
+    to.extend(taken.map(|value| value.copied().unwrap_or_default()));
 }
 
 #[cfg(test)]

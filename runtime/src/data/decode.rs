@@ -11,18 +11,19 @@ use arrow::error::ArrowError;
 use crate::data::arrays::{DateForm, Keys, keys};
 use crate::data::candidates::{Candidates, Fault, Numbers, Targets, column_of};
 use crate::data::chunk::Chunk;
+use crate::data::counts::Counts;
 use crate::data::domains::Domains;
-use crate::data::features::Values;
 use crate::data::file::damaged;
 use crate::data::origin::Origin;
 use crate::data::quarantine::Quarantine;
 use crate::data::report::{Bad, Report, Unknown};
 use crate::data::source::Dataset;
 use crate::data::split::{Parts, Selector, part_of_place};
-use crate::data::vocabulary::{Counts, Vocabularies};
+use crate::data::values::{Places, Values};
+use crate::data::vocabularies::Vocabularies;
 use crate::error::{Error, Result};
 use crate::hash::{hash_int, hash_text};
-use crate::schema::{BadRows, Kind, Schema, Tower};
+use crate::schema::{BadRows, Kind, Schema, Standardise, Tower, Transform};
 
 /// Reads record batches of files that were checked against the schema.
 #[derive(Debug)]
@@ -138,13 +139,15 @@ impl Decoder {
             Selector::Hash => None,
         };
         let capacity = batch.num_rows();
+        let surfaces = self.surfaces.find(&surface_keys, capacity);
+        let products = self.products.find(&product_keys, capacity);
         let mut candidates = Candidates {
             rows: Vec::with_capacity(capacity),
             surface: Vec::with_capacity(capacity),
             product: Vec::with_capacity(capacity),
             faults: BTreeMap::new(),
         };
-        for row in 0..capacity {
+        for (row, (surface, product)) in surfaces.into_iter().zip(products).enumerate() {
             let wanted = match &split_keys {
                 Some(keys) => self.selector.takes(keys, row),
                 None => part_of_place(place.file, place.first_row + row as u64).meets(self.parts),
@@ -160,11 +163,11 @@ impl Decoder {
                     .faults
                     .extend(fault.map(|fault| (row as u32, fault)));
             };
-            let Some(surface) = self.surfaces.find(&surface_keys, row) else {
+            let Some(surface) = surface else {
                 unknown(&self.surfaces, &surface_keys, &mut report.surfaces);
                 continue;
             };
-            let Some(product) = self.products.find(&product_keys, row) else {
+            let Some(product) = product else {
                 unknown(&self.products, &product_keys, &mut report.products);
                 continue;
             };
@@ -204,12 +207,12 @@ impl Decoder {
 /// A key of each row's request, 0 where it is missing. Two requests of one key are told apart by
 /// their features.
 fn request_keys(values: &Keys, rows: &[u32]) -> Vec<u64> {
-    let key = |row: &u32| match values {
-        Keys::Ints(ints) => ints.get(*row as usize).map(hash_int),
-        Keys::Texts(texts) => texts.get(*row as usize).map(hash_text),
-    };
-    let keys = rows.iter().map(key);
-    keys.map(|key| key.map_or(0, |key| key.max(1))).collect()
+    let rows = rows.iter().map(|row| *row as usize);
+    let keyed = |key: Option<u64>| key.map_or(0, |key| key.max(1));
+    match values {
+        Keys::Ints(ints) => rows.map(|row| keyed(ints.get(row).map(hash_int))).collect(),
+        Keys::Texts(texts) => rows.map(texts.each(hash_text)).map(keyed).collect(),
+    }
 }
 
 impl Place<'_> {
@@ -240,29 +243,23 @@ impl Usable {
         place: Place,
         chunk: &mut Chunk,
     ) {
-        let query = schema.query.iter().zip(&self.query).zip(&mut chunk.query);
-        for ((feature, values), column) in query {
-            let moments = vocabularies.moments(Tower::Query, feature.name);
-            values.encode(
-                feature,
-                &self.rows,
-                &self.surface,
-                vocabularies,
-                moments,
-                column,
-            );
-        }
-        let item = schema.item.iter().zip(&self.item).zip(&mut chunk.item);
-        for ((feature, values), column) in item {
-            let moments = vocabularies.moments(Tower::Item, feature.name);
-            values.encode(
-                feature,
-                &self.rows,
-                &self.product,
-                vocabularies,
-                moments,
-                column,
-            );
+        for tower in [Tower::Query, Tower::Item] {
+            let (values, domains, columns) = match tower {
+                Tower::Query => (&self.query, &self.surface, &mut chunk.query),
+                Tower::Item => (&self.item, &self.product, &mut chunk.item),
+            };
+            let features = schema.features(tower).iter();
+            for ((feature, values), column) in features.zip(values).zip(columns) {
+                let places = Places::new(schema, tower, feature, &self.rows, domains);
+                let moments = match feature.kind {
+                    Kind::Number(Transform {
+                        standardise: Some(Standardise::Learned),
+                        ..
+                    }) => vocabularies.moments(tower, feature.name),
+                    _ => None,
+                };
+                values.encode(feature, &places, vocabularies, moments, column);
+            }
         }
         let origins = self.rows.iter().map(|&row| place.origin(row));
         chunk.origins.extend(origins);
@@ -279,24 +276,25 @@ impl Usable {
 
     /// Counts the values of every table with a learned vocabulary; `counts` has one entry a table.
     pub(super) fn count(&self, schema: &Schema, counts: &mut [Option<Counts>]) {
-        let query = schema
-            .query
-            .iter()
-            .zip(&self.query)
-            .map(|pair| (pair, &self.surface));
-        let item = schema
-            .item
-            .iter()
-            .zip(&self.item)
-            .map(|pair| (pair, &self.product));
-        for ((feature, values), domains) in query.chain(item) {
-            let Kind::Embedded { table, .. } = feature.kind else {
-                continue;
-            };
-            let Some(Some(counts)) = counts.get_mut(table) else {
-                continue;
-            };
-            values.count(feature, &self.rows, domains, counts);
+        for tower in [Tower::Query, Tower::Item] {
+            let (values, domains) = self.of(tower);
+            for (feature, values) in schema.features(tower).iter().zip(values) {
+                let Kind::Embedded { table, .. } = feature.kind else {
+                    continue;
+                };
+                if let Some(Some(counts)) = counts.get_mut(table) {
+                    let places = Places::new(schema, tower, feature, &self.rows, domains);
+                    values.count(&places, counts);
+                }
+            }
+        }
+    }
+
+    /// A tower's features, and the domains of the rows.
+    fn of(&self, tower: Tower) -> (&[Values], &[u16]) {
+        match tower {
+            Tower::Query => (&self.query, &self.surface),
+            Tower::Item => (&self.item, &self.product),
         }
     }
 
@@ -307,14 +305,11 @@ impl Usable {
         tower: Tower,
         index: usize,
     ) -> impl Iterator<Item = f64> + 'a {
-        let (values, domains) = match tower {
-            Tower::Query => (&self.query, &self.surface),
-            Tower::Item => (&self.item, &self.product),
-        };
+        let (values, domains) = self.of(tower);
         let feature = schema.features(tower).get(index);
         let values = feature.zip(values.get(index));
-        values
-            .into_iter()
-            .flat_map(|(feature, values)| values.present(feature, &self.rows, domains))
+        values.into_iter().flat_map(move |(feature, values)| {
+            values.present(Places::new(schema, tower, feature, &self.rows, domains))
+        })
     }
 }

@@ -35,14 +35,19 @@ impl Domains {
         domains
     }
 
-    /// The domain of a row; `None` if it has none.
-    #[inline]
-    pub(super) fn find(&self, keys: &Keys, row: usize) -> Option<u16> {
+    /// The domain of each row; `None` if it has none.
+    pub(super) fn find(&self, keys: &Keys, rows: usize) -> Vec<Option<u16>> {
+        let rows = 0..rows;
         match keys {
-            Keys::Ints(ints) => ints.get(row).and_then(|key| self.ints.get(&key)),
-            Keys::Texts(texts) => texts.get(row).and_then(|key| self.texts.get(key)),
+            Keys::Ints(ints) => {
+                let find = |row| self.ints.get(&ints.get(row)?).copied();
+                rows.map(find).collect()
+            }
+            Keys::Texts(texts) => {
+                let mut find = texts.each(|key| self.texts.get(key).copied());
+                rows.map(|row| find(row)?).collect()
+            }
         }
-        .copied()
     }
 
     /// What a row of no domain is: skipped and counted, or, where the spec says so, faulty.

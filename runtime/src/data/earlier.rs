@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
-use super::vocabulary::{Moments, Raw, Stored, Vocabularies, Vocabulary};
+use super::vocabularies::{Moments, Stored, Vocabularies};
+use super::vocabulary::{Raw, Vocabulary};
 use crate::error::{Error, Result};
 use crate::hash::{hash_int, hash_text};
 use crate::schema::{Index, Schema};

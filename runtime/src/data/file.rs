@@ -1,11 +1,11 @@
-//! One Parquet file: found, its footer read, its row groups read in slices.
+//! One Parquet file, on disk or in an object store: found, its footer read, its row groups read in slices.
 
 use std::cell::Cell;
 use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::{Path, PathBuf};
-use std::sync::Once;
+use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use arrow::array::RecordBatch;
 use parquet::arrow::ProjectionMask;
@@ -16,6 +16,8 @@ use parquet::arrow::arrow_reader::{
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::ChunkReader;
 
+use crate::data::coded;
+use crate::data::object::{self, Object};
 use crate::error::{Error, Result};
 
 /// Rows of a record batch. Blocks of the shuffle end at multiples of it, so the order of training
@@ -25,32 +27,75 @@ const BATCH_ROWS: usize = 8192;
 /// A file, its footer read.
 #[derive(Debug, Clone)]
 pub(super) struct DataFile {
+    /// Its path or URL.
     pub path: PathBuf,
     pub metadata: ArrowReaderMetadata,
+    /// What it is in an object store; `None` on disk.
+    object: Option<Object>,
 }
 
 /// The record batches of one row group.
 pub(super) struct RowGroup {
     path: PathBuf,
     reader: ParquetRecordBatchReader,
+    failure: Failure,
 }
 
-/// The files at a path: a Parquet file, or a folder of `*.parquet`, sorted by name; not those in folders within, nor
-/// those whose name starts with `.` or `_`.
+/// Where the bytes of a file come from.
+pub(super) trait Source: ChunkReader + 'static {
+    fn failure(&self) -> Failure {
+        Failure::default()
+    }
+}
+
+impl Source for File {}
+
+/// Why bytes could not be fetched: the Parquet reader's own error does not tell.
+#[derive(Clone, Default)]
+pub(super) struct Failure(Arc<Mutex<Option<Error>>>);
+
+impl Failure {
+    #[cfg(feature = "cloud")]
+    pub(super) fn set(&self, error: Error) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+
+    fn take(&self) -> Option<Error> {
+        let mut failure = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.take()
+    }
+}
+
+/// The files at a path or URL: a Parquet file, or a folder of `*.parquet`, sorted by name; not those in folders within,
+/// nor those whose name starts with `.` or `_`.
 pub(super) fn open(path: &Path) -> Result<Vec<DataFile>> {
-    let open = |path: PathBuf| {
-        let refused = |source| Error::file(&path, "read the data", source);
-        let file = File::open(&path).map_err(refused)?;
-        let length = file.metadata().map_err(refused)?.len();
-        Ok(DataFile {
-            metadata: read_footer(&path, &file, length)?,
-            path,
-        })
-    };
-    list(path)?.into_iter().map(open).collect()
+    let scheme = path.to_str().and_then(|text| text.split_once("://"));
+    match scheme.map(|(scheme, _)| scheme) {
+        None => list(path)?.into_iter().map(on_disk).collect(),
+        Some("s3" | "gs") => object::open(path),
+        Some(scheme) => Err(Error::usage(
+            path.display().to_string(),
+            format!("data cannot be read from `{scheme}://`"),
+            "give a path, or a URL that starts with s3:// or gs://",
+        )),
+    }
+}
+
+fn on_disk(path: PathBuf) -> Result<DataFile> {
+    let file = File::open(&path).map_err(|source| Error::file(&path, "read the data", source))?;
+    DataFile::new(path, &file, None)
 }
 
 impl DataFile {
+    /// Reads the footer.
+    pub(super) fn new(path: PathBuf, bytes: &impl Source, object: Option<Object>) -> Result<Self> {
+        Ok(Self {
+            metadata: read_footer(&path, bytes)?,
+            path,
+            object,
+        })
+    }
+
     /// Indices and sizes of the row groups.
     pub(super) fn groups(&self) -> impl Iterator<Item = (usize, u64)> {
         let groups = self.metadata.metadata().row_groups().iter();
@@ -61,32 +106,57 @@ impl DataFile {
 
     /// Reads one row group, the needed columns only.
     pub(super) fn read(&self, group: usize, columns: &[&'static str]) -> Result<RowGroup> {
+        if let Some(object) = &self.object {
+            return object.read(self, group, columns);
+        }
         let file = File::open(&self.path);
         let file = file.map_err(|source| Error::file(&self.path, "read the data", source))?;
-        Ok(RowGroup {
-            path: self.path.clone(),
-            reader: self.reader(file, group, columns)?,
-        })
+        self.rows(file, group, columns)
     }
 
-    fn reader(
+    /// Reads one row group from bytes of the file.
+    pub(super) fn rows(
         &self,
-        from: impl ChunkReader + 'static,
+        bytes: impl Source,
         group: usize,
         columns: &[&'static str],
-    ) -> Result<ParquetRecordBatchReader> {
+    ) -> Result<RowGroup> {
         let fields = self.metadata.schema().fields().iter().enumerate();
         let wanted = fields.filter(|(_, field)| columns.contains(&field.name().as_str()));
         let mask = ProjectionMask::roots(
             self.metadata.parquet_schema(),
             wanted.map(|(index, _)| index),
         );
-        let builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(from, self.metadata.clone())
-                .with_projection(mask)
-                .with_row_groups(vec![group])
-                .with_batch_size(BATCH_ROWS);
-        guarded(&self.path, || builder.build())
+        let failure = bytes.failure();
+        let metadata = guarded(&self.path, &failure, || {
+            coded::reading(&self.metadata, group)
+        })?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata)
+            .with_projection(mask)
+            .with_row_groups(vec![group])
+            .with_batch_size(BATCH_ROWS);
+        Ok(RowGroup {
+            path: self.path.clone(),
+            reader: guarded(&self.path, &failure, || builder.build())?,
+            failure,
+        })
+    }
+
+    /// Where the needed columns of a row group lie.
+    #[cfg(feature = "cloud")]
+    pub(super) fn spans(
+        &self,
+        group: usize,
+        columns: &[&'static str],
+    ) -> Vec<std::ops::Range<u64>> {
+        let group = self.metadata.metadata().row_groups().get(group);
+        let chunks = group.into_iter().flat_map(|group| group.columns());
+        let needed = chunks.filter(|chunk| {
+            let root = chunk.column_path().parts().first();
+            root.is_some_and(|root| columns.contains(&root.as_str()))
+        });
+        let spans = needed.filter_map(span);
+        spans.filter(|span| !span.is_empty()).collect()
     }
 }
 
@@ -94,7 +164,8 @@ impl Iterator for RowGroup {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        guarded(&self.path, || self.reader.next().transpose()).transpose()
+        let next = || self.reader.next().transpose();
+        guarded(&self.path, &self.failure, next).transpose()
     }
 }
 
@@ -106,10 +177,11 @@ fn span(column: &ColumnChunkMetaData) -> Option<std::ops::Range<u64>> {
     Some(start..start.checked_add(size)?)
 }
 
-fn read_footer(path: &Path, file: &impl ChunkReader, length: u64) -> Result<ArrowReaderMetadata> {
-    let metadata = guarded(path, || {
-        ArrowReaderMetadata::load(file, ArrowReaderOptions::new())
+fn read_footer(path: &Path, bytes: &impl Source) -> Result<ArrowReaderMetadata> {
+    let metadata = guarded(path, &bytes.failure(), || {
+        ArrowReaderMetadata::load(bytes, ArrowReaderOptions::new())
     })?;
+    let length = bytes.len();
     let groups = metadata.metadata().row_groups().iter();
     for column in groups.flat_map(|group| group.columns()) {
         if span(column).is_none_or(|span| span.end > length) {
@@ -154,6 +226,7 @@ fn list(path: &Path) -> Result<Vec<PathBuf>> {
 /// Runs a part of the Parquet reader, which panics on some damaged files.
 fn guarded<T, E: ToString>(
     path: &Path,
+    failure: &Failure,
     read: impl FnOnce() -> std::result::Result<T, E>,
 ) -> Result<T> {
     silence();
@@ -161,10 +234,12 @@ fn guarded<T, E: ToString>(
     // What was in use when the reader panicked is not used again: the error ends the pass.
     let read = catch_unwind(AssertUnwindSafe(read));
     GUARDED.set(outer);
-    match read {
-        Ok(read) => read.map_err(|error| damaged(path, &error)),
-        Err(_) => Err(damaged(path, &"its parts contradict each other")),
-    }
+    let error = match read {
+        Ok(Ok(read)) => return Ok(read),
+        Ok(Err(error)) => damaged(path, &error),
+        Err(_) => damaged(path, &"its parts contradict each other"),
+    };
+    Err(failure.take().unwrap_or(error))
 }
 
 thread_local! {

@@ -4,11 +4,12 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::data::check;
+use crate::data::counts::Counts;
 use crate::data::decode::{Decoder, Place, Usable};
 use crate::data::report::Report;
 use crate::data::source::{Dataset, Unit};
 use crate::data::split::Parts;
-use crate::data::vocabulary::{Counts, Moments, Vocabularies, key, standardised};
+use crate::data::vocabularies::{Moments, Vocabularies, key, standardised};
 use crate::error::{Error, Result};
 use crate::schema::{Index, Schema};
 

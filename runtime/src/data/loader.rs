@@ -21,7 +21,7 @@ use crate::data::report::Report;
 use crate::data::requests;
 use crate::data::source::{Dataset, Unit};
 use crate::data::split::Parts;
-use crate::data::vocabulary::Vocabularies;
+use crate::data::vocabularies::Vocabularies;
 use crate::error::{Error, Result};
 use crate::hash::Random;
 use crate::schema::Schema;
@@ -94,6 +94,8 @@ impl Dataset {
         // Without room in it, the channel holds back the decoder until its block is taken.
         let (block_sender, block_receiver) = sync_channel(0);
         let (step_sender, step_receiver) = sync_channel(WAITING);
+        // A block that has been cut into batches gives its memory to one that is to be filled.
+        let (spare_sender, spare_receiver) = sync_channel(1);
         let dataset = self.clone();
         let encoding = Encoding {
             dataset: self.clone(),
@@ -102,6 +104,7 @@ impl Dataset {
             outside,
             stop: Arc::clone(&stop),
             slices: slice_receiver,
+            spare: spare_receiver,
             sender: block_sender,
         };
         let schema = self.schema();
@@ -109,7 +112,7 @@ impl Dataset {
             spawn("mtmd-read", move || read(&dataset, units, &slice_sender))?,
             spawn("mtmd-encode", move || encoding.run())?,
             spawn("mtmd-batch", move || {
-                assemble(schema, scan, &block_receiver, &step_sender)
+                assemble(schema, scan, &block_receiver, &spare_sender, &step_sender)
             })?,
         ];
         Ok(Batches {
@@ -218,6 +221,8 @@ struct Encoding {
     outside: u64,
     stop: Arc<AtomicBool>,
     slices: Receiver<Result<Option<Slice>>>,
+    /// Blocks without rows.
+    spare: Receiver<Chunk>,
     sender: SyncSender<Result<Block>>,
 }
 
@@ -241,7 +246,9 @@ impl Encoding {
             .scan
             .shuffle
             .map_or(BLOCK_ROWS, |shuffle| shuffle.buffer.max(1));
+        let rows = usize::try_from(self.dataset.rows()).unwrap_or(usize::MAX);
         let mut block = Chunk::new(schema);
+        block.reserve(size.min(rows));
         loop {
             let slice = self.slices.recv().map_err(|_| ended_early())?;
             let Some(slice) = slice? else { break };
@@ -264,7 +271,9 @@ impl Encoding {
     }
 
     fn send(&self, block: &mut Chunk) -> bool {
-        let full = std::mem::replace(block, Chunk::new(self.dataset.schema()));
+        let spare = self.spare.try_recv();
+        let empty = spare.unwrap_or_else(|_| Chunk::new(self.dataset.schema()));
+        let full = std::mem::replace(block, empty);
         self.sender.send(Ok(Block::Rows(Box::new(full)))).is_ok()
     }
 }
@@ -284,6 +293,7 @@ fn assemble(
     schema: &Schema,
     scan: Scan,
     blocks: &Receiver<Result<Block>>,
+    spare: &SyncSender<Chunk>,
     sender: &SyncSender<Result<Step>>,
 ) {
     let size = scan.batch.max(1);
@@ -306,7 +316,7 @@ fn assemble(
         let skipped = skip.min(order.len());
         skip -= skipped;
         order.drain(..skipped);
-        let (block, order) = join(
+        let (mut block, order) = join(
             std::mem::replace(&mut rest, Chunk::new(schema)),
             block,
             order,
@@ -325,6 +335,9 @@ fn assemble(
         if let Some(report) = report {
             return drop(sender.send(Ok(Step::End(report))));
         }
+        block.clear();
+        // There is one already, or nobody fills blocks any more.
+        drop(spare.try_send(block));
     }
 }
 

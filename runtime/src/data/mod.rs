@@ -10,7 +10,7 @@
 //! - A missing label leaves the row out of that task only. An action is the conjunction of its columns: 0
 //!   if one is 0, else missing if one is missing.
 //! - A row is bad if a label is outside [0, 1] or NaN, an action is not 0 or 1, a number or an entry of
-//!   a vector is not finite, a vector has another width or lacks an entry, or an id is a broken number.
+//!   a vector is not finite or above 1e15 in size, a vector has another width or lacks an entry, or an id is a broken number.
 //!   Only what the row's cell uses counts. The spec says whether the run stops or skips and counts.
 //! - A value of a domain key that no domain names, or a missing one, is skipped and counted or an error,
 //!   as the spec says.
@@ -20,22 +20,32 @@ pub mod batch;
 mod candidates;
 mod check;
 mod chunk;
+mod coded;
+mod counts;
 mod decode;
 mod domains;
 mod earlier;
+mod encoder;
 mod features;
 mod file;
 mod learn;
 mod loader;
+#[cfg_attr(not(feature = "cloud"), path = "no_object.rs")]
+mod object;
 mod origin;
 mod quarantine;
+#[cfg(feature = "cloud")]
+mod ranges;
 mod report;
 mod requests;
 mod source;
 mod split;
 mod synth;
+mod values;
+mod vocabularies;
 mod vocabulary;
 
+pub use check::columns;
 pub use earlier::{Earlier, Growth, rows_by_value};
 pub use learn::{Learned, Statistics, TaskStatistics};
 pub use loader::{Batches, Scan, Shuffle};
@@ -45,4 +55,5 @@ pub use report::{Bad, Report, Unknown};
 pub use source::Dataset;
 pub use split::Parts;
 pub use synth::synth;
-pub use vocabulary::{Moments, Raw, Vocabularies, Vocabulary};
+pub use vocabularies::{Moments, Vocabularies};
+pub use vocabulary::{Raw, Vocabulary};

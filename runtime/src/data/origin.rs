@@ -10,7 +10,7 @@ const SPANS: usize = 8;
 const FILES: usize = 4;
 
 /// A row of the data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
     /// Index of the file among [`Dataset::files`].
     pub file: u32,

@@ -34,7 +34,8 @@ pub(super) struct Unit {
 
 impl Dataset {
     /// Opens the files at `paths`, each a Parquet file or a folder of `*.parquet` (sorted by name; not
-    /// those in folders within, nor those whose name starts with `.` or `_`), and checks their columns.
+    /// those in folders within, nor those whose name starts with `.` or `_`), and checks their columns. A path may
+    /// be an `s3://` or `gs://` URL, with credentials from the environment (feature `cloud`).
     ///
     /// # Errors
     /// A path that cannot be read, a folder without Parquet files, a file that is no whole Parquet file,

@@ -41,14 +41,21 @@ pub struct Tick<'a> {
     pub losses: &'a dyn Fn() -> String,
 }
 
+/// Where a run is, in words.
+struct Standing {
+    epoch: String,
+    step: String,
+    pace: String,
+}
+
 impl Progress {
     /// Shows nothing yet. `quiet` shows nothing ever.
     pub fn start(total: u64, before: u64, quiet: bool) -> Self {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::new(total).with_position(before);
-            // Two lines: within 80 columns, and the losses are cut where they are many.
+            // The bar takes what its line leaves, from 50 columns on; the losses are cut where they are many.
             let style =
-                ProgressStyle::with_template("{bar:20} {percent:>3} %  {prefix}\n{wide_msg}");
+                ProgressStyle::with_template("{wide_bar} {percent:>3} %  {prefix}\n{wide_msg}");
             if let Ok(style) = style {
                 bar.set_style(style);
             }
@@ -74,17 +81,16 @@ impl Progress {
             bar.set_position(tick.step);
             // Often enough for the eye, too seldom to cost anything.
             if self.told.elapsed() > Duration::from_millis(100) {
-                bar.set_prefix(self.standing(tick));
-                bar.set_message((tick.losses)());
+                let Standing { epoch, step, pace } = self.standing(tick);
+                bar.set_prefix(format!("{epoch}  {pace}"));
+                bar.set_message(format!("{step}  {}", (tick.losses)()));
                 self.told = Instant::now();
             }
         } else if !self.quiet && self.told.elapsed() > self.interval() {
             let percent = 100 * tick.step / self.total.max(1);
-            eprintln!(
-                "{percent:>3} %  {}  {}",
-                self.standing(tick),
-                (tick.losses)()
-            );
+            let Standing { epoch, step, pace } = self.standing(tick);
+            let losses = (tick.losses)();
+            eprintln!("{percent:>3} %  {epoch}  {step}  {pace}  {losses}");
             self.told = Instant::now();
         }
     }
@@ -116,21 +122,17 @@ impl Progress {
         }
     }
 
-    fn standing(&self, tick: Tick<'_>) -> String {
+    fn standing(&self, tick: Tick<'_>) -> Standing {
         let elapsed = self.started.elapsed().as_secs_f64();
         let done = tick.step.saturating_sub(self.before).max(1) as f64;
         let left = self.total.saturating_sub(tick.step) as f64 * elapsed / done;
         let trained = elapsed - self.rest.as_secs_f64();
         let speed = self.rows as f64 / trained.max(1e-9);
-        format!(
-            "epoch {}/{}  step {}/{}  {} rows/s  {} left",
-            tick.epoch,
-            tick.epochs,
-            grouped(tick.step),
-            grouped(self.total),
-            grouped(speed as u64),
-            duration(left),
-        )
+        Standing {
+            epoch: format!("epoch {}/{}", tick.epoch, tick.epochs),
+            step: format!("step {}/{}", grouped(tick.step), grouped(self.total)),
+            pace: format!("{} rows/s  {} left", grouped(speed as u64), duration(left)),
+        }
     }
 }
 

@@ -4,15 +4,16 @@ use std::fs;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray,
-    new_null_array,
+    Array, ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, ListBuilder, StringArray,
+    StringBuilder, UInt64Array, new_null_array,
 };
-use arrow::compute::cast;
+use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Field};
 use mtmd::data::Dataset;
 use mtmd::schema::{Split, Value};
+use parquet::file::properties::WriterProperties;
 
-use crate::fixture::{Folder, Frame, frame, read, schema};
+use crate::fixture::{Folder, Frame, frame, read, schema, write_as};
 
 fn array(array: impl Array + 'static) -> ArrayRef {
     Arc::new(array)
@@ -120,6 +121,56 @@ fn many_types_will_do() {
     }
 }
 
+/// Strings stand in a file as codes, as themselves, or as both: pages of codes, then, the dictionary being full, others.
+#[test]
+fn codes_are_the_strings_that_they_stand_for() {
+    let users = (0..400).map(|row| (row % 7 > 0).then(|| format!("user {}", row * row % 90)));
+    let mut tags = ListBuilder::new(StringBuilder::new());
+    for row in 0..400 {
+        for tag in 0..row % 4 {
+            tags.values()
+                .append_option((tag != 2).then(|| format!("tag {}", row % (tag + 5))));
+        }
+        tags.append(row % 11 > 0);
+    }
+    let rows = UInt64Array::from_iter_values((0..400).map(|row| row % 4));
+    let long = frame()
+        .0
+        .into_iter()
+        .map(|(name, values)| (name, take(&values, &rows, None).unwrap()));
+    let long = Frame(long.collect())
+        .with("user_id", array(users.collect::<StringArray>()))
+        .with("tags", array(tags.finish()));
+    let properties = || {
+        WriterProperties::builder()
+            .set_data_page_row_count_limit(50)
+            .set_write_batch_size(50)
+    };
+    let shown = [
+        properties(),
+        properties().set_dictionary_enabled(false),
+        properties().set_dictionary_page_size_limit(200),
+    ]
+    .map(|properties| {
+        let folder = Folder::new(&[]);
+        write_as(&long.batch(), &folder.file("a.parquet"), properties.build());
+        let (batches, _) = read(&folder.open().unwrap(), 1_000).unwrap();
+        format!("{batches:?}")
+    });
+    assert_eq!(shown[0], shown[1]);
+    assert_eq!(shown[0], shown[2]);
+    let values = match &read(&long.folder().open().unwrap(), 1_000).unwrap().0[0]
+        .query
+        .columns[1]
+    {
+        mtmd::data::batch::Column::Ids(ids) => {
+            ids.iter().collect::<std::collections::BTreeSet<_>>().len()
+        }
+        other => panic!("{other:?}"),
+    };
+    assert!(values > 3, "{values} users");
+}
+
 #[test]
 fn lists_of_fixed_size_will_do() {
     let vectors = vec![None, Some(vec![Some(0.5f32), Some(-0.5)]), None, None];
@@ -191,6 +242,18 @@ fn booleans_are_numbers() {
         array(BooleanArray::from(vec![true, false, true, false])),
     );
     assert!(frame.folder().open().is_ok());
+}
+
+#[test]
+#[cfg(not(feature = "cloud"))]
+fn a_program_without_object_stores_says_how_to_get_them() {
+    for url in ["s3://bucket/folder", "gs://bucket/a.parquet"] {
+        let error = Dataset::open(&crate::fixture::SMALL_STATIC, &[url.into()]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        let text = error.to_string();
+        assert!(text.starts_with(&format!("{url}: this program was built without")));
+        assert!(text.contains("`mtmdc train`") && text.contains("--features cloud"));
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, Float32Array, Float64Array, Int8Array, Int32Array, Int64Array, ListArray,
-    RecordBatch, StringArray,
+    RecordBatch, StringArray, new_null_array,
 };
 use arrow::datatypes::{Float32Type, Int64Type};
 use mtmd::data::batch::Batch;
@@ -117,6 +117,38 @@ pub fn frame() -> Frame {
     ]))
 }
 
+/// `rows` rows whose age is their number, from `first`.
+pub fn numbered(first: usize, rows: usize) -> Frame {
+    let template = frame();
+    let all = template
+        .0
+        .iter()
+        .map(|(name, array)| (*name, new_null_array(array.data_type(), rows)));
+    let ages = (first..first + rows).map(|row| row as f64);
+    Frame(all.collect())
+        .with(
+            "surface",
+            Arc::new(Int32Array::from_iter(
+                (0..rows).map(|row| Some([0, 2, 3][row % 3])),
+            )) as ArrayRef,
+        )
+        .with(
+            "product",
+            Arc::new(StringArray::from_iter(
+                (0..rows).map(|row| Some(["shop", "std"][row % 2])),
+            )) as ArrayRef,
+        )
+        .with("day", Arc::new(Int64Array::from(vec![1; rows])) as ArrayRef)
+        .with(
+            "age",
+            Arc::new(Float64Array::from_iter_values(ages)) as ArrayRef,
+        )
+        .with(
+            "user_id",
+            Arc::new(StringArray::from(vec!["ann"; rows])) as ArrayRef,
+        )
+}
+
 impl Frame {
     /// With another column in place of its own, or one more.
     pub fn with(mut self, name: &'static str, array: impl Into<ArrayRef>) -> Self {
@@ -133,23 +165,16 @@ impl Frame {
         self.write_groups(path, 1 << 20);
     }
 
+    pub fn batch(&self) -> RecordBatch {
+        let columns = self.0.iter();
+        let columns = columns.map(|(name, array)| (*name, Arc::clone(array), true));
+        RecordBatch::try_from_iter_with_nullable(columns).unwrap()
+    }
+
     pub fn write_groups(&self, path: &Path, group_rows: usize) {
-        let columns = self
-            .0
-            .iter()
-            .map(|(name, array)| (*name, Arc::clone(array), true));
-        let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
-        let properties = WriterProperties::builder()
-            .set_max_row_group_row_count(Some(group_rows))
-            .build();
-        let mut writer = ArrowWriter::try_new(
-            File::create(path).unwrap(),
-            batch.schema(),
-            Some(properties),
-        )
-        .unwrap();
-        writer.write(&batch).unwrap();
-        writer.close().unwrap();
+        let properties = WriterProperties::builder();
+        let properties = properties.set_max_row_group_row_count(Some(group_rows));
+        write_as(&self.batch(), path, properties.build());
     }
 
     /// Writes one file into a new folder.
@@ -158,6 +183,14 @@ impl Frame {
         self.write(&folder.file("a.parquet"));
         folder
     }
+}
+
+/// Writes rows as the properties say.
+pub fn write_as(batch: &RecordBatch, path: &Path, properties: WriterProperties) {
+    let file = File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+    writer.write(batch).unwrap();
+    writer.close().unwrap();
 }
 
 /// A folder of files for one test.

@@ -16,3 +16,4 @@ mod quarantine;
 mod rows;
 mod schemas;
 mod throughput;
+mod wide;

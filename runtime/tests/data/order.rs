@@ -3,44 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, StringArray, new_null_array};
+use arrow::array::{ArrayRef, Int64Array};
 use mtmd::data::batch::{Batch, Column};
 use mtmd::data::{Dataset, Parts, Scan, Shuffle, Vocabularies};
 use mtmd::schema::{Split, Value};
 
-use crate::fixture::{Folder, Frame, frame, schema};
-
-/// `rows` rows whose age is their number, from `first`.
-pub fn numbered(first: usize, rows: usize) -> Frame {
-    let template = frame();
-    let all = template
-        .0
-        .iter()
-        .map(|(name, array)| (*name, new_null_array(array.data_type(), rows)));
-    let ages = (first..first + rows).map(|row| row as f64);
-    Frame(all.collect())
-        .with(
-            "surface",
-            Arc::new(Int32Array::from_iter(
-                (0..rows).map(|row| Some([0, 2, 3][row % 3])),
-            )) as ArrayRef,
-        )
-        .with(
-            "product",
-            Arc::new(StringArray::from_iter(
-                (0..rows).map(|row| Some(["shop", "std"][row % 2])),
-            )) as ArrayRef,
-        )
-        .with("day", Arc::new(Int64Array::from(vec![1; rows])) as ArrayRef)
-        .with(
-            "age",
-            Arc::new(Float64Array::from_iter_values(ages)) as ArrayRef,
-        )
-        .with(
-            "user_id",
-            Arc::new(StringArray::from(vec!["ann"; rows])) as ArrayRef,
-        )
-}
+use crate::fixture::{Folder, numbered, schema};
 
 /// Three files of 10,000 rows in row groups of 1,000, all of which train, without a clip of the age.
 fn dataset(split: Split) -> (Folder, Dataset, Arc<Vocabularies>) {

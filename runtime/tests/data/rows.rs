@@ -544,7 +544,7 @@ fn a_label_without_a_sound_weight_is_a_bad_row() {
     let sound = Some(1.0);
     for (share, cause) in [
         (None, "a row with a label must have a weight"),
-        (Some(-1.0), "a number of 0 or above, this is -1"),
+        (Some(-1.0), "a number from 0 to 1e15, this is -1"),
         (Some(f64::NAN), "this is NaN"),
         (Some(f64::INFINITY), "this is inf"),
     ] {

@@ -1,13 +1,13 @@
-//! Speed of the reader alone, beside pyarrow's by `python bench/loader.py FOLDER`, and of the tables:
+//! Speed of the first pass and of the tables:
 //! `MTMD_DATA=FOLDER cargo test --release -p mtmd --test data throughput::throughput -- --ignored --nocapture`,
-//! where the folder holds the KuaiRand log.
+//! where the folder holds the KuaiRand log. `python -m bench loader` measures the reader beside pyarrow's.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use mtmd::data::{Dataset, Parts, Scan, Shuffle};
-use mtmd::schema::{Label, Tower};
+use mtmd::schema::Tower;
 use mtmd::tables::{Gradients, Tables};
 
 use crate::schemas::KUAIRAND;
@@ -40,60 +40,6 @@ fn throughput() {
         );
     }
     tables(&dataset, &Arc::new(learned.vocabularies));
-}
-
-/// What `bench/loader.py` runs: the best of some passes, and the columns that they read.
-#[test]
-#[ignore = "a measurement, of data outside the repository"]
-fn speed() {
-    let folder =
-        std::env::var_os("MTMD_DATA").expect("set MTMD_DATA to the folder of the KuaiRand log");
-    let dataset = Dataset::open(&KUAIRAND, &[PathBuf::from(folder)]).unwrap();
-    println!("\ncolumns: {}", columns().join(" "));
-    let all = Parts::TRAIN | Parts::VALIDATE | Parts::TEST;
-    let best = |name: &str, pass: &dyn Fn() -> u64| {
-        let rates = (0..3).map(|_| {
-            let start = Instant::now();
-            pass() as f64 / start.elapsed().as_secs_f64()
-        });
-        println!("{name}: {:.0} rows/s", rates.fold(0.0, f64::max));
-    };
-    best("first pass", &|| dataset.learn(all).unwrap().report.read);
-    let vocabularies = Arc::new(dataset.learn(all).unwrap().vocabularies);
-    let shuffle = Shuffle {
-        seed: 1,
-        epoch: 0,
-        buffer: 65_536,
-    };
-    for (name, shuffle) in [("in file order", None), ("shuffled", Some(shuffle))] {
-        let scan = Scan {
-            parts: all,
-            batch: 4096,
-            shuffle,
-            skip: 0,
-        };
-        best(name, &|| {
-            let mut batches = dataset.batches(&vocabularies, scan).unwrap();
-            batches.by_ref().for_each(|batch| drop(batch.unwrap()));
-            batches.report().unwrap().read
-        });
-    }
-}
-
-/// The columns that the model reads.
-fn columns() -> Vec<&'static str> {
-    let features = KUAIRAND.query.iter().chain(KUAIRAND.item);
-    let mut columns: Vec<&str> = features.map(|feature| feature.column).collect();
-    columns.extend([KUAIRAND.surfaces.column, KUAIRAND.products.column, "date"]);
-    for task in KUAIRAND.tasks {
-        columns.extend(task.action);
-        if let Label::Score(column) = task.label {
-            columns.push(column);
-        }
-    }
-    columns.sort_unstable();
-    columns.dedup();
-    columns
 }
 
 fn tables(dataset: &Dataset, vocabularies: &Arc<mtmd::data::Vocabularies>) {

@@ -1,40 +1,21 @@
 //! Rows that cannot be used, from the command line.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float32Array, RecordBatch};
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use arrow::array::{AsArray, Float64Array};
+use arrow::datatypes::Int64Type;
 
 use crate::child::{run, run_well, stderr};
 use crate::rows;
-
-/// 500 rows, 100 a day, row 7 of every hundred without a sound score.
-fn write(path: &Path) {
-    rows::write(path, 500);
-    let file = File::open(path).unwrap();
-    let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
-    reader = reader.with_batch_size(500);
-    let batch = reader.build().unwrap().next().unwrap().unwrap();
-    let (schema, mut columns, _) = batch.into_parts();
-    let scores = (0..500).map(|row| if row % 100 == 7 { f32::NAN } else { 0.5 });
-    let (place, _) = schema.column_with_name("hw_ctr").unwrap();
-    columns[place] = Arc::new(Float32Array::from_iter_values(scores)) as ArrayRef;
-    let batch = RecordBatch::try_new(schema, columns).unwrap();
-    let mut writer =
-        ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), None).unwrap();
-    writer.write(&batch).unwrap();
-    writer.close().unwrap();
-}
 
 #[test]
 fn a_run_stops_skips_or_keeps_them() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (data, out, file) = (path("rows.parquet"), path("run"), path("skipped.jsonl"));
-    write(Path::new(&data));
+    rows::write_with_bad_scores(Path::new(&data));
     let base = ["train", "--data", &data, "--out", &out, "--quiet"];
     let with = |more: &[&'static str]| [&base[..], more].concat();
 
@@ -78,4 +59,54 @@ fn a_run_stops_skips_or_keeps_them() {
     .concat();
     run_well(&resumed);
     assert_eq!(fs::read_to_string(&file).unwrap(), lines);
+}
+
+/// 2,000 rows with this age in the given one of those whose surface has ages, and that row's place in the file.
+fn write_age(path: &Path, age: f64, among: usize) -> usize {
+    rows::write(path, 2_000);
+    let mut poisoned = 0;
+    rows::replace(path, "age", |rows| {
+        let column = |name| rows.column_by_name(name).unwrap();
+        let surface = column("surface").as_primitive::<Int64Type>().values();
+        let having = surface
+            .iter()
+            .enumerate()
+            .filter(|(_, surface)| **surface == 1);
+        poisoned = having.map(|(row, _)| row).nth(among).unwrap();
+        let ages = column("age").as_primitive::<arrow::datatypes::Float64Type>();
+        let ages = ages.values().iter().enumerate();
+        let ages = ages.map(|(row, value)| if row == poisoned { age } else { *value });
+        Arc::new(Float64Array::from_iter_values(ages))
+    });
+    poisoned
+}
+
+/// What would make a loss or a statistic infinite does not get as far as a step.
+#[test]
+fn a_feature_that_no_model_can_compute_with_stops_the_run_before_its_first_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (
+        folder.path().join("rows.parquet"),
+        folder.path().join("run"),
+    );
+    // The last would make the variance of its batch infinite, and then the running one for good.
+    for (age, said) in [
+        (f64::INFINITY, "a number must be finite, this is inf"),
+        (f64::NAN, "a number must be finite, this is NaN"),
+        (3e38, "at most 1e15 in size, this is 3e38: `log` or `clip`"),
+    ] {
+        let row = write_age(&data, age, 100);
+        let (data, out) = (data.to_str().unwrap(), out.to_str().unwrap());
+        let stopped = run(&["train", "--data", data, "--out", out, "--quiet"]);
+        let text = stderr(&stopped);
+        assert_eq!(stopped.status.code(), Some(1), "{text}");
+        for part in [
+            &format!("rows.parquet, row {row}, column `age`"),
+            said,
+            "--on-bad-row skip",
+        ] {
+            assert!(text.contains(part), "no {part:?} in\n{text}");
+        }
+        assert!(!Path::new(out).join("model").exists());
+    }
 }

@@ -9,6 +9,7 @@ use arrow::array::{
     StringArray,
 };
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 /// Draws that are the same every time.
 pub struct Draws(u64);
@@ -87,6 +88,36 @@ pub fn write(path: &Path, rows: usize) {
         ("is_buy", int(buy)),
     ])
     .expect("columns of one length");
+    let file = File::create(path).expect("a file");
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");
+    writer.write(&batch).expect("written");
+    writer.close().expect("closed");
+}
+
+/// 500 rows, 100 a day, row 7 of every hundred without a sound score.
+pub fn write_with_bad_scores(path: &Path) {
+    write(path, 500);
+    replace(path, "hw_ctr", |_| {
+        let scores = (0..500).map(|row| if row % 100 == 7 { f32::NAN } else { 0.5 });
+        Arc::new(Float32Array::from_iter_values(scores)) as ArrayRef
+    });
+}
+
+/// Puts other values in a column of such a file; they are made of the rows that stand there.
+pub fn replace(path: &Path, column: &str, values: impl FnOnce(&RecordBatch) -> ArrayRef) {
+    let file = File::open(path).expect("a file");
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("a reader");
+    let reader = reader.with_batch_size(1 << 20).build();
+    let batch = reader
+        .expect("a reader")
+        .next()
+        .expect("rows")
+        .expect("sound");
+    let values = values(&batch);
+    let (schema, mut columns, _) = batch.into_parts();
+    let place = schema.index_of(column).expect("the column");
+    columns[place] = values;
+    let batch = RecordBatch::try_new(schema, columns).expect("values of the same type");
     let file = File::create(path).expect("a file");
     let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");
     writer.write(&batch).expect("written");

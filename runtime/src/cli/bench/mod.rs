@@ -2,6 +2,7 @@
 
 mod batches;
 mod dump;
+mod load;
 mod serve;
 mod steps;
 mod work;
@@ -40,7 +41,7 @@ pub fn bench(
         }
     }
     if args.serve {
-        return serve::serve(schema, &mut steps, flops, &device);
+        return serve::serve(schema, &mut steps, args, size, flops, &device);
     }
     let peak = peak(&device)?;
     let measured = measure(&mut steps, args)?;

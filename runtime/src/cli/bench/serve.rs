@@ -2,40 +2,68 @@
 //! no processor, so that rounds of several implementations can alternate.
 //!
 //! The first line out says what is measured. Then `run N` makes N steps and `peak` times matrix products; each is answered
-//! by one line of JSON, in seconds and GFLOP/s. The end of the input ends the process.
+//! by one line of JSON, in seconds and GFLOP/s. `load first N`, `load ordered N` and `load shuffled N` make N passes over the
+//! data by the reader alone. The end of the input ends the process.
 
 use std::io::{BufRead as _, stdin};
 
 use burn::tensor::Device;
 use serde_json::json;
 
+use super::super::args::BenchArgs;
 use super::super::say;
+use super::load::{Loaded, Loads, Pass};
 use super::steps::Steps;
 use super::work::{peak, rounds_factors};
+use crate::data::columns;
 use crate::error::{Error, Result};
 use crate::schema::Schema;
 
-pub fn serve(schema: &Schema, steps: &mut Steps, flops: f64, device: &Device) -> Result<()> {
+pub fn serve(
+    schema: &'static Schema,
+    steps: &mut Steps,
+    args: &BenchArgs,
+    size: usize,
+    flops: f64,
+    device: &Device,
+) -> Result<()> {
     say(json!({
         "model": schema.name,
+        "columns": columns(schema),
         "batches": steps.batches().len(),
         "rows": steps.batches().iter().map(|batch| batch.rows).sum::<usize>(),
+        "query_rows": steps.batches().iter().map(|batch| batch.query.order.len()).sum::<usize>(),
         "flops_per_row": flops,
         "threads": rayon::current_num_threads(),
         "tf32": rounds_factors(device)?,
     })
     .to_string());
+    let mut loads = None;
     for line in stdin().lock().lines() {
         let line = line.map_err(|source| Error::file("standard input", "read", source))?;
         let words: Vec<&str> = line.split_whitespace().collect();
         let answer = match words.as_slice() {
             ["run", count] => run(steps, count)?,
+            ["load", pass, count] => {
+                let loads = match &mut loads {
+                    Some(loads) => loads,
+                    None => loads.insert(Loads::open(schema, args, size)?),
+                };
+                load(loads, pass, count)?
+            }
             ["peak"] => json!({ "gflops": peak(device)? }),
             _ => return Err(unknown(&line)),
         };
         say(answer.to_string());
     }
     Ok(())
+}
+
+fn load(loads: &Loads, pass: &str, count: &str) -> Result<serde_json::Value> {
+    let pass = Pass::find(pass).ok_or_else(|| unknown(pass))?;
+    let count = count.parse().map_err(|_| unknown(count))?;
+    let Loaded { rows, elapsed } = loads.run(pass, count)?;
+    Ok(json!({ "rows": rows, "seconds": elapsed.as_secs_f64() }))
 }
 
 fn run(steps: &mut Steps, count: &str) -> Result<serde_json::Value> {
@@ -57,6 +85,6 @@ fn unknown(line: &str) -> Error {
     Error::usage(
         "standard input",
         format!("`{line}` is no command"),
-        "write `run N` or `peak`",
+        "write `run N`, `peak` or `load first|ordered|shuffled N`",
     )
 }

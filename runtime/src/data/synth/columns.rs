@@ -1,17 +1,14 @@
 //! Rows of made-up data, column by column.
 
-use std::sync::Arc;
-
-use arrow::array::{
-    ArrayBuilder, ArrayRef, FixedSizeListBuilder, Float32Builder, Float64Builder, Int8Builder,
-    Int64Builder, ListBuilder, RecordBatch, StringBuilder,
-};
+use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 
-use crate::data::synth::plan::{Content, Input, InputKind, Plan, Universe, Values};
+use crate::data::synth::builder::Builder;
+use crate::data::synth::draws::{Draw, Drawn, domain, number, split, undeclared};
+use crate::data::synth::plan::{Content, Input, InputKind, Plan};
 use crate::data::synth::signal::{self, Outcome, Signal, TowerSum};
 use crate::hash::Random;
-use crate::schema::{Axis, Label, Others, Schema, Standardise, Tower, Transform, Value};
+use crate::schema::{Axis, Label, Others, Schema, Tower, Value};
 
 /// Share of rows of no declared domain, where the spec skips them.
 const UNDECLARED: f64 = 0.01;
@@ -32,18 +29,6 @@ pub(super) struct Columns {
     builders: Vec<(&'static str, Builder)>,
 }
 
-enum Builder {
-    Int(Int64Builder),
-    Text(StringBuilder),
-    Ints(ListBuilder<Int64Builder>),
-    Texts(ListBuilder<StringBuilder>),
-    Vector(usize, FixedSizeListBuilder<Float32Builder>),
-    Number(Float64Builder),
-    Action(Int8Builder),
-    Score(Float32Builder),
-    Weights(ListBuilder<Float32Builder>),
-}
-
 /// What the rows of a request share is drawn from streams of its own, one a column.
 pub(super) struct Request {
     pub seed: u64,
@@ -54,17 +39,6 @@ impl Request {
     fn random(&self, column: u64) -> Random {
         Random::new(self.seed, &[u64::MAX, self.number, column])
     }
-}
-
-/// A drawn value and its number in the universe, from 0.
-struct Draw {
-    number: usize,
-    value: Drawn,
-}
-
-enum Drawn {
-    Int(i64),
-    Text(String),
 }
 
 impl Columns {
@@ -159,49 +133,6 @@ impl Columns {
 }
 
 impl Builder {
-    fn new(schema: &Schema, content: &Content) -> Self {
-        let key = |text: bool| {
-            if text {
-                Self::Text(StringBuilder::new())
-            } else {
-                Self::Int(Int64Builder::new())
-            }
-        };
-        let is_text = |value: Option<&Value>| matches!(value, Some(Value::Text(_)));
-        match content {
-            Content::Domain(tower) => key(is_text(
-                schema
-                    .axis(*tower)
-                    .domains
-                    .iter()
-                    .flat_map(|d| d.values)
-                    .next(),
-            )),
-            Content::Split(ranges) => key(is_text(ranges.first().map(|(_, from, _)| from))),
-            Content::Action(_) | Content::Mask => Self::Action(Int8Builder::new()),
-            Content::Score(_) | Content::Weight => Self::Score(Float32Builder::new()),
-            Content::Request => key(false),
-            Content::Weights(_) => Self::Weights(ListBuilder::new(Float32Builder::new())),
-            Content::Input(input) => match input.kind {
-                InputKind::Time(_) => key(false),
-                InputKind::Length => Self::Ints(ListBuilder::new(Int64Builder::new())),
-                InputKind::Value(universe) => key(universe.is_text()),
-                InputKind::List(universe) if universe.is_text() => {
-                    Self::Texts(ListBuilder::new(StringBuilder::new()))
-                }
-                InputKind::List(_) => Self::Ints(ListBuilder::new(Int64Builder::new())),
-                InputKind::Vector { width } => {
-                    let entries = i32::try_from(width).unwrap_or(i32::MAX);
-                    Self::Vector(
-                        width,
-                        FixedSizeListBuilder::new(Float32Builder::new(), entries),
-                    )
-                }
-                InputKind::Number(_) => Self::Number(Float64Builder::new()),
-            },
-        }
-    }
-
     fn push_input(
         &mut self,
         input: &Input,
@@ -321,189 +252,5 @@ impl Builder {
             // Inputs and keys were pushed before.
             _ => {}
         }
-    }
-
-    fn push_value(&mut self, value: Option<Drawn>) {
-        match (self, value) {
-            (Self::Int(to), Some(Drawn::Int(value))) => to.append_value(value),
-            (Self::Text(to), Some(Drawn::Text(value))) => to.append_value(value),
-            (Self::Int(to), _) => to.append_null(),
-            (Self::Text(to), _) => to.append_null(),
-            // The builder was made for the same content.
-            _ => {}
-        }
-    }
-
-    fn push_list(&mut self, draws: Option<Vec<Draw>>) {
-        let present = draws.is_some();
-        let values = draws.into_iter().flatten().map(|draw| draw.value);
-        match self {
-            Self::Ints(to) => {
-                values.for_each(|value| {
-                    if let Drawn::Int(value) = value {
-                        to.values().append_value(value);
-                    }
-                });
-                to.append(present);
-            }
-            Self::Texts(to) => {
-                values.for_each(|value| {
-                    if let Drawn::Text(value) = value {
-                        to.values().append_value(value);
-                    }
-                });
-                to.append(present);
-            }
-            // The builder was made for the same content.
-            _ => {}
-        }
-    }
-
-    fn push_vector(&mut self, vector: Option<Vec<f64>>) {
-        if let Self::Vector(width, to) = self {
-            match &vector {
-                Some(vector) => vector
-                    .iter()
-                    .for_each(|x| to.values().append_value(*x as f32)),
-                None => (0..*width).for_each(|_| to.values().append_null()),
-            }
-            to.append(vector.is_some());
-        }
-    }
-
-    fn push_number(&mut self, number: Option<f64>) {
-        if let Self::Number(to) = self {
-            to.append_option(number);
-        }
-    }
-
-    /// Entries of the last list; `None` if it is missing, or if these are no lists.
-    fn last_length(&self) -> Option<usize> {
-        fn last<T: ArrayBuilder>(lists: &ListBuilder<T>) -> Option<usize> {
-            let rows = lists.len().checked_sub(1)?;
-            let valid = lists.validity_slice().is_none_or(|bits| {
-                let byte = bits.get(rows / 8).copied().unwrap_or_default();
-                byte >> (rows % 8) & 1 == 1
-            });
-            let offsets = lists.offsets_slice();
-            let (start, end) = (offsets.get(rows)?, offsets.get(rows + 1)?);
-            valid.then(|| usize::try_from(end - start).unwrap_or_default())
-        }
-        match self {
-            Self::Ints(lists) => last(lists),
-            Self::Texts(lists) => last(lists),
-            _ => None,
-        }
-    }
-
-    fn finish(self) -> ArrayRef {
-        match self {
-            Self::Weights(mut builder) => Arc::new(builder.finish()),
-            Self::Int(mut builder) => Arc::new(builder.finish()),
-            Self::Text(mut builder) => Arc::new(builder.finish()),
-            Self::Ints(mut builder) => Arc::new(builder.finish()),
-            Self::Texts(mut builder) => Arc::new(builder.finish()),
-            Self::Vector(_, mut builder) => Arc::new(builder.finish()),
-            Self::Number(mut builder) => Arc::new(builder.finish()),
-            Self::Action(mut builder) => Arc::new(builder.finish()),
-            Self::Score(mut builder) => Arc::new(builder.finish()),
-        }
-    }
-}
-
-impl From<Value> for Drawn {
-    fn from(value: Value) -> Self {
-        match value {
-            Value::Int(value) => Self::Int(value),
-            Value::Text(value) => Self::Text(value.to_owned()),
-        }
-    }
-}
-
-impl Universe {
-    fn is_text(self) -> bool {
-        match self.values {
-            Values::Declared(values) => matches!(values.first(), Some(Value::Text(_))),
-            Values::Lines(_, _, whole) => !whole,
-            Values::Ints(_) => false,
-            Values::Texts(_) => true,
-        }
-    }
-
-    /// Draws by Zipf's law: the value of rank k comes with a weight near 1 / k.
-    fn draw(self, random: &mut Random) -> Draw {
-        let size = match self.values {
-            Values::Declared(values) => values.len(),
-            Values::Lines(_, size, _) | Values::Ints(size) | Values::Texts(size) => size,
-        };
-        let rank = ((size as f64 + 1.0).ln() * random.uniform()).exp() as usize;
-        let number = rank.saturating_sub(1).min(size.saturating_sub(1));
-        let value = match self.values {
-            Values::Declared(values) => values
-                .get(number)
-                .map_or(Drawn::Int(0), |value| (*value).into()),
-            Values::Lines(text, _, whole) => {
-                let line = text.lines().nth(number).unwrap_or_default();
-                match line.parse() {
-                    Ok(value) if whole => Drawn::Int(value),
-                    _ => Drawn::Text(line.to_owned()),
-                }
-            }
-            Values::Ints(_) => Drawn::Int(number as i64 + 1),
-            Values::Texts(_) => Drawn::Text(format!("v{}", number + 1)),
-        };
-        Draw { number, value }
-    }
-}
-
-/// Domains come in falling shares, so that some have few rows.
-fn domain(axis: &Axis, random: &mut Random) -> usize {
-    let count = axis.domains.len();
-    let domain = (count as f64 * random.uniform().powf(1.5)) as usize;
-    domain.min(count.saturating_sub(1))
-}
-
-/// A whole number that no domain of an axis names.
-fn undeclared(axis: &Axis) -> i64 {
-    let values = axis.domains.iter().flat_map(|domain| domain.values);
-    let largest = values.map(|value| match value {
-        Value::Int(value) => *value,
-        Value::Text(_) => 0,
-    });
-    largest.max().unwrap_or(0).wrapping_add(1)
-}
-
-/// A value of the range that the position falls in: numbers rise through their range with the position,
-/// strings are one of its ends.
-fn split(ranges: &[(f64, Value, Value)], position: f64, random: &mut Random) -> Drawn {
-    let mut start = 0.0;
-    let mut last = Drawn::Int(0);
-    for (end, from, to) in ranges {
-        let within = ((position - start) / (end - start)).clamp(0.0, 1.0);
-        start = *end;
-        last = match (*from, *to) {
-            (Value::Int(from), Value::Int(to)) => {
-                let values = to.saturating_sub(from).saturating_add(1);
-                Drawn::Int(from.saturating_add((values as f64 * within) as i64).min(to))
-            }
-            (from, to) => if random.below(2) == 0 { from } else { to }.into(),
-        };
-        if position < *end {
-            break;
-        }
-    }
-    last
-}
-
-/// A raw number for a standard normal: spread over its bounds if it has some, else with a long tail if its
-/// logarithm is taken.
-fn number(transform: Transform, normal: f64) -> f64 {
-    match transform.clip {
-        Some((low, high)) => low + (high - low) / (1.0 + (-normal).exp()),
-        None if transform.log => (2.0 + normal).exp(),
-        None => match transform.standardise {
-            Some(Standardise::Given { mean, std }) => mean + std * normal,
-            Some(Standardise::Learned) | None => normal,
-        },
     }
 }

@@ -6,7 +6,9 @@
 //! low-rank interaction of the towers. Scores are the true probability with slight noise, actions are
 //! drawn from it. Same schema, rows and seed: same files.
 
+mod builder;
 mod columns;
+mod draws;
 mod plan;
 mod signal;
 

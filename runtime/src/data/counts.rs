@@ -1,0 +1,169 @@
+//! How often values were seen, and the vocabulary that comes of it.
+
+use std::collections::HashMap;
+
+use crate::data::vocabulary::{Raw, Vocabulary, room};
+use crate::hash::BuildMix;
+use crate::schema::Table;
+
+/// How often the values of one table were seen. Of more values than `most`, those seen least are forgotten, half of
+/// all, and counted from 0 if they come again (as in Manku and Motwani's lossy counting): what is held is in
+/// proportion to the table, whatever the data.
+#[derive(Debug)]
+pub(super) struct Counts {
+    ints: HashMap<i64, u64, BuildMix>,
+    texts: HashMap<Box<str>, u64, BuildMix>,
+    most: usize,
+    short: u64,
+}
+
+impl Counts {
+    pub(super) fn new(table: &Table) -> Self {
+        Self::holding(4 * table.rows + 65_536)
+    }
+
+    fn holding(most: usize) -> Self {
+        Self {
+            ints: HashMap::default(),
+            texts: HashMap::default(),
+            most,
+            short: 0,
+        }
+    }
+
+    #[inline]
+    pub(super) fn int(&mut self, value: i64) {
+        match self.ints.get_mut(&value) {
+            Some(count) => *count += 1,
+            None => {
+                self.ints.insert(value, 1);
+                self.keep_within(self.most);
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn text(&mut self, value: &str) {
+        match self.texts.get_mut(value) {
+            Some(count) => *count += 1,
+            None => {
+                self.texts.insert(value.into(), 1);
+                self.keep_within(self.most);
+            }
+        }
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        for (value, count) in other.ints {
+            *self.ints.entry(value).or_default() += count;
+        }
+        for (value, count) in other.texts {
+            *self.texts.entry(value).or_default() += count;
+        }
+        self.short += other.short;
+        self.keep_within(self.most);
+    }
+
+    /// Forgets the values seen least, ties by value, if there are more than `most`.
+    fn keep_within(&mut self, most: usize) {
+        if self.ints.len() + self.texts.len() <= most {
+            return;
+        }
+        let mut seen = self.take();
+        let rest = seen.split_off((most / 2).min(seen.len()));
+        self.short += rest.first().map_or(0, |(count, _)| *count);
+        for (count, value) in seen {
+            match value {
+                Raw::Int(value) => drop(self.ints.insert(value, count)),
+                Raw::Text(value) => drop(self.texts.insert(value, count)),
+            }
+        }
+    }
+
+    /// The values, the most frequent first, ties by value; none is left.
+    fn take(&mut self) -> Vec<(u64, Raw)> {
+        let ints = std::mem::take(&mut self.ints).into_iter();
+        let ints = ints.map(|(value, count)| (count, Raw::Int(value)));
+        let texts = std::mem::take(&mut self.texts).into_iter();
+        let texts = texts.map(|(value, count)| (count, Raw::Text(value)));
+        let mut seen: Vec<(u64, Raw)> = ints.chain(texts).collect();
+        seen.sort_unstable_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.cmp(y)));
+        seen
+    }
+
+    /// The values seen at least `min_count` times, the most frequent first, ties by value, as many as
+    /// the table has room for.
+    pub(super) fn vocabulary(mut self, table: &Table, min_count: u32) -> Vocabulary {
+        let mut seen = self.take();
+        let all = seen.len();
+        seen.retain(|(count, _)| *count >= u64::from(min_count));
+        let rare = all - seen.len();
+        let room = room(table);
+        let unfit = seen.len().saturating_sub(room);
+        let values = seen
+            .into_iter()
+            .take(room)
+            .map(|(_, value)| value)
+            .collect();
+        Vocabulary {
+            table: table.name.to_owned(),
+            values,
+            unfit: unfit as u64,
+            rare: rare as u64,
+            short: self.short,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Index;
+
+    fn table(rows: usize) -> Table {
+        Table {
+            name: "t",
+            rows,
+            dim: 1,
+            index: Index::Vocabulary { min_count: 2 },
+            oov: 0,
+            embeddings: None,
+        }
+    }
+
+    #[test]
+    fn most_frequent_first_ties_by_value() {
+        let mut counts = Counts::new(&table(5));
+        for (value, times) in [(7, 3), (5, 3), (9, 5), (1, 1)] {
+            (0..times).for_each(|_| counts.int(value));
+        }
+        for (value, times) in [("b", 3), ("a", 3), ("c", 1)] {
+            (0..times).for_each(|_| counts.text(value));
+        }
+        let vocabulary = counts.vocabulary(&table(5), 2);
+        let text = |text: &str| Raw::Text(text.into());
+        assert_eq!(
+            vocabulary.values,
+            [Raw::Int(9), Raw::Int(5), Raw::Int(7), text("a")]
+        );
+        assert_eq!((vocabulary.unfit, vocabulary.rare), (1, 2));
+    }
+
+    #[test]
+    fn of_too_many_values_the_frequent_ones_stay() {
+        let mut counts = Counts::holding(100);
+        let mut stray = 1000;
+        for round in 0..500 {
+            counts.int(round % 4);
+            for _ in 0..3 {
+                stray += 1;
+                counts.int(stray);
+            }
+            assert!(counts.ints.len() <= 100);
+        }
+        let vocabulary = counts.vocabulary(&table(5), 2);
+        let frequent = [0, 1, 2, 3].map(Raw::Int);
+        assert_eq!(vocabulary.values, frequent);
+        assert!((1..500).contains(&vocabulary.short), "{}", vocabulary.short);
+    }
+}

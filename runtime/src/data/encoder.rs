@@ -1,0 +1,246 @@
+//! How one table finds the row of a raw value: a hash, or a look-up in a vocabulary.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use crate::data::vocabulary::{Raw, Vocabulary, mismatch, room};
+use crate::error::Result;
+use crate::hash::{BuildMix, hash_int, hash_text, row};
+use crate::schema::{Index, Table, Value};
+
+/// How one table finds the row of a value.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Encoder {
+    /// By hash.
+    Hash(Hashed),
+    /// By look-up in the values of the spec.
+    Inline(Lookup),
+    /// Intervals of a number.
+    Buckets,
+    /// By look-up in what training saw.
+    Learned {
+        /// Row of each value.
+        lookup: Lookup,
+        /// The values, as they are stored.
+        vocabulary: Vocabulary,
+    },
+}
+
+/// Rows by hash.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Hashed {
+    rows: usize,
+    /// Those of the first whole numbers: most columns of categories have no others.
+    small: Vec<u32>,
+}
+
+/// Rows of known values.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Lookup {
+    outside: Outside,
+    ints: HashMap<i64, u32, BuildMix>,
+    texts: HashMap<Box<str>, u32, BuildMix>,
+    dense: Dense,
+}
+
+/// Rows of whole numbers that lie close together: that of `first + i` at place `i`, 0 for none. Empty where they do
+/// not.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Dense {
+    first: i64,
+    rows: Vec<u32>,
+}
+
+impl Dense {
+    /// Places a value that are worth it.
+    const SPREAD: u64 = 8;
+
+    fn new(ints: &HashMap<i64, u32, BuildMix>) -> Self {
+        let (Some(&first), Some(&last)) = (ints.keys().min(), ints.keys().max()) else {
+            return Self::default();
+        };
+        let places = last.abs_diff(first);
+        if places >= Self::SPREAD * ints.len() as u64 + 1024 {
+            return Self::default();
+        }
+        let mut rows = vec![0; places as usize + 1];
+        for (value, row) in ints {
+            if let Some(place) = rows.get_mut(value.abs_diff(first) as usize) {
+                *place = *row;
+            }
+        }
+        Self { first, rows }
+    }
+}
+
+/// Rows of values outside a vocabulary: `oov` of them up to `rows`, or row 0.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct Outside {
+    rows: usize,
+    oov: usize,
+}
+
+impl Outside {
+    fn of(table: &Table) -> Self {
+        Self {
+            rows: table.rows,
+            oov: table.oov,
+        }
+    }
+
+    /// `rows - oov + h % oov`.
+    #[inline]
+    fn row(self, hash: u64) -> u32 {
+        match self.oov {
+            0 => 0,
+            oov => (self.rows - oov) as u32 + (hash % oov as u64) as u32,
+        }
+    }
+}
+
+impl Encoder {
+    pub(super) fn new(table: &Table, learned: Option<Vocabulary>) -> Result<Self> {
+        match (table.index, learned) {
+            (Index::Hash, None) => Ok(Self::Hash(Hashed::new(table.rows))),
+            (Index::Buckets, None) => Ok(Self::Buckets),
+            (Index::Values(values), None) => {
+                let raw = values.iter().map(|value| match *value {
+                    Value::Int(value) => Raw::Int(value),
+                    Value::Text(value) => Raw::Text(value.into()),
+                });
+                Ok(Self::Inline(Lookup::new(table, raw.map(Cow::Owned))))
+            }
+            (Index::Lines { text, whole }, None) => {
+                let raw = text.lines().map(|line| match line.parse() {
+                    Ok(value) if whole => Raw::Int(value),
+                    _ => Raw::Text(line.into()),
+                });
+                Ok(Self::Inline(Lookup::new(table, raw.map(Cow::Owned))))
+            }
+            (Index::Vocabulary { .. }, Some(vocabulary)) => {
+                let (found, room) = (vocabulary.values.len(), room(table));
+                if found > room {
+                    return Err(mismatch(
+                        table.name,
+                        format!("{found} values for a table with room for {room}"),
+                    ));
+                }
+                let lookup = Lookup::new(table, vocabulary.values.iter().map(Cow::Borrowed));
+                if lookup.ints.len() + lookup.texts.len() != found {
+                    return Err(mismatch(table.name, "a value stands in it twice"));
+                }
+                Ok(Self::Learned { lookup, vocabulary })
+            }
+            (Index::Vocabulary { .. }, None) => Err(mismatch(table.name, "it is missing")),
+            (Index::Hash | Index::Values(_) | Index::Lines { .. } | Index::Buckets, Some(_)) => {
+                Err(mismatch(table.name, "the model's table learns none"))
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn int(&self, value: i64) -> u32 {
+        match self {
+            Self::Hash(hashed) => hashed.int(value),
+            Self::Inline(lookup) | Self::Learned { lookup, .. } => lookup.int(value),
+            // A number finds its bucket by itself.
+            Self::Buckets => 0,
+        }
+    }
+
+    #[inline]
+    pub(super) fn text(&self, value: &str) -> u32 {
+        match self {
+            Self::Hash(Hashed { rows, .. }) => row(hash_text(value), *rows),
+            Self::Inline(lookup) | Self::Learned { lookup, .. } => {
+                let found = lookup.texts.get(value).copied();
+                found.unwrap_or_else(|| lookup.outside.row(hash_text(value)))
+            }
+            Self::Buckets => 0,
+        }
+    }
+}
+
+impl Hashed {
+    /// Whole numbers whose rows are kept.
+    const SMALL: i64 = 1024;
+
+    fn new(rows: usize) -> Self {
+        let small = (0..Self::SMALL).map(|value| row(hash_int(value), rows));
+        Self {
+            rows,
+            small: small.collect(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn int(&self, value: i64) -> u32 {
+        let small = self.small.get(value.cast_unsigned() as usize).copied();
+        small.unwrap_or_else(|| row(hash_int(value), self.rows))
+    }
+}
+
+impl Lookup {
+    fn new<'a>(table: &Table, values: impl Iterator<Item = Cow<'a, Raw>>) -> Self {
+        let mut lookup = Self {
+            outside: Outside::of(table),
+            ..Self::default()
+        };
+        for (value, row) in values.zip(1..) {
+            match value.as_ref() {
+                Raw::Int(value) => lookup.ints.insert(*value, row),
+                Raw::Text(value) => lookup.texts.insert(value.clone(), row),
+            };
+        }
+        lookup.dense = Dense::new(&lookup.ints);
+        lookup
+    }
+
+    #[inline]
+    pub(super) fn int(&self, value: i64) -> u32 {
+        let known = self.known_int(value);
+        known.unwrap_or_else(|| self.outside.row(hash_int(value)))
+    }
+
+    #[inline]
+    fn known_int(&self, value: i64) -> Option<u32> {
+        if self.dense.rows.is_empty() {
+            return self.ints.get(&value).copied();
+        }
+        let place = value.wrapping_sub(self.dense.first).cast_unsigned();
+        let row = self.dense.rows.get(place as usize).copied();
+        row.filter(|row| *row > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(rows: usize) -> Table {
+        Table {
+            name: "t",
+            rows,
+            dim: 1,
+            index: Index::Vocabulary { min_count: 2 },
+            oov: 0,
+            embeddings: None,
+        }
+    }
+
+    #[test]
+    fn numbers_close_together_and_far_apart_are_found() {
+        for values in [vec![3, -2, 900], vec![i64::MIN, 0, i64::MAX], vec![]] {
+            let lookup = Lookup::new(
+                &table(9),
+                values.iter().map(|value| Cow::Owned(Raw::Int(*value))),
+            );
+            for (value, row) in values.iter().zip(1..) {
+                assert_eq!(lookup.known_int(*value), Some(row));
+            }
+            for unseen in [-3, 1, 901, i64::MAX - 1] {
+                assert_eq!(lookup.known_int(unseen), None);
+            }
+        }
+    }
+}

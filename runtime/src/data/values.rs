@@ -1,0 +1,381 @@
+//! The values of a feature's column: as table rows and numbers of a chunk, or counted.
+
+use std::ops::Range;
+
+use arrow::array::{Float32Array, Float64Array};
+
+use crate::data::arrays::{Ints, Keys, Spans, number};
+use crate::data::batch::Column;
+use crate::data::candidates::mask;
+use crate::data::counts::Counts;
+use crate::data::encoder::Encoder;
+use crate::data::vocabularies::{Moments, Vocabularies};
+use crate::schema::{Feature, Kind, Schema, Standardise, Tower, Transform, Value};
+
+/// A feature's column in plain form, over all rows of the record batch.
+pub(super) enum Values {
+    Keys(Keys, Option<Value>),
+    Lists(Box<Lists>),
+    Buckets(Float64Array, Buckets),
+    Vectors(Spans, Float32Array),
+    Numbers(Float64Array, Transform),
+}
+
+/// Lists of raw values.
+pub(super) struct Lists {
+    spans: Spans,
+    keys: Keys,
+    /// Where the weights of each row's entries lie, and the weights; only where they fit the list.
+    weights: Option<(Spans, Float32Array)>,
+    last: Option<usize>,
+}
+
+/// Intervals of a number.
+#[derive(Clone, Copy)]
+pub(super) struct Buckets {
+    pub boundaries: &'static [f64],
+    pub default: Option<f64>,
+}
+
+impl Values {
+    /// Appends the values of some rows to a column of the feature's kind.
+    pub(super) fn encode(
+        &self,
+        feature: &Feature,
+        places: &Places<'_>,
+        vocabularies: &Vocabularies,
+        moments: Option<Moments>,
+        to: &mut Column,
+    ) {
+        let encoder = match feature.kind {
+            Kind::Embedded { table, .. } => vocabularies.encoder(table),
+            Kind::Vector { .. } | Kind::Number(_) => None,
+        };
+        match (self, to, encoder) {
+            (Self::Keys(keys, default), Column::Ids(to), Some(encoder)) => {
+                let missing = default.map_or(0, |value| match value {
+                    Value::Int(value) => encoder.int(value),
+                    Value::Text(value) => encoder.text(value),
+                });
+                push_ids(keys, places, encoder, missing, to);
+            }
+            (
+                Self::Lists(lists),
+                Column::Lists {
+                    offsets,
+                    ids,
+                    weights,
+                },
+                Some(encoder),
+            ) => {
+                lists.push(places, encoder, offsets, ids);
+                for place in places.each() {
+                    weights.extend_from_slice(
+                        place.map(|place| lists.weights(place)).unwrap_or_default(),
+                    );
+                }
+            }
+            (Self::Buckets(numbers, buckets), Column::Ids(to), Some(_)) => {
+                places.extend(to, |place| {
+                    let value = number(numbers, place).or(buckets.default);
+                    value.map_or(0, |value| buckets.row(value))
+                });
+            }
+            (Self::Vectors(spans, entries), Column::Vectors { width, values: to }, None) => {
+                for place in places.each() {
+                    let end = to.len() + *width;
+                    let span = place.and_then(|place| spans.get(place)).unwrap_or_default();
+                    to.extend_from_slice(entries.values().get(span).unwrap_or_default());
+                    to.resize(end, 0.0);
+                }
+            }
+            (Self::Numbers(numbers, transform), Column::Numbers(to), None) => {
+                places.extend(to, |place| {
+                    let value = number(numbers, place).unwrap_or(transform.default);
+                    apply(*transform, moments, value)
+                });
+            }
+            // Values, column and encoder were made for the same feature.
+            _ => {}
+        }
+    }
+
+    /// Counts the values of some rows.
+    pub(super) fn count(&self, places: &Places<'_>, counts: &mut Counts) {
+        let mut each = |keys: &Keys, place: usize, default: Option<Value>| match keys {
+            Keys::Ints(ints) => match (ints.get(place), default) {
+                (Some(key), _) | (None, Some(Value::Int(key))) => counts.int(key),
+                (None, Some(Value::Text(key))) => counts.text(key),
+                (None, None) => {}
+            },
+            Keys::Texts(texts) => match (texts.get(place), default) {
+                (Some(key), _) | (None, Some(Value::Text(key))) => counts.text(key),
+                (None, Some(Value::Int(key))) => counts.int(key),
+                (None, None) => {}
+            },
+        };
+        for place in places.each().flatten() {
+            match self {
+                Self::Keys(keys, default) => each(keys, place, *default),
+                Self::Lists(lists) => {
+                    for place in lists.span(place) {
+                        each(&lists.keys, place, None);
+                    }
+                }
+                Self::Vectors(..) | Self::Numbers(..) | Self::Buckets(..) => {}
+            }
+        }
+    }
+
+    /// The numbers of some rows that are there, clipped and with their logarithm taken.
+    pub(super) fn present<'a>(&'a self, places: Places<'a>) -> impl Iterator<Item = f64> + 'a {
+        let places: Vec<usize> = places.each().flatten().collect();
+        places.into_iter().filter_map(move |place| match self {
+            Self::Numbers(numbers, transform) => {
+                let value = number(numbers, place)?;
+                Some(scaled(*transform, value))
+            }
+            _ => None,
+        })
+    }
+}
+
+/// Appends the table rows of keys.
+fn push_ids(keys: &Keys, places: &Places<'_>, encoder: &Encoder, missing: u32, to: &mut Vec<u32>) {
+    match keys {
+        // A loop for each way to find a row, without a choice in it.
+        Keys::Ints(ints) => match encoder {
+            Encoder::Hash(hashed) => places.extend(to, |place| {
+                ints.get(place).map_or(missing, |key| hashed.int(key))
+            }),
+            Encoder::Inline(lookup) | Encoder::Learned { lookup, .. } => {
+                places.extend(to, |place| {
+                    ints.get(place).map_or(missing, |key| lookup.int(key))
+                });
+            }
+            Encoder::Buckets => places.extend(to, |_| 0),
+        },
+        Keys::Texts(texts) => {
+            let mut last = LastText::default();
+            let mut row = texts.each(|key| last.row(encoder, key));
+            places.extend(to, |place| row(place).unwrap_or(missing));
+        }
+    }
+}
+
+impl Lists {
+    pub(super) fn new(
+        spans: Spans,
+        keys: Keys,
+        weights: Option<(Spans, Float32Array)>,
+        last: Option<usize>,
+    ) -> Self {
+        Self {
+            spans,
+            keys,
+            weights,
+            last,
+        }
+    }
+
+    /// Appends the table rows of the entries, and where each row's end.
+    fn push(
+        &self,
+        places: &Places<'_>,
+        encoder: &Encoder,
+        offsets: &mut Vec<u32>,
+        ids: &mut Vec<u32>,
+    ) {
+        match &self.keys {
+            Keys::Ints(ints) => match encoder {
+                Encoder::Hash(hashed) => {
+                    self.push_ints(ints, places, |key| hashed.int(key), offsets, ids);
+                }
+                Encoder::Inline(lookup) | Encoder::Learned { lookup, .. } => {
+                    self.push_ints(ints, places, |key| lookup.int(key), offsets, ids);
+                }
+                Encoder::Buckets => {}
+            },
+            Keys::Texts(texts) => {
+                let mut row = texts.each(|key| encoder.text(key));
+                offsets.extend(places.each().map(|place| {
+                    ids.extend(self.span_at(place).map(|place| row(place).unwrap_or(0)));
+                    ids.len() as u32
+                }));
+            }
+        }
+    }
+
+    fn push_ints(
+        &self,
+        ints: &Ints,
+        places: &Places<'_>,
+        row: impl Fn(i64) -> u32,
+        offsets: &mut Vec<u32>,
+        ids: &mut Vec<u32>,
+    ) {
+        offsets.extend(places.each().map(|place| {
+            let keys = ints.of(self.span_at(place));
+            ids.extend(keys.map(|key| key.map_or(0, &row)));
+            ids.len() as u32
+        }));
+    }
+
+    /// Places of the entries that are read of a row; none of a row whose domain lacks the feature.
+    fn span_at(&self, place: Option<usize>) -> Range<usize> {
+        place.map(|place| self.span(place)).unwrap_or_default()
+    }
+
+    /// Places of the entries that are read of a row.
+    fn span(&self, row: usize) -> Range<usize> {
+        self.end(self.spans.get(row).unwrap_or_default())
+    }
+
+    /// Their weights; none if they count alike.
+    fn weights(&self, row: usize) -> &[f32] {
+        let Some((spans, weights)) = &self.weights else {
+            return &[];
+        };
+        let span = self.end(spans.get(row).unwrap_or_default());
+        weights.values().get(span).unwrap_or_default()
+    }
+
+    fn end(&self, span: Range<usize>) -> Range<usize> {
+        let last = self.last.unwrap_or(usize::MAX).min(span.len());
+        span.end - last..span.end
+    }
+}
+
+impl Buckets {
+    /// 1 below the first boundary, one more from each boundary on.
+    fn row(self, value: f64) -> u32 {
+        1 + self
+            .boundaries
+            .partition_point(|boundary| *boundary <= value) as u32
+    }
+}
+
+/// Rows of a record batch, and which of them are of a domain that has a feature.
+pub(super) struct Places<'a> {
+    rows: &'a [u32],
+    domains: &'a [u16],
+    /// By domain; `None` if all have it.
+    having: Option<Vec<bool>>,
+}
+
+impl<'a> Places<'a> {
+    /// Rows and their domains of a tower.
+    pub(super) fn new(
+        schema: &Schema,
+        tower: Tower,
+        feature: &Feature,
+        rows: &'a [u32],
+        domains: &'a [u16],
+    ) -> Self {
+        let everywhere = feature.domains.len() == schema.axis(tower).domains.len();
+        Self {
+            rows,
+            domains,
+            having: (!everywhere).then(|| mask(feature.domains)),
+        }
+    }
+
+    /// The places of the rows in the record batch; `None` for those whose domain lacks the feature.
+    pub(super) fn each(&self) -> impl Iterator<Item = Option<usize>> {
+        let pairs = self.rows.iter().zip(self.domains);
+        pairs.map(|(row, domain)| self.has(*domain).then_some(*row as usize))
+    }
+
+    /// Appends a value for each row: a default where its domain lacks the feature.
+    fn extend<T: Default>(&self, to: &mut Vec<T>, mut value: impl FnMut(usize) -> T) {
+        match self.having {
+            None => to.extend(self.rows.iter().map(|row| value(*row as usize))),
+            Some(_) => to.extend(
+                self.each()
+                    .map(|place| place.map_or_else(T::default, &mut value)),
+            ),
+        }
+    }
+
+    #[inline]
+    fn has(&self, domain: u16) -> bool {
+        let Some(having) = &self.having else {
+            return true;
+        };
+        having.get(usize::from(domain)).copied().unwrap_or(false)
+    }
+}
+
+/// Remembers the string that was looked up last for each of some hashes of its ends: a category has few values, and
+/// to compare two strings is cheaper than to hash one.
+#[derive(Default)]
+struct LastText<'a>([Option<(&'a str, u32)>; 16]);
+
+impl<'a> LastText<'a> {
+    #[inline]
+    fn row(&mut self, encoder: &Encoder, key: &'a str) -> u32 {
+        let bytes = key.as_bytes();
+        let ends = [bytes.first(), bytes.get(bytes.len() / 2), bytes.last()];
+        let ends = ends.iter().flatten().map(|byte| usize::from(**byte));
+        let slot = (ends.sum::<usize>() + bytes.len()) % 16;
+        let Some(slot) = self.0.get_mut(slot) else {
+            return encoder.text(key);
+        };
+        match slot {
+            Some((known, row)) if *known == key => *row,
+            _ => {
+                let row = encoder.text(key);
+                *slot = Some((key, row));
+                row
+            }
+        }
+    }
+}
+
+/// A number clipped, with its logarithm taken, as the transform says.
+#[inline]
+fn scaled(transform: Transform, value: f64) -> f64 {
+    let clipped = match transform.clip {
+        Some((low, high)) => value.max(low).min(high),
+        None => value,
+    };
+    if transform.log {
+        clipped.abs().ln_1p().copysign(clipped)
+    } else {
+        clipped
+    }
+}
+
+/// The whole transform; `moments` are those that were learned.
+#[inline]
+fn apply(transform: Transform, moments: Option<Moments>, value: f64) -> f32 {
+    let value = scaled(transform, value);
+    let moments = match transform.standardise {
+        Some(Standardise::Given { mean, std }) => Some(Moments { mean, std }),
+        Some(Standardise::Learned) => moments,
+        None => None,
+    };
+    match moments {
+        Some(Moments { mean, std }) => ((value - mean) / std) as f32,
+        None => value as f32,
+    }
+}
+
+/// The largest number that a model reads: BatchNorm sums the squares of a batch in float32.
+pub(super) const MOST: f64 = 1e15;
+
+/// Whether a number, and what is made of it, is one that a model can compute with.
+#[inline]
+pub(super) fn is_usable(transform: Transform, value: f64) -> bool {
+    value.is_finite() && f64::from(apply(transform, None, value)).abs() <= MOST
+}
+
+/// Whether all numbers of a column are usable at a glance; those of rows that are not wanted count too.
+pub(super) fn are_usable(transform: Transform, numbers: &Float64Array) -> bool {
+    let given = matches!(transform.standardise, Some(Standardise::Given { .. }));
+    let clip = transform.clip.unwrap_or_default();
+    let plain = !given && clip.0.abs().max(clip.1.abs()) <= MOST;
+    // Without branches, so that many are looked at at a time.
+    let values = numbers.values().iter();
+    plain && values.fold(true, |all, value| all & (value.abs() <= MOST))
+}
