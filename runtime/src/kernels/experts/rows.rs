@@ -206,6 +206,7 @@ fn backward_row<E: Real>(
 /// Takes the gradient of a part of a row back to the normalised row, and adds to those of weight and bias. Returns its sum, and
 /// that of its products with the normalised row.
 #[inline(always)]
+#[expect(clippy::indexing_slicing, reason = "arrays of N, and at is below it")]
 fn before_norm<E: Real, const N: usize>(
     gradient: &mut [E],
     normal: &[E],
