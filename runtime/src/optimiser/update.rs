@@ -98,6 +98,10 @@ impl Moments {
 
 /// The step of one parameter.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "they live for one step, and all are of one variant"
+)]
 pub enum Step {
     /// In host memory.
     Host {
