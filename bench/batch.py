@@ -167,7 +167,7 @@ class Builder:
         if feature["pool"] == "mean":
             bag = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
             total = np.bincount(bag, factor, len(bounds) - 1)
-            inverse = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
+            inverse = np.divide(1.0, total, out=np.zeros(total.shape), where=total > 0)
             factor = factor * inverse[bag]
         return bounds, ids, factor
 
