@@ -168,15 +168,17 @@ impl ModuleMapper for Take<'_> {
         if !param.is_require_grad() {
             return param;
         }
-        let Some(gradient) = param.val().grad_remove(self.gradients) else {
+        let Some(gradient) = param.grad_remove(self.gradients) else {
             return param;
         };
-        let shape = gradient.shape();
         let key = self.path.key();
-        let state = self.state.remove(&key).unwrap_or_else(|| State {
-            steps: 0,
-            shape: shape.as_slice().to_vec(),
-            moments: Moments::zeros(shape.num_elements()),
+        let state = self.state.remove(&key).unwrap_or_else(|| {
+            let shape = gradient.shape();
+            State {
+                steps: 0,
+                shape: shape.as_slice().to_vec(),
+                moments: Moments::zeros(shape.num_elements()),
+            }
         });
         let (id, value, mapper) = param.consume();
         let taken = Taken {
