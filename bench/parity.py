@@ -29,6 +29,9 @@ from .rival import Trainer
 
 # Passes what is at most this many times as far from the truth as PyTorch's float32, at worst and, of many, in the median …
 FACTOR = 3.0
+# … or this many of what has gone through steps: AdamW's first ones move a weight by the whole rate, to where its gradient points, and
+# where that is rounding alone the way is chance …
+STEPPED = {"weights": 10.0, "scores after": 10.0}
 # … or nearer than this.
 FLOOR = 1e-6
 # The median of a few numbers says nothing.
@@ -181,7 +184,7 @@ def of_rows(key, x, truth):
     return zip((f"{key}, row {row}" for row in here.tolist()), far.tolist())
 
 
-def summary(of_ours, of_torch):
+def summary(kind, of_ours, of_torch):
     """Of the distances of one kind."""
     at = max(of_ours, key=of_ours.get)
     found = {
@@ -193,7 +196,8 @@ def summary(of_ours, of_torch):
     }
     # Not a number is not near.
     judged = ("worst", "median") if len(of_ours) >= MANY else ("worst",)
-    found["passed"] = all(found[of]["ours"] <= max(FACTOR * found[of]["pytorch"], FLOOR) for of in judged)
+    found["factor"] = STEPPED.get(kind, FACTOR)
+    found["passed"] = all(found[of]["ours"] <= max(found["factor"] * found[of]["pytorch"], FLOOR) for of in judged)
     return found
 
 
@@ -208,7 +212,7 @@ def compare(folder, fuse=True, variant="eager", device="cpu"):
     found = {}
     for kind in truth:
         far = [distances(kind, x[kind], truth[kind]) for x in (written, single)]
-        found[kind] = summary(*far) if far[0] else None
+        found[kind] = summary(kind, *far) if far[0] else None
     turned = sum(int((x != y.cpu()).sum()) for x, y in zip(exact, rounded))
     return found, (turned, sum(x.numel() for x in exact))
 
@@ -247,13 +251,13 @@ def report(specs, rows=1024, threads=1):
         if of["left out"]:
             print(f"{name}: a copy without {' and '.join(of['left out'])} was compared")
     problems = [
-        f"{name}: {kind}, worst {pair(by['worst'])}, median {pair(by['median'])}; ours is furthest at {by['at']}, "
+        f"further than {by['factor']:g} times PyTorch's float32: {name}: {kind}, worst {pair(by['worst'])}, median {pair(by['median'])}; ours is furthest at {by['at']}, "
         f"PyTorch's distance there is {by['pytorch there']:.1e}"
         for name, of in found.items()
         for kind, by in of["kinds"].items()
         if by is not None and not by["passed"]
     ]
-    print("\n".join(f"further than {FACTOR:g} times PyTorch's float32: {problem}" for problem in problems) or "all pass")
+    print("\n".join(problems) or "all pass")
     return {"passed": not problems, "specs": found}
 
 
