@@ -16,20 +16,53 @@ pub struct Buffer<E: Real> {
     length: usize,
 }
 
+/// Memory that is no more in use, as long as a power of two, by the binary logarithm of that.
+#[derive(Debug)]
+pub struct BySize<T>(Vec<Vec<Vec<T>>>);
+
+impl<T: Clone + Default> BySize<T> {
+    /// Without memory.
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Memory for at least so many, of any value.
+    pub fn take(&mut self, length: usize) -> Option<Vec<T>> {
+        let class = length.next_power_of_two().trailing_zeros() as usize;
+        self.0.get_mut(class).and_then(Vec::pop)
+    }
+
+    /// The same where there is none.
+    pub fn fresh(length: usize) -> Vec<T> {
+        vec![T::default(); length.next_power_of_two()]
+    }
+
+    /// Keeps memory that came from here.
+    pub fn put(&mut self, values: Vec<T>) {
+        let class = values.len().trailing_zeros() as usize;
+        if self.0.len() <= class {
+            self.0.resize_with(class + 1, Vec::new);
+        }
+        if let Some(spare) = self.0.get_mut(class) {
+            spare.push(values);
+        }
+    }
+}
+
 /// Memory that is no more in use, for what comes.
 #[derive(Debug)]
 pub struct Pool<E> {
-    /// Of buffers, by the binary logarithm of its length.
-    by_size: Vec<Vec<Vec<E>>>,
+    /// Of buffers.
+    by_size: BySize<E>,
     /// Of [`values`], by its length.
     by_length: BTreeMap<usize, Kept<E>>,
 }
 
-impl<E> Pool<E> {
+impl<E: Clone + Default> Pool<E> {
     /// Without memory.
     pub const fn new() -> Self {
         Self {
-            by_size: Vec::new(),
+            by_size: BySize::new(),
             by_length: BTreeMap::new(),
         }
     }
@@ -54,15 +87,9 @@ impl<E> Default for Kept<E> {
 impl<E: Real> Buffer<E> {
     /// A buffer of so many numbers.
     pub fn new(length: usize) -> Self {
-        let size = length.next_power_of_two();
-        let spare = lock::<E>()
-            .by_size
-            .get_mut(size.trailing_zeros() as usize)
-            .and_then(Vec::pop);
-        Self {
-            values: spare.unwrap_or_else(|| vec![E::default(); size]),
-            length,
-        }
+        let spare = lock::<E>().by_size.take(length);
+        let values = spare.unwrap_or_else(|| BySize::fresh(length));
+        Self { values, length }
     }
 
     /// A buffer of so many zeros.
@@ -82,14 +109,7 @@ impl<E: Real> Buffer<E> {
 
 impl<E: Real> Drop for Buffer<E> {
     fn drop(&mut self) {
-        let class = self.values.len().trailing_zeros() as usize;
-        let spare = &mut lock::<E>().by_size;
-        if spare.len() <= class {
-            spare.resize_with(class + 1, Vec::new);
-        }
-        if let Some(spare) = spare.get_mut(class) {
-            spare.push(std::mem::take(&mut self.values));
-        }
+        lock::<E>().by_size.put(std::mem::take(&mut self.values));
     }
 }
 

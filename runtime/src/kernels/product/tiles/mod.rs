@@ -109,7 +109,8 @@ const FETCH: usize = 2 * PARTS * LINES / 8;
 
 /// The lines that the multiplication of a block of rows asks for, of the tiles that come next.
 fn next_lines([first, second]: [&[Line]; 2], block: usize) -> *const Line {
-    let start = block * first.len() / 8 * 2;
+    let depth = first.len() / (PARTS * LINES);
+    let start = block * depth * FETCH;
     let lines = match start.checked_sub(first.len()) {
         None => first.get(start..),
         Some(start) => second.get(start..),

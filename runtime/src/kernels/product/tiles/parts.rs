@@ -3,6 +3,8 @@
 use std::arch::x86_64::*;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::kernels::buffer::BySize;
+
 /// Rows of a tile, and pairs in a row of it.
 pub const SIDE: usize = 16;
 /// Elements along k that one tile holds, as pairs: one of the first half with one of the second.
@@ -13,7 +15,7 @@ pub const PARTS: usize = 3;
 pub const LINES: usize = SIDE;
 
 /// A row of a tile: sixteen pairs of bfloat16.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 #[repr(C, align(64))]
 pub struct Line([u32; SIDE]);
 
@@ -29,22 +31,15 @@ pub struct Tiles {
     pub depth: usize,
 }
 
-/// Memory of tiles that are no more, for those to come, by the binary logarithm of its length.
-fn spare() -> MutexGuard<'static, Vec<Vec<Vec<Line>>>> {
-    static SPARE: Mutex<Vec<Vec<Vec<Line>>>> = Mutex::new(Vec::new());
+/// Memory of tiles that are no more, for those to come.
+fn spare() -> MutexGuard<'static, BySize<Line>> {
+    static SPARE: Mutex<BySize<Line>> = Mutex::new(BySize::new());
     SPARE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Tiles {
     fn drop(&mut self) {
-        let class = self.lines.len().trailing_zeros() as usize;
-        let mut spare = spare();
-        if spare.len() <= class {
-            spare.resize_with(class + 1, Vec::new);
-        }
-        if let Some(spare) = spare.get_mut(class) {
-            spare.push(std::mem::take(&mut self.lines));
-        }
+        spare().put(std::mem::take(&mut self.lines));
     }
 }
 
@@ -92,12 +87,10 @@ impl Tiles {
     /// Tiles of any content.
     fn new(outer: usize, depth: usize) -> Self {
         let (runs, depth) = (outer.div_ceil(SIDE), depth.div_ceil(DEPTH));
-        let lines = (runs * depth * PARTS * LINES).next_power_of_two();
-        let found = spare()
-            .get_mut(lines.trailing_zeros() as usize)
-            .and_then(Vec::pop);
+        let lines = runs * depth * PARTS * LINES;
+        let found = spare().take(lines);
         Self {
-            lines: found.unwrap_or_else(|| vec![Line([0; SIDE]); lines]),
+            lines: found.unwrap_or_else(|| BySize::fresh(lines)),
             runs,
             depth,
         }
