@@ -90,12 +90,14 @@ pub fn task_embeddings(
     tasks: usize,
     rows: Vec<(usize, DomainRows<'_>)>,
 ) -> TowerOutput {
-    let works: Option<Vec<Work>> = rows.iter().map(|(_, rows)| rows.work()).collect();
-    let embeddings = works
-        .and_then(|works| experts(works, NEGATIVE_SLOPE))
-        .unwrap_or_else(|| rows.iter().map(|(_, rows)| rows.embeddings()).collect());
+    let works: Vec<Option<Work>> = rows.iter().map(|(_, rows)| rows.work()).collect();
+    let known: Vec<bool> = works.iter().map(Option::is_some).collect();
+    let by_operation = experts(works.into_iter().flatten().collect(), NEGATIVE_SLOPE);
+    let mut by_operation = by_operation.into_iter().flatten();
     let mut output = TowerOutput::new(domains);
-    for ((domain, rows), found) in rows.iter().zip(embeddings) {
+    for ((domain, rows), known) in rows.iter().zip(known) {
+        let found = known.then(|| by_operation.next()).flatten();
+        let found = found.unwrap_or_else(|| rows.embeddings());
         let mut embeddings = TaskEmbeddings::new(tasks);
         for ((task, _), embedding) in rows.experts.iter().zip(found) {
             embeddings.set(*task, embedding);
