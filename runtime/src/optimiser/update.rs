@@ -104,18 +104,22 @@ impl Moments {
 )]
 pub enum Step {
     /// In host memory.
-    Host {
-        value: FlexTensor,
-        gradient: FlexTensor,
-        first: Vec<f32>,
-        second: Vec<f32>,
-    },
+    Host(HostStep),
     /// Elsewhere, or of another type; flat.
     Device {
         value: Tensor<1>,
         gradient: Tensor<1>,
         moments: Moments,
     },
+}
+
+/// The step of a parameter in host memory.
+#[derive(Debug)]
+pub struct HostStep {
+    value: FlexTensor,
+    gradient: FlexTensor,
+    first: Vec<f32>,
+    second: Vec<f32>,
 }
 
 impl Step {
@@ -133,12 +137,12 @@ impl Step {
             return device(value, gradient, moments);
         }
         match (moments, host(value), host(gradient)) {
-            (Moments::Host { first, second }, Ok(value), Ok(gradient)) => Self::Host {
+            (Moments::Host { first, second }, Ok(value), Ok(gradient)) => Self::Host(HostStep {
                 value,
                 gradient,
                 first,
                 second,
-            },
+            }),
             (moments, value, gradient) => device(either(value), either(gradient), moments),
         }
     }
@@ -146,15 +150,11 @@ impl Step {
     /// The parameter, whose shape may be lost, and its moments.
     pub fn done<const D: usize>(self) -> (Tensor<D>, Moments) {
         match self {
-            Self::Host {
-                value,
-                gradient,
-                first,
-                second,
-            } => {
-                give_back_tensor::<f32>(gradient);
+            Self::Host(host) => {
+                give_back_tensor::<f32>(host.gradient);
+                let (first, second) = (host.first, host.second);
                 (
-                    Tensor::from_primitive::<Flex>(value),
+                    Tensor::from_primitive::<Flex>(host.value),
                     Moments::Host { first, second },
                 )
             }
@@ -168,39 +168,19 @@ impl Step {
             }
         }
     }
+}
 
-    /// The step as tensor operations, where it is not one in host memory.
-    fn elsewhere(&mut self, rates: &Rates) {
-        if let Self::Device {
-            value,
-            gradient,
-            moments,
-        } = self
-        {
-            *value = moments.step(value.clone(), gradient.clone(), rates);
-        }
+impl HostStep {
+    fn gradient(&self) -> &[f32] {
+        self.gradient.as_slice().unwrap_or_default()
     }
 
     fn pieces(&mut self, rates: Rates) -> impl Iterator<Item = Piece<'_>> {
-        let (value, gradient, first, second) = match self {
-            Self::Host {
-                value,
-                gradient,
-                first,
-                second,
-            } => {
-                let gradient = gradient.as_slice::<f32>().unwrap_or_default();
-                (
-                    value.storage_mut::<f32>(),
-                    gradient,
-                    &mut first[..],
-                    &mut second[..],
-                )
-            }
-            Self::Device { .. } => Default::default(),
-        };
-        let moments = first.chunks_mut(PIECE).zip(second.chunks_mut(PIECE));
-        let values = value.chunks_mut(PIECE).zip(gradient.chunks(PIECE));
+        let gradient = self.gradient.as_slice().unwrap_or_default();
+        let moments = self.first.chunks_mut(PIECE);
+        let moments = moments.zip(self.second.chunks_mut(PIECE));
+        let values = self.value.storage_mut().chunks_mut(PIECE);
+        let values = values.zip(gradient.chunks(PIECE));
         let piece = move |((value, gradient), (first, second))| Piece {
             value,
             gradient,
@@ -224,11 +204,17 @@ struct Piece<'a> {
 /// Makes all steps, in place where a parameter's memory has no other owner. Those in host memory are one parallel loop: threads that
 /// met after each parameter would wait longer than they work.
 pub fn step_all<'a>(steps: impl Iterator<Item = (&'a mut Step, Rates)>) {
-    let pieces = steps.flat_map(|(step, rates)| {
-        step.elsewhere(&rates);
-        step.pieces(rates)
-    });
-    let pieces: Vec<Piece<'_>> = pieces.collect();
+    let mut pieces: Vec<Piece<'_>> = Vec::new();
+    for (step, rates) in steps {
+        match step {
+            Step::Host(host) => pieces.extend(host.pieces(rates)),
+            Step::Device {
+                value,
+                gradient,
+                moments,
+            } => *value = moments.step(value.clone(), gradient.clone(), &rates),
+        }
+    }
     pieces
         .into_par_iter()
         .for_each(|piece| vectorised(|| step_piece(piece)));
@@ -262,10 +248,7 @@ pub fn norm<'a>(steps: impl Iterator<Item = &'a Step>) -> f64 {
     let mut device: Option<Tensor<1>> = None;
     for step in steps {
         match step {
-            Step::Host { gradient, .. } => {
-                let values = gradient.as_slice::<f32>().unwrap_or_default();
-                pieces.extend(values.chunks(PIECE));
-            }
+            Step::Host(host) => pieces.extend(host.gradient().chunks(PIECE)),
             Step::Device { gradient, .. } => {
                 let sum = gradient.clone().square().sum();
                 device = Some(match device {
