@@ -8,9 +8,10 @@ mod document;
 use super::{Graph, build, hash, vocabulary_text};
 use crate::sema::spec::{
     Architecture, Axis, Derive, Domain, DomainId, ExpertArchitecture, Feature, FeatureKind, Index,
-    Input, Label, Override, RawValue, Select, Spec, Standardise, Table, TableId, Task, TaskId,
-    TimePart, Tower, Unit,
+    Input, Label, Override, Select, Spec, Standardise, Table, TableId, Task, TaskId, TimePart,
+    Tower, Unit,
 };
+use crate::sema::values_of;
 use document::{
     ArchitectureText, AxisText, Document, ExpertText, FeatureText, Learned, Moments, Scalar,
     TableText, TaskText,
@@ -185,7 +186,7 @@ fn table(text: TableText, shared: bool, files: &VocabularyFiles<'_>) -> Result<T
             (None, Some(sha256)) => {
                 let found = files(name)
                     .ok_or_else(|| format!("the values of table `{name}` are not beside it"))?;
-                let values = file_values(&found);
+                let values = values_of(&found.lines().collect::<Vec<_>>());
                 if hash::sha256(&vocabulary_text(&values)) != *sha256 {
                     return Err(format!(
                         "the values of table `{name}` are not those of its weights"
@@ -209,17 +210,6 @@ fn table(text: TableText, shared: bool, files: &VocabularyFiles<'_>) -> Result<T
         file: text.file,
         embeddings: None,
     })
-}
-
-/// Whole numbers if all lines are, else strings, as the spec's check of the file decided.
-fn file_values(text: &str) -> Vec<RawValue> {
-    let whole = |line: &str| {
-        let number = line.parse::<i64>().ok()?;
-        (number.to_string() == line).then_some(RawValue::Int(number))
-    };
-    let numbers: Option<Vec<RawValue>> = text.lines().map(whole).collect();
-    let texts = || text.lines().map(|line| RawValue::Text(line.to_owned()));
-    numbers.unwrap_or_else(|| texts().collect())
 }
 
 fn feature(text: FeatureText, axis: &Axis, tables: &[String]) -> Result<Feature, String> {

@@ -41,6 +41,7 @@ pub use number::grouped;
 pub use outline::statements;
 pub use settings::{Setting, Table as SettingsTable};
 pub use value::{Bound, Form};
+pub(crate) use vocabulary_file::values_of;
 
 use context::Context;
 use domains::Domains;

@@ -51,16 +51,21 @@ pub(super) fn read(context: &mut Context<'_>, path: &Text) -> Option<Vec<RawValu
         ));
         return None;
     }
+    Some(values_of(&values))
+}
+
+/// The values of a file's lines: whole numbers if all lines are, else strings.
+pub(crate) fn values_of(lines: &[&str]) -> Vec<RawValue> {
     // `007` is no whole number: it would be another value than the one in the data.
     let whole = |line: &&str| {
         let number = line.parse::<i64>().ok()?;
         (number.to_string() == **line).then_some(RawValue::Int(number))
     };
-    let numbers: Option<Vec<RawValue>> = values.iter().map(whole).collect();
-    Some(numbers.unwrap_or_else(|| {
+    let numbers: Option<Vec<RawValue>> = lines.iter().map(whole).collect();
+    numbers.unwrap_or_else(|| {
         let text = |line: &&str| RawValue::Text((*line).to_owned());
-        values.iter().map(text).collect()
-    }))
+        lines.iter().map(text).collect()
+    })
 }
 
 /// The lines of a file as the runtime reads them in the crate's copy, which has a line end after each: without the mark

@@ -118,18 +118,7 @@ impl Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::Index;
-
-    fn table(rows: usize) -> Table {
-        Table {
-            name: "t",
-            rows,
-            dim: 1,
-            index: Index::Vocabulary { min_count: 2 },
-            oov: 0,
-            embeddings: None,
-        }
-    }
+    use crate::data::vocabulary::fixture::table;
 
     #[test]
     fn most_frequent_first_ties_by_value() {

@@ -244,9 +244,10 @@ impl Usable {
         chunk: &mut Chunk,
     ) {
         for tower in [Tower::Query, Tower::Item] {
-            let (values, domains, columns) = match tower {
-                Tower::Query => (&self.query, &self.surface, &mut chunk.query),
-                Tower::Item => (&self.item, &self.product, &mut chunk.item),
+            let (values, domains) = self.of(tower);
+            let columns = match tower {
+                Tower::Query => &mut chunk.query,
+                Tower::Item => &mut chunk.item,
             };
             let features = schema.features(tower).iter();
             for ((feature, values), column) in features.zip(values).zip(columns) {

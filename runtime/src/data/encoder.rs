@@ -216,17 +216,7 @@ impl Lookup {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn table(rows: usize) -> Table {
-        Table {
-            name: "t",
-            rows,
-            dim: 1,
-            index: Index::Vocabulary { min_count: 2 },
-            oov: 0,
-            embeddings: None,
-        }
-    }
+    use crate::data::vocabulary::fixture::table;
 
     #[test]
     fn numbers_close_together_and_far_apart_are_found() {

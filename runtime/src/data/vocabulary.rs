@@ -52,3 +52,21 @@ pub(super) fn mismatch(table: &str, cause: impl ToString) -> Error {
         "use the checkpoint of this spec, or train again",
     )
 }
+
+/// What tests of this and of what uses it share.
+#[cfg(test)]
+pub(super) mod fixture {
+    use crate::schema::{Index, Table};
+
+    /// A table that learns its vocabulary.
+    pub fn table(rows: usize) -> Table {
+        Table {
+            name: "t",
+            rows,
+            dim: 1,
+            index: Index::Vocabulary { min_count: 2 },
+            oov: 0,
+            embeddings: None,
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Checkpoints: resumed to the bit, refused where they do not fit, whole whatever happens.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use mtmd::training::{
     Existing, Fit, Interrupt, Learner, ModelLearner, RunFolder, State, StepError, checkpoint,
 };
 
-use crate::child::{program, program_on_a_small_disk, run, run_well, stderr, text};
+use crate::child::{program, program_on_a_small_disk, run, run_well, stderr, text, trained};
 use crate::rows;
 use crate::sample::{SAMPLE, SCHEMA, Sample};
 use crate::training::Faulty;
@@ -144,23 +144,6 @@ fn a_killed_program_goes_on_from_its_last_checkpoint() {
             .count()
     };
     assert!(metrics(&killed) >= metrics(&whole));
-}
-
-/// A trained run of one short epoch.
-fn trained(root: &Path) -> (PathBuf, PathBuf) {
-    let (data, out) = (root.join("rows.parquet"), root.join("run"));
-    rows::write(&data, 1_000);
-    run_well(&[
-        "train",
-        "--data",
-        text(&data),
-        "--out",
-        text(&out),
-        "--epochs",
-        "1",
-        "--quiet",
-    ]);
-    (data, out)
 }
 
 #[test]

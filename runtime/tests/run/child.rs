@@ -2,9 +2,10 @@
 //! variable to be the program.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::rows;
 use crate::sample::Sample;
 
 const ARGS: &str = "MTMD_TEST_ARGS";
@@ -59,4 +60,21 @@ pub fn stderr(output: &Output) -> String {
 
 pub fn text(path: &Path) -> &str {
     path.to_str().expect("a path in UTF-8")
+}
+
+/// Rows, and the run of one short epoch on them.
+pub fn trained(root: &Path) -> (PathBuf, PathBuf) {
+    let (data, out) = (root.join("rows.parquet"), root.join("run"));
+    rows::write(&data, 1_000);
+    run_well(&[
+        "train",
+        "--data",
+        text(&data),
+        "--out",
+        text(&out),
+        "--epochs",
+        "1",
+        "--quiet",
+    ]);
+    (data, out)
 }

@@ -5,23 +5,13 @@ use std::path::{Path, PathBuf};
 
 use mtmd::weights::Weights;
 
-use crate::child::{run, run_well, stderr, text};
+use crate::child::{self, run, run_well, stderr, text};
 use crate::rows;
 
 /// A trained model of one short epoch, and the plan that takes all of it over.
 fn trained(root: &Path) -> (PathBuf, PathBuf, PathBuf) {
-    let [data, out, plan] = ["rows.parquet", "run", "plan.json"].map(|name| root.join(name));
-    rows::write(&data, 1_000);
-    run_well(&[
-        "train",
-        "--data",
-        text(&data),
-        "--out",
-        text(&out),
-        "--epochs",
-        "1",
-        "--quiet",
-    ]);
+    let (data, out) = child::trained(root);
+    let plan = root.join("plan.json");
     fs::write(&plan, kept(&out)).unwrap();
     (data, out, plan)
 }
