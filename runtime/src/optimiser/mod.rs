@@ -2,13 +2,12 @@
 
 mod update;
 
-use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::vec::IntoIter;
 
 use burn::backend::Flex;
-use burn::module::{Module, ModuleMapper, Param, ParamId};
-use burn::tensor::{Gradients, Shape, Tensor};
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Gradients, Tensor};
 
 use crate::kernels::tensor;
 use crate::schema::AdamW;
@@ -21,14 +20,16 @@ use update::{Moments, Rates, Step, norm, step_all};
 pub struct Optimiser {
     weight_decay: f64,
     clip: Option<f64>,
-    state: BTreeMap<String, State>,
+    /// By the place of the parameter in its module; `None` for one that never had a gradient.
+    state: Vec<Option<State>>,
 }
 
 /// State of one parameter.
 #[derive(Debug)]
 struct State {
-    steps: u64,
+    key: String,
     shape: Vec<usize>,
+    steps: u64,
     moments: Moments,
 }
 
@@ -38,7 +39,7 @@ impl Optimiser {
         Self {
             weight_decay: settings.weight_decay,
             clip,
-            state: BTreeMap::new(),
+            state: Vec::new(),
         }
     }
 
@@ -53,19 +54,20 @@ impl Optimiser {
     ) -> (M, f64) {
         let mut take = Take {
             path: Path::default(),
+            next: 0,
             state: &mut self.state,
             gradients,
             taken: Vec::new(),
         };
         let module = module.map(&mut take);
         let mut taken = take.taken;
-        let norm = norm(taken.iter().map(|(_, taken)| &taken.step));
+        let norm = norm(taken.iter().map(|taken| &taken.step));
         if norm.is_finite() {
             let scale = match self.clip {
                 Some(clip) if norm > clip => clip / norm,
                 _ => 1.0,
             };
-            let steps = taken.iter_mut().map(|(_, taken)| {
+            let steps = taken.iter_mut().map(|taken| {
                 taken.steps += 1;
                 let rates = Rates::new(taken.steps, learning_rate, self.weight_decay, scale);
                 (&mut taken.step, rates)
@@ -73,6 +75,7 @@ impl Optimiser {
             step_all(steps);
         }
         let mut put = Put {
+            next: 0,
             state: &mut self.state,
             taken: taken.into_iter().peekable(),
         };
@@ -82,7 +85,8 @@ impl Optimiser {
     /// The state, to be saved: `KEY.exp_avg`, `KEY.exp_avg_sq` and, in the header, `KEY.step`.
     pub fn state(&self) -> Weights {
         let mut weights = Weights::default();
-        for (key, state) in &self.state {
+        for state in self.state.iter().flatten() {
+            let key = &state.key;
             let (first, second) = state.moments.values();
             let array = |values| Array {
                 shape: state.shape.clone(),
@@ -109,28 +113,26 @@ impl Optimiser {
     pub fn restore<M: Module>(&mut self, module: &M, saved: Weights) -> Result<(), Vec<Problem>> {
         let steps = saved.metadata.clone();
         let mut loading = saved.into_loading();
-        let mut restored = BTreeMap::new();
+        let mut restored = Vec::new();
         for (key, shape) in list(module) {
-            // A parameter that never had a gradient has no state.
-            let Some(steps) = steps
+            let steps = steps
                 .get(&format!("{key}.step"))
-                .and_then(|s| s.parse().ok())
-            else {
-                continue;
-            };
-            let first = loading.take(&format!("{key}.exp_avg"), &shape);
-            let second = loading.take(&format!("{key}.exp_avg_sq"), &shape);
-            if let (Some(first), Some(second)) = (first, second) {
-                let moments = Moments::Host { first, second };
-                restored.insert(
+                .and_then(|s| s.parse().ok());
+            let state = steps.and_then(|steps| {
+                let first = loading.take(&format!("{key}.exp_avg"), &shape);
+                let second = loading.take(&format!("{key}.exp_avg_sq"), &shape);
+                let moments = Moments::Host {
+                    first: first?,
+                    second: second?,
+                };
+                Some(State {
                     key,
-                    State {
-                        steps,
-                        shape,
-                        moments,
-                    },
-                );
-            }
+                    shape,
+                    steps,
+                    moments,
+                })
+            });
+            restored.push(state);
         }
         loading.finish()?;
         self.state = restored;
@@ -140,6 +142,7 @@ impl Optimiser {
 
 /// A parameter with a gradient, taken out of its module: so one loop can step all of them.
 struct Taken {
+    place: usize,
     key: String,
     shape: Vec<usize>,
     steps: u64,
@@ -149,10 +152,12 @@ struct Taken {
 /// Takes the parameters out.
 struct Take<'a> {
     path: Path,
-    state: &'a mut BTreeMap<String, State>,
+    /// Place of the parameter that comes.
+    next: usize,
+    state: &'a mut Vec<Option<State>>,
     gradients: &'a mut Gradients,
     /// In the order of the module.
-    taken: Vec<(ParamId, Taken)>,
+    taken: Vec<Taken>,
 }
 
 impl ModuleMapper for Take<'_> {
@@ -165,29 +170,32 @@ impl ModuleMapper for Take<'_> {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let place = self.next;
+        self.next += 1;
         if !param.is_require_grad() {
             return param;
         }
         let Some(gradient) = param.grad_remove(self.gradients) else {
             return param;
         };
-        let key = self.path.key();
-        let state = self.state.remove(&key).unwrap_or_else(|| {
+        let state = self.state.get_mut(place).and_then(Option::take);
+        let state = state.unwrap_or_else(|| {
             let shape = gradient.shape();
             State {
-                steps: 0,
+                key: self.path.key(),
                 shape: shape.as_slice().to_vec(),
+                steps: 0,
                 moments: Moments::zeros(shape.num_elements()),
             }
         });
         let (id, value, mapper) = param.consume();
-        let taken = Taken {
-            key,
+        self.taken.push(Taken {
+            place,
+            key: state.key,
             shape: state.shape,
             steps: state.steps,
             step: Step::new(value.inner(), gradient, state.moments),
-        };
-        self.taken.push((id, taken));
+        });
         // Stands there until the parameter is put back.
         let nothing = Tensor::from_primitive::<Flex>(tensor(vec![0.0_f32], [1; D]));
         Param::from_mapped_value(id, nothing, mapper)
@@ -196,25 +204,34 @@ impl ModuleMapper for Take<'_> {
 
 /// Puts the parameters back, and their state.
 struct Put<'a> {
-    state: &'a mut BTreeMap<String, State>,
-    taken: Peekable<IntoIter<(ParamId, Taken)>>,
+    /// Place of the parameter that comes.
+    next: usize,
+    state: &'a mut Vec<Option<State>>,
+    taken: Peekable<IntoIter<Taken>>,
 }
 
 impl ModuleMapper for Put<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some((_, taken)) = self.taken.next_if(|(id, _)| *id == param.id) else {
+        let place = self.next;
+        self.next += 1;
+        if self.state.len() <= place {
+            self.state.push(None);
+        }
+        let Some(taken) = self.taken.next_if(|taken| taken.place == place) else {
             return param;
         };
-        let (value, moments) = taken.step.done::<D>();
-        let (id, _, mapper) = param.consume();
-        let value: Tensor<D> = value.reshape(Shape::from(taken.shape.clone()));
-        let value = Tensor::from_inner(value).require_grad();
+        let (value, moments) = taken.step.done::<D>(&taken.shape);
         let state = State {
-            steps: taken.steps,
+            key: taken.key,
             shape: taken.shape,
+            steps: taken.steps,
             moments,
         };
-        self.state.insert(taken.key, state);
+        if let Some(slot) = self.state.get_mut(place) {
+            *slot = Some(state);
+        }
+        let (id, _, mapper) = param.consume();
+        let value = Tensor::from_inner(value).require_grad();
         Param::from_mapped_value(id, value, mapper)
     }
 }

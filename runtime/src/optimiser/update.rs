@@ -2,7 +2,7 @@
 
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::{DType, Shape, Tensor, TensorData};
 use rayon::prelude::*;
 
 use crate::kernels::{give_back_tensor, host, vectorised};
@@ -147,8 +147,8 @@ impl Step {
         }
     }
 
-    /// The parameter, whose shape may be lost, and its moments.
-    pub fn done<const D: usize>(self) -> (Tensor<D>, Moments) {
+    /// The parameter, in its shape, and its moments.
+    pub fn done<const D: usize>(self, shape: &[usize]) -> (Tensor<D>, Moments) {
         match self {
             Self::Host(host) => {
                 give_back_tensor::<f32>(host.gradient);
@@ -159,12 +159,7 @@ impl Step {
                 )
             }
             Self::Device { value, moments, .. } => {
-                let elements = value.shape().num_elements();
-                let mut shape = [1; D];
-                if let Some(last) = shape.last_mut() {
-                    *last = elements;
-                }
-                (value.reshape(shape), moments)
+                (value.reshape(Shape::from(shape.to_vec())), moments)
             }
         }
     }
