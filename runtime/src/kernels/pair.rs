@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
+use rayon::prelude::*;
 
 use super::composed;
 use super::op::{HostOp, Operand, apply};
-use super::real::{Real, dims, dot, for_type, tensor, vectorised, zeros};
+use super::real::{Real, dims, dot, for_type, piece_rows, tensor, vectorised};
 
 /// `scale · left[left_rows[k]] · right[right_rows[k]]` for each k: two times `[_, width]` →
 /// `[pairs]`.
@@ -64,10 +65,16 @@ impl PairDot {
         let (_, width) = dims(left);
         let (left, right) = (E::slice(left), E::slice(right));
         let scale = E::real(self.scale);
-        let pair = |&(at, other): &(u32, u32)| {
-            scale * dot(&left[row(at, width)], &right[row(other, width)])
-        };
-        let dots = vectorised(|| self.pairs.iter().map(pair).collect());
+        let mut dots = vec![E::default(); self.pairs.len()];
+        let piece = piece_rows(width);
+        let pieces = dots.par_chunks_mut(piece).zip(self.pairs.par_chunks(piece));
+        pieces.for_each(|(dots, pairs)| {
+            vectorised(|| {
+                for (found, &(at, other)) in dots.iter_mut().zip(pairs) {
+                    *found = scale * dot(&left[row(at, width)], &right[row(other, width)]);
+                }
+            });
+        });
         tensor(dots, [self.pairs.len()])
     }
 
@@ -77,25 +84,37 @@ impl PairDot {
         right: &FlexTensor,
         gradient: &FlexTensor,
     ) -> [FlexTensor; 2] {
-        let ((left_rows, width), (right_rows, _)) = (dims(left), dims(right));
-        let mut to_left = zeros([left_rows, width], left.dtype());
-        let mut to_right = zeros([right_rows, width], right.dtype());
-        let (left, right) = (E::slice(left), E::slice(right));
-        let (left_gradient, right_gradient) =
-            (E::slice_mut(&mut to_left), E::slice_mut(&mut to_right));
+        let gradient = E::slice(gradient);
+        let (to_left, to_right) = rayon::join(
+            || {
+                let pairs = self.pairs.iter().copied();
+                self.scattered_to::<E>(left, pairs, right, gradient)
+            },
+            || {
+                let pairs = self.pairs.iter().map(|&(at, other)| (other, at));
+                self.scattered_to::<E>(right, pairs, left, gradient)
+            },
+        );
+        [to_left, to_right]
+    }
+
+    /// The gradient of one side: `pairs` have its rows first, those of the `other` side second.
+    fn scattered_to<E: Real>(
+        &self,
+        side: &FlexTensor,
+        pairs: impl Iterator<Item = (u32, u32)>,
+        other: &FlexTensor,
+        gradient: &[E],
+    ) -> FlexTensor {
+        let (rows, width) = dims(side);
+        let (mut to, from) = (vec![E::default(); rows * width], E::slice(other));
         vectorised(|| {
-            for (&(at, other), &gradient) in self.pairs.iter().zip(E::slice(gradient)) {
-                let gradient = gradient * E::real(self.scale);
-                let (at, other) = (row(at, width), row(other, width));
-                axpy(
-                    &mut left_gradient[at.clone()],
-                    gradient,
-                    &right[other.clone()],
-                );
-                axpy(&mut right_gradient[other], gradient, &left[at]);
+            for ((at, other), &gradient) in pairs.zip(gradient) {
+                let factor = gradient * E::real(self.scale);
+                axpy(&mut to[row(at, width)], factor, &from[row(other, width)]);
             }
         });
-        [to_left, to_right]
+        tensor(to, [rows, width])
     }
 }
 

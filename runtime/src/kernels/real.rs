@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use super::buffer::Pool;
 use burn::backend::flex::FlexTensor;
-use burn::tensor::{DType, Element, TensorData};
+use burn::tensor::{Element, TensorData};
 use multiversion::multiversion;
 use rayon::prelude::*;
 
@@ -123,11 +123,6 @@ pub fn dims(tensor: &FlexTensor) -> (usize, usize) {
 /// A tensor of these values.
 pub fn tensor<E: Real, const D: usize>(values: Vec<E>, shape: [usize; D]) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))
-}
-
-/// A tensor of zeros.
-pub fn zeros<const D: usize>(shape: [usize; D], dtype: DType) -> FlexTensor {
-    FlexTensor::zeros(shape.into(), dtype)
 }
 
 /// Rows that one thread takes at a time.
