@@ -97,7 +97,7 @@ impl Head {
             (Composed::Plain(composed), _) => Buffer::of(composed),
         };
         let xs = crossed(&first, &saved.crosses);
-        let last = Side::right(
+        let last = Side::passing(
             View::new(xs.last().unwrap_or(&first), self.width),
             weights.way,
         );
@@ -283,7 +283,7 @@ impl Head {
             Shallow::Dense { stack, output } => {
                 to.add_rows(output.bias, &gradient, output.output);
                 let hidden = outputs.get(*stack).copied().unwrap_or_default();
-                let input = Side::right(View::new(hidden, output.input), weights.way);
+                let input = Side::passing(View::new(hidden, output.input), weights.way);
                 output.backward(&gradient, &input, weights, to)
             }
         }
@@ -319,10 +319,10 @@ impl Cross {
         let inputs = (&*gradient, first, &up[..]);
         cross_back(inputs, &mut to_up, to_first);
         to.add_rows(self.up.bias, &to_up, self.up.output);
-        let side = Side::right(View::new(down, self.up.input), weights.way);
+        let side = Side::passing(View::new(down, self.up.input), weights.way);
         let to_down = self.up.backward(&to_up, &side, weights, to);
         drop(side);
-        let side = Side::right(View::new(x, self.up.output), weights.way);
+        let side = Side::passing(View::new(x, self.up.output), weights.way);
         let to_x = self.down().backward(&to_down, &side, weights, to);
         add(gradient, &to_x);
     }

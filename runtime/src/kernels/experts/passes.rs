@@ -10,7 +10,7 @@ use super::source::sides;
 use super::stack::StackRows;
 use super::weights::{Gradients, Weights};
 use crate::kernels::buffer::Buffer;
-use crate::kernels::product::{Side, Way};
+use crate::kernels::product::Side;
 use crate::kernels::real::{Real, add_rows_to, dims, tensor};
 
 /// What both passes read.
@@ -33,7 +33,7 @@ pub struct SavedRows<E: Real> {
 type Parts = ([Option<FlexTensor>; 3], Vec<Option<FlexTensor>>);
 
 impl Held {
-    fn rows(&self) -> usize {
+    pub fn rows(&self) -> usize {
         self.inputs.first().map_or(0, |x| dims(x).0)
     }
 
@@ -41,7 +41,7 @@ impl Held {
     pub fn forward<E: Real>(&self) -> (Vec<FlexTensor>, SavedRows<E>) {
         let rows = self.rows();
         let chunks: Vec<_> = lanes(rows).into_iter().flatten().collect();
-        let weights = Weights::<E>::new(self, true, Way::of::<E>(rows));
+        let weights = Weights::<E>::new(self, true, chunks.len());
         let sources = self.sources::<E>(&chunks);
         let lefts = sides(&sources, &chunks, |view| Side::left(view, weights.way));
         let count = chunks.len();
@@ -71,7 +71,7 @@ impl Held {
         let rows = self.rows();
         let lanes = lanes(rows);
         let chunks: Vec<_> = lanes.iter().flatten().cloned().collect();
-        let weights = Weights::<E>::new(self, false, Way::of::<E>(rows));
+        let weights = Weights::<E>::new(self, false, chunks.len());
         let (heads, mut parameters) = self.backward_heads(saved, found, &lanes, &weights);
         let sources = self.sources::<E>(&chunks);
         let inputs = sides(&sources, &chunks, |view| Side::right(view, weights.way));

@@ -66,7 +66,7 @@ impl Stack {
             gradient = match place {
                 0 => layer.dense.backward(&gradient, input, weights, to),
                 _ => {
-                    let input = Side::right(View::new(&before, layer.dense.input), weights.way);
+                    let input = Side::passing(View::new(&before, layer.dense.input), weights.way);
                     layer.dense.backward(&gradient, &input, weights, to)
                 }
             };

@@ -8,6 +8,9 @@ use crate::kernels::buffer;
 use crate::kernels::product::{Side, Target, View, Way};
 use crate::kernels::real::{Real, add_rows_to};
 
+/// Chunks up to which weights are split anew for each: to write all parts to memory and to read them again takes longer.
+const FEW: usize = 2;
+
 /// Parameters as slices, and those that are multiplied with made ready as right sides.
 pub struct Weights<'a, E> {
     values: Vec<&'a [E]>,
@@ -20,8 +23,11 @@ pub struct Weights<'a, E> {
 }
 
 impl<'a, E: Real> Weights<'a, E> {
-    /// For the forward pass weights are right sides as their transposes, for the backward pass as they are.
-    pub fn new(held: &'a Held, transposed: bool, way: Way) -> Self {
+    /// For the forward pass weights are right sides as their transposes, for the backward pass as they are. `chunks` of rows are multiplied
+    /// with each.
+    pub fn new(held: &'a Held, transposed: bool, chunks: usize) -> Self {
+        let way = Way::of::<E>(held.rows());
+        let few = chunks <= FEW;
         let values: Vec<&[E]> = held.parameters.iter().map(E::slice).collect();
         let mut places: Vec<Option<Dense>> = vec![None; values.len()];
         for dense in held.plan.weights() {
@@ -31,10 +37,11 @@ impl<'a, E: Real> Weights<'a, E> {
         }
         let ready = |(dense, values): (Option<Dense>, &&'a [E])| {
             let view = View::new(values, dense?.input);
-            Some(Side::right(
-                if transposed { view.transpose() } else { view },
-                way,
-            ))
+            let view = if transposed { view.transpose() } else { view };
+            Some(match few {
+                true => Side::passing(view, way),
+                false => Side::right(view, way),
+            })
         };
         let rights = places.into_par_iter().zip(&values).map(ready).collect();
         Self {

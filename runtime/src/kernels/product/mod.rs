@@ -15,7 +15,7 @@ mod tiles;
 mod tiles;
 
 use super::real::Real;
-use tiles::Tiles;
+use tiles::{Ahead, Tiles};
 
 /// A matrix that lies row by row in memory, or the transpose of one.
 #[derive(Debug, Clone, Copy)]
@@ -58,11 +58,51 @@ impl<'a, E> View<'a, E> {
         }
     }
 
+    /// [`tiles::BLOCK`] columns from `start` on, or those that are there.
+    fn some_columns(self, start: usize) -> Self {
+        let width = self.dims().1.saturating_sub(start).min(tiles::BLOCK);
+        match self.transposed {
+            false => Self {
+                values: self.values.get(start..).unwrap_or_default(),
+                columns: width,
+                rows: if width > 0 { self.rows } else { 0 },
+                ..self
+            },
+            true => Self {
+                values: self.values.get(start * self.stride..).unwrap_or_default(),
+                rows: width,
+                ..self
+            },
+        }
+    }
+
     /// Rows and columns.
     fn dims(&self) -> (usize, usize) {
         match self.transposed {
             false => (self.rows, self.columns),
             true => (self.columns, self.rows),
+        }
+    }
+}
+
+impl<E: Real> View<'_, E> {
+    /// Its parts as a left or a right side; `None` if it is not float32.
+    fn tiles(&self, left: bool) -> Option<Tiles> {
+        let values = E::float32(self.values)?;
+        let dims = (self.rows, self.columns);
+        // In memory a left side has its rows, or k, one after another; a right side k, or its columns.
+        Some(match self.transposed == left {
+            true => Tiles::columns(values, self.stride, dims, left),
+            false => Tiles::rows(values, self.stride, dims, !left),
+        })
+    }
+
+    /// Its memory, to be asked for.
+    fn ahead(&self) -> Ahead {
+        let values = E::float32(self.values).unwrap_or_default();
+        match self.transposed {
+            false => Ahead::strided(values, self.rows, self.stride),
+            true => Ahead::whole(values.get(..self.rows * self.stride).unwrap_or_default()),
         }
     }
 }
@@ -93,8 +133,17 @@ impl Way {
 #[derive(Debug)]
 pub struct Side<'a, E> {
     view: View<'a, E>,
-    /// Parts of the view; `None` on the plain way.
-    tiles: Option<Tiles>,
+    ready: Ready,
+}
+
+#[derive(Debug)]
+enum Ready {
+    /// By the plain way, which takes matrices as they lie.
+    Plain,
+    /// Split into parts.
+    Tiles(Tiles),
+    /// To be split while it is multiplied.
+    Later,
 }
 
 impl<'a, E: Real> Side<'a, E> {
@@ -108,20 +157,22 @@ impl<'a, E: Real> Side<'a, E> {
         Self::new(view, way, false)
     }
 
+    /// A right side that is multiplied with once or twice: its parts are made for some columns at a time, and stay in the core's cache.
+    pub fn passing(view: View<'a, E>, way: Way) -> Self {
+        let ready = match way {
+            Way::Tiles => Ready::Later,
+            Way::Plain => Ready::Plain,
+        };
+        Self { view, ready }
+    }
+
     fn new(view: View<'a, E>, way: Way, left: bool) -> Self {
-        let values = match way {
-            Way::Tiles => E::float32(view.values),
+        let tiles = match way {
+            Way::Tiles => view.tiles(left),
             Way::Plain => None,
         };
-        let tiles = values.map(|values| {
-            let dims = (view.rows, view.columns);
-            // In memory a left side has its rows, or k, one after another; a right side k, or its columns.
-            match view.transposed == left {
-                true => Tiles::columns(values, view.stride, dims, left),
-                false => Tiles::rows(values, view.stride, dims, !left),
-            }
-        });
-        Self { view, tiles }
+        let ready = tiles.map_or(Ready::Plain, Ready::Tiles);
+        Self { view, ready }
     }
 }
 
@@ -143,13 +194,34 @@ pub fn multiply<E: Real>(left: &Side<'_, E>, right: &Side<'_, E>, to: &mut [E], 
     if k != depth || to.len() < m * n {
         return;
     }
-    if let (Some(left), Some(right)) = (&left.tiles, &right.tiles)
+    if let Ready::Tiles(left) = &left.ready
         && let Some(to) = E::float32_mut(to)
     {
-        tiles::multiply(left, right, to, (m, n), target);
+        match &right.ready {
+            Ready::Tiles(right) => tiles::multiply(left, right, to, (m, n), target),
+            Ready::Later | Ready::Plain => multiply_later(left, right.view, to, (m, n), target),
+        }
         return;
     }
     plain::multiply(left.view, right.view, to, target);
+}
+
+/// Splits the right side as it goes.
+fn multiply_later<E: Real>(
+    left: &Tiles,
+    right: View<'_, E>,
+    to: &mut [f32],
+    (m, n): (usize, usize),
+    target: Target,
+) {
+    for column in (0..n).step_by(tiles::BLOCK) {
+        let some = right.some_columns(column);
+        let next = right.some_columns(column + tiles::BLOCK);
+        let ahead = if next.dims().1 > 0 { next } else { some }.ahead();
+        if let Some(right) = some.tiles(false) {
+            tiles::multiply_columns(left, &right, ahead, to, (m, n, column), target);
+        }
+    }
 }
 
 #[cfg(test)]

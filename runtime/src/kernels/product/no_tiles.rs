@@ -22,3 +22,30 @@ pub fn available() -> bool {
 
 /// Not called.
 pub fn multiply(_: &Tiles, _: &Tiles, _: &mut [f32], _: (usize, usize), _: Target) {}
+
+/// Not called.
+pub fn multiply_columns(
+    _: &Tiles,
+    _: &Tiles,
+    _: Ahead,
+    _: &mut [f32],
+    _: (usize, usize, usize),
+    _: Target,
+) {
+}
+
+/// Columns that nothing is done to at a time.
+pub const BLOCK: usize = 32;
+
+/// Nothing to ask for.
+#[derive(Debug, Clone, Copy)]
+pub struct Ahead;
+
+impl Ahead {
+    pub fn whole(_: &[f32]) -> Self {
+        Self
+    }
+    pub fn strided(_: &[f32], _: usize, _: usize) -> Self {
+        Self
+    }
+}

@@ -24,7 +24,7 @@ use super::Target;
 const BYTES: usize = PARTS * LINES * size_of::<Line>();
 
 /// Rows and columns that are computed at a time: two tiles by two.
-const BLOCK: usize = 2 * SIDE;
+pub const BLOCK: usize = 2 * SIDE;
 
 /// Whether this machine has what it takes and the system lets this process use it.
 pub fn available() -> bool {
@@ -50,6 +50,53 @@ fn permitted() -> bool {
 #[repr(C, align(64))]
 struct Block([[f32; BLOCK]; BLOCK]);
 
+/// Lines of memory that [`multiply`] asks for while it multiplies, to be in the core's cache when they are needed: a weight is larger
+/// than what stays there from one chunk of rows to the next.
+#[derive(Debug, Clone, Copy)]
+pub struct Ahead {
+    /// Where they begin.
+    from: *const Line,
+    /// Pairs of lines.
+    pairs: usize,
+    /// Bytes from one pair to the next.
+    pitch: usize,
+}
+
+impl Ahead {
+    /// All of this memory.
+    pub fn whole(values: &[f32]) -> Self {
+        Self::strided(values, size_of_val(values) / (2 * size_of::<Line>()), BLOCK)
+    }
+
+    /// [`BLOCK`] columns of so many rows, each `stride` elements after the one before.
+    pub fn strided(values: &[f32], rows: usize, stride: usize) -> Self {
+        Self {
+            from: values.as_ptr().cast(),
+            pairs: rows,
+            pitch: stride * size_of::<f32>(),
+        }
+    }
+
+    /// Two neighbouring runs of tiles.
+    fn runs([first, second]: [&[Line]; 2]) -> Self {
+        Self {
+            from: first.as_ptr(),
+            pairs: (first.len() + second.len()) / 2,
+            pitch: 2 * size_of::<Line>(),
+        }
+    }
+
+    /// What the multiplication of a block of rows asks for: with each of `depth` tiles along k [`FETCH`] pairs.
+    fn of_block(self, block: usize, depth: usize) -> *const Line {
+        let start = block * depth * FETCH;
+        let start = if start < self.pairs { start } else { 0 };
+        self.from.wrapping_byte_add(start * self.pitch)
+    }
+}
+
+/// Pairs of lines that [`multiply_block`] asks for with each tile along k. Eight blocks of rows ask for two runs of tiles.
+const FETCH: usize = PARTS * LINES / 8;
+
 /// `to = left · right`, or `to += left · right`, for `to` of `[m, n]`.
 pub fn multiply(
     left: &Tiles,
@@ -58,26 +105,52 @@ pub fn multiply(
     (m, n): (usize, usize),
     target: Target,
 ) {
-    assert!(available() && left.depth == right.depth && to.len() >= m * n);
-    let mut block = Block([[0.0; BLOCK]; BLOCK]);
-    let _configured = Configured::new();
     let next = right.pairs().skip(1).map(Some).chain([None]);
     for ((right, next), column) in right.pairs().zip(next).zip((0..n).step_by(BLOCK)) {
-        for (left, row) in left.pairs().zip((0..m).step_by(BLOCK)) {
-            let next = next_lines(next.unwrap_or(right), row / BLOCK);
-            let whole = row + BLOCK <= m && column + BLOCK <= n;
-            if whole && target == Target::Set {
-                let to = to.get_mut(row * n + column..).unwrap_or_default();
-                assert!(to.len() >= (BLOCK - 1) * n + BLOCK);
-                // SAFETY: the assertion holds the block's last row.
-                unsafe { multiply_block(left, right, next, to.as_mut_ptr(), n) };
-                continue;
-            }
-            // SAFETY: the block is as large as itself.
-            unsafe { multiply_block(left, right, next, block.0.as_mut_ptr().cast(), BLOCK) };
-            // SAFETY: `available` has found the features.
-            unsafe { put(&block, to, (row, m), (column, n), target) };
+        let ahead = Ahead::runs(next.unwrap_or(right));
+        multiply_pair(left, right, ahead, to, (m, n, column), target);
+    }
+}
+
+/// The same for [`BLOCK`] columns of the product from `column` on, of which `right` is the right side.
+pub fn multiply_columns(
+    left: &Tiles,
+    right: &Tiles,
+    ahead: Ahead,
+    to: &mut [f32],
+    (m, n, column): (usize, usize, usize),
+    target: Target,
+) {
+    for right in right.pairs().take(1) {
+        multiply_pair(left, right, ahead, to, (m, n, column), target);
+    }
+}
+
+fn multiply_pair(
+    left: &Tiles,
+    right: [&[Line]; 2],
+    ahead: Ahead,
+    to: &mut [f32],
+    (m, n, column): (usize, usize, usize),
+    target: Target,
+) {
+    assert!(available() && left.depth * PARTS * LINES == right[0].len() && to.len() >= m * n);
+    let mut block = Block([[0.0; BLOCK]; BLOCK]);
+    let _configured = Configured::new();
+    for (left_run, row) in left.pairs().zip((0..m).step_by(BLOCK)) {
+        let next = (ahead.of_block(row / BLOCK, left.depth), ahead.pitch);
+        let whole = row + BLOCK <= m && column + BLOCK <= n;
+        if whole && target == Target::Set {
+            let to = to.get_mut(row * n + column..).unwrap_or_default();
+            assert!(to.len() >= (BLOCK - 1) * n + BLOCK);
+            // SAFETY: the assertion holds the block's last row.
+            unsafe { multiply_block(left_run, right, next, to.as_mut_ptr(), n) };
+            continue;
         }
+        // SAFETY: the block is as large as itself.
+        unsafe { multiply_block(left_run, right, next, block.0.as_mut_ptr().cast(), BLOCK) };
+        // SAFETY: `available` has found the features.
+        unsafe { put(&block, to, (row, m), (column, n), target) };
     }
 }
 
@@ -101,21 +174,6 @@ fn put(
             (Target::Add, None) => to.iter_mut().zip(from).for_each(|(to, from)| *to += *from),
         }
     }
-}
-
-/// Lines of the tiles that come next that [`multiply_block`] asks for with each tile along k, to be in the core's cache by then: a
-/// weight is larger than what stays there from one chunk of rows to the next. Eight blocks of rows ask for all of them.
-const FETCH: usize = 2 * PARTS * LINES / 8;
-
-/// The lines that the multiplication of a block of rows asks for, of the tiles that come next.
-fn next_lines([first, second]: [&[Line]; 2], block: usize) -> *const Line {
-    let depth = first.len() / (PARTS * LINES);
-    let start = block * depth * FETCH;
-    let lines = match start.checked_sub(first.len()) {
-        None => first.get(start..),
-        Some(start) => second.get(start..),
-    };
-    lines.unwrap_or(first).as_ptr()
 }
 
 /// The tiles of this thread, configured as eight of 16 rows of 64 bytes, until it is dropped.
@@ -183,22 +241,24 @@ macro_rules! right {
     };
 }
 
-/// Asks for lines that come next.
+/// Asks for a pair of lines that come next.
 macro_rules! ask {
-    ($($offset:literal),*) => {
-        concat!($("prefetcht1 [{next} + ", $offset, "]\n"),*)
+    () => {
+        "prefetcht1 [{next}]
+         prefetcht1 [{next} + 64]
+         add {next}, {pitch}"
     };
 }
 
 /// Writes the product of two tiles of rows with two tiles of columns, each row `stride` elements after the one before. Parts lie at 0
-/// (h), 1024 (m) and 2048 (l). `next` is where it asks for lines: hints, which read nothing.
+/// (h), 1024 (m) and 2048 (l). `next` is where it asks for pairs of lines, so many bytes apart: hints, which read nothing.
 ///
 /// # Safety
 /// `to` holds `BLOCK` rows of `BLOCK` elements in this stride.
 unsafe fn multiply_block(
     left: [&[Line]; 2],
     right: [&[Line]; 2],
-    next: *const Line,
+    (next, pitch): (*const Line, usize),
     to: *mut f32,
     stride: usize,
 ) {
@@ -220,19 +280,20 @@ unsafe fn multiply_block(
             left!(0),
             right!(2048),
             add_four!(),
-            ask!("0", "64", "128"),
+            ask!(),
+            ask!(),
             right!(1024),
             add_four!(),
-            ask!("192", "256", "320"),
+            ask!(),
             left!(1024),
             add_four!(),
-            ask!("384", "448", "512"),
+            ask!(),
+            ask!(),
             right!(0),
             add_four!(),
-            ask!("576", "640", "704"),
+            ask!(),
             left!(2048),
             add_four!(),
-            "add {next}, {lines}",
             "add {a0}, {step}",
             "add {a1}, {step}",
             "add {b0}, {step}",
@@ -269,7 +330,7 @@ unsafe fn multiply_block(
             below = in(reg) to.wrapping_add(SIDE * stride),
             stride = in(reg) stride * size_of::<f32>(),
             step = const BYTES,
-            lines = const FETCH * size_of::<Line>(),
+            pitch = in(reg) pitch,
             out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
             out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
             options(nostack)
