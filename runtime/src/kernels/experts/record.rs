@@ -1,5 +1,6 @@
 //! The operation as autodiff sees it: one step of several outputs, whose parameters are no parents.
 
+use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,8 +15,9 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::passes::{Held, SavedRows};
+use crate::kernels::buffer::give_back_tensor;
 use crate::kernels::op::{Operand, Tracked};
-use crate::kernels::real::{Real, tensor};
+use crate::kernels::real::{Real, add_rows_to, tensor};
 
 /// A Domain Expert with its inputs, and the nodes of its parameters.
 #[derive(Debug)]
@@ -197,19 +199,54 @@ impl<E: Real> Backward<Flex, 1> for Step<E> {
             .zip(found)
             .map(|(work, found)| work.held.backward::<E>(&work.rows, &found));
         let mut to_inputs = Vec::with_capacity(works.len());
+        let mut to_parameters = ByParameter::default();
         for (work, (inputs, parameters)) in works.iter().zip(backward.collect::<Vec<_>>()) {
             to_inputs.push(Vec::from(inputs));
-            // Parameters are leaves: nothing has to run after their gradients are known, so they need not be parents.
             for (id, gradient) in work.ids.iter().zip(parameters) {
                 if let (Some(id), Some(gradient)) = (id, gradient) {
-                    gradients.register::<Flex>(*id, gradient);
+                    to_parameters.add(*id, gradient);
                 }
             }
+        }
+        // Parameters are leaves: nothing has to run after their gradients are known, so they need not be parents.
+        for (id, gradient) in to_parameters.sums::<E>() {
+            gradients.register::<Flex>(id, gradient);
         }
         *inputs.lock() = to_inputs;
         if let [Some(parent)] = ops.parents {
             gradients.register::<Flex>(parent.id, nothing());
         }
+    }
+}
+
+/// Gradients of parameters, of which each Domain Expert has one of those that they share.
+#[derive(Default)]
+struct ByParameter {
+    places: HashMap<NodeId, usize>,
+    found: Vec<(NodeId, Vec<FlexTensor>)>,
+}
+
+impl ByParameter {
+    fn add(&mut self, id: NodeId, gradient: FlexTensor) {
+        let place = *self.places.entry(id).or_insert(self.found.len());
+        match self.found.get_mut(place) {
+            Some((_, found)) => found.push(gradient),
+            None => self.found.push((id, vec![gradient])),
+        }
+    }
+
+    /// The gradient of each parameter, summed in the order in which its parts came.
+    fn sums<E: Real>(self) -> Vec<(NodeId, FlexTensor)> {
+        let sum = |(id, found): (NodeId, Vec<FlexTensor>)| {
+            let mut found = found.into_iter();
+            let mut sum = found.next()?;
+            for part in found {
+                add_rows_to(E::slice_mut(&mut sum), E::slice(&part));
+                give_back_tensor::<E>(part);
+            }
+            Some((id, sum))
+        };
+        self.found.into_par_iter().filter_map(sum).collect()
     }
 }
 

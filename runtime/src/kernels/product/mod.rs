@@ -268,14 +268,17 @@ mod tests {
                 let lefts = [View::new(&a, k), View::new(&a_transposed, m).transpose()];
                 let rights = [View::new(&b, n), View::new(&b_transposed, k).transpose()];
                 for (left, right) in lefts.into_iter().flat_map(|l| rights.map(|r| (l, r))) {
-                    let (left, right) = (Side::left(left, way), Side::right(right, way));
+                    let left = Side::left(left, way);
+                    let ready = Side::right(right, way);
                     let mut to = vec![f32::NAN; m * n];
-                    multiply(&left, &right, &mut to, Target::Set);
+                    multiply(&left, &ready, &mut to, Target::Set);
                     let worst = error(&to, &a, &b, k);
                     assert!(worst < 2e-6, "{way:?} {m} {n} {k}: {worst}");
                     let once = to.clone();
-                    multiply(&left, &right, &mut to, Target::Add);
+                    multiply(&left, &ready, &mut to, Target::Add);
                     assert!(to.iter().zip(&once).all(|(two, one)| *two == 2.0 * one));
+                    multiply(&left, &Side::passing(right, way), &mut to, Target::Set);
+                    assert_eq!(to, once);
                 }
             }
         }
