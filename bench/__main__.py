@@ -36,13 +36,22 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=7, help="alternating rounds [7]")
     parser.add_argument("--steps", type=int, default=8, help="steps of a round [8]")
     parser.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        help="of the matrix products of both sides, for parity, speed and small [float32]",
+    )
+    parser.add_argument(
         "--variants",
         default="eager,compile",
-        help="of PyTorch, with commas: eager, compile, max-autotune; each with +fuse to make the first layers of experts that "
+        help="of PyTorch, with commas: eager, compile, reduce-overhead, max-autotune; each with +fuse to make the first layers of experts that "
         "share an input one product [eager,compile]",
     )
     parser.add_argument("--json", metavar="FILE", help="write every figure to this file")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.precision and args.command not in ("parity", "speed", "small"):
+        parser.error(f"--precision is for parity, speed and small: {args.command} is measured in float32")
+    args.precision = args.precision or "float32"
+    return args
 
 
 def machine():
@@ -59,12 +68,12 @@ def run_parity(args):
     from . import parity
 
     specs = args.spec or sorted((ours.ROOT / "specs").glob("*.mtmd"))
-    return parity.report(specs, args.batch or 1024, args.threads)
+    return parity.report(specs, args.batch or 1024, args.threads, args.precision)
 
 
 def run_speed(args):
     """a training step of specs/pinterest.mtmd at batch 4096, ours, eager and compiled"""
-    options = {name: getattr(args, name) for name in ("threads", "rounds", "steps", "batches", "data")}
+    options = {name: getattr(args, name) for name in ("threads", "rounds", "steps", "batches", "data", "precision")}
     variants = args.variants.split(",")
     return [
         speed.run(spec, variants, batch=args.batch or 4096, **options)
@@ -74,7 +83,7 @@ def run_speed(args):
 
 def run_small(args):
     """the same of specs/kuairand.mtmd at batch 512, on its own rows"""
-    options = {name: getattr(args, name) for name in ("threads", "rounds", "steps", "batches")}
+    options = {name: getattr(args, name) for name in ("threads", "rounds", "steps", "batches", "precision")}
     data = args.data or [ours.ROOT / "data" / "kuairand"]
     spec = (args.spec or [ours.ROOT / "specs" / "kuairand.mtmd"])[0]
     return speed.run(spec, args.variants.split(","), batch=args.batch or 512, data=data, **options)

@@ -201,13 +201,14 @@ def summary(kind, of_ours, of_torch):
     return found
 
 
-def compare(folder, fuse=True, variant="eager", device="cpu"):
-    """By kind how far what our crate wrote to `folder`, and PyTorch in float32, are from PyTorch in float64; None where there is
-    nothing to compare. Under `kinks` how many inputs of (leaky) ReLUs have another sign in PyTorch's float32, and of how many."""
+def compare(folder, fuse=True, variant="eager", device="cpu", precision="float32"):
+    """By kind how far what our crate wrote to `folder`, and PyTorch in this precision, are from PyTorch in float64; None where there is
+    nothing to compare. Under `kinks` how many inputs of (leaky) ReLUs have another sign in PyTorch's, and of how many."""
     folder = Path(folder)
     graph = load_graph(folder / "graph.yaml")
     truth, exact = of_torch(folder, graph, fuse=fuse, dtype=torch.float64)
-    single, rounded = of_torch(folder, graph, variant, device, fuse)
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    single, rounded = of_torch(folder, graph, variant, device, fuse, dtype)
     written = of_ours(folder, graph)
     found = {}
     for kind in truth:
@@ -220,25 +221,25 @@ def compare(folder, fuse=True, variant="eager", device="cpu"):
 # --- what the command prints -----------------------------------------------------------------------------------------
 
 
-def check(spec, rows=1024, steps=5, threads=1):
+def check(spec, rows=1024, steps=5, threads=1, precision="float32"):
     """Builds the crate of a spec, makes synthetic data and compares. Returns as `compare`, and what was left out of the spec."""
     program, left_out = ours.build_plain(spec)
     with tempfile.TemporaryDirectory(prefix="mtmd-parity-") as folder:
         words = ["--batch", rows, "--batches", 2, "--steps", steps, "--threads", threads, "--dump", folder, "--oracle"]
-        ours.run(program, "bench", *words)
-        return *compare(folder), left_out
+        ours.run(program, "bench", *words, "--precision", precision)
+        return *compare(folder, precision=precision), left_out
 
 
-def report(specs, rows=1024, threads=1):
+def report(specs, rows=1024, threads=1, precision="float32"):
     """Prints both distances of every kind, and says whether ours pass."""
     torch.set_num_threads(threads)
     print(f"{rows} rows a batch, threads: {threads}, PyTorch {torch.__version__}\n")
     kinds, found = list(account()), {}
-    print("| distance from float64: ours / PyTorch's float32 | | " + " | ".join(kinds) + " | kinks |")
+    print(f"| distance from float64: ours / PyTorch's {precision} | | " + " | ".join(kinds) + " | kinks |")
     print("|---|---|" + "---|" * len(kinds) + "---|")
     for spec in specs:
         name = Path(spec).stem
-        by_kind, kinks, left_out = check(spec, rows, threads=threads)
+        by_kind, kinks, left_out = check(spec, rows, threads=threads, precision=precision)
         found[name] = {"kinds": by_kind, "kinks": kinks, "left out": left_out}
         for of in ("worst", "median"):
             cells = ["–" if by_kind[kind] is None else pair(by_kind[kind][of]) for kind in kinds]
@@ -251,7 +252,7 @@ def report(specs, rows=1024, threads=1):
         if of["left out"]:
             print(f"{name}: a copy without {' and '.join(of['left out'])} was compared")
     problems = [
-        f"further than {by['factor']:g} times PyTorch's float32: {name}: {kind}, worst {pair(by['worst'])}, median {pair(by['median'])}; ours is furthest at {by['at']}, "
+        f"further than {by['factor']:g} times PyTorch's {precision}: {name}: {kind}, worst {pair(by['worst'])}, median {pair(by['median'])}; ours is furthest at {by['at']}, "
         f"PyTorch's distance there is {by['pytorch there']:.1e}"
         for name, of in found.items()
         for kind, by in of["kinds"].items()

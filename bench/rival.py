@@ -9,7 +9,13 @@ import torch
 from .model import Model
 from .tables import Tables
 
-VARIANTS = ("eager", "compile", "max-autotune")
+# How each of them is compiled; on CUDA `reduce-overhead` records CUDA graphs, one for each set of sizes.
+VARIANTS = {
+    "eager": None,
+    "compile": "default",
+    "reduce-overhead": "reduce-overhead",
+    "max-autotune": "max-autotune-no-cudagraphs",
+}
 # Of the peak learning rates, as in our benchmark.
 FACTOR = 0.01
 
@@ -40,8 +46,7 @@ class Trainer:
         self.optimiser.found_inf = torch.zeros((), device=device)
         self.forward = self.model
         if variant != "eager":
-            mode = "max-autotune-no-cudagraphs" if variant == "max-autotune" else None
-            self.forward = torch.compile(self.model, dynamic=True, mode=mode)
+            self.forward = torch.compile(self.model, dynamic=True, mode=VARIANTS[variant])
 
     def load(self, arrays):
         self.model.load(arrays)
@@ -71,6 +76,8 @@ class Trainer:
     def step(self, batch, factor, times=None):
         """One step. Returns the losses by task and the norm of the dense gradients; adds to `times` by part."""
         clock = Lap(self.device, times)
+        # Nothing of the step before is read any more: graphs may write where it lies.
+        torch.compiler.cudagraph_mark_step_begin()
         leaves = self.tables.gather(batch)
         for leaf in (leaf for tower in leaves.values() for leaf in tower if leaf is not None):
             leaf.requires_grad_()

@@ -1,4 +1,4 @@
-"""PyTorch's side of a measurement: `run N` and `peak` on standard input, a line of JSON for each (as `bench --serve`)."""
+"""PyTorch's side of a measurement: `run N`, `peak` and `copy` on standard input, a line of JSON for each (as `bench --serve`)."""
 
 import argparse
 import json
@@ -12,6 +12,8 @@ from .model import load_graph
 from .rival import FACTOR, VARIANTS, Trainer
 
 SIDE, PRODUCTS = 2048, 10
+# Bytes of the array that is copied to find how fast memory is.
+COPIED = 2**28
 
 
 def main():
@@ -29,8 +31,8 @@ def main():
     dtype = torch.bfloat16 if args.precision == "bfloat16" else torch.float32
     trainer = Trainer(graph, args.variant, args.device, args.fuse, dtype)
     batches = load_batches(args.folder, graph, trainer.tables, args.device)
-    # Compilation, and one step on every shape.
-    for batch in batches:
+    # Compilation, and one step on every shape; CUDA graphs are recorded at the second one and run at the third.
+    for batch in batches * (3 if args.variant == "reduce-overhead" else 1):
         trainer.step(batch, FACTOR)
     say({"batches": len(batches), "threads": torch.get_num_threads(), "torch": torch.__version__})
     at = 0
@@ -42,8 +44,10 @@ def main():
             say(run(trainer, steps))
         elif command == "peak":
             say({"gflops": peak(args.device, dtype)})
+        elif command == "copy":
+            say({"gbytes": copy(args.device)})
         else:
-            sys.exit(f"`{line.strip()}` is no command: write `run N` or `peak`")
+            sys.exit(f"`{line.strip()}` is no command: write `run N`, `peak` or `copy`")
 
 
 def run(trainer, batches):
@@ -60,14 +64,26 @@ def run(trainer, batches):
 def peak(device, dtype):
     """GFLOP/s of the fastest of some large square matrix products."""
     left, right = (torch.randn(SIDE, SIDE, device=device, dtype=dtype) for _ in range(2))
+    return 2.0 * SIDE**3 / fastest(lambda: left @ right, device) / 1e9
+
+
+def copy(device):
+    """GB/s of the fastest of some copies of a large array, read and written."""
+    source = torch.ones(COPIED // 4, device=device)
+    target = torch.zeros_like(source)
+    return 2.0 * COPIED / fastest(lambda: target.copy_(source), device) / 1e9
+
+
+def fastest(work, device):
+    """Seconds."""
     best = float("inf")
     for _ in range(PRODUCTS):
         wait(device)
         started = time.perf_counter()
-        left @ right
+        work()
         wait(device)
         best = min(best, time.perf_counter() - started)
-    return 2.0 * SIDE**3 / best / 1e9
+    return best
 
 
 def wait(device):

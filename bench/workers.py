@@ -41,11 +41,12 @@ class Worker:
         self.process.wait()
 
 
-def ours(program, folder, batch, batches, threads, data=(), device="cpu"):
-    """Our program, which writes its batches to `folder` first, if there is one."""
+def ours(program, folder, batch, batches, threads, data=(), device="cpu", precision="float32"):
+    """Our program, which writes its batches to `folder` first, if there is one. It has no setting for TF32."""
     words = [program, "bench", "--serve", "--batch", batch, "--batches", batches]
     words += ["--dump", folder] if folder else []
     words += ["--threads", threads, "--device", device]
+    words += ["--precision", "bfloat16" if precision == "bfloat16" else "float32"]
     if data:
         words += ["--data", *data]
     return Worker("ours", words, threads)

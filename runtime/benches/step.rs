@@ -16,8 +16,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
 use mtmd::data::batch::{Batch, TowerBatch};
 use mtmd::layers::{
-    Adaptation, DomainInput, DomainRows, DomainShared, Experts, Head, Layout, TaskExpert,
-    TowerInput, TowerOutput, task_embeddings,
+    Adaptation, DomainInput, DomainRows, DomainShared, Experts, Head, Layout, Precision,
+    TaskExpert, TowerInput, TowerOutput, task_embeddings,
 };
 use mtmd::model::{Model, loss, scores};
 use mtmd::optimiser::Optimiser;
@@ -165,6 +165,7 @@ fn inputs(tower: Tower, batch: &TowerBatch, device: &Device) -> TowerInput {
             vectors: part(layout.vector_width()),
             numbers: part(layout.numbers()),
             training: true,
+            precision: Precision::Float32,
         })
     });
     TowerInput::new(domains.collect())

@@ -15,7 +15,8 @@ use burn::tensor::{DType, Tensor, TensorData};
 use common::model::{Expert, PLAIN, SCHEMA, Tiny};
 use common::{Draws, device, in_f64};
 use mtmd::layers::{
-    Adaptation, BatchNorm, DomainInput, DomainShared, Layout, Routing, SharedExperts, TaskExpert,
+    Adaptation, BatchNorm, DomainInput, DomainShared, Layout, Precision, Routing, SharedExperts,
+    TaskExpert,
 };
 use mtmd::model::{Model, initialise};
 use mtmd::schema::{Architecture, Crossing, ExpertArchitecture, Norm, Schema, Tower};
@@ -82,6 +83,7 @@ fn excitation_scales_every_field_by_one_weight() {
         vectors: None,
         numbers: Some(draws.tensor([4, 2], DType::F64)),
         training: false,
+        precision: Precision::Float32,
     });
     let ratio = numbers(adapted.x().narrow(1, 0, 7) / embedded.clone());
     for row in ratio.chunks(7) {
@@ -103,7 +105,8 @@ fn routing_weights_sum_to_one() {
         Routing::new(4, &SCHEMA.architecture.expert, 3, &device()),
         1,
     );
-    let weights = routing.forward(Draws::new(1).tensor([5, 4], DType::F32) * 100.0);
+    let x = Draws::new(1).tensor([5, 4], DType::F32) * 100.0;
+    let weights = routing.forward(x, Precision::Float32);
     close(&numbers(weights.sum_dim(1)), &[1.0; 5]);
 }
 
@@ -134,6 +137,7 @@ fn a_missing_feature_is_its_learned_vector() {
         vectors: Some(draws.tensor([2, 2], DType::F64)),
         numbers: Some(draws.tensor([2, 1], DType::F64)),
         training: false,
+        precision: Precision::Float32,
     });
     let found = numbers(shared.forward(&adapted).remove(0));
     // The tower: country, user | word | pin | age | length. The domain: country, user, pin, age.
@@ -148,7 +152,7 @@ fn a_missing_feature_is_its_learned_vector() {
     ];
     close(
         &found,
-        &numbers(shared.expert.copies[0].forward(Tensor::cat(parts, 1))),
+        &numbers(shared.expert.copies[0].forward(Tensor::cat(parts, 1), Precision::Float32)),
     );
 }
 
@@ -190,6 +194,7 @@ fn one_expert_goes_on_as_it_is() {
         vectors: None,
         numbers: Some(numbers_in.clone()),
         training: true,
+        precision: Precision::Float32,
     });
     let x = Tensor::cat(vec![embedded, numbers_in], 1);
     close(&numbers(adapted.x()), &numbers(x.clone()));
@@ -198,7 +203,8 @@ fn one_expert_goes_on_as_it_is() {
         domain: shared.forward(&adapted),
     };
     let found = task.forward(&adapted, &none);
-    let deep = task.embedding.forward(task.deep.forward(x));
+    let deep = task.deep.forward(x, Precision::Float32);
+    let deep = task.embedding.forward(deep, Precision::Float32);
     let [_, width] = deep.dims();
     close(&numbers(found.narrow(1, 0, width)), &numbers(deep));
 }

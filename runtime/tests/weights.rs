@@ -17,7 +17,7 @@ use burn::module::Module;
 use burn::tensor::DType;
 use common::model::{SCHEMA, Tiny};
 use common::{Draws, batch, device, inputs};
-use mtmd::layers::Linear;
+use mtmd::layers::{Linear, Precision};
 use mtmd::model::{Model, forward, initialise, loss};
 use mtmd::optimiser::Optimiser;
 use mtmd::schema::{AdamW, Tower};
@@ -142,7 +142,11 @@ fn steps_are_those_of_adamw() {
         let (mut first, mut second) = (vec![0.0; 8], vec![0.0; 8]);
         for step in 1..=3 {
             let x = Draws::new(step).tensor([4, 3], DType::F32);
-            let mut gradients = module.forward(x).square().sum().backward();
+            let mut gradients = module
+                .forward(x, Precision::Float32)
+                .square()
+                .sum()
+                .backward();
             let weight = module.weight.grad(&gradients).unwrap().into_data();
             let bias = module
                 .bias
@@ -178,7 +182,11 @@ fn a_norm_that_is_not_finite_steps_nothing() {
     let module = initialise(Linear::new(3, 2, &device()), 1);
     let before = module.weight.to_data();
     let x = Draws::new(1).tensor([4, 3], DType::F32) * f32::MAX;
-    let mut gradients = module.forward(x).square().sum().backward();
+    let mut gradients = module
+        .forward(x, Precision::Float32)
+        .square()
+        .sum()
+        .backward();
     let (module, norm) = Optimiser::new(&SETTINGS, None).step(module, &mut gradients, 0.1);
     assert!(!norm.is_finite());
     before.assert_eq(&module.weight.to_data(), true);

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::device::DeviceChoice;
 use crate::data::{Dataset, Parts, Quarantine};
 use crate::error::{Error, Result};
+use crate::layers::Precision;
 use crate::schema::BadRows;
 use crate::training::Existing;
 
@@ -64,6 +65,9 @@ pub struct TrainArgs {
     /// Train on the validation rows too, when the hyperparameters are chosen
     #[arg(long, conflicts_with = "resume")]
     pub refit: bool,
+    /// Matrix products of a step in float32 or bfloat16, over weights of float32 [default: float32]
+    #[arg(long, value_name = "TYPE", conflicts_with = "resume")]
+    pub precision: Option<Precision>,
     /// Rows of an epoch at most, rounded up to whole batches
     #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "resume")]
     pub max_rows: Option<usize>,
@@ -150,6 +154,9 @@ pub struct BenchArgs {
     /// Batches that the steps cycle through
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = positive)]
     pub batches: usize,
+    /// Matrix products of a step in float32 or bfloat16
+    #[arg(long, value_name = "TYPE", default_value_t)]
+    pub precision: Precision,
     /// Write the graph and the batches to this folder, for another implementation
     #[arg(long, value_name = "DIR")]
     pub dump: Option<PathBuf>,
@@ -286,12 +293,14 @@ mod tests {
             ["--keep", "3"],
             ["--validate-every", "3"],
             ["--patience", "3"],
+            ["--precision", "bfloat16"],
         ] {
             assert!(parse(&option).is_ok());
             assert!(parse(&[&["--resume"], &option[..]].concat()).is_err());
         }
         assert!(parse(&["--resume", "--force"]).is_err());
         assert!(parse(&["--batch", "0"]).is_err());
+        assert!(parse(&["--precision", "bf16"]).is_err());
         assert!(parse(&["--epochs", "0"]).is_ok());
     }
 

@@ -8,6 +8,7 @@ use super::{NewLearner, say, set_threads};
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
 use crate::evaluation::{Report, grouped};
+use crate::layers::Precision;
 use crate::schema::Schema;
 use crate::training::{Existing, checkpoint, evaluate_and_count};
 
@@ -19,7 +20,7 @@ pub fn eval(schema: &'static Schema, args: &EvalArgs, new_learner: &NewLearner<'
         .apply(Dataset::open(schema, &args.data)?, Existing::Refuse)?;
     let (weights, vocabularies) =
         checkpoint::load_model(&checkpoint::find_model(&args.model)?, schema)?;
-    let mut learner = new_learner(&schema.training, &device);
+    let mut learner = new_learner(&schema.training, Precision::default(), &device);
     learner.import(weights, None)?;
     let (report, rows) = evaluate_and_count(
         learner.as_ref(),

@@ -21,13 +21,14 @@ use burn::tensor::Device;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::error::{Error, Result};
+use crate::layers::Precision;
 use crate::model::Model;
 use crate::schema::{Schema, Training};
 use crate::training::{Learner, ModelLearner};
 use args::{Cli, Command};
 
-/// Makes a model with weights drawn from the training's seed, on a device.
-type NewLearner<'a> = dyn Fn(&Training, &Device) -> Box<dyn Learner> + 'a;
+/// Makes a model with weights drawn from the training's seed, whose steps are of this precision, on a device.
+type NewLearner<'a> = dyn Fn(&Training, Precision, &Device) -> Box<dyn Learner> + 'a;
 
 /// Runs the command line of a model's program: `train`, `eval`, `synth` and `bench`.
 ///
@@ -41,8 +42,8 @@ pub fn main<M: Model>() -> ExitCode {
 
 /// [`main`] with these arguments (the first is the program's name); returns the exit code.
 pub fn run<M: Model>(args: impl IntoIterator<Item = OsString>) -> u8 {
-    let new_learner = |training: &Training, device: &Device| -> Box<dyn Learner> {
-        Box::new(ModelLearner::<M>::new(training, device))
+    let new_learner = |training: &Training, precision, device: &Device| -> Box<dyn Learner> {
+        Box::new(ModelLearner::<M>::new(training, device).with_precision(precision))
     };
     run_model(
         M::schema(),

@@ -34,7 +34,7 @@ pub fn train(
         let (state, vocabularies) = first_pass(&dataset, args, warm.as_ref())?;
         (state, vocabularies, None)
     };
-    let mut learner = new_learner(&state.training, &device);
+    let mut learner = new_learner(&state.training, state.precision, &device);
     match saved {
         Some((weights, optimiser)) => learner.import(weights, Some(optimiser))?,
         None => learner.set_biases(&biases(&state.statistics))?,
@@ -115,6 +115,7 @@ fn first_pass(
     course.keep = args.keep.unwrap_or(course.keep);
     let state = State {
         max_rows: steps(args.max_rows),
+        precision: args.precision.unwrap_or_default(),
         ..State::new(
             schema,
             training,

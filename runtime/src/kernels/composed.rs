@@ -5,18 +5,26 @@ use burn::tensor::activation::leaky_relu;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use super::excite::Fields;
+use super::precision::Precision;
 
 /// Added to the variance by every norm.
 pub const EPSILON: f64 = 1e-5;
 
-/// `x Wᵀ`.
-pub fn linear_without_bias(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
-    x.matmul(weight.transpose())
+/// `x Wᵀ`. Of bfloat16 is what comes out, too, before it takes x's type again; and so it is with the gradients.
+pub fn linear_without_bias(x: Tensor<2>, weight: Tensor<2>, precision: Precision) -> Tensor<2> {
+    match precision {
+        Precision::Float32 => x.matmul(weight.transpose()),
+        Precision::Bfloat16 => {
+            let dtype = x.dtype();
+            let [x, weight] = [x, weight].map(|side| side.cast(DType::BF16));
+            x.matmul(weight.transpose()).cast(dtype)
+        }
+    }
 }
 
 /// `x Wᵀ + b`.
-pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
-    linear_without_bias(x, weight) + bias.unsqueeze()
+pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, precision: Precision) -> Tensor<2> {
+    linear_without_bias(x, weight, precision) + bias.unsqueeze()
 }
 
 /// `leaky(LayerNorm(x + shift) ∘ weight + bias)`.

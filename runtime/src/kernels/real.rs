@@ -46,6 +46,8 @@ pub trait Real:
     fn larger(self, other: Self) -> Self;
     /// Square root.
     fn root(self) -> Self;
+    /// The nearest of those that bfloat16 holds; of two, the even one.
+    fn bfloat16(self) -> Self;
     /// Elements of a contiguous tensor of this type.
     fn slice(tensor: &FlexTensor) -> &[Self];
     /// The same, to be written; copied first if the memory has another owner.
@@ -82,6 +84,10 @@ macro_rules! real {
             fn root(self) -> Self {
                 self.sqrt()
             }
+            #[inline(always)]
+            fn bfloat16(self) -> Self {
+                bfloat16(self as f32) as $type
+            }
             fn slice(tensor: &FlexTensor) -> &[Self] {
                 tensor.as_slice().unwrap_or_default()
             }
@@ -96,6 +102,16 @@ real!(f64, false, none);
 
 fn none<T, U>(_: T) -> Option<U> {
     None
+}
+
+/// Rounds away the lower half of the bits.
+#[inline(always)]
+fn bfloat16(value: f32) -> f32 {
+    if value.is_nan() {
+        return value;
+    }
+    let bits = value.to_bits();
+    f32::from_bits((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF_0000)
 }
 
 /// Runs the same generic code for a tensor's type.

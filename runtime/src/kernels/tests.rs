@@ -57,15 +57,71 @@ fn linear_is_its_composition() {
         compare(
             [[rows, 20], [33, 20]],
             [33],
-            |[x, w], [b]| linear(x, w, b),
-            |[x, w], [b]| composed::linear(x, w, b),
+            |[x, w], [b]| linear(x, w, b, Precision::Float32),
+            |[x, w], [b]| composed::linear(x, w, b, Precision::Float32),
         );
         compare(
             [[rows, 20], [33, 20]],
             [],
-            |[x, w], []| linear_without_bias(x, w),
-            |[x, w], []| composed::linear_without_bias(x, w),
+            |[x, w], []| linear_without_bias(x, w, Precision::Float32),
+            |[x, w], []| composed::linear_without_bias(x, w, Precision::Float32),
         );
+    }
+}
+
+/// A product in bfloat16 and its gradients are those of rounded sides: here up to the rounding of float32's sums, in the composition up
+/// to that of the result, half of the last of 8 bits. From the product of the sides as they are they are further.
+#[test]
+fn bfloat16_rounds_the_sides_of_products() {
+    type Product = fn(Tensor<2>, Tensor<2>, Precision) -> Tensor<2>;
+    const WAYS: [(Product, f64); 2] = [
+        (linear_without_bias, 1e-5),
+        (composed::linear_without_bias, 1.01 / 256.0),
+    ];
+    let rounded = |x: Tensor<2>| x.cast(DType::BF16).cast(DType::F64);
+    let values = |x: Tensor<2>| x.into_data().iter::<f64>().collect::<Vec<_>>();
+    for (rows, (product, tolerance)) in ROWS
+        .into_iter()
+        .flat_map(|rows| WAYS.map(|way| (rows, way)))
+    {
+        let [x, w, g] = [[rows, 70], [33, 70], [rows, 33]]
+            .into_iter()
+            .zip(1..)
+            .map(|(shape, seed)| random::<2>(shape, DType::F32, seed))
+            .collect::<Vec<_>>()
+            .try_into()
+            .unwrap();
+        let y = product(x.clone(), w.clone(), Precision::Bfloat16);
+        assert_eq!(y.dtype(), DType::F32);
+        let gradients = (y.clone() * g.clone().detach()).sum().backward();
+        let of = |x: &Tensor<2>| x.grad(&gradients).unwrap();
+        let found = [y.inner(), of(&x), of(&w)].map(values);
+        let [x, w, g] = [x, w, g].map(Tensor::inner);
+        let products = |round: &dyn Fn(Tensor<2>) -> Tensor<2>| {
+            let [x, w, g] = [&x, &w, &g].map(|side| round(side.clone()));
+            [
+                x.clone().matmul(w.clone().transpose()),
+                g.clone().matmul(w),
+                g.transpose().matmul(x),
+            ]
+            .map(values)
+        };
+        let expected = products(&rounded);
+        let exact = products(&|side| side.cast(DType::F64));
+        for ((found, expected), exact) in found.iter().zip(&expected).zip(&exact) {
+            let size = expected.iter().fold(0.0_f64, |size, x| size.max(x.abs()));
+            let far = |others: &[f64]| {
+                let pairs = found.iter().zip(others);
+                pairs.map(|(x, y)| (x - y).abs()).fold(0.0, f64::max) / size
+            };
+            assert!(
+                far(expected) <= tolerance,
+                "{} rows: {}",
+                rows,
+                far(expected)
+            );
+            assert!(far(exact) > 1e-4, "{} rows: {}", rows, far(exact));
+        }
     }
 }
 

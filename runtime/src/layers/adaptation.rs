@@ -5,7 +5,7 @@ use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::{Device, Tensor};
 
 use super::{BatchNorm, DomainInput, Layout, Linear, beside};
-use crate::kernels::{self, Fields};
+use crate::kernels::{self, Fields, Precision};
 use crate::schema::ExpertArchitecture;
 
 /// Adapts the fields of one domain.
@@ -30,6 +30,7 @@ pub struct Adapted {
     x: Tensor<2>,
     embedded: Option<Tensor<2>>,
     domain: usize,
+    precision: Precision,
 }
 
 impl Adapted {
@@ -46,6 +47,11 @@ impl Adapted {
     /// Index of the domain.
     pub fn domain(&self) -> usize {
         self.domain
+    }
+
+    /// Of the products that these rows go through.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 }
 
@@ -74,22 +80,25 @@ impl Adaptation {
             }
             (_, numbers) => numbers,
         };
+        let precision = input.precision;
         let parts = [input.embedded.clone(), input.vectors, numbers];
+        let fields = beside(parts.into_iter().flatten().collect());
         Adapted {
-            x: self.scale(beside(parts.into_iter().flatten().collect())),
+            x: self.scale(fields, precision),
             embedded: input.embedded,
             domain: self.domain,
+            precision,
         }
     }
 
     /// Squeeze-and-Excitation: scales every field by sigmoid(W2 relu(W1 z)), z the fields' means.
-    fn scale(&self, x: Tensor<2>) -> Tensor<2> {
+    fn scale(&self, x: Tensor<2>, precision: Precision) -> Tensor<2> {
         let (Some(squeeze), Some(excite)) = (&self.squeeze, &self.excite) else {
             return x;
         };
         let means = kernels::squeeze(x.clone(), &self.fields);
-        let hidden = relu(squeeze.forward(means));
-        let weights = sigmoid(excite.forward(hidden));
+        let hidden = relu(squeeze.forward(means, precision));
+        let weights = sigmoid(excite.forward(hidden, precision));
         kernels::excite(x, weights, &self.fields)
     }
 }

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::{FfnLayer, LayerNorm, Linear, ffn};
-use crate::kernels;
+use crate::kernels::{self, Precision};
 use crate::schema::{Composition, Crossing, ExpertArchitecture, Norm};
 
 /// The experts' outputs as one vector, each times its column of `weights` (`[rows, experts]`;
@@ -45,15 +45,15 @@ pub struct CrossLayer {
 }
 
 impl CrossLayer {
-    fn forward(&self, first: Tensor<2>, x: Tensor<2>) -> Tensor<2> {
-        let down = self.down.forward(x.clone());
+    fn forward(&self, first: Tensor<2>, x: Tensor<2>, precision: Precision) -> Tensor<2> {
+        let down = self.down.forward(x.clone(), precision);
         match &self.up.bias {
             // The cross adds the bias on its way.
             Some(bias) => {
-                let up = kernels::linear_without_bias(down, self.up.weight.val());
+                let up = kernels::linear_without_bias(down, self.up.weight.val(), precision);
                 kernels::cross(first, up, bias.val(), x)
             }
-            None => first * self.up.forward(down) + x,
+            None => first * self.up.forward(down, precision) + x,
         }
     }
 }
@@ -114,19 +114,18 @@ impl Cross {
     }
 
     /// `[rows, width]` → `[rows, output]`.
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+    pub fn forward(&self, x: Tensor<2>, precision: Precision) -> Tensor<2> {
         match (&self.norm, self.place) {
-            (Some(norm), Norm::Pre) => self.cross(norm.forward(x)),
-            (Some(norm), Norm::Post) => norm.forward(self.cross(x)),
-            (_, Norm::None) | (None, _) => self.cross(x),
+            (Some(norm), Norm::Pre) => self.cross(norm.forward(x), precision),
+            (Some(norm), Norm::Post) => norm.forward(self.cross(x, precision)),
+            (_, Norm::None) | (None, _) => self.cross(x, precision),
         }
     }
 
-    fn cross(&self, first: Tensor<2>) -> Tensor<2> {
-        let x = self
-            .layers
-            .iter()
-            .fold(first.clone(), |x, layer| layer.forward(first.clone(), x));
-        self.mlp.iter().fold(x, |x, layer| layer.forward(x))
+    fn cross(&self, first: Tensor<2>, precision: Precision) -> Tensor<2> {
+        let x = self.layers.iter().fold(first.clone(), |x, layer| {
+            layer.forward(first.clone(), x, precision)
+        });
+        ffn::run(&self.mlp, x, precision)
     }
 }

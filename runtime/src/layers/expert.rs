@@ -51,15 +51,15 @@ impl TaskExpert {
 
     /// `[rows, N + shallow_width]`: emb_deep, then emb_shallow.
     pub fn forward(&self, adapted: &Adapted, shared: &SharedExperts) -> Tensor<2> {
-        let weights = self
-            .routing
-            .as_ref()
-            .map(|routing| routing.forward(adapted.x()));
-        let mut experts = vec![self.deep.forward(adapted.x())];
+        let precision = adapted.precision();
+        let routing = self.routing.as_ref();
+        let weights = routing.map(|routing| routing.forward(adapted.x(), precision));
+        let mut experts = vec![self.deep.forward(adapted.x(), precision)];
         experts.extend_from_slice(&shared.task);
         experts.extend_from_slice(&shared.domain);
         let composed = compose(self.composition, weights, experts);
-        let deep = self.embedding.forward(self.cross.forward(composed));
+        let crossed = self.cross.forward(composed, precision);
+        let deep = self.embedding.forward(crossed, precision);
         match self.shallow.forward(adapted) {
             Some(shallow) => Tensor::cat(vec![deep, shallow], 1),
             None => deep,

@@ -5,7 +5,7 @@ use burn::tensor::activation::leaky_relu;
 use burn::tensor::{Device, Tensor};
 
 use super::{LayerNorm, Layout, Linear};
-use crate::kernels;
+use crate::kernels::{self, Precision};
 use crate::schema::{ExpertArchitecture, Norm};
 
 /// Slope of LeakyReLU below zero.
@@ -38,20 +38,24 @@ impl FfnLayer {
     }
 
     /// `[rows, in]` → `[rows, out]`.
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+    pub fn forward(&self, x: Tensor<2>, precision: Precision) -> Tensor<2> {
         match (&self.norm, self.place, &self.linear.bias) {
             // The norm adds the bias on its way.
             (Some(norm), Norm::Pre, Some(bias)) => {
-                let product = kernels::linear_without_bias(x, self.linear.weight.val());
+                let product = kernels::linear_without_bias(x, self.linear.weight.val(), precision);
                 norm.activate(product, bias.val(), NEGATIVE_SLOPE)
             }
-            (Some(norm), Norm::Pre, None) => {
-                leaky_relu(norm.forward(self.linear.forward(x)), NEGATIVE_SLOPE)
+            (Some(norm), Norm::Pre, None) => leaky_relu(
+                norm.forward(self.linear.forward(x, precision)),
+                NEGATIVE_SLOPE,
+            ),
+            (Some(norm), Norm::Post, _) => norm.forward(leaky_relu(
+                self.linear.forward(x, precision),
+                NEGATIVE_SLOPE,
+            )),
+            (_, Norm::None, _) | (None, ..) => {
+                leaky_relu(self.linear.forward(x, precision), NEGATIVE_SLOPE)
             }
-            (Some(norm), Norm::Post, _) => {
-                norm.forward(leaky_relu(self.linear.forward(x), NEGATIVE_SLOPE))
-            }
-            (_, Norm::None, _) | (None, ..) => leaky_relu(self.linear.forward(x), NEGATIVE_SLOPE),
         }
     }
 }
@@ -72,8 +76,8 @@ impl Ffn {
     }
 
     /// `[rows, in]` → `[rows, last width]`.
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.layers.iter().fold(x, |x, layer| layer.forward(x))
+    pub fn forward(&self, x: Tensor<2>, precision: Precision) -> Tensor<2> {
+        run(&self.layers, x, precision)
     }
 }
 
@@ -84,6 +88,13 @@ pub(super) fn layers(input: usize, widths: &[usize], norm: Norm, device: &Device
         .zip(widths)
         .map(|(&input, &output)| FfnLayer::new(input, output, norm, device))
         .collect()
+}
+
+/// Runs layers one on the other.
+pub(super) fn run(layers: &[FfnLayer], x: Tensor<2>, precision: Precision) -> Tensor<2> {
+    layers
+        .iter()
+        .fold(x, |x, layer| layer.forward(x, precision))
 }
 
 /// Experts of one shape on one input. The first one's weights have the path of the field that
@@ -120,10 +131,10 @@ impl Experts {
     }
 
     /// `[rows, in]` → `[rows, last width]` of each.
-    pub fn forward(&self, x: &Tensor<2>) -> Vec<Tensor<2>> {
+    pub fn forward(&self, x: &Tensor<2>, precision: Precision) -> Vec<Tensor<2>> {
         self.copies
             .iter()
-            .map(|expert| expert.forward(x.clone()))
+            .map(|expert| expert.forward(x.clone(), precision))
             .collect()
     }
 }

@@ -41,7 +41,9 @@ impl<'a> DomainRows<'a> {
     /// Layer by layer.
     fn embeddings(&self) -> Vec<Tensor<2>> {
         let shared = SharedExperts {
-            task: self.task_shared.forward(&self.adapted.x()),
+            task: self
+                .task_shared
+                .forward(&self.adapted.x(), self.adapted.precision()),
             domain: self.domain_shared.forward(&self.adapted),
         };
         let experts = self.experts.iter();
@@ -79,6 +81,7 @@ impl<'a> DomainRows<'a> {
                 embedded.unwrap_or(x),
             ],
             parameters: planner.parameters,
+            precision: self.adapted.precision(),
         })
     }
 }

@@ -2,6 +2,8 @@
 
 use burn::tensor::Tensor;
 
+use super::Precision;
+
 /// The rows of one domain in one batch, in the order of their places.
 #[derive(Debug, Clone)]
 pub struct DomainInput {
@@ -16,6 +18,8 @@ pub struct DomainInput {
     pub repeats: Option<Repeats>,
     /// Whether BatchNorm normalises by the statistics of these rows and updates the running ones.
     pub training: bool,
+    /// Of the products that these rows go through.
+    pub precision: Precision,
 }
 
 /// Rows that stand for several of the batch: those of one request.

@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use crate::kernels;
+use crate::kernels::{self, Precision};
 
 /// `y = x Wᵀ + b`, with W as `[out, in]`, PyTorch's layout.
 #[derive(Module, Debug)]
@@ -32,10 +32,10 @@ impl Linear {
     }
 
     /// `[rows, in]` → `[rows, out]`.
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+    pub fn forward(&self, x: Tensor<2>, precision: Precision) -> Tensor<2> {
         match &self.bias {
-            Some(bias) => kernels::linear(x, self.weight.val(), bias.val()),
-            None => kernels::linear_without_bias(x, self.weight.val()),
+            Some(bias) => kernels::linear(x, self.weight.val(), bias.val(), precision),
+            None => kernels::linear_without_bias(x, self.weight.val(), precision),
         }
     }
 }

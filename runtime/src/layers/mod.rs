@@ -36,6 +36,8 @@ pub use routing::Routing;
 pub use shallow::Shallow;
 pub use shared::{DomainShared, SharedExperts};
 
+pub use crate::kernels::Precision;
+
 /// Matrices side by side.
 fn beside(parts: Vec<Tensor<2>>) -> Tensor<2> {
     match <[Tensor<2>; 1]>::try_from(parts) {

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
-use super::{FfnLayer, Linear, ffn};
+use super::{FfnLayer, Linear, Precision, ffn};
 use crate::schema::ExpertArchitecture;
 
 /// Weights of a task's experts: an FFN, a Linear, softmax.
@@ -33,8 +33,8 @@ impl Routing {
     }
 
     /// `[rows, in]` → `[rows, experts]`, rows that sum to one.
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let hidden = self.layers.iter().fold(x, |x, layer| layer.forward(x));
-        softmax(self.output.forward(hidden), 1)
+    pub fn forward(&self, x: Tensor<2>, precision: Precision) -> Tensor<2> {
+        let hidden = ffn::run(&self.layers, x, precision);
+        softmax(self.output.forward(hidden, precision), 1)
     }
 }

@@ -65,10 +65,9 @@ impl Shallow {
             .iter()
             .map(|columns| embedded.clone().narrow(1, columns.start, columns.len()))
             .collect();
-        let x = self
-            .layers
-            .iter()
-            .fold(beside(parts), |x, layer| layer.forward(x));
-        self.output.as_ref().map(|output| output.forward(x))
+        let precision = adapted.precision();
+        let x = ffn::run(&self.layers, beside(parts), precision);
+        let output = self.output.as_ref();
+        output.map(|output| output.forward(x, precision))
     }
 }

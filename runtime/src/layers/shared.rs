@@ -71,7 +71,10 @@ impl DomainShared {
     pub fn forward(&self, adapted: &Adapted) -> Vec<Tensor<2>> {
         match self.expert.copies.is_empty() {
             true => Vec::new(),
-            false => self.expert.forward(&self.canonical(adapted)),
+            false => {
+                let x = self.canonical(adapted);
+                self.expert.forward(&x, adapted.precision())
+            }
         }
     }
 

@@ -241,7 +241,7 @@ mod tests {
     use burn::tensor::{Device, Distribution};
 
     use super::*;
-    use crate::layers::Ffn;
+    use crate::layers::{Ffn, Precision};
     use crate::model::initialise;
     use crate::schema::Norm;
 
@@ -263,7 +263,7 @@ mod tests {
         let before = address(&module);
         for _ in 0..2 {
             let x = Tensor::random([5, 8], Distribution::Default, &device);
-            let mut gradients = module.forward(x).sum().backward();
+            let mut gradients = module.forward(x, Precision::Float32).sum().backward();
             (module, _) = optimiser.step(module, &mut gradients, 0.1);
             assert_eq!(address(&module), before);
         }

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::learner::Exported;
 use crate::data::batch::Batch;
 use crate::error::{Error, Result};
-use crate::layers::{DomainInput, Repeats, TowerInput};
+use crate::layers::{DomainInput, Precision, Repeats, TowerInput};
 use crate::schema::{Schema, Tower, Training};
 use crate::tables::{DomainRows, Gradients, StateArray, TableState, Tables};
 use crate::weights::{Array, Problem, Weights};
@@ -47,21 +47,21 @@ impl Inputs {
         self.tables.step(batch, gradients, factor)
     }
 
-    /// A tower's inputs for a batch, and the leaves whose gradients belong to the tables.
+    /// A tower's inputs for a batch, and the leaves whose gradients belong to the tables: for a training step in a precision,
+    /// or for scores.
     pub fn of(
         &self,
         tower: Tower,
         batch: &Batch,
-        training: bool,
+        training: Option<Precision>,
     ) -> (TowerInput, Vec<Option<Tensor<2>>>) {
         let rows = match tower {
             Tower::Query => &batch.query,
             Tower::Item => &batch.item,
         };
-        let device = if training {
-            self.device.clone()
-        } else {
-            self.device.clone().inner()
+        let device = match training {
+            Some(_) => self.device.clone(),
+            None => self.device.clone().inner(),
         };
         let mut leaves = Vec::new();
         let mut domains = Vec::new();
@@ -175,7 +175,7 @@ fn split_tables(weights: Weights) -> (Weights, Weights) {
     )
 }
 
-fn domain_input(rows: DomainRows, device: &Device, training: bool) -> DomainInput {
+fn domain_input(rows: DomainRows, device: &Device, training: Option<Precision>) -> DomainInput {
     let matrix = |values: Vec<f32>| -> Option<Tensor<2>> {
         let width = values.len() / rows.rows.max(1);
         let data = TensorData::new(values, [rows.rows, width]);
@@ -193,14 +193,14 @@ fn domain_input(rows: DomainRows, device: &Device, training: bool) -> DomainInpu
     });
     DomainInput {
         repeats,
-        embedded: if training {
-            embedded.map(Tensor::require_grad)
-        } else {
-            embedded
+        embedded: match training {
+            Some(_) => embedded.map(Tensor::require_grad),
+            None => embedded,
         },
         vectors: matrix(rows.vectors),
         numbers: matrix(rows.numbers),
-        training,
+        training: training.is_some(),
+        precision: training.unwrap_or_default(),
     }
 }
 

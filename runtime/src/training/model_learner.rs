@@ -9,6 +9,7 @@ use super::learner::{Exported, Learner, StepError, StepReport, Times};
 use crate::data::batch::Batch;
 use crate::error::{Error, Result};
 use crate::evaluation::TaskPredictions;
+use crate::layers::Precision;
 use crate::model::{Model, TaskScores, forward, loss};
 use crate::optimiser::Optimiser;
 use crate::schema::{Tower, Training};
@@ -22,6 +23,7 @@ pub struct ModelLearner<M: Model> {
     optimiser: Optimiser,
     inputs: Inputs,
     training: Training,
+    precision: Precision,
 }
 
 impl<M: Model> ModelLearner<M> {
@@ -33,7 +35,13 @@ impl<M: Model> ModelLearner<M> {
             optimiser: Optimiser::new(&training.dense, training.clip),
             inputs: Inputs::new(M::schema(), training, device),
             training: training.clone(),
+            precision: Precision::default(),
         }
+    }
+
+    /// Makes the products of its steps in this precision. Scores are float32 in any.
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     fn step_there(
@@ -46,8 +54,8 @@ impl<M: Model> ModelLearner<M> {
             .model
             .take()
             .ok_or_else(|| StepError::Other(lost_model()))?;
-        let (query, query_leaves) = self.inputs.of(Tower::Query, batch, true);
-        let (item, item_leaves) = self.inputs.of(Tower::Item, batch, true);
+        let (query, query_leaves) = self.inputs.of(Tower::Query, batch, Some(self.precision));
+        let (item, item_leaves) = self.inputs.of(Tower::Item, batch, Some(self.precision));
         let gather = clock.lap();
         let scores = forward(&model, query, item, batch);
         let loss = loss(self.inputs.schema(), &scores, batch);
@@ -121,8 +129,8 @@ impl<M: Model> Learner for ModelLearner<M> {
     fn score(&self, batch: &Batch) -> Result<Vec<TaskPredictions>> {
         // The plain view of the model: nothing is recorded for a backward pass.
         let model = self.model()?.valid();
-        let (query, _) = self.inputs.of(Tower::Query, batch, false);
-        let (item, _) = self.inputs.of(Tower::Item, batch, false);
+        let (query, _) = self.inputs.of(Tower::Query, batch, None);
+        let (item, _) = self.inputs.of(Tower::Item, batch, None);
         let scores = forward(&model, query, item, batch);
         Ok(scores.tasks.into_iter().map(predictions).collect())
     }

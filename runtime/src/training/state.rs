@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Parts, Statistics};
+use crate::layers::Precision;
 use crate::schema::{Figure, Schema, Select, Training};
 
 /// Version of the checkpoint's layout.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Where a training run stands, and all that decides how it goes on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,12 +40,14 @@ pub struct State {
     pub data_rows: u64,
     /// Hyperparameters in force: the spec's, with what the command line changed.
     pub training: Training,
+    /// Of the products of a step.
+    pub precision: Precision,
     /// Counts and means of the training rows.
     pub statistics: Statistics,
 }
 
 impl State {
-    /// The state before the first step, without limits.
+    /// The state before the first step, without limits, in float32.
     pub fn new(
         schema: &Schema,
         training: Training,
@@ -67,6 +70,7 @@ impl State {
             best: None,
             data_rows,
             training,
+            precision: Precision::default(),
             statistics,
         }
     }
@@ -221,6 +225,7 @@ mod tests {
                 clip: None,
                 course,
             },
+            precision: Precision::default(),
             statistics: Statistics {
                 cells: Vec::new(),
                 tasks: Vec::new(),

@@ -9,7 +9,7 @@ pub mod model;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use mtmd::data::batch::{Batch, TowerBatch};
-use mtmd::layers::{DomainInput, Layout, TowerInput};
+use mtmd::layers::{DomainInput, Layout, Precision, TowerInput};
 use mtmd::schema::{Schema, Tower};
 
 /// The CPU with autodiff.
@@ -143,6 +143,7 @@ pub fn inputs(
             vectors: part(layout.vector_width()),
             numbers: part(layout.numbers()),
             training,
+            precision: Precision::Float32,
         };
         (!places.is_empty()).then_some(input)
     });

@@ -320,7 +320,7 @@ impl Expert {
     pub fn forward_by_layers(&self, rows: DomainInput, shared: &DomainShared) -> TaskEmbeddings {
         let x = self.adapt.forward(rows);
         let common = SharedExperts {
-            task: self.task_shared.forward(&x.x()),
+            task: self.task_shared.forward(&x.x(), x.precision()),
             domain: shared.forward(&x),
         };
         let mut output = TaskEmbeddings::new(4);

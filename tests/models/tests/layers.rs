@@ -4,8 +4,8 @@
 
 use model_tests::{Fixture, assert_close, values};
 use mtmd::layers::{
-    Adaptation, BatchNorm, Cross, DomainInput, Ffn, Head, LayerNorm, Layout, Linear, Routing,
-    Shallow, TaskEmbeddings, TowerInput, TowerOutput,
+    Adaptation, BatchNorm, Cross, DomainInput, Ffn, Head, LayerNorm, Layout, Linear, Precision,
+    Routing, Shallow, TaskEmbeddings, TowerInput, TowerOutput,
 };
 use mtmd::prelude::burn::module::{Module, Param};
 use mtmd::prelude::burn::tensor::{Device, Tensor, TensorData};
@@ -42,23 +42,23 @@ fn layers_agree_with_numpy() {
     };
 
     let layer = load(&fixture, "linear", Linear::new(9, 5, &device));
-    check("linear", layer.forward(x("linear")));
+    check("linear", layer.forward(x("linear"), Precision::Float32));
     let layer = load(&fixture, "layer_norm", LayerNorm::new(9, &device));
     check("layer_norm", layer.forward(x("layer_norm")));
     let layer = load(&fixture, "ffn", Ffn::new(9, &[8, 5], Norm::Pre, &device));
-    check("ffn", layer.forward(x("ffn")));
+    check("ffn", layer.forward(x("ffn"), Precision::Float32));
     let layer = load(
         &fixture,
         "routing",
         Routing::new(9, &SCHEMA.architecture.expert, 3, &device),
     );
-    check("routing", layer.forward(x("routing")));
+    check("routing", layer.forward(x("routing"), Precision::Float32));
     let layer = load(
         &fixture,
         "cross",
         Cross::new(12, &SCHEMA.architecture.expert, &device),
     );
-    check("cross", layer.forward(x("cross")));
+    check("cross", layer.forward(x("cross"), Precision::Float32));
 }
 
 #[test]
@@ -107,6 +107,7 @@ fn squeeze_excitation_agrees_with_numpy() {
         vectors,
         numbers: None,
         training: false,
+        precision: Precision::Float32,
     };
     let y = layer.forward(input).x();
     let expected = fixture.floats("squeeze_excitation/y");
@@ -124,6 +125,7 @@ fn shallow_expert_agrees_with_numpy() {
         vectors: None,
         numbers: None,
         training: false,
+        precision: Precision::Float32,
     };
     let adapted = Adaptation::new(&layout, &SCHEMA.architecture.expert, &device).forward(input);
     let layer = Shallow::new(&layout, &SCHEMA.architecture, &device);

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use model_tests::{Fixture, assert_close, uniform, values, weight};
 use mtmd::data::batch::{Batch, Column, TowerBatch};
-use mtmd::layers::{DomainInput, TowerInput};
+use mtmd::layers::{DomainInput, Precision, TowerInput};
 use mtmd::model::{Scores, forward, loss};
 use mtmd::prelude::burn::module::{ModuleVisitor, Param};
 use mtmd::prelude::burn::tensor::{Device, Gradients, Tensor, TensorData};
@@ -255,6 +255,7 @@ fn input(
             vectors: matrix(rows.vectors),
             numbers: matrix(rows.numbers),
             training,
+            precision: Precision::Float32,
         }
     };
     TowerInput::new(

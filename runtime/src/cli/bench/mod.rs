@@ -16,7 +16,7 @@ use crate::evaluation::grouped;
 use crate::schema::Schema;
 use crate::training::Times;
 use steps::Steps;
-use work::{SIDE, flops, peak};
+use work::{SIDE, Work, peak};
 
 /// Steps before the first repeat: memory is laid out, kernels are compiled and tuned.
 const WARM_UP: usize = 5;
@@ -30,9 +30,8 @@ pub fn bench(
     let device = args.device.open()?;
     let size = args.batch.unwrap_or(schema.training.batch);
     let batches = batches::batches(schema, args, size)?;
-    let learner = new_learner(&schema.training, &device);
-    let rows: usize = batches.iter().map(|batch| batch.rows).sum();
-    let flops = flops(schema, &learner.parameters(), &batches) / rows.max(1) as f64;
+    let learner = new_learner(&schema.training, args.precision, &device);
+    let work = Work::of(schema, &learner.parameters(), &batches);
     let mut steps = Steps::new(learner, batches);
     if let Some(folder) = &args.dump {
         dump::batches(schema, steps.batches(), folder)?;
@@ -41,11 +40,11 @@ pub fn bench(
         }
     }
     if args.serve {
-        return serve::serve(schema, &mut steps, args, size, flops, &device);
+        return serve::serve(schema, &mut steps, args, size, work, &device);
     }
-    let peak = peak(&device)?;
+    let peak = peak(&device, args.precision)?;
     let measured = measure(&mut steps, args)?;
-    say(report(schema, args, size, &measured, flops, peak));
+    say(report(schema, args, size, &measured, work.flops, peak));
     Ok(())
 }
 
@@ -121,9 +120,10 @@ fn report(
     }
     text.push_str(&format!(
         "matrix products: {:.2} MFLOP an example (forward and twice that backward), {reached:.1} GFLOP/s, \
-         {:.0} % of the peak of {peak:.0} GFLOP/s ({SIDE} x {SIDE} x {SIDE}, float32, same run)\n",
+         {:.0} % of the peak of {peak:.0} GFLOP/s ({SIDE} x {SIDE} x {SIDE}, {}, same run)\n",
         flops / 1e6,
         100.0 * reached / peak,
+        args.precision,
     ));
     text
 }

@@ -14,7 +14,7 @@ use super::super::args::BenchArgs;
 use super::super::say;
 use super::load::{Loaded, Loads, Pass};
 use super::steps::Steps;
-use super::work::{peak, rounds_factors};
+use super::work::{Work, peak, rounds_factors};
 use crate::data::columns;
 use crate::error::{Error, Result};
 use crate::schema::Schema;
@@ -24,7 +24,7 @@ pub fn serve(
     steps: &mut Steps,
     args: &BenchArgs,
     size: usize,
-    flops: f64,
+    work: Work,
     device: &Device,
 ) -> Result<()> {
     say(json!({
@@ -33,8 +33,11 @@ pub fn serve(
         "batches": steps.batches().len(),
         "rows": steps.batches().iter().map(|batch| batch.rows).sum::<usize>(),
         "query_rows": steps.batches().iter().map(|batch| batch.query.order.len()).sum::<usize>(),
-        "flops_per_row": flops,
+        "flops_per_row": work.flops,
+        "outputs_per_row": work.outputs,
+        "weights": work.weights,
         "threads": rayon::current_num_threads(),
+        "precision": args.precision.name(),
         "tf32": rounds_factors(device)?,
     })
     .to_string());
@@ -51,7 +54,7 @@ pub fn serve(
                 };
                 load(loads, pass, count)?
             }
-            ["peak"] => json!({ "gflops": peak(device)? }),
+            ["peak"] => json!({ "gflops": peak(device, args.precision)? }),
             _ => return Err(unknown(&line)),
         };
         say(answer.to_string());

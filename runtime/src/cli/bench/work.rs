@@ -6,6 +6,8 @@ use burn::tensor::{Device, Distribution, Tensor};
 
 use crate::data::batch::{Batch, TowerBatch};
 use crate::error::{Error, Result};
+use crate::kernels::linear_without_bias;
+use crate::layers::Precision;
 use crate::schema::{Axis, Schema};
 
 /// Side of the square matrices whose product gives the peak.
@@ -13,8 +15,8 @@ pub const SIDE: usize = 2048;
 /// Products that are timed for the peak; the fastest counts.
 const PRODUCTS: usize = 10;
 
-/// GFLOP/s of the fastest of some large square matrix products.
-pub fn peak(device: &Device) -> Result<f64> {
+/// GFLOP/s of the fastest of some large square matrix products, as the layers make them in this precision.
+pub fn peak(device: &Device, precision: Precision) -> Result<f64> {
     let matrix = || Tensor::<2>::random([SIDE, SIDE], Distribution::Default, device);
     let (left, right) = (matrix(), matrix());
     let mut best = Duration::MAX;
@@ -30,7 +32,7 @@ pub fn peak(device: &Device) -> Result<f64> {
         };
         wait()?;
         let started = Instant::now();
-        let product = left.clone().matmul(right.clone());
+        let product = linear_without_bias(left.clone(), right.clone(), precision);
         wait()?;
         best = best.min(started.elapsed());
         drop(product);
@@ -53,30 +55,61 @@ pub fn rounds_factors(device: &Device) -> Result<bool> {
     Ok(one.iter::<f32>().any(|value| value != fine))
 }
 
-/// Floating-point operations of the matrix products in a training step on each of `batches`, all
-/// together. A weight [out, in] takes 2 · out · in a row in the forward pass, and the same for each
-/// of the two gradients.
-pub fn flops(schema: &Schema, parameters: &[(String, Vec<usize>)], batches: &[Batch]) -> f64 {
-    let tower = |name: &str, axis: &Axis, of: fn(&Batch) -> &TowerBatch| -> f64 {
-        let forward = |prefix: String| -> f64 {
+/// What a training step has to do, a row of the batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Work {
+    /// Floating-point operations of the matrix products. A weight [out, in] takes 2 · out · in a row in the forward pass, and the
+    /// same for each of the two gradients.
+    pub flops: f64,
+    /// Columns that come out of linear maps.
+    pub outputs: f64,
+    /// Dense parameters, of the whole model.
+    pub weights: usize,
+}
+
+impl Work {
+    /// The mean over the rows of all `batches`.
+    pub fn of(schema: &Schema, parameters: &[(String, Vec<usize>)], batches: &[Batch]) -> Self {
+        let rows: usize = batches.iter().map(|batch| batch.rows).sum();
+        let mean = |of: fn(&[usize]) -> usize| {
+            total(schema, parameters, batches, of) as f64 / rows.max(1) as f64
+        };
+        Self {
+            flops: 6.0 * mean(|shape| shape.iter().product()),
+            outputs: mean(|shape| shape.first().copied().unwrap_or(0)),
+            weights: parameters
+                .iter()
+                .map(|(_, shape)| shape.iter().product::<usize>())
+                .sum(),
+        }
+    }
+}
+
+/// The sum, over all rows and the matrices that each goes through, of what a matrix of a shape counts.
+fn total(
+    schema: &Schema,
+    parameters: &[(String, Vec<usize>)],
+    batches: &[Batch],
+    count: fn(&[usize]) -> usize,
+) -> usize {
+    let tower = |name: &str, axis: &Axis, of: fn(&Batch) -> &TowerBatch| -> usize {
+        let counted = |prefix: String| -> usize {
             let matrices = parameters
                 .iter()
                 .filter(|(key, shape)| shape.len() == 2 && key.starts_with(&prefix));
-            matrices
-                .map(|(_, shape)| 2.0 * shape.iter().product::<usize>() as f64)
-                .sum()
+            matrices.map(|(_, shape)| count(shape)).sum()
         };
-        let shared = forward(format!("{name}.shared."));
+        let shared = counted(format!("{name}.shared."));
         let domains = axis.domains.iter().enumerate().map(|(domain, declared)| {
             let places = batches
                 .iter()
                 .filter_map(|batch| of(batch).domains.get(domain));
             let rows: usize = places.map(|places| places.len()).sum();
-            rows as f64 * (shared + forward(format!("{name}.{}.", declared.name)))
+            rows * (shared + counted(format!("{name}.{}.", declared.name)))
         });
         domains.sum()
     };
     let query = tower("query", &schema.surfaces, |batch| &batch.query);
     let item = tower("item", &schema.products, |batch| &batch.item);
-    3.0 * (query + item)
+    query + item
 }

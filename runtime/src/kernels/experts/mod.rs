@@ -21,6 +21,7 @@ mod weights;
 use burn::tensor::{DType, Tensor};
 
 use super::op::Operand;
+use super::precision::Precision;
 use passes::Held;
 use plan::Plan;
 use record::{Recorded, record};
@@ -49,6 +50,8 @@ pub struct Work {
     pub inputs: [Tensor<2>; 3],
     /// By their places.
     pub parameters: Parameters,
+    /// Of products; routings, whose maps are too narrow to gain by it, stay as they are.
+    pub precision: Precision,
 }
 
 /// The embeddings of every head of every Domain Expert, `[rows, output]`. `slope` is LeakyReLU's below zero. `None` if something lies outside
@@ -64,6 +67,7 @@ pub fn experts(works: Vec<Work>, slope: f64) -> Option<Vec<Vec<Tensor<2>>>> {
             parameters: parameters.iter().map(Operand::host).collect(),
             plan: work.plan,
             slope,
+            precision: work.precision,
         };
         let ids = parameters.iter().map(Operand::tracked_id).collect();
         Some(Recorded { held, inputs, ids })

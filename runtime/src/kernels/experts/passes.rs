@@ -10,6 +10,7 @@ use super::source::sides;
 use super::stack::StackRows;
 use super::weights::{Gradients, Weights};
 use crate::kernels::buffer::Buffer;
+use crate::kernels::precision::Precision;
 use crate::kernels::product::Side;
 use crate::kernels::real::{Real, add_rows_to, dims, tensor};
 
@@ -20,6 +21,7 @@ pub struct Held {
     pub inputs: [FlexTensor; 3],
     pub parameters: Vec<FlexTensor>,
     pub slope: f64,
+    pub precision: Precision,
 }
 
 /// By stack or head, then by chunk.

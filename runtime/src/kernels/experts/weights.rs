@@ -26,7 +26,7 @@ impl<'a, E: Real> Weights<'a, E> {
     /// For the forward pass weights are right sides as their transposes, for the backward pass as they are. `chunks` of rows are multiplied
     /// with each.
     pub fn new(held: &'a Held, transposed: bool, chunks: usize) -> Self {
-        let way = Way::of::<E>(held.rows());
+        let way = Way::of::<E>(held.rows(), held.precision);
         let few = chunks <= FEW;
         let values: Vec<&[E]> = held.parameters.iter().map(E::slice).collect();
         let mut places: Vec<Option<Dense>> = vec![None; values.len()];
@@ -47,7 +47,7 @@ impl<'a, E: Real> Weights<'a, E> {
         Self {
             values,
             rights,
-            none: Side::right(View::new(&[], 0), Way::Plain),
+            none: Side::right(View::new(&[], 0), Way::of::<E>(0, held.precision)),
             way,
             slope: E::real(held.slope),
         }

@@ -3,7 +3,8 @@
 //! float32 takes one of two ways. On a processor with AMX, every number is split into three bfloat16 parts that together
 //! hold its 24 bits, and six products of the parts are summed in float32 ([`tiles`]): about twice as fast as the machine's
 //! float32 instructions, and nearer to the exact product, for fewer sums are rounded at their full size. Elsewhere, for
-//! float64 and for few rows, the `gemm` crate multiplies ([`plain`]).
+//! float64 and for few rows, the `gemm` crate multiplies ([`plain`]). In bfloat16 both sides are rounded to it first, which on AMX leaves
+//! one product instead of six; sums and results are float32 (or float64) as ever.
 //!
 //! An element of a product depends on its row and column alone, not on what else is multiplied with them.
 
@@ -14,6 +15,11 @@ mod tiles;
 #[path = "no_tiles.rs"]
 mod tiles;
 
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::precision::Precision;
 use super::real::Real;
 use tiles::{Ahead, Tiles};
 
@@ -76,8 +82,26 @@ impl<'a, E> View<'a, E> {
         }
     }
 
+    /// Some of its rows, which lie within it.
+    fn band(self, rows: Range<usize>) -> Self {
+        let (start, columns) = match self.transposed {
+            false => (rows.start * self.stride, self.columns),
+            true => (rows.start, rows.len()),
+        };
+        Self {
+            values: self.values.get(start..).unwrap_or_default(),
+            rows: if self.transposed {
+                self.rows
+            } else {
+                rows.len()
+            },
+            columns,
+            ..self
+        }
+    }
+
     /// Rows and columns.
-    fn dims(&self) -> (usize, usize) {
+    pub fn dims(&self) -> (usize, usize) {
         match self.transposed {
             false => (self.rows, self.columns),
             true => (self.columns, self.rows),
@@ -87,14 +111,21 @@ impl<'a, E> View<'a, E> {
 
 impl<E: Real> View<'_, E> {
     /// Its parts as a left or a right side; `None` if it is not float32.
-    fn tiles(&self, left: bool) -> Option<Tiles> {
+    fn tiles(&self, left: bool, precision: Precision) -> Option<Tiles> {
         let values = E::float32(self.values)?;
         let dims = (self.rows, self.columns);
         // In memory a left side has its rows, or k, one after another; a right side k, or its columns.
         Some(match self.transposed == left {
-            true => Tiles::columns(values, self.stride, dims, left),
-            false => Tiles::rows(values, self.stride, dims, !left),
+            true => Tiles::columns(values, self.stride, dims, left, precision),
+            false => Tiles::rows(values, self.stride, dims, !left, precision),
         })
+    }
+
+    /// Its rows as they lie in memory, rounded to bfloat16, one after another.
+    fn rounded(&self) -> Vec<E> {
+        let rows = self.values.chunks(self.stride.max(1)).take(self.rows);
+        let values = rows.flat_map(|row| row.iter().take(self.columns));
+        values.map(|value| value.bfloat16()).collect()
     }
 
     /// Its memory, to be asked for.
@@ -109,11 +140,11 @@ impl<E: Real> View<'_, E> {
 
 /// How to multiply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// In bfloat16 parts on AMX.
-    Tiles,
-    /// By the `gemm` crate.
-    Plain,
+pub struct Way {
+    /// On AMX; else by the `gemm` crate.
+    tiles: bool,
+    /// What sides are rounded to.
+    precision: Precision,
 }
 
 /// Rows from which on it pays to split a weight into its parts.
@@ -121,10 +152,10 @@ const TILE_ROWS: usize = 64;
 
 impl Way {
     /// The faster way to multiply `rows` rows with a weight.
-    pub fn of<E: Real>(rows: usize) -> Self {
-        match rows >= TILE_ROWS && E::FLOAT32 && tiles::available() {
-            true => Self::Tiles,
-            false => Self::Plain,
+    pub fn of<E: Real>(rows: usize, precision: Precision) -> Self {
+        Self {
+            tiles: rows >= TILE_ROWS && E::FLOAT32 && tiles::available(),
+            precision,
         }
     }
 }
@@ -133,13 +164,15 @@ impl Way {
 #[derive(Debug)]
 pub struct Side<'a, E> {
     view: View<'a, E>,
-    ready: Ready,
+    ready: Ready<E>,
 }
 
 #[derive(Debug)]
-enum Ready {
+enum Ready<E> {
     /// By the plain way, which takes matrices as they lie.
     Plain,
+    /// By the plain way: its rows, rounded, one after another in memory.
+    Rounded(Vec<E>),
     /// Split into parts.
     Tiles(Tiles),
     /// To be split while it is multiplied.
@@ -159,20 +192,38 @@ impl<'a, E: Real> Side<'a, E> {
 
     /// A right side that is multiplied with once or twice: its parts are made for some columns at a time, and stay in the core's cache.
     pub fn passing(view: View<'a, E>, way: Way) -> Self {
-        let ready = match way {
-            Way::Tiles => Ready::Later,
-            Way::Plain => Ready::Plain,
+        match way.tiles {
+            true => Self {
+                view,
+                ready: Ready::Later,
+            },
+            false => Self::right(view, way),
+        }
+    }
+
+    fn new(view: View<'a, E>, way: Way, left: bool) -> Self {
+        let tiles = match way.tiles {
+            true => view.tiles(left, way.precision),
+            false => None,
+        };
+        let ready = match (tiles, way.precision) {
+            (Some(tiles), _) => Ready::Tiles(tiles),
+            (None, Precision::Float32) => Ready::Plain,
+            (None, Precision::Bfloat16) => Ready::Rounded(view.rounded()),
         };
         Self { view, ready }
     }
 
-    fn new(view: View<'a, E>, way: Way, left: bool) -> Self {
-        let tiles = match way {
-            Way::Tiles => view.tiles(left),
-            Way::Plain => None,
-        };
-        let ready = tiles.map_or(Ready::Plain, Ready::Tiles);
-        Self { view, ready }
+    /// Where the numbers to multiply lie, on the plain way.
+    fn plain(&self) -> View<'_, E> {
+        match &self.ready {
+            Ready::Rounded(values) => View {
+                values,
+                stride: self.view.columns,
+                ..self.view
+            },
+            Ready::Plain | Ready::Tiles(_) | Ready::Later => self.view,
+        }
     }
 }
 
@@ -199,11 +250,30 @@ pub fn multiply<E: Real>(left: &Side<'_, E>, right: &Side<'_, E>, to: &mut [E], 
     {
         match &right.ready {
             Ready::Tiles(right) => tiles::multiply(left, right, to, (m, n), target),
-            Ready::Later | Ready::Plain => multiply_later(left, right.view, to, (m, n), target),
+            Ready::Later | Ready::Plain | Ready::Rounded(_) => {
+                multiply_later(left, right.view, to, (m, n), target);
+            }
         }
         return;
     }
-    plain::multiply(left.view, right.view, to, target);
+    plain::multiply(left.plain(), right.plain(), to, target);
+}
+
+/// Rows of a product that one thread computes at a time.
+const BAND: usize = 128;
+
+/// `left · right`, row by row, by all threads.
+pub fn product<E: Real>(left: View<'_, E>, right: View<'_, E>, way: Way) -> Vec<E> {
+    let ((m, _), (_, n)) = (left.dims(), right.dims());
+    let right = Side::right(right, way);
+    let mut to = vec![E::default(); m * n];
+    let bands = to.par_chunks_mut((BAND * n).max(1)).enumerate();
+    bands.for_each(|(at, to)| {
+        let start = at * BAND;
+        let band = left.band(start..(start + BAND).min(m));
+        multiply(&Side::left(band, way), &right, to, Target::Set);
+    });
+    to
 }
 
 /// Splits the right side as it goes.
@@ -218,7 +288,7 @@ fn multiply_later<E: Real>(
         let some = right.some_columns(column);
         let next = right.some_columns(column + tiles::BLOCK);
         let ahead = if next.dims().1 > 0 { next } else { some }.ahead();
-        if let Some(right) = some.tiles(false) {
+        if let Some(right) = some.tiles(false, left.precision()) {
             tiles::multiply_columns(left, &right, ahead, to, (m, n, column), target);
         }
     }
@@ -231,6 +301,18 @@ mod tests {
     fn draws(length: usize, seed: u64) -> Vec<f32> {
         let mut random = crate::hash::Random::new(seed, &[length as u64]);
         (0..length).map(|_| random.normals().0 as f32).collect()
+    }
+
+    /// The ways that there are here, in this precision.
+    fn ways(precision: Precision) -> Vec<Way> {
+        let ways = [false, tiles::available()].map(|tiles| Way { tiles, precision });
+        ways.into_iter()
+            .take(1 + usize::from(ways[1].tiles))
+            .collect()
+    }
+
+    fn rounded(values: &[f32]) -> Vec<f32> {
+        values.iter().map(|value| value.bfloat16()).collect()
     }
 
     fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
@@ -252,10 +334,10 @@ mod tests {
 
     #[test]
     fn both_ways_are_the_product_in_every_layout() {
-        for way in [Way::Plain, Way::Tiles] {
-            if way == Way::Tiles && !tiles::available() {
-                continue;
-            }
+        for way in [Precision::Float32, Precision::Bfloat16]
+            .into_iter()
+            .flat_map(ways)
+        {
             for (m, n, k) in [
                 (1, 1, 1),
                 (16, 16, 32),
@@ -265,15 +347,28 @@ mod tests {
             ] {
                 let (a, b) = (draws(m * k, 1), draws(k * n, 2));
                 let (a_transposed, b_transposed) = (transposed(&a, k), transposed(&b, n));
+                let (exact_a, exact_b) = match way.precision {
+                    Precision::Float32 => (a.clone(), b.clone()),
+                    Precision::Bfloat16 => (rounded(&a), rounded(&b)),
+                };
                 let lefts = [View::new(&a, k), View::new(&a_transposed, m).transpose()];
                 let rights = [View::new(&b, n), View::new(&b_transposed, k).transpose()];
                 for (left, right) in lefts.into_iter().flat_map(|l| rights.map(|r| (l, r))) {
+                    let whole = product(left, right, way);
                     let left = Side::left(left, way);
                     let ready = Side::right(right, way);
                     let mut to = vec![f32::NAN; m * n];
                     multiply(&left, &ready, &mut to, Target::Set);
-                    let worst = error(&to, &a, &b, k);
+                    let worst = error(&to, &exact_a, &exact_b, k);
                     assert!(worst < 2e-6, "{way:?} {m} {n} {k}: {worst}");
+                    if way.precision == Precision::Bfloat16 && k > 1 {
+                        let other = error(&to, &a, &b, k);
+                        assert!(other > 1e-4, "{way:?} {m} {n} {k}: {other}");
+                    }
+                    assert!(
+                        error(&whole, &exact_a, &exact_b, k) < 2e-6,
+                        "{way:?} {m} {n} {k}"
+                    );
                     let once = to.clone();
                     multiply(&left, &ready, &mut to, Target::Add);
                     assert!(to.iter().zip(&once).all(|(two, one)| *two == 2.0 * one));
@@ -286,19 +381,20 @@ mod tests {
 
     #[test]
     fn parts_are_no_less_exact_than_float32() {
-        if !tiles::available() {
-            return;
-        }
         let (m, n, k) = (96, 80, 512);
         let (a, b) = (draws(m * k, 3), draws(k * n, 4));
-        let worst = [Way::Plain, Way::Tiles].map(|way| {
+        let worst = ways(Precision::Float32).into_iter().map(|way| {
             let mut to = vec![0.0; m * n];
             let left = Side::left(View::new(&a, k), way);
             let right = Side::right(View::new(&b, n), way);
             multiply(&left, &right, &mut to, Target::Set);
             error(&to, &a, &b, k)
         });
-        assert!(worst[1] <= worst[0], "{worst:?}");
+        let worst: Vec<f64> = worst.collect();
+        assert!(
+            worst.is_sorted_by(|plain, tiles| tiles <= plain),
+            "{worst:?}"
+        );
     }
 
     #[test]
@@ -306,7 +402,7 @@ mod tests {
         let (n, k) = (48, 100);
         let (a, b) = (draws(200 * k, 5), draws(k * n, 6));
         let product = |a: &[f32]| {
-            let way = Way::of::<f32>(200);
+            let way = Way::of::<f32>(200, Precision::Float32);
             let mut to = vec![0.0; a.len() / k * n];
             let left = Side::left(View::new(a, k), way);
             let right = Side::right(View::new(&b, n), way);
@@ -318,6 +414,24 @@ mod tests {
     }
 
     #[test]
+    fn bfloat16_is_the_nearest_and_ties_are_even() {
+        let of = |bits: u32| f32::from_bits(bits).bfloat16().to_bits();
+        for (bits, nearest) in [
+            (0x3F80_0000, 0x3F80_0000),
+            (0x3F80_7FFF, 0x3F80_0000),
+            (0x3F80_8000, 0x3F80_0000),
+            (0x3F81_8000, 0x3F82_0000),
+            (0xBF80_8001, 0xBF81_0000),
+            (0x7F7F_FFFF, 0x7F80_0000),
+            (0x7F80_0000, 0x7F80_0000),
+        ] {
+            assert_eq!(of(bits), nearest, "{bits:x}");
+        }
+        assert!(f32::from_bits(0x7FFF_FFFF).bfloat16().is_nan());
+        assert_eq!((1.0_f64 + 2.0_f64.powi(-8)).bfloat16(), 1.0);
+    }
+
+    #[test]
     fn strides_and_what_is_not_finite() {
         let values = draws(100 * 50, 7);
         let columns: Vec<f32> = values
@@ -325,24 +439,28 @@ mod tests {
             .flat_map(|row| row[5..25].to_vec())
             .collect();
         let b = draws(20 * 30, 8);
-        let way = Way::of::<f32>(100);
-        let product = |view| {
-            let mut to = vec![0.0; 100 * 30];
-            let (left, right) = (Side::left(view, way), Side::right(View::new(&b, 30), way));
-            multiply(&left, &right, &mut to, Target::Set);
-            to
-        };
-        let strided = product(View::strided(&values[5..], 100, 20, 50));
-        assert_eq!(strided, product(View::new(&columns, 20)));
-        let mut broken = columns.clone();
-        broken[3 * 20] = f32::INFINITY;
-        broken[4 * 20] = f32::NAN;
-        let product = product(View::new(&broken, 20));
-        let finite = |row: usize| {
-            product[row * 30..(row + 1) * 30]
-                .iter()
-                .any(|x| x.is_finite())
-        };
-        assert!(finite(2) && !finite(3) && !finite(4) && finite(5));
+        for way in [Precision::Float32, Precision::Bfloat16]
+            .into_iter()
+            .flat_map(ways)
+        {
+            let product = |view| {
+                let mut to = vec![0.0; 100 * 30];
+                let (left, right) = (Side::left(view, way), Side::right(View::new(&b, 30), way));
+                multiply(&left, &right, &mut to, Target::Set);
+                to
+            };
+            let strided = product(View::strided(&values[5..], 100, 20, 50));
+            assert_eq!(strided, product(View::new(&columns, 20)));
+            let mut broken = columns.clone();
+            broken[3 * 20] = f32::INFINITY;
+            broken[4 * 20] = f32::NAN;
+            let product = product(View::new(&broken, 20));
+            let finite = |row: usize| {
+                product[row * 30..(row + 1) * 30]
+                    .iter()
+                    .any(|x| x.is_finite())
+            };
+            assert!(finite(2) && !finite(3) && !finite(4) && finite(5));
+        }
     }
 }

@@ -1,17 +1,24 @@
 //! In place of the tiles, where there are none.
 
 use super::Target;
+use crate::kernels::precision::Precision;
 
 /// Nothing.
 #[derive(Debug)]
 pub struct Tiles;
 
 impl Tiles {
-    pub fn rows(_: &[f32], _: usize, _: (usize, usize), _: bool) -> Self {
+    pub fn rows(_: &[f32], _: usize, _: (usize, usize), _: bool, _: Precision) -> Self {
         Self
     }
-    pub fn columns(_: &[f32], _: usize, _: (usize, usize), _: bool) -> Self {
+    pub fn columns(_: &[f32], _: usize, _: (usize, usize), _: bool, _: Precision) -> Self {
         Self
+    }
+}
+
+impl Tiles {
+    pub fn precision(&self) -> Precision {
+        Precision::default()
     }
 }
 

@@ -4,6 +4,8 @@
 //! bits, so all of x. Of the nine products of parts three, at most 2⁻²³ of the whole and mostly far less, are left out:
 //! x·y ≈ hl + hm + mm + mh + lh + hh. The five small ones are summed over all of k first and hh is added to their sum, so that they are
 //! not rounded at the size of hh.
+//!
+//! In bfloat16 a number is one part, rounded to the nearest, and a product of numbers one product.
 
 #![expect(
     unsafe_code,
@@ -16,12 +18,12 @@ use std::arch::asm;
 use std::sync::OnceLock;
 
 pub use parts::Tiles;
-use parts::{LINES, Line, PARTS, SIDE};
+use parts::{ALL, LINES, Line, SIDE};
 
 use super::Target;
 
-/// Bytes of the parts of one tile.
-const BYTES: usize = PARTS * LINES * size_of::<Line>();
+/// Bytes of a part of a tile.
+const PART: usize = LINES * size_of::<Line>();
 
 /// Rows and columns that are computed at a time: two tiles by two.
 pub const BLOCK: usize = 2 * SIDE;
@@ -32,10 +34,13 @@ pub fn available() -> bool {
     *AVAILABLE.get_or_init(|| processor() && permitted())
 }
 
-/// AMX with bfloat16 (CPUID leaf 7: EDX bits 22 and 24), and the vectors that make the parts.
+/// AMX with bfloat16 (CPUID leaf 7: EDX bits 22 and 24), and the vectors that make the parts: all that have the one have the others.
 fn processor() -> bool {
     let features = std::arch::x86_64::__cpuid_count(7, 0).edx;
-    features >> 22 & 1 == 1 && features >> 24 & 1 == 1 && is_x86_feature_detected!("avx512f")
+    features >> 22 & 1 == 1
+        && features >> 24 & 1 == 1
+        && is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bf16")
 }
 
 /// Asks the system for the state that tiles need. It is granted to the whole process.
@@ -86,16 +91,22 @@ impl Ahead {
         }
     }
 
-    /// What the multiplication of a block of rows asks for: with each of `depth` tiles along k [`FETCH`] pairs.
-    fn of_block(self, block: usize, depth: usize) -> *const Line {
-        let start = block * depth * FETCH;
+    /// What the multiplication of a block of rows asks for: so many pairs.
+    fn of_block(self, block: usize, pairs: usize) -> *const Line {
+        let start = block * pairs;
         let start = if start < self.pairs { start } else { 0 };
         self.from.wrapping_byte_add(start * self.pitch)
     }
 }
 
-/// Pairs of lines that [`multiply_block`] asks for with each tile along k. Eight blocks of rows ask for two runs of tiles.
-const FETCH: usize = PARTS * LINES / 8;
+/// Pairs of lines that [`multiply_parts`] asks for with each tile along k. Eight blocks of rows ask for two runs of tiles.
+const FETCH: usize = ALL * LINES / 8;
+
+/// The same of [`multiply_rounded`]: two runs of tiles are fewer lines than the numbers that they are made of.
+const FETCH_ROUNDED: usize = 2 * LINES / 8;
+
+/// [`multiply_parts`] or [`multiply_rounded`].
+type Multiply = unsafe fn([&[Line]; 2], [&[Line]; 2], (*const Line, usize), *mut f32, usize);
 
 /// `to = left · right`, or `to += left · right`, for `to` of `[m, n]`.
 pub fn multiply(
@@ -134,11 +145,19 @@ fn multiply_pair(
     (m, n, column): (usize, usize, usize),
     target: Target,
 ) {
-    assert!(available() && left.depth * PARTS * LINES == right[0].len() && to.len() >= m * n);
+    let alike = left.depth * left.parts * LINES == right[0].len();
+    assert!(available() && alike && to.len() >= m * n);
+    let (multiply_block, fetched): (Multiply, _) = match left.parts {
+        1 => (multiply_rounded, FETCH_ROUNDED),
+        _ => (multiply_parts, FETCH),
+    };
     let mut block = Block([[0.0; BLOCK]; BLOCK]);
     let _configured = Configured::new();
     for (left_run, row) in left.pairs().zip((0..m).step_by(BLOCK)) {
-        let next = (ahead.of_block(row / BLOCK, left.depth), ahead.pitch);
+        let next = (
+            ahead.of_block(row / BLOCK, left.depth * fetched),
+            ahead.pitch,
+        );
         let whole = row + BLOCK <= m && column + BLOCK <= n;
         if whole && target == Target::Set {
             let to = to.get_mut(row * n + column..).unwrap_or_default();
@@ -255,20 +274,14 @@ macro_rules! ask {
 ///
 /// # Safety
 /// `to` holds `BLOCK` rows of `BLOCK` elements in this stride.
-unsafe fn multiply_block(
+unsafe fn multiply_parts(
     left: [&[Line]; 2],
     right: [&[Line]; 2],
     (next, pitch): (*const Line, usize),
     to: *mut f32,
     stride: usize,
 ) {
-    let bytes = size_of_val(left[0]);
-    assert!(bytes > 0 && bytes.is_multiple_of(BYTES));
-    assert!(
-        [left[1], right[0], right[1]]
-            .iter()
-            .all(|tiles| size_of_val(*tiles) == bytes)
-    );
+    let bytes = bytes_of(left, right, ALL);
     // SAFETY: the loops read `bytes` bytes from each of the four; the caller holds the block.
     unsafe {
         asm!(
@@ -329,11 +342,79 @@ unsafe fn multiply_block(
             to = in(reg) to,
             below = in(reg) to.wrapping_add(SIDE * stride),
             stride = in(reg) stride * size_of::<f32>(),
-            step = const BYTES,
+            step = const ALL * PART,
             pitch = in(reg) pitch,
             out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
             out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
             options(nostack)
         );
     }
+}
+
+/// The same of one part, which is rounded.
+///
+/// # Safety
+/// That of [`multiply_parts`].
+unsafe fn multiply_rounded(
+    left: [&[Line]; 2],
+    right: [&[Line]; 2],
+    (next, pitch): (*const Line, usize),
+    to: *mut f32,
+    stride: usize,
+) {
+    let bytes = bytes_of(left, right, 1);
+    // SAFETY: the loop reads `bytes` bytes from each of the four; the caller holds the block.
+    unsafe {
+        asm!(
+            "tilezero tmm0",
+            "tilezero tmm1",
+            "tilezero tmm2",
+            "tilezero tmm3",
+            "2:",
+            left!(0),
+            right!(0),
+            add_four!(),
+            ask!(),
+            ask!(),
+            ask!(),
+            ask!(),
+            "add {a0}, {step}",
+            "add {a1}, {step}",
+            "add {b0}, {step}",
+            "add {b1}, {step}",
+            "sub {ahead}, {step}",
+            "jnz 2b",
+            "tilestored [{to} + {stride}], tmm0",
+            "tilestored [{to} + {stride} + 64], tmm1",
+            "tilestored [{below} + {stride}], tmm2",
+            "tilestored [{below} + {stride} + 64], tmm3",
+            a0 = inout(reg) left[0].as_ptr() => _,
+            a1 = inout(reg) left[1].as_ptr() => _,
+            b0 = inout(reg) right[0].as_ptr() => _,
+            b1 = inout(reg) right[1].as_ptr() => _,
+            next = inout(reg) next => _,
+            line = in(reg) size_of::<Line>(),
+            ahead = inout(reg) bytes => _,
+            to = in(reg) to,
+            below = in(reg) to.wrapping_add(SIDE * stride),
+            stride = in(reg) stride * size_of::<f32>(),
+            step = const PART,
+            pitch = in(reg) pitch,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            options(nostack)
+        );
+    }
+}
+
+/// Bytes of each of the four runs of tiles, of so many parts.
+fn bytes_of(left: [&[Line]; 2], right: [&[Line]; 2], parts: usize) -> usize {
+    let bytes = size_of_val(left[0]);
+    assert!(bytes > 0 && bytes.is_multiple_of(parts * PART));
+    assert!(
+        [left[1], right[0], right[1]]
+            .iter()
+            .all(|tiles| size_of_val(*tiles) == bytes)
+    );
+    bytes
 }

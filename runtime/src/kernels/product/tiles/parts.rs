@@ -4,13 +4,14 @@ use std::arch::x86_64::*;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::kernels::buffer::BySize;
+use crate::kernels::precision::Precision;
 
 /// Rows of a tile, and pairs in a row of it.
 pub const SIDE: usize = 16;
 /// Elements along k that one tile holds, as pairs: one of the first half with one of the second.
 const DEPTH: usize = 2 * SIDE;
-/// Parts of a number.
-pub const PARTS: usize = 3;
+/// Parts of a number that together are all of it.
+pub const ALL: usize = 3;
 /// Lines of a tile.
 pub const LINES: usize = SIDE;
 
@@ -20,7 +21,7 @@ pub const LINES: usize = SIDE;
 pub struct Line([u32; SIDE]);
 
 /// A side of a product. Each run of [`SIDE`] rows of a left side, or columns of a right one, is a row of tiles along k, each
-/// with its three parts one after another. What lies outside the matrix is zero.
+/// with its parts one after another. What lies outside the matrix is zero.
 #[derive(Debug)]
 pub struct Tiles {
     /// As many as a power of two; what lies behind the last run has no meaning.
@@ -29,6 +30,8 @@ pub struct Tiles {
     runs: usize,
     /// Tiles along k.
     pub depth: usize,
+    /// Parts of a number: [`ALL`], or 1 that is rounded.
+    pub parts: usize,
 }
 
 /// Memory of tiles that are no more, for those to come.
@@ -46,14 +49,22 @@ impl Drop for Tiles {
 impl Tiles {
     /// Of a matrix in memory whose rows are the runs and whose columns lie along k; `turned` for a right side, in whose tiles
     /// the rows of the matrix are columns.
-    pub fn rows(values: &[f32], stride: usize, dims: (usize, usize), turned: bool) -> Self {
-        let mut tiles = Self::new(dims.0, dims.1);
+    pub fn rows(
+        values: &[f32],
+        stride: usize,
+        dims: (usize, usize),
+        turned: bool,
+        precision: Precision,
+    ) -> Self {
+        let mut tiles = Self::new(dims.0, dims.1, precision);
         check(values, stride, dims);
         // SAFETY: tiles are made only where `available` has found these features; `check` has seen the bounds.
         unsafe {
-            match turned {
-                false => tiles.fill_rows::<false>(values, stride, dims),
-                true => tiles.fill_rows::<true>(values, stride, dims),
+            match (precision, turned) {
+                (Precision::Float32, false) => tiles.fill_rows::<false, ALL>(values, stride, dims),
+                (Precision::Float32, true) => tiles.fill_rows::<true, ALL>(values, stride, dims),
+                (Precision::Bfloat16, false) => tiles.fill_rows::<false, 1>(values, stride, dims),
+                (Precision::Bfloat16, true) => tiles.fill_rows::<true, 1>(values, stride, dims),
             }
         }
         tiles
@@ -61,22 +72,42 @@ impl Tiles {
 
     /// Of a matrix in memory whose columns are the runs and whose rows lie along k; `turned` for a left side, in whose tiles
     /// the columns of the matrix are rows.
-    pub fn columns(values: &[f32], stride: usize, dims: (usize, usize), turned: bool) -> Self {
-        let mut tiles = Self::new(dims.1, dims.0);
+    pub fn columns(
+        values: &[f32],
+        stride: usize,
+        dims: (usize, usize),
+        turned: bool,
+        precision: Precision,
+    ) -> Self {
+        let mut tiles = Self::new(dims.1, dims.0, precision);
         check(values, stride, dims);
         // SAFETY: as in `rows`.
         unsafe {
-            match turned {
-                false => tiles.fill_columns::<false>(values, stride, dims),
-                true => tiles.fill_columns::<true>(values, stride, dims),
+            match (precision, turned) {
+                (Precision::Float32, false) => {
+                    tiles.fill_columns::<false, ALL>(values, stride, dims);
+                }
+                (Precision::Float32, true) => tiles.fill_columns::<true, ALL>(values, stride, dims),
+                (Precision::Bfloat16, false) => {
+                    tiles.fill_columns::<false, 1>(values, stride, dims);
+                }
+                (Precision::Bfloat16, true) => tiles.fill_columns::<true, 1>(values, stride, dims),
             }
         }
         tiles
     }
 
+    /// What its numbers are rounded to.
+    pub fn precision(&self) -> Precision {
+        match self.parts {
+            1 => Precision::Bfloat16,
+            _ => Precision::Float32,
+        }
+    }
+
     /// Runs two by two; a last one without a neighbour stands twice.
     pub fn pairs(&self) -> impl Iterator<Item = [&[Line]; 2]> {
-        let run = self.depth * PARTS * LINES;
+        let run = self.depth * self.parts * LINES;
         let lines = self.lines.get(..self.runs * run).unwrap_or_default();
         lines.chunks(2 * run.max(1)).map(move |pair| {
             let (first, second) = pair.split_at(run.min(pair.len()));
@@ -85,19 +116,24 @@ impl Tiles {
     }
 
     /// Tiles of any content.
-    fn new(outer: usize, depth: usize) -> Self {
+    fn new(outer: usize, depth: usize, precision: Precision) -> Self {
         let (runs, depth) = (outer.div_ceil(SIDE), depth.div_ceil(DEPTH));
-        let lines = runs * depth * PARTS * LINES;
+        let parts = match precision {
+            Precision::Float32 => ALL,
+            Precision::Bfloat16 => 1,
+        };
+        let lines = runs * depth * parts * LINES;
         let found = spare().take(lines);
         Self {
             lines: found.unwrap_or_else(|| BySize::fresh(lines)),
             runs,
             depth,
+            parts,
         }
     }
 
-    #[target_feature(enable = "avx512f")]
-    fn fill_rows<const TURNED: bool>(
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    fn fill_rows<const TURNED: bool, const PARTS: usize>(
         &mut self,
         values: &[f32],
         stride: usize,
@@ -118,7 +154,7 @@ impl Tiles {
                         let high = _mm512_maskz_loadu_ps(high, from.wrapping_add(SIDE));
                         (_mm512_maskz_loadu_ps(low, from), high)
                     };
-                    store(tile, line, split(low, high));
+                    store(tile, line, split::<PARTS>(low, high));
                 }
                 if TURNED {
                     turn(tile);
@@ -127,8 +163,8 @@ impl Tiles {
         }
     }
 
-    #[target_feature(enable = "avx512f")]
-    fn fill_columns<const TURNED: bool>(
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    fn fill_columns<const TURNED: bool, const PARTS: usize>(
         &mut self,
         values: &[f32],
         stride: usize,
@@ -150,7 +186,7 @@ impl Tiles {
                         unsafe { _mm512_maskz_loadu_ps(mask, from) }
                     };
                     let (first, second) = (load(depth + line), load(depth + line + SIDE));
-                    store(tile, line, split(first, second));
+                    store(tile, line, split::<PARTS>(first, second));
                 }
                 if TURNED {
                     turn(tile);
@@ -173,16 +209,30 @@ fn mask(count: usize) -> __mmask16 {
     }
 }
 
-/// Sixteen pairs of numbers as three times sixteen pairs of bfloat16.
-#[target_feature(enable = "avx512f")]
+/// Sixteen pairs of numbers as so many times sixteen pairs of bfloat16.
+#[target_feature(enable = "avx512f,avx512bf16")]
 #[inline]
-fn split(first: __m512, second: __m512) -> [__m512i; PARTS] {
-    let (first_rest, second_rest) = (rest(first), rest(second));
-    [
-        pairs(first, second),
-        pairs(first_rest, second_rest),
-        pairs(rest(first_rest), rest(second_rest)),
-    ]
+fn split<const PARTS: usize>(mut first: __m512, mut second: __m512) -> [__m512i; PARTS] {
+    if PARTS == 1 {
+        return [rounded(first, second); PARTS];
+    }
+    [(); PARTS].map(|()| {
+        let part = pairs(first, second);
+        (first, second) = (rest(first), rest(second));
+        part
+    })
+}
+
+/// Numbers side by side, rounded to the nearest bfloat16.
+#[target_feature(enable = "avx512f,avx512bf16")]
+#[inline]
+fn rounded(first: __m512, second: __m512) -> __m512i {
+    let [first, second] = [_mm512_cvtneps_pbh(first), _mm512_cvtneps_pbh(second)]
+        // SAFETY: both types are sixteen numbers of two bytes.
+        .map(|half| {
+            _mm512_cvtepu16_epi32(unsafe { std::mem::transmute::<__m256bh, __m256i>(half) })
+        });
+    _mm512_or_si512(first, _mm512_slli_epi32::<16>(second))
 }
 
 /// The upper halves of numbers, side by side: bfloat16, rounded to zero.
@@ -207,7 +257,7 @@ const UPPER: i32 = -1 << 16;
 
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn store(tile: &mut [Line], line: usize, parts: [__m512i; PARTS]) {
+fn store<const PARTS: usize>(tile: &mut [Line], line: usize, parts: [__m512i; PARTS]) {
     for (to, part) in tile.iter_mut().skip(line).step_by(LINES).zip(parts) {
         // SAFETY: a line is 64 aligned bytes.
         unsafe { _mm512_store_si512(std::ptr::from_mut(to).cast(), part) };
