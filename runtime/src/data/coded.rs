@@ -3,30 +3,22 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema};
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use arrow::datatypes::{DataType, Field, Fields};
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::basic::{ConvertedType, Encoding};
-use parquet::errors::Result;
 use parquet::file::metadata::ColumnChunkMetaData;
 
 use crate::data::arrays::{is_text, text_codes};
 
-/// How to read a row group: strings, and lists of them, as codes where all of the group's pages hold codes.
-pub(super) fn reading(metadata: &ArrowReaderMetadata, group: usize) -> Result<ArrowReaderMetadata> {
+/// The fields of a row group: strings, and lists of them, as codes where all of the group's pages hold codes.
+pub(super) fn fields(metadata: &ArrowReaderMetadata, group: usize) -> Fields {
     let coded = coded_roots(metadata, group);
     let fields = metadata.schema().fields().iter().zip(coded);
     let fields = fields.map(|(field, coded)| match coded_type(field.data_type()) {
         Some(found) if coded => Arc::new(field.as_ref().clone().with_data_type(found)),
         _ => Arc::clone(field),
     });
-    let schema = Schema::new_with_metadata(
-        fields.collect::<Vec<_>>(),
-        metadata.schema().metadata().clone(),
-    );
-    ArrowReaderMetadata::try_new(
-        Arc::clone(metadata.metadata()),
-        ArrowReaderOptions::new().with_schema(Arc::new(schema)),
-    )
+    fields.collect()
 }
 
 /// For each field of the file, whether its one column in the row group is of codes alone.

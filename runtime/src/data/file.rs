@@ -7,17 +7,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 
-use arrow::array::RecordBatch;
-use parquet::arrow::ProjectionMask;
+use arrow::array::{RecordBatch, RecordBatchReader};
+use arrow::datatypes::Schema;
+use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
-    ParquetRecordBatchReaderBuilder,
 };
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::ChunkReader;
 
 use crate::data::coded;
+use crate::data::lists::{Lists, lists};
 use crate::data::object::{self, Object};
+use crate::data::pages::Pages;
 use crate::error::{Error, Result};
 
 /// Rows of a record batch. Blocks of the shuffle end at multiples of it, so the order of training
@@ -37,8 +41,17 @@ pub(super) struct DataFile {
 /// The record batches of one row group.
 pub(super) struct RowGroup {
     path: PathBuf,
-    reader: ParquetRecordBatchReader,
+    columns: Columns,
     failure: Failure,
+}
+
+/// The needed columns of a row group.
+struct Columns {
+    /// Those of plain values.
+    plain: ParquetRecordBatchReader,
+    /// Those that are read as lists, at the end of the schema.
+    lists: Vec<Box<dyn Lists>>,
+    schema: Arc<Schema>,
 }
 
 /// Where the bytes of a file come from.
@@ -121,23 +134,11 @@ impl DataFile {
         group: usize,
         columns: &[&'static str],
     ) -> Result<RowGroup> {
-        let fields = self.metadata.schema().fields().iter().enumerate();
-        let wanted = fields.filter(|(_, field)| columns.contains(&field.name().as_str()));
-        let mask = ProjectionMask::roots(
-            self.metadata.parquet_schema(),
-            wanted.map(|(index, _)| index),
-        );
         let failure = bytes.failure();
-        let metadata = guarded(&self.path, &failure, || {
-            coded::reading(&self.metadata, group)
-        })?;
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata)
-            .with_projection(mask)
-            .with_row_groups(vec![group])
-            .with_batch_size(BATCH_ROWS);
+        let open = || Columns::open(&self.metadata, bytes, group, columns);
         Ok(RowGroup {
             path: self.path.clone(),
-            reader: guarded(&self.path, &failure, || builder.build())?,
+            columns: guarded(&self.path, &failure, open)?,
             failure,
         })
     }
@@ -164,8 +165,65 @@ impl Iterator for RowGroup {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let next = || self.reader.next().transpose();
+        let next = || self.columns.next();
         guarded(&self.path, &self.failure, next).transpose()
+    }
+}
+
+impl Columns {
+    fn open(
+        metadata: &ArrowReaderMetadata,
+        bytes: impl Source,
+        group: usize,
+        columns: &[&'static str],
+    ) -> std::result::Result<Self, ParquetError> {
+        let fields = coded::fields(metadata, group);
+        let descriptor = metadata.parquet_schema();
+        let pages = Pages::new(bytes, metadata.metadata(), group);
+        let (mut plain, mut read, mut added) = (Vec::new(), Vec::new(), Vec::new());
+        for (root, field) in fields.iter().enumerate() {
+            if !columns.contains(&field.name().as_str()) {
+                continue;
+            }
+            let mut leaves = (0..descriptor.num_columns())
+                .filter(|leaf| descriptor.get_column_root_idx(*leaf) == root);
+            let found = match (leaves.next(), leaves.next()) {
+                (Some(leaf), None) => {
+                    lists(field, &descriptor.column(leaf), || pages.column(leaf))?
+                }
+                _ => None,
+            };
+            match found {
+                Some((field, lists)) => {
+                    added.push(field);
+                    read.push(lists);
+                }
+                None => plain.push(root),
+            }
+        }
+        let mask = ProjectionMask::roots(descriptor, plain);
+        let levels = parquet_to_arrow_field_levels(descriptor, mask, Some(&fields))?;
+        let plain =
+            ParquetRecordBatchReader::try_new_with_row_groups(&levels, &pages, BATCH_ROWS, None)?;
+        let found = plain.schema();
+        let fields = found.fields().iter().cloned().chain(added);
+        Ok(Self {
+            schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+            plain,
+            lists: read,
+        })
+    }
+
+    fn next(&mut self) -> std::result::Result<Option<RecordBatch>, ArrowError> {
+        let Some(rows) = self.plain.next().transpose()? else {
+            return Ok(None);
+        };
+        let count = rows.num_rows();
+        let (_, mut columns, _) = rows.into_parts();
+        for lists in &mut self.lists {
+            columns.push(lists.read(count)?);
+        }
+        RecordBatch::try_new(Arc::clone(&self.schema), columns).map(Some)
     }
 }
 

@@ -29,10 +29,12 @@ mod encoder;
 mod features;
 mod file;
 mod learn;
+mod lists;
 mod loader;
 #[cfg_attr(not(feature = "cloud"), path = "no_object.rs")]
 mod object;
 mod origin;
+mod pages;
 mod quarantine;
 #[cfg(feature = "cloud")]
 mod ranges;

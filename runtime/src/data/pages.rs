@@ -1,0 +1,282 @@
+//! The pages of a row group's columns: read in pieces, and unpacked by one Zstandard decoder a thread.
+//!
+//! Of itself the Parquet reader makes a decoder, and an encoder beside it, for each column of each row group, and asks the
+//! file for every page's header and bytes apart.
+
+use std::cell::RefCell;
+use std::io::{self, Cursor, Read};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::RowGroups;
+use parquet::basic::Compression;
+use parquet::column::page::{Page, PageIterator, PageMetadata, PageReader};
+use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::serialized_reader::SerializedPageReader;
+use zstd::stream::read::Decoder;
+use zstd::zstd_safe::{DCtx, get_frame_content_size};
+
+/// Bytes of a piece at least.
+const PIECE: u64 = 64 << 10;
+/// Bytes that are read of what follows a page: the next one's header.
+const AHEAD: u64 = 1 << 10;
+
+thread_local! {
+    static DECODER: RefCell<DCtx<'static>> = RefCell::new(DCtx::create());
+}
+
+/// A row group in bytes of its file.
+pub(super) struct Pages<S> {
+    source: Arc<S>,
+    metadata: Arc<ParquetMetaData>,
+    group: usize,
+}
+
+impl<S: ChunkReader + 'static> Pages<S> {
+    pub(super) fn new(source: S, metadata: &Arc<ParquetMetaData>, group: usize) -> Self {
+        Self {
+            source: Arc::new(source),
+            metadata: Arc::clone(metadata),
+            group,
+        }
+    }
+
+    /// The pages of a column.
+    pub(super) fn column(&self, index: usize) -> Result<Box<dyn PageReader>> {
+        let group = self.metadata.row_group(self.group);
+        let column = group.columns().get(index);
+        let column = column.ok_or_else(|| damaged("it lacks a column"))?;
+        let (start, length) = column.byte_range();
+        let pieces = Pieces::new(&self.source, start..start + length);
+        let rows = self.num_rows();
+        let zstd = matches!(column.compression(), Compression::ZSTD(_));
+        let as_they_are = column.clone().into_builder();
+        let column = match zstd {
+            true => &as_they_are
+                .set_compression(Compression::UNCOMPRESSED)
+                .build()?,
+            false => column,
+        };
+        let pages = SerializedPageReader::new(Arc::new(pieces), column, rows, None)?;
+        Ok(match zstd {
+            true => Box::new(Packed {
+                pages,
+                most: usize::try_from(column.uncompressed_size().min(i64::from(i32::MAX)))?,
+            }),
+            false => Box::new(pages),
+        })
+    }
+}
+
+impl<S: ChunkReader + 'static> RowGroups for Pages<S> {
+    fn num_rows(&self) -> usize {
+        let rows = self.metadata.row_group(self.group).num_rows();
+        usize::try_from(rows).unwrap_or_default()
+    }
+
+    fn column_chunks(&self, index: usize) -> Result<Box<dyn PageIterator>> {
+        Ok(Box::new(One(Some(self.column(index)?))))
+    }
+
+    fn row_groups(&self) -> Box<dyn Iterator<Item = &RowGroupMetaData> + '_> {
+        Box::new(std::iter::once(self.metadata.row_group(self.group)))
+    }
+
+    fn metadata(&self) -> &ParquetMetaData {
+        &self.metadata
+    }
+}
+
+/// The column of one row group.
+struct One(Option<Box<dyn PageReader>>);
+
+impl Iterator for One {
+    type Item = Result<Box<dyn PageReader>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.take().map(Ok)
+    }
+}
+
+impl PageIterator for One {}
+
+/// Pages packed by Zstandard, which their reader takes for plain ones.
+struct Packed<S: ChunkReader + 'static> {
+    pages: SerializedPageReader<Pieces<S>>,
+    /// Bytes that a page may have.
+    most: usize,
+}
+
+impl<S: ChunkReader + 'static> Iterator for Packed<S> {
+    type Item = Result<Page>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.get_next_page().transpose()
+    }
+}
+
+impl<S: ChunkReader + 'static> PageReader for Packed<S> {
+    fn get_next_page(&mut self) -> Result<Option<Page>> {
+        let Some(mut page) = self.pages.get_next_page()? else {
+            return Ok(None);
+        };
+        match &mut page {
+            Page::DataPage { buf, .. } | Page::DictionaryPage { buf, .. } => {
+                *buf = unpacked(buf, 0, self.most)?;
+            }
+            Page::DataPageV2 {
+                buf,
+                def_levels_byte_len,
+                rep_levels_byte_len,
+                is_compressed: true,
+                ..
+            } => {
+                let levels = u64::from(*def_levels_byte_len) + u64::from(*rep_levels_byte_len);
+                *buf = unpacked(buf, usize::try_from(levels)?, self.most)?;
+            }
+            Page::DataPageV2 { .. } => {}
+        }
+        Ok(Some(page))
+    }
+
+    fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
+        self.pages.peek_next_page()
+    }
+
+    fn skip_next_page(&mut self) -> Result<()> {
+        self.pages.skip_next_page()
+    }
+
+    fn at_record_boundary(&mut self) -> Result<bool> {
+        self.pages.at_record_boundary()
+    }
+}
+
+/// A page of at most `most` bytes, whose first `plain` are not packed.
+fn unpacked(page: &Bytes, plain: usize, most: usize) -> Result<Bytes> {
+    let (plain, packed) = page
+        .split_at_checked(plain)
+        .ok_or_else(|| damaged("a page is too short"))?;
+    if packed.is_empty() {
+        return Ok(page.clone());
+    }
+    let size = get_frame_content_size(packed).ok().flatten();
+    let size = size.and_then(|size| usize::try_from(size).ok());
+    let size = size.filter(|size| *size <= most);
+    let mut bytes = Vec::with_capacity(plain.len() + size.unwrap_or(packed.len()));
+    bytes.extend_from_slice(plain);
+    DECODER.with_borrow_mut(|decoder| {
+        if size.is_some() {
+            let mut to = Cursor::new(&mut bytes);
+            to.set_position(plain.len() as u64);
+            if decoder.decompress(&mut to, packed).is_ok() {
+                return Ok(());
+            }
+            bytes.truncate(plain.len());
+        }
+        // Some writers do not say how long a page is, or cut it into several frames.
+        let parts = Decoder::with_context(packed, decoder);
+        parts.take(most as u64).read_to_end(&mut bytes).map(drop)
+    })?;
+    Ok(bytes.into())
+}
+
+/// The bytes of a column, of which one piece is here.
+struct Pieces<S>(Arc<Column<S>>);
+
+struct Column<S> {
+    source: Arc<S>,
+    span: Range<u64>,
+    piece: Mutex<Piece>,
+}
+
+struct Piece {
+    start: u64,
+    bytes: Bytes,
+}
+
+impl<S: ChunkReader> Pieces<S> {
+    fn new(source: &Arc<S>, span: Range<u64>) -> Self {
+        let piece = Piece {
+            start: span.start,
+            bytes: Bytes::new(),
+        };
+        Self(Arc::new(Column {
+            source: Arc::clone(source),
+            span,
+            piece: Mutex::new(piece),
+        }))
+    }
+
+    /// What is here from a place on: `length` bytes at least, or all that the column still has.
+    fn from(&self, at: u64, length: u64) -> Result<Bytes> {
+        let Column {
+            source,
+            span,
+            piece,
+        } = self.0.as_ref();
+        let mut piece = piece.lock().unwrap_or_else(PoisonError::into_inner);
+        let length = length.min(span.end.saturating_sub(at));
+        let end = piece.start + piece.bytes.len() as u64;
+        if at < piece.start || at + length > end {
+            let size = PIECE.max(length + AHEAD).min(span.end.saturating_sub(at));
+            piece.bytes = source.get_bytes(at, usize::try_from(size)?)?;
+            piece.start = at;
+        }
+        let from = usize::try_from(at - piece.start)?;
+        Ok(piece.bytes.slice(from.min(piece.bytes.len())..))
+    }
+}
+
+impl<S: ChunkReader> Length for Pieces<S> {
+    fn len(&self) -> u64 {
+        self.0.source.len()
+    }
+}
+
+impl<S: ChunkReader + 'static> ChunkReader for Pieces<S> {
+    type T = Rest<S>;
+
+    fn get_read(&self, start: u64) -> Result<Rest<S>> {
+        Ok(Rest {
+            pieces: Self(Arc::clone(&self.0)),
+            at: start,
+            here: Bytes::new(),
+        })
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
+        let here = self.from(start, length as u64)?;
+        match here.len() < length {
+            true => Err(damaged("a page ends outside its column")),
+            false => Ok(here.slice(..length)),
+        }
+    }
+}
+
+/// Reads on from a place to the end of its column.
+struct Rest<S> {
+    pieces: Pieces<S>,
+    at: u64,
+    /// What is here from there.
+    here: Bytes,
+}
+
+impl<S: ChunkReader> Read for Rest<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.here.is_empty() {
+            self.here = self.pieces.from(self.at, 1).map_err(io::Error::other)?;
+        }
+        let read = self.here.as_ref().read(buffer)?;
+        self.here = self.here.slice(read..);
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+fn damaged(cause: &str) -> ParquetError {
+    ParquetError::General(cause.to_owned())
+}
