@@ -4,16 +4,15 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Float32Array, Float64Array, Int32Array, Int64Array, ListArray,
-    StringArray, new_null_array,
+    Array, ArrayRef, AsArray, Float32Array, Int32Array, Int64Array, ListArray, StringArray,
+    new_null_array,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::cast;
-use arrow::datatypes::{
-    DataType, Date32Type, Float64Type, Int32Type, Int64Type, TimeUnit, UInt64Type,
-};
+use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, TimeUnit, UInt64Type};
 use arrow::error::ArrowError;
 
+use crate::data::numbers::{Ints, Numbers};
 use crate::schema::{Derive, TimePart, Unit};
 
 /// A column of raw values.
@@ -24,10 +23,6 @@ pub(super) enum Keys {
     /// Strings.
     Texts(Texts),
 }
-
-/// Whole numbers, null where missing.
-#[derive(Debug, Clone)]
-pub(super) struct Ints(Int64Array);
 
 /// Strings, null where missing.
 #[derive(Debug, Clone)]
@@ -63,30 +58,6 @@ pub(super) struct Spans {
     nulls: Option<NullBuffer>,
 }
 
-impl Ints {
-    /// The value at a place, `None` if missing.
-    #[inline]
-    pub(super) fn get(&self, place: usize) -> Option<i64> {
-        if self.0.is_null(place) {
-            None
-        } else {
-            self.0.values().get(place).copied()
-        }
-    }
-
-    /// The values at some places.
-    #[inline]
-    pub(super) fn of(&self, places: Range<usize>) -> impl Iterator<Item = Option<i64>> {
-        let values = self.0.values().get(places.clone()).unwrap_or_default();
-        let nulls = self.0.nulls();
-        values.iter().zip(places).map(move |(value, place)| {
-            nulls
-                .is_none_or(|nulls| nulls.is_valid(place))
-                .then_some(*value)
-        })
-    }
-}
-
 impl Texts {
     /// The value at a place, `None` if missing.
     #[inline]
@@ -117,6 +88,43 @@ impl Texts {
             }
             *made
         }
+    }
+
+    /// Gives each string at some places to `take`, with how often it was there: one that has a code once, in the order
+    /// of codes, others each time. How many were missing.
+    pub(super) fn count(
+        &self,
+        places: impl Iterator<Item = usize>,
+        mut take: impl FnMut(&str, u64),
+    ) -> usize {
+        let mut missing = 0;
+        let Some(codes) = &self.codes else {
+            for place in places {
+                match self.string(place) {
+                    Some(text) => take(text, 1),
+                    None => missing += 1,
+                }
+            }
+            return missing;
+        };
+        let mut counts = vec![0; self.strings.len()];
+        for place in places {
+            match code(codes, place).and_then(|code| counts.get_mut(code)) {
+                Some(count) => *count += 1,
+                None => missing += 1,
+            }
+        }
+        for (code, count) in counts
+            .into_iter()
+            .enumerate()
+            .filter(|(_, count)| *count > 0)
+        {
+            match self.string(code) {
+                Some(text) => take(text, count),
+                None => missing += count as usize,
+            }
+        }
+        missing
     }
 
     #[inline]
@@ -168,10 +176,11 @@ impl Spans {
 /// Reads raw values: integers of any width (an unsigned one above `i64::MAX` keeps its bits), booleans
 /// as 0 and 1, floats that are whole numbers (NaN is missing), strings, dates, dictionaries of these.
 pub(super) fn keys(array: &ArrayRef, dates: DateForm) -> Result<ReadKeys, ArrowError> {
-    let whole = |values: Int64Array| ReadKeys {
-        values: Keys::Ints(Ints(values)),
+    let read = |values: Ints| ReadKeys {
+        values: Keys::Ints(values),
         odd: Vec::new(),
     };
+    let whole = |values: Int64Array| read(Ints::Wide(values));
     Ok(match array.data_type() {
         DataType::Dictionary(_, values) if is_text(values) => coded(array)?,
         DataType::Dictionary(_, values) => return keys(&cast(array, values)?, dates),
@@ -186,26 +195,28 @@ pub(super) fn keys(array: &ArrayRef, dates: DateForm) -> Result<ReadKeys, ArrowE
             DateForm::Text => texts(array)?,
         },
         found if found.is_floating() => {
-            let floats = cast(array, &DataType::Float64)?;
-            let floats = floats.as_primitive::<Float64Type>();
-            let whole: Int64Array = floats.unary_opt(whole_number);
-            let odd = (0..floats.len()).filter_map(|place| {
-                let value = number(floats, place)?;
-                (!value.is_nan() && whole.is_null(place)).then_some((place, value))
-            });
+            let floats = Numbers::read(array)?;
+            let whole: Int64Array = match &floats {
+                Numbers::Narrow(floats) => floats.unary_opt(|value| whole_number(f64::from(value))),
+                Numbers::Wide(floats) => floats.unary_opt(whole_number),
+                Numbers::Ints(ints) => ints.unary(i64::from),
+            };
+            let odd = match whole.null_count() == array.null_count() {
+                true => Vec::new(),
+                false => {
+                    let odd = (0..array.len()).filter_map(|place| {
+                        let value = floats.get(place)?;
+                        (!value.is_nan() && whole.is_null(place)).then_some((place, value))
+                    });
+                    odd.collect()
+                }
+            };
             ReadKeys {
-                odd: match whole.null_count() == floats.null_count() {
-                    true => Vec::new(),
-                    false => odd.collect(),
-                },
-                values: Keys::Ints(Ints(whole)),
+                odd,
+                values: Keys::Ints(Ints::Wide(whole)),
             }
         }
-        found if found.is_integer() || *found == DataType::Boolean => whole(
-            cast(array, &DataType::Int64)?
-                .as_primitive::<Int64Type>()
-                .clone(),
-        ),
+        found if found.is_integer() || *found == DataType::Boolean => read(Ints::read(array)?),
         _ => texts(array)?,
     })
 }
@@ -247,26 +258,9 @@ pub(super) fn is_text(found: &DataType) -> bool {
     )
 }
 
-/// Reads numbers of any kind, booleans as 0 and 1.
-pub(super) fn numbers(array: &ArrayRef) -> Result<Float64Array, ArrowError> {
-    Ok(cast(array, &DataType::Float64)?
-        .as_primitive::<Float64Type>()
-        .clone())
-}
-
 /// Reads entries of vectors.
 pub(super) fn entries(array: &ArrayRef) -> Result<Float32Array, ArrowError> {
     Ok(cast(array, &DataType::Float32)?.as_primitive().clone())
-}
-
-/// The number at a place, `None` if missing.
-#[inline]
-pub(super) fn number(numbers: &Float64Array, place: usize) -> Option<f64> {
-    if numbers.is_null(place) {
-        None
-    } else {
-        numbers.values().get(place).copied()
-    }
 }
 
 /// Reads lists of any kind: where each row's entries lie, and the entries.
@@ -399,6 +393,8 @@ fn civil_number(days: i32) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::Float64Array;
+
     use super::*;
 
     #[test]

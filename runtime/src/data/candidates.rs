@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use arrow::array::{ArrayRef, Float64Array, RecordBatch};
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::error::ArrowError;
 
-use crate::data::arrays::{number, numbers};
 use crate::data::decode::Usable;
+use crate::data::numbers::Numbers;
 use crate::data::values::{MOST, Values};
 use crate::schema::{Label, Task};
 
@@ -41,18 +41,14 @@ pub(super) struct Targets {
 
 /// Label and action columns in plain form, each read once.
 #[derive(Default)]
-pub(super) struct Numbers(HashMap<&'static str, Float64Array>);
+pub(super) struct NumbersRead(HashMap<&'static str, Numbers>);
 
-impl Numbers {
-    fn get(
-        &mut self,
-        batch: &RecordBatch,
-        column: &'static str,
-    ) -> Result<Float64Array, ArrowError> {
+impl NumbersRead {
+    fn get(&mut self, batch: &RecordBatch, column: &'static str) -> Result<Numbers, ArrowError> {
         if let Some(found) = self.0.get(column) {
             return Ok(found.clone());
         }
-        let read = numbers(&column_of(batch, column)?)?;
+        let read = Numbers::read(&column_of(batch, column)?)?;
         self.0.insert(column, read.clone());
         Ok(read)
     }
@@ -86,7 +82,7 @@ impl Candidates {
         &mut self,
         task: &Task,
         batch: &RecordBatch,
-        columns: &mut Numbers,
+        columns: &mut NumbersRead,
         targets: &mut Targets,
     ) -> Result<(), ArrowError> {
         let cells = task.on(&self.surface, &self.product);
@@ -116,12 +112,12 @@ impl Candidates {
         column: &'static str,
         on: &[bool],
         batch: &RecordBatch,
-        columns: &mut Numbers,
+        columns: &mut NumbersRead,
     ) -> Result<Vec<f32>, ArrowError> {
         let values = columns.get(batch, column)?;
         let (mut labels, mut bad) = (Vec::with_capacity(self.rows.len()), Vec::new());
         for (&row, &on) in self.rows.iter().zip(on) {
-            let value = on.then(|| number(&values, row as usize)).flatten();
+            let value = on.then(|| values.get(row as usize)).flatten();
             labels.push(value.map_or(f32::NAN, |value| value as f32));
             if let Some(value) = value
                 && !(0.0..=1.0).contains(&value)
@@ -143,7 +139,7 @@ impl Candidates {
         column: &'static str,
         labels: &[f32],
         batch: &RecordBatch,
-        columns: &mut Numbers,
+        columns: &mut NumbersRead,
     ) -> Result<Vec<f32>, ArrowError> {
         let values = columns.get(batch, column)?;
         let (mut weights, mut bad) = (Vec::with_capacity(self.rows.len()), Vec::new());
@@ -152,7 +148,7 @@ impl Candidates {
                 weights.push(0.0);
                 continue;
             }
-            let value = number(&values, row as usize);
+            let value = values.get(row as usize);
             let sound = value.filter(|value| (0.0..=MOST).contains(value));
             weights.push(sound.unwrap_or_default() as f32);
             if sound.is_none() {
@@ -178,7 +174,7 @@ impl Candidates {
         noun: &str,
         on: Vec<bool>,
         batch: &RecordBatch,
-        columns: &mut Numbers,
+        columns: &mut NumbersRead,
     ) -> Result<Vec<f32>, ArrowError> {
         let start = |on: &bool| if *on { 1.0 } else { f32::NAN };
         let mut result: Vec<f32> = on.iter().map(start).collect();
@@ -189,7 +185,7 @@ impl Candidates {
                 if !on {
                     continue;
                 }
-                match number(&values, row as usize) {
+                match values.get(row as usize) {
                     None if *result == 1.0 => *result = f32::NAN,
                     Some(0.0) => *result = 0.0,
                     None | Some(1.0) => {}

@@ -11,19 +11,62 @@ use crate::schema::Table;
 /// proportion to the table, whatever the data.
 #[derive(Debug)]
 pub(super) struct Counts {
+    small: Small,
     ints: HashMap<i64, u64, BuildMix>,
     texts: HashMap<Box<str>, u64, BuildMix>,
     most: usize,
     short: u64,
 }
 
+/// How often each of the first whole numbers was seen: most values are among them.
+#[derive(Debug, Default)]
+struct Small {
+    counts: Vec<u64>,
+    /// How many of them were seen.
+    seen: usize,
+}
+
+impl Small {
+    /// Numbers that have a place: as many as other values that the smallest table holds.
+    const PLACES: usize = 1 << 16;
+
+    /// The place of a value.
+    #[inline]
+    fn place(value: i64) -> Option<usize> {
+        let place = usize::try_from(value).ok()?;
+        (place < Self::PLACES).then_some(place)
+    }
+
+    /// Adds to the count of a place, and says whether it had none.
+    #[inline]
+    fn add(&mut self, place: usize, times: u64) -> bool {
+        if place >= self.counts.len() {
+            let places = (place + 1).next_power_of_two();
+            self.counts.resize(places, 0);
+        }
+        let Some(count) = self.counts.get_mut(place) else {
+            return false;
+        };
+        let is_new = *count == 0;
+        *count += times;
+        self.seen += usize::from(is_new);
+        is_new
+    }
+
+    fn each(self) -> impl Iterator<Item = (i64, u64)> {
+        let counts = (0..).zip(self.counts);
+        counts.filter(|(_, count)| *count > 0)
+    }
+}
+
 impl Counts {
     pub(super) fn new(table: &Table) -> Self {
-        Self::holding(4 * table.rows + 65_536)
+        Self::holding(4 * table.rows + Small::PLACES)
     }
 
     fn holding(most: usize) -> Self {
         Self {
+            small: Small::default(),
             ints: HashMap::default(),
             texts: HashMap::default(),
             most,
@@ -33,29 +76,38 @@ impl Counts {
 
     #[inline]
     pub(super) fn int(&mut self, value: i64) {
-        match self.ints.get_mut(&value) {
-            Some(count) => *count += 1,
+        if self.add_int(value, 1) {
+            self.keep_within(self.most);
+        }
+    }
+
+    /// Counts a string that was seen several times.
+    #[inline]
+    pub(super) fn text(&mut self, value: &str, times: u64) {
+        match self.texts.get_mut(value) {
+            Some(count) => *count += times,
             None => {
-                self.ints.insert(value, 1);
+                self.texts.insert(value.into(), times);
                 self.keep_within(self.most);
             }
         }
     }
 
+    /// Whether it is a new value.
     #[inline]
-    pub(super) fn text(&mut self, value: &str) {
-        match self.texts.get_mut(value) {
-            Some(count) => *count += 1,
-            None => {
-                self.texts.insert(value.into(), 1);
-                self.keep_within(self.most);
-            }
+    fn add_int(&mut self, value: i64, times: u64) -> bool {
+        if let Some(place) = Small::place(value) {
+            return self.small.add(place, times);
         }
+        let count = self.ints.entry(value).or_default();
+        let is_new = *count == 0;
+        *count += times;
+        is_new
     }
 
     pub(super) fn add(&mut self, other: Self) {
-        for (value, count) in other.ints {
-            *self.ints.entry(value).or_default() += count;
+        for (value, count) in other.small.each().chain(other.ints) {
+            self.add_int(value, count);
         }
         for (value, count) in other.texts {
             *self.texts.entry(value).or_default() += count;
@@ -66,7 +118,7 @@ impl Counts {
 
     /// Forgets the values seen least, ties by value, if there are more than `most`.
     fn keep_within(&mut self, most: usize) {
-        if self.ints.len() + self.texts.len() <= most {
+        if self.small.seen + self.ints.len() + self.texts.len() <= most {
             return;
         }
         let mut seen = self.take();
@@ -74,7 +126,7 @@ impl Counts {
         self.short += rest.first().map_or(0, |(count, _)| *count);
         for (count, value) in seen {
             match value {
-                Raw::Int(value) => drop(self.ints.insert(value, count)),
+                Raw::Int(value) => drop(self.add_int(value, count)),
                 Raw::Text(value) => drop(self.texts.insert(value, count)),
             }
         }
@@ -82,7 +134,8 @@ impl Counts {
 
     /// The values, the most frequent first, ties by value; none is left.
     fn take(&mut self) -> Vec<(u64, Raw)> {
-        let ints = std::mem::take(&mut self.ints).into_iter();
+        let small = std::mem::take(&mut self.small).each();
+        let ints = small.chain(std::mem::take(&mut self.ints));
         let ints = ints.map(|(value, count)| (count, Raw::Int(value)));
         let texts = std::mem::take(&mut self.texts).into_iter();
         let texts = texts.map(|(value, count)| (count, Raw::Text(value)));
@@ -127,7 +180,7 @@ mod tests {
             (0..times).for_each(|_| counts.int(value));
         }
         for (value, times) in [("b", 3), ("a", 3), ("c", 1)] {
-            (0..times).for_each(|_| counts.text(value));
+            (0..times).for_each(|_| counts.text(value, 1));
         }
         let vocabulary = counts.vocabulary(&table(5), 2);
         let text = |text: &str| Raw::Text(text.into());
@@ -148,7 +201,7 @@ mod tests {
                 stray += 1;
                 counts.int(stray);
             }
-            assert!(counts.ints.len() <= 100);
+            assert!(counts.small.seen + counts.ints.len() <= 100);
         }
         let vocabulary = counts.vocabulary(&table(5), 2);
         let frequent = [0, 1, 2, 3].map(Raw::Int);

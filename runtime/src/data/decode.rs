@@ -9,7 +9,7 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 
 use crate::data::arrays::{DateForm, Keys, keys};
-use crate::data::candidates::{Candidates, Fault, Numbers, Targets, column_of};
+use crate::data::candidates::{Candidates, Fault, NumbersRead, Targets, column_of};
 use crate::data::chunk::Chunk;
 use crate::data::counts::Counts;
 use crate::data::domains::Domains;
@@ -97,7 +97,7 @@ impl Decoder {
     ) -> Result<Usable> {
         let odd = |error: ArrowError| damaged(place.path, &error);
         let mut candidates = self.candidates(batch, place, report)?;
-        let mut columns = Numbers::default();
+        let mut columns = NumbersRead::default();
         let mut targets = Targets::default();
         for task in self.schema.tasks {
             candidates

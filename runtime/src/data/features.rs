@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use arrow::array::{Array, ArrayRef, Float32Array, RecordBatch};
 use arrow::error::ArrowError;
 
-use crate::data::arrays::{
-    DateForm, ReadKeys, Spans, derived, entries, keys, lists, number, numbers,
-};
+use crate::data::arrays::{DateForm, ReadKeys, Spans, derived, entries, keys, lists};
 use crate::data::candidates::{Candidates, column_of};
+use crate::data::numbers::Numbers;
 use crate::data::values::{Buckets, Lists, MOST, Places, Values, are_usable, is_usable};
 use crate::schema::{Feature, Input, Kind, Schema, Tower};
 
@@ -88,9 +87,9 @@ impl Candidates {
                     },
                 ..
             } => {
-                let values = numbers(array)?;
+                let values = Numbers::read(array)?;
                 for row in self.rows_with(schema, feature, tower) {
-                    let odd = number(&values, row as usize).filter(|value| !value.is_finite());
+                    let odd = values.get(row as usize).filter(|value| !value.is_finite());
                     bad.extend(odd.map(|value| (row, not_finite(value))));
                 }
                 let buckets = Buckets {
@@ -112,10 +111,10 @@ impl Candidates {
                 Values::Vectors(spans, values)
             }
             Kind::Number(transform) => {
-                let values = numbers(array)?;
+                let values = Numbers::read(array)?;
                 if !are_usable(transform, &values) {
                     for row in self.rows_with(schema, feature, tower) {
-                        let value = number(&values, row as usize);
+                        let value = values.get(row as usize);
                         let odd = value.filter(|value| !is_usable(transform, *value));
                         bad.extend(odd.map(|value| (row, unusable(value))));
                     }

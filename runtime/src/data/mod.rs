@@ -31,6 +31,7 @@ mod file;
 mod learn;
 mod lists;
 mod loader;
+mod numbers;
 #[cfg_attr(not(feature = "cloud"), path = "no_object.rs")]
 mod object;
 mod origin;

@@ -1,0 +1,137 @@
+//! Numbers of a column, in the width in which the file has them: what reads them widens them one by one.
+
+use std::ops::Range;
+
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, Float32Array, Float64Array, Int32Array,
+    Int64Array, PrimitiveArray,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float32Type, Float64Type, Int32Type, Int64Type};
+use arrow::error::ArrowError;
+
+/// Whole numbers, null where missing.
+#[derive(Debug, Clone)]
+pub(super) enum Ints {
+    /// Of at most 32 bits.
+    Narrow(Int32Array),
+    /// Of 64 bits.
+    Wide(Int64Array),
+}
+
+/// Numbers of any kind, null where missing.
+#[derive(Debug, Clone)]
+pub(super) enum Numbers {
+    /// Whole numbers of at most 32 bits.
+    Ints(Int32Array),
+    /// Floats of 32 bits.
+    Narrow(Float32Array),
+    /// Others.
+    Wide(Float64Array),
+}
+
+impl Ints {
+    /// Integers and booleans, the latter as 0 and 1.
+    pub(super) fn read(array: &ArrayRef) -> Result<Self, ArrowError> {
+        Ok(match array.data_type() {
+            found if is_narrow(found) => Self::Narrow(primitive::<Int32Type>(array)?),
+            _ => Self::Wide(primitive::<Int64Type>(array)?),
+        })
+    }
+
+    /// The value at a place, `None` if missing.
+    #[inline]
+    pub(super) fn get(&self, place: usize) -> Option<i64> {
+        match self {
+            Self::Narrow(values) => value(values, place).map(i64::from),
+            Self::Wide(values) => value(values, place),
+        }
+    }
+
+    /// Gives what is made of the values at some places to `take`.
+    #[inline]
+    pub(super) fn each<T>(
+        &self,
+        places: Range<usize>,
+        make: impl Fn(Option<i64>) -> T,
+        to: &mut Vec<T>,
+    ) {
+        match self {
+            Self::Narrow(array) => each(array, places, |value| make(value.map(i64::from)), to),
+            Self::Wide(array) => each(array, places, make, to),
+        }
+    }
+}
+
+#[inline]
+fn each<A: ArrowPrimitiveType, T>(
+    array: &PrimitiveArray<A>,
+    places: Range<usize>,
+    make: impl Fn(Option<A::Native>) -> T,
+    to: &mut Vec<T>,
+) {
+    let values = array.values().get(places.clone()).unwrap_or_default();
+    match array.nulls() {
+        None => to.extend(values.iter().map(|value| make(Some(*value)))),
+        Some(nulls) => {
+            let values = values.iter().zip(places);
+            to.extend(values.map(|(value, place)| make(nulls.is_valid(place).then_some(*value))));
+        }
+    }
+}
+
+impl Numbers {
+    /// Numbers of any kind, booleans as 0 and 1.
+    pub(super) fn read(array: &ArrayRef) -> Result<Self, ArrowError> {
+        Ok(match array.data_type() {
+            found if is_narrow(found) => Self::Ints(primitive::<Int32Type>(array)?),
+            DataType::Float16 | DataType::Float32 => Self::Narrow(primitive::<Float32Type>(array)?),
+            _ => Self::Wide(primitive::<Float64Type>(array)?),
+        })
+    }
+
+    /// The number at a place, `None` if missing.
+    #[inline]
+    pub(super) fn get(&self, place: usize) -> Option<f64> {
+        match self {
+            Self::Ints(values) => value(values, place).map(f64::from),
+            Self::Narrow(values) => value(values, place).map(f64::from),
+            Self::Wide(values) => value(values, place),
+        }
+    }
+
+    /// Whether no number, of those that are missing neither, is above `most` in size.
+    pub(super) fn are_within(&self, most: f64) -> bool {
+        // Without branches, so that many are looked at at a time.
+        match self {
+            Self::Ints(_) => most >= 1e10,
+            Self::Narrow(values) => {
+                let values = values.values().iter();
+                values.fold(true, |all, value| all & (f64::from(value.abs()) <= most))
+            }
+            Self::Wide(values) => {
+                let values = values.values().iter();
+                values.fold(true, |all, value| all & (value.abs() <= most))
+            }
+        }
+    }
+}
+
+fn is_narrow(found: &DataType) -> bool {
+    use DataType::{Boolean, Int8, Int16, Int32, UInt8, UInt16};
+    matches!(found, Boolean | Int8 | Int16 | Int32 | UInt8 | UInt16)
+}
+
+fn primitive<A: ArrowPrimitiveType>(array: &ArrayRef) -> Result<PrimitiveArray<A>, ArrowError> {
+    if let Some(found) = array.as_primitive_opt::<A>() {
+        return Ok(found.clone());
+    }
+    Ok(cast(array, &A::DATA_TYPE)?.as_primitive::<A>().clone())
+}
+
+#[inline]
+fn value<A: ArrowPrimitiveType>(array: &PrimitiveArray<A>, place: usize) -> Option<A::Native> {
+    let value = array.values().get(place)?;
+    let there = array.nulls().is_none_or(|nulls| nulls.is_valid(place));
+    there.then_some(*value)
+}
