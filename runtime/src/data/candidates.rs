@@ -6,8 +6,8 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::error::ArrowError;
 
 use crate::data::decode::Usable;
-use crate::data::numbers::Numbers;
-use crate::data::values::{MOST, Values};
+use crate::data::numbers::{MOST, Numbers};
+use crate::data::values::Values;
 use crate::schema::{Label, Task};
 
 /// Candidates for use in a record batch; bad ones are marked as columns are read.

@@ -42,21 +42,6 @@ impl Chunk {
         }
     }
 
-    /// Makes room for rows to come; lists grow as they need.
-    pub(super) fn reserve(&mut self, rows: usize) {
-        self.surface.reserve(rows);
-        self.product.reserve(rows);
-        self.origins.reserve(rows);
-        for column in self.columns_mut() {
-            match column {
-                Column::Ids(ids) => ids.reserve(rows),
-                Column::Numbers(numbers) => numbers.reserve(rows),
-                Column::Vectors { width, values } => values.reserve(*width * rows),
-                Column::Lists { offsets, .. } => offsets.reserve(rows),
-            }
-        }
-    }
-
     /// Takes the rows out and keeps their memory.
     pub(super) fn clear(&mut self) {
         self.surface.clear();
@@ -85,12 +70,11 @@ impl Chunk {
         self.surface.len()
     }
 
-    /// Whether it holds `rows` rows, or so many list entries that their offsets come near to 32 bits.
-    pub(super) fn is_full(&self, rows: usize) -> bool {
-        const ENTRIES: usize = 1 << 30;
+    /// Whether a list has so many entries.
+    pub(super) fn has_entries(&self, most: usize) -> bool {
         let long =
-            |column: &Column| matches!(column, Column::Lists { ids, .. } if ids.len() >= ENTRIES);
-        self.rows() >= rows.min(ENTRIES) || self.query.iter().chain(&self.item).any(long)
+            |column: &Column| matches!(column, Column::Lists { ids, .. } if ids.len() >= most);
+        self.columns().any(long)
     }
 
     /// Appends the given rows of another chunk.
@@ -99,10 +83,7 @@ impl Chunk {
         take_into(&mut self.product, &other.product, rows);
         take_into(&mut self.origins, &other.origins, rows);
         take_into(&mut self.request, &other.request, rows);
-        for (to, from) in self
-            .columns_mut()
-            .zip(other.query.iter().chain(&other.item))
-        {
+        for (to, from) in self.columns_mut().zip(other.columns()) {
             extend_column(to, from, rows);
         }
         for (to, from) in self.targets_mut().zip(other.targets()) {
@@ -110,16 +91,22 @@ impl Chunk {
         }
     }
 
-    fn columns_mut(&mut self) -> impl Iterator<Item = &mut Column> {
+    /// The columns of both towers.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &Column> {
+        self.query.iter().chain(&self.item)
+    }
+
+    pub(super) fn columns_mut(&mut self) -> impl Iterator<Item = &mut Column> {
         self.query.iter_mut().chain(&mut self.item)
     }
 
-    fn targets(&self) -> impl Iterator<Item = &Vec<f32>> {
+    /// Labels, weights and actions.
+    pub(super) fn targets(&self) -> impl Iterator<Item = &Vec<f32>> {
         let labels = self.labels.iter().chain(&self.weights);
         labels.chain(&self.actions)
     }
 
-    fn targets_mut(&mut self) -> impl Iterator<Item = &mut Vec<f32>> {
+    pub(super) fn targets_mut(&mut self) -> impl Iterator<Item = &mut Vec<f32>> {
         let labels = self.labels.iter_mut().chain(&mut self.weights);
         labels.chain(&mut self.actions)
     }

@@ -7,8 +7,8 @@ use arrow::error::ArrowError;
 
 use crate::data::arrays::{DateForm, ReadKeys, Spans, derived, entries, keys, lists};
 use crate::data::candidates::{Candidates, column_of};
-use crate::data::numbers::Numbers;
-use crate::data::values::{Buckets, Lists, MOST, Places, Values, are_usable, is_usable};
+use crate::data::numbers::{MOST, Numbers, are_sound, is_sound};
+use crate::data::values::{Buckets, Lists, Places, Values, are_usable, is_usable};
 use crate::schema::{Feature, Input, Kind, Schema, Tower};
 
 impl Candidates {
@@ -101,7 +101,7 @@ impl Candidates {
             Kind::Vector { width } => {
                 let (spans, array) = lists(array)?;
                 let values = entries(&array)?;
-                let sound = entries_are_sound(&values);
+                let sound = values.null_count() == 0 && are_sound(values.values());
                 for row in self.rows_with(schema, feature, tower) {
                     bad.extend(
                         vector_fault(&spans, &values, sound, row as usize, width)
@@ -197,17 +197,6 @@ fn unusable(value: f64) -> String {
         );
     }
     not_finite(value)
-}
-
-/// Whether a vector's entry is one that a model can compute with.
-fn is_sound(entry: f32) -> bool {
-    f64::from(entry.abs()) <= MOST
-}
-
-/// Whether all entries of a column of vectors are there and sound.
-fn entries_are_sound(entries: &Float32Array) -> bool {
-    let values = entries.values().iter();
-    entries.null_count() == 0 && values.fold(true, |all, value| all & is_sound(*value))
 }
 
 /// What is wrong with a row's vector; `sound`: its entries are known to be.

@@ -329,3 +329,79 @@ pub(super) fn damaged(path: &Path, error: &impl ToString) -> Error {
         "write the file again, or leave it out of the data",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Float32Array, ListArray, StringArray};
+    use arrow::compute::cast;
+    use arrow::datatypes::{Float32Type, Int32Type};
+    use bytes::Bytes;
+    use parquet::arrow::ArrowWriter;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use parquet::basic::{Compression, ZstdLevel};
+    use parquet::file::properties::{WriterProperties, WriterVersion};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    impl Source for Bytes {}
+
+    proptest! {
+        /// What is read here is what the Parquet reader makes of a file by itself.
+        #[test]
+        fn columns_are_those_of_the_reader(
+            rows in prop::collection::vec(
+                (prop::option::of(prop::collection::vec(prop::option::of(0..9_i32), 0..30)), prop::option::of(0..4_i32)),
+                1..200,
+            ),
+            packing in prop::sample::select(vec![
+                Compression::UNCOMPRESSED,
+                Compression::SNAPPY,
+                Compression::ZSTD(ZstdLevel::default()),
+            ]),
+            version in prop::sample::select(vec![WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0]),
+            dictionary: bool,
+            whole: bool,
+            page in 1_usize..100,
+        ) {
+            // Lists with and without entries that are missing.
+            let list = |list: &Option<Vec<Option<i32>>>| {
+                let list = list.clone()?;
+                Some(list.into_iter().map(|entry| entry.or(whole.then_some(7))).collect::<Vec<_>>())
+            };
+            let ints = ListArray::from_iter_primitive::<Int32Type, _, _>(rows.iter().map(|(entries, _)| list(entries)));
+            let floats = rows.iter().map(|(entries, _)| {
+                Some(list(entries)?.into_iter().map(|entry| entry.map(|entry| entry as f32)).collect::<Vec<_>>())
+            });
+            let floats = ListArray::from_iter_primitive::<Float32Type, _, _>(floats);
+            let number: Float32Array = rows.iter().map(|(_, value)| value.map(|value| value as f32)).collect();
+            let text: StringArray = rows.iter().map(|(_, value)| value.map(|value| value.to_string())).collect();
+            let columns: [(&'static str, ArrayRef); 4] =
+                [("ints", Arc::new(ints)), ("number", Arc::new(number)), ("floats", Arc::new(floats)), ("text", Arc::new(text))];
+            let names = columns.each_ref().map(|(name, _)| *name);
+            let written = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap();
+            let properties = WriterProperties::builder()
+                .set_compression(packing)
+                .set_writer_version(version)
+                .set_dictionary_enabled(dictionary)
+                .set_write_batch_size(page)
+                .set_data_page_row_count_limit(page);
+            let mut file = Vec::new();
+            let mut writer = ArrowWriter::try_new(&mut file, written.schema(), Some(properties.build())).unwrap();
+            writer.write(&written).unwrap();
+            writer.close().unwrap();
+            let file = Bytes::from(file);
+            let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).unwrap();
+            let mut columns = Columns::open(&metadata, file.clone(), 0, &names).unwrap();
+            let found = columns.next().unwrap().unwrap();
+            prop_assert!(columns.next().unwrap().is_none());
+            let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+            let expected = reader.next().unwrap().unwrap();
+            prop_assert_eq!(&expected, &written);
+            for name in names {
+                let (expected, found) = (expected.column_by_name(name).unwrap(), found.column_by_name(name).unwrap());
+                prop_assert_eq!(&cast(found, expected.data_type()).unwrap(), expected);
+            }
+        }
+    }
+}

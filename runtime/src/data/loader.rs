@@ -17,6 +17,7 @@ use crate::data::check;
 use crate::data::chunk::Chunk;
 use crate::data::decode::{Decoder, Place};
 use crate::data::learn::require_rows;
+use crate::data::records::Records;
 use crate::data::report::Report;
 use crate::data::requests;
 use crate::data::source::{Dataset, Unit};
@@ -74,8 +75,50 @@ enum Step {
 }
 
 enum Block {
-    Rows(Box<Chunk>),
+    Rows(Box<Rows>),
     End(Report),
+}
+
+/// The rows of a block.
+enum Rows {
+    /// In columns, where they keep their order.
+    Ordered(Chunk),
+    /// Each in one place, where they are shuffled.
+    Shuffled(Records, Shuffle),
+}
+
+impl Rows {
+    fn new(schema: &Schema, shuffle: Option<Shuffle>) -> Self {
+        match shuffle {
+            None => Self::Ordered(Chunk::new(schema)),
+            Some(shuffle) => Self::Shuffled(Records::default(), shuffle),
+        }
+    }
+
+    fn count(&self) -> usize {
+        match self {
+            Self::Ordered(chunk) => chunk.rows(),
+            Self::Shuffled(records, _) => records.rows(),
+        }
+    }
+
+    /// Whether there are `rows` rows, or so many entries of lists that their offsets come near to 32 bits.
+    fn are_full(&self, rows: usize) -> bool {
+        const ENTRIES: usize = 1 << 30;
+        let long = match self {
+            Self::Ordered(chunk) => chunk.has_entries(ENTRIES),
+            Self::Shuffled(records, _) => records.has_entries(ENTRIES),
+        };
+        long || self.count() >= rows.min(ENTRIES)
+    }
+
+    /// Takes the rows out and keeps their memory.
+    fn clear(&mut self) {
+        match self {
+            Self::Ordered(chunk) => chunk.clear(),
+            Self::Shuffled(records, _) => records.clear(),
+        }
+    }
 }
 
 impl Dataset {
@@ -222,7 +265,7 @@ struct Encoding {
     stop: Arc<AtomicBool>,
     slices: Receiver<Result<Option<Slice>>>,
     /// Blocks without rows.
-    spare: Receiver<Chunk>,
+    spare: Receiver<Rows>,
     sender: SyncSender<Result<Block>>,
 }
 
@@ -246,9 +289,8 @@ impl Encoding {
             .scan
             .shuffle
             .map_or(BLOCK_ROWS, |shuffle| shuffle.buffer.max(1));
-        let rows = usize::try_from(self.dataset.rows()).unwrap_or(usize::MAX);
-        let mut block = Chunk::new(schema);
-        block.reserve(size.min(rows));
+        let mut block = Rows::new(schema, self.scan.shuffle);
+        let mut columns = Chunk::new(schema);
         loop {
             let slice = self.slices.recv().map_err(|_| ended_early())?;
             let Some(slice) = slice? else { break };
@@ -258,21 +300,28 @@ impl Encoding {
                 first_row: slice.first_row,
             };
             let usable = decoder.usable(&slice.rows, place, &mut report)?;
-            usable.encode(schema, &self.vocabularies, place, &mut block);
+            match &mut block {
+                Rows::Ordered(chunk) => usable.encode(schema, &self.vocabularies, place, chunk),
+                Rows::Shuffled(records, _) => {
+                    columns.clear();
+                    usable.encode(schema, &self.vocabularies, place, &mut columns);
+                    records.push(&columns);
+                }
+            }
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            if block.is_full(size) && !self.send(&mut block) {
+            if block.are_full(size) && !self.send(&mut block) {
                 return Ok(None);
             }
         }
-        let sent = block.rows() == 0 || self.send(&mut block);
+        let sent = block.count() == 0 || self.send(&mut block);
         Ok(sent.then_some(report))
     }
 
-    fn send(&self, block: &mut Chunk) -> bool {
+    fn send(&self, block: &mut Rows) -> bool {
         let spare = self.spare.try_recv();
-        let empty = spare.unwrap_or_else(|_| Chunk::new(self.dataset.schema()));
+        let empty = spare.unwrap_or_else(|_| Rows::new(self.dataset.schema(), self.scan.shuffle));
         let full = std::mem::replace(block, empty);
         self.sender.send(Ok(Block::Rows(Box::new(full)))).is_ok()
     }
@@ -289,55 +338,103 @@ fn ended_early() -> Error {
 
 /// The third thread's work: orders the rows of every block and cuts them into batches. Rows that do
 /// not fill a batch go in front of the next block.
+struct Assembly<'a> {
+    schema: &'a Schema,
+    /// Rows of a batch.
+    size: usize,
+    /// Rows that wait for others of their batch.
+    rest: Chunk,
+    sender: &'a SyncSender<Result<Step>>,
+}
+
 fn assemble(
     schema: &Schema,
     scan: Scan,
     blocks: &Receiver<Result<Block>>,
-    spare: &SyncSender<Chunk>,
+    spare: &SyncSender<Rows>,
     sender: &SyncSender<Result<Step>>,
 ) {
-    let size = scan.batch.max(1);
+    let mut assembly = Assembly {
+        schema,
+        size: scan.batch.max(1),
+        rest: Chunk::new(schema),
+        sender,
+    };
     let mut skip = usize::try_from(scan.skip).unwrap_or(usize::MAX);
-    let mut rest = Chunk::new(schema);
     for index in 1.. {
-        let (block, report) = match blocks.recv() {
-            Ok(Ok(Block::Rows(block))) => (*block, None),
-            Ok(Ok(Block::End(report))) => (Chunk::new(schema), Some(report)),
+        let block = match blocks.recv() {
+            Ok(Ok(Block::Rows(block))) => *block,
+            Ok(Ok(Block::End(report))) => {
+                if assembly.rest.rows() == 0 || assembly.send_rest() {
+                    drop(sender.send(Ok(Step::End(report))));
+                }
+                return;
+            }
             Ok(Err(error)) => return drop(sender.send(Err(error))),
             // The decoder has stopped because the batches are not wanted any more.
             Err(_) => return,
         };
-        let mut order: Vec<u32> = match scan.shuffle {
-            Some(Shuffle { seed, epoch, .. }) => {
-                requests::shuffle(&block, &mut Random::new(seed, &[epoch, index]))
-            }
-            None => (0..block.rows() as u32).collect(),
-        };
-        let skipped = skip.min(order.len());
+        let skipped = skip.min(block.count());
         skip -= skipped;
-        order.drain(..skipped);
-        let (mut block, order) = join(
-            std::mem::replace(&mut rest, Chunk::new(schema)),
-            block,
-            order,
-        );
-        let mut batches = order.chunks(size);
-        for rows in &mut batches {
-            if rows.len() < size && report.is_none() {
-                rest.extend(&block, rows);
-            } else if sender
-                .send(Ok(Step::Batch(Box::new(block.batch(schema, rows)))))
-                .is_err()
-            {
-                return;
+        let left = match block {
+            Rows::Ordered(chunk) => {
+                let order = (skipped as u32..chunk.rows() as u32).collect();
+                assembly.take_ordered(chunk, order).map(Rows::Ordered)
             }
-        }
-        if let Some(report) = report {
-            return drop(sender.send(Ok(Step::End(report))));
-        }
+            Rows::Shuffled(records, shuffle) => {
+                let mut random = Random::new(shuffle.seed, &[shuffle.epoch, index]);
+                let order = requests::shuffle(records.rows(), &records.request, &mut random);
+                let order = order.get(skipped..).unwrap_or_default();
+                let wanted = assembly.take_shuffled(&records, order);
+                wanted.then_some(Rows::Shuffled(records, shuffle))
+            }
+        };
+        let Some(mut block) = left else { return };
         block.clear();
         // There is one already, or nobody fills blocks any more.
         drop(spare.try_send(block));
+    }
+}
+
+impl Assembly<'_> {
+    /// Sends a batch; `false` if batches are not wanted any more.
+    fn send(&self, batch: Batch) -> bool {
+        self.sender.send(Ok(Step::Batch(Box::new(batch)))).is_ok()
+    }
+
+    /// Sends the rows that wait as a batch.
+    fn send_rest(&mut self) -> bool {
+        let rows: Vec<u32> = (0..self.rest.rows() as u32).collect();
+        let sent = self.send(self.rest.batch(self.schema, &rows));
+        self.rest.clear();
+        sent
+    }
+
+    /// Makes batches of rows of a block, in this order; `None` if they are not wanted any more.
+    fn take_ordered(&mut self, block: Chunk, order: Vec<u32>) -> Option<Chunk> {
+        let rest = std::mem::replace(&mut self.rest, Chunk::new(self.schema));
+        let (block, order) = join(rest, block, order);
+        for rows in order.chunks(self.size) {
+            if rows.len() < self.size {
+                self.rest.extend(&block, rows);
+            } else if !self.send(block.batch(self.schema, rows)) {
+                return None;
+            }
+        }
+        Some(block)
+    }
+
+    /// The same, with the rows taken from where they are scattered.
+    fn take_shuffled(&mut self, block: &Records, mut order: &[u32]) -> bool {
+        while !order.is_empty() {
+            let (rows, others) = order.split_at(order.len().min(self.size - self.rest.rows()));
+            block.read(rows, &mut self.rest);
+            order = others;
+            if self.rest.rows() == self.size && !self.send_rest() {
+                return false;
+            }
+        }
+        true
     }
 }
 

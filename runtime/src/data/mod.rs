@@ -39,6 +39,7 @@ mod pages;
 mod quarantine;
 #[cfg(feature = "cloud")]
 mod ranges;
+mod records;
 mod report;
 mod requests;
 mod source;

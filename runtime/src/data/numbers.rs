@@ -10,6 +10,9 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int32Type, Int64Type};
 use arrow::error::ArrowError;
 
+/// The largest number that a model reads: BatchNorm sums the squares of a batch in float32.
+pub(super) const MOST: f64 = 1e15;
+
 /// Whole numbers, null where missing.
 #[derive(Debug, Clone)]
 pub(super) enum Ints {
@@ -100,21 +103,32 @@ impl Numbers {
         }
     }
 
-    /// Whether no number, of those that are missing neither, is above `most` in size.
-    pub(super) fn are_within(&self, most: f64) -> bool {
-        // Without branches, so that many are looked at at a time.
+    /// Whether all numbers, also where they are missing, are at most [`MOST`] in size.
+    pub(super) fn are_sound(&self) -> bool {
         match self {
-            Self::Ints(_) => most >= 1e10,
-            Self::Narrow(values) => {
-                let values = values.values().iter();
-                values.fold(true, |all, value| all & (f64::from(value.abs()) <= most))
-            }
+            Self::Ints(_) => true,
+            Self::Narrow(values) => are_sound(values.values()),
             Self::Wide(values) => {
                 let values = values.values().iter();
-                values.fold(true, |all, value| all & (value.abs() <= most))
+                values.fold(true, |all, value| all & (value.abs() <= MOST))
             }
         }
     }
+}
+
+/// Whether all are at most [`MOST`] in size.
+pub(super) fn are_sound(values: &[f32]) -> bool {
+    // Without branches, so that many are looked at at a time.
+    values
+        .iter()
+        .fold(true, |all, value| all & is_sound(*value))
+}
+
+/// Whether it is at most [`MOST`] in size.
+#[inline]
+pub(super) fn is_sound(value: f32) -> bool {
+    // The nearest number of 32 bits is below it, the next one above.
+    value.abs() <= MOST as f32
 }
 
 fn is_narrow(found: &DataType) -> bool {
@@ -134,4 +148,17 @@ fn value<A: ArrowPrimitiveType>(array: &PrimitiveArray<A>, place: usize) -> Opti
     let value = array.values().get(place)?;
     let there = array.nulls().is_none_or(|nulls| nulls.is_valid(place));
     there.then_some(*value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_number_is_as_large_in_32_bits() {
+        let most = MOST as f32;
+        assert!(f64::from(most) <= MOST && f64::from(most.next_up()) > MOST);
+        assert!(is_sound(-most) && !is_sound(most.next_up()) && !is_sound(f32::NAN));
+        assert!(are_sound(&[most, 0.0]) && !are_sound(&[0.0, f32::NEG_INFINITY]));
+    }
 }

@@ -280,3 +280,27 @@ impl<S: ChunkReader> Read for Rest<S> {
 fn damaged(cause: &str) -> ParquetError {
     ParquetError::General(cause.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_of_any_writer_are_unpacked() {
+        let page: Vec<u8> = (0..100_000_u32).map(|at| (at / 7) as u8).collect();
+        let packed = |bytes: &[u8]| zstd::bulk::compress(bytes, 1).unwrap();
+        // One frame that says its size, one that does not, two frames, and levels before them.
+        let (front, back) = page.split_at(30_000);
+        for (plain, bytes) in [
+            (0, packed(&page)),
+            (0, zstd::stream::encode_all(page.as_slice(), 1).unwrap()),
+            (0, [packed(front), packed(back)].concat()),
+            (front.len(), [front.to_vec(), packed(back)].concat()),
+        ] {
+            let found = unpacked(&bytes.into(), plain, 1 << 20).unwrap();
+            assert!(found == page);
+        }
+        assert!(unpacked(&Bytes::from_static(b"no frame"), 0, 1 << 20).is_err());
+        assert!(unpacked(&Bytes::from_static(b"short"), 6, 1 << 20).is_err());
+    }
+}

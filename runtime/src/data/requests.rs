@@ -11,15 +11,15 @@ use crate::data::batch::{Column, Shared, TowerBatch};
 use crate::data::chunk::{Chunk, taken};
 use crate::hash::Random;
 
-/// The rows of a chunk in a random order that keeps requests together.
-pub(super) fn shuffle(chunk: &Chunk, random: &mut Random) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..chunk.rows() as u32).collect();
-    if chunk.request.is_empty() {
+/// Rows in a random order that keeps requests together; `request` has a key of each, or is empty.
+pub(super) fn shuffle(rows: usize, request: &[u64], random: &mut Random) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..rows as u32).collect();
+    if request.is_empty() {
         random.shuffle(&mut order);
         return order;
     }
     let mut requests: Vec<&[u32]> = order
-        .chunk_by(|one, next| is_one(chunk, *one, *next))
+        .chunk_by(|one, next| is_one(request, *one, *next))
         .collect();
     random.shuffle(&mut requests);
     requests.concat()
@@ -34,7 +34,7 @@ pub(super) fn group(chunk: &Chunk, surface: &[u16], surfaces: usize, rows: &[u32
     let mut start = 0;
     let queries: Vec<Range<usize>> = rows
         .chunk_by(|one, next| {
-            is_one(chunk, *one, *next)
+            is_one(&chunk.request, *one, *next)
                 && chunk.surface[*one as usize] == chunk.surface[*next as usize]
                 && chunk.query.iter().all(|column| agree(column, *one, *next))
         })
@@ -69,8 +69,8 @@ pub(super) fn group(chunk: &Chunk, surface: &[u16], surfaces: usize, rows: &[u32
 }
 
 /// Whether two rows are of one request.
-fn is_one(chunk: &Chunk, one: u32, next: u32) -> bool {
-    let (one, next) = (chunk.request[one as usize], chunk.request[next as usize]);
+fn is_one(request: &[u64], one: u32, next: u32) -> bool {
+    let (one, next) = (request[one as usize], request[next as usize]);
     one == next && one != 0
 }
 

@@ -9,7 +9,7 @@ use crate::data::batch::Column;
 use crate::data::candidates::mask;
 use crate::data::counts::Counts;
 use crate::data::encoder::Encoder;
-use crate::data::numbers::{Ints, Numbers};
+use crate::data::numbers::{Ints, MOST, Numbers};
 use crate::data::vocabularies::{Moments, Vocabularies};
 use crate::schema::{Feature, Kind, Schema, Standardise, Tower, Transform, Value};
 
@@ -380,9 +380,6 @@ fn apply(transform: Transform, moments: Option<Moments>, value: f64) -> f32 {
     }
 }
 
-/// The largest number that a model reads: BatchNorm sums the squares of a batch in float32.
-pub(super) const MOST: f64 = 1e15;
-
 /// Whether a number, and what is made of it, is one that a model can compute with.
 #[inline]
 pub(super) fn is_usable(transform: Transform, value: f64) -> bool {
@@ -394,5 +391,25 @@ pub(super) fn are_usable(transform: Transform, numbers: &Numbers) -> bool {
     let given = matches!(transform.standardise, Some(Standardise::Given { .. }));
     let clip = transform.clip.unwrap_or_default();
     let plain = !given && clip.0.abs().max(clip.1.abs()) <= MOST;
-    plain && numbers.are_within(MOST)
+    plain && numbers.are_sound()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logarithms_are_those_of_the_library() {
+        for power in -60..=100 {
+            for part in 0..100 {
+                let value = (1.0 + f64::from(part) / 100.0) * f64::from(power).exp2();
+                let expected = value.ln_1p();
+                assert!(
+                    (ln_1p(value) - expected).abs() <= 4.0 * f64::EPSILON * expected,
+                    "{value}"
+                );
+            }
+        }
+        assert_eq!(ln_1p(0.0), 0.0);
+    }
 }
