@@ -66,20 +66,8 @@ impl<'a, E> View<'a, E> {
 
     /// [`tiles::BLOCK`] columns from `start` on, or those that are there.
     fn some_columns(self, start: usize) -> Self {
-        let width = self.dims().1.saturating_sub(start).min(tiles::BLOCK);
-        match self.transposed {
-            false => Self {
-                values: self.values.get(start..).unwrap_or_default(),
-                columns: width,
-                rows: if width > 0 { self.rows } else { 0 },
-                ..self
-            },
-            true => Self {
-                values: self.values.get(start * self.stride..).unwrap_or_default(),
-                rows: width,
-                ..self
-            },
-        }
+        let end = (start + tiles::BLOCK).min(self.dims().1);
+        self.transpose().band(start..end).transpose()
     }
 
     /// Some of its rows, which lie within it.

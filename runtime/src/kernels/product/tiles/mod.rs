@@ -234,6 +234,36 @@ macro_rules! add_four {
     };
 }
 
+/// Makes the sums zero.
+macro_rules! clear {
+    () => {
+        "tilezero tmm0
+         tilezero tmm1
+         tilezero tmm2
+         tilezero tmm3"
+    };
+}
+
+/// Goes on to the next tiles along k.
+macro_rules! step {
+    () => {
+        "add {a0}, {step}
+         add {a1}, {step}
+         add {b0}, {step}
+         add {b1}, {step}"
+    };
+}
+
+/// Writes the sums.
+macro_rules! store {
+    () => {
+        "tilestored [{to} + {stride}], tmm0
+         tilestored [{to} + {stride} + 64], tmm1
+         tilestored [{below} + {stride}], tmm2
+         tilestored [{below} + {stride} + 64], tmm3"
+    };
+}
+
 /// Loads the part at `offset` of both left tiles, or of both right ones.
 macro_rules! left {
     ($offset:literal) => {
@@ -285,10 +315,7 @@ unsafe fn multiply_parts(
     // SAFETY: the loops read `bytes` bytes from each of the four; the caller holds the block.
     unsafe {
         asm!(
-            "tilezero tmm0",
-            "tilezero tmm1",
-            "tilezero tmm2",
-            "tilezero tmm3",
+            clear!(),
             "2:",
             left!(0),
             right!(2048),
@@ -307,10 +334,7 @@ unsafe fn multiply_parts(
             ask!(),
             left!(2048),
             add_four!(),
-            "add {a0}, {step}",
-            "add {a1}, {step}",
-            "add {b0}, {step}",
-            "add {b1}, {step}",
+            step!(),
             "sub {ahead}, {step}",
             "jnz 2b",
             "sub {a0}, {back}",
@@ -321,16 +345,10 @@ unsafe fn multiply_parts(
             left!(0),
             right!(0),
             add_four!(),
-            "add {a0}, {step}",
-            "add {a1}, {step}",
-            "add {b0}, {step}",
-            "add {b1}, {step}",
+            step!(),
             "sub {back}, {step}",
             "jnz 3b",
-            "tilestored [{to} + {stride}], tmm0",
-            "tilestored [{to} + {stride} + 64], tmm1",
-            "tilestored [{below} + {stride}], tmm2",
-            "tilestored [{below} + {stride} + 64], tmm3",
+            store!(),
             a0 = inout(reg) left[0].as_ptr() => _,
             a1 = inout(reg) left[1].as_ptr() => _,
             b0 = inout(reg) right[0].as_ptr() => _,
@@ -366,10 +384,7 @@ unsafe fn multiply_rounded(
     // SAFETY: the loop reads `bytes` bytes from each of the four; the caller holds the block.
     unsafe {
         asm!(
-            "tilezero tmm0",
-            "tilezero tmm1",
-            "tilezero tmm2",
-            "tilezero tmm3",
+            clear!(),
             "2:",
             left!(0),
             right!(0),
@@ -378,16 +393,10 @@ unsafe fn multiply_rounded(
             ask!(),
             ask!(),
             ask!(),
-            "add {a0}, {step}",
-            "add {a1}, {step}",
-            "add {b0}, {step}",
-            "add {b1}, {step}",
+            step!(),
             "sub {ahead}, {step}",
             "jnz 2b",
-            "tilestored [{to} + {stride}], tmm0",
-            "tilestored [{to} + {stride} + 64], tmm1",
-            "tilestored [{below} + {stride}], tmm2",
-            "tilestored [{below} + {stride} + 64], tmm3",
+            store!(),
             a0 = inout(reg) left[0].as_ptr() => _,
             a1 = inout(reg) left[1].as_ptr() => _,
             b0 = inout(reg) right[0].as_ptr() => _,

@@ -60,11 +60,9 @@ impl Tiles {
         check(values, stride, dims);
         // SAFETY: tiles are made only where `available` has found these features; `check` has seen the bounds.
         unsafe {
-            match (precision, turned) {
-                (Precision::Float32, false) => tiles.fill_rows::<false, ALL>(values, stride, dims),
-                (Precision::Float32, true) => tiles.fill_rows::<true, ALL>(values, stride, dims),
-                (Precision::Bfloat16, false) => tiles.fill_rows::<false, 1>(values, stride, dims),
-                (Precision::Bfloat16, true) => tiles.fill_rows::<true, 1>(values, stride, dims),
+            match precision {
+                Precision::Float32 => tiles.fill_rows::<ALL>(values, stride, dims, turned),
+                Precision::Bfloat16 => tiles.fill_rows::<1>(values, stride, dims, turned),
             }
         }
         tiles
@@ -83,15 +81,9 @@ impl Tiles {
         check(values, stride, dims);
         // SAFETY: as in `rows`.
         unsafe {
-            match (precision, turned) {
-                (Precision::Float32, false) => {
-                    tiles.fill_columns::<false, ALL>(values, stride, dims);
-                }
-                (Precision::Float32, true) => tiles.fill_columns::<true, ALL>(values, stride, dims),
-                (Precision::Bfloat16, false) => {
-                    tiles.fill_columns::<false, 1>(values, stride, dims);
-                }
-                (Precision::Bfloat16, true) => tiles.fill_columns::<true, 1>(values, stride, dims),
+            match precision {
+                Precision::Float32 => tiles.fill_columns::<ALL>(values, stride, dims, turned),
+                Precision::Bfloat16 => tiles.fill_columns::<1>(values, stride, dims, turned),
             }
         }
         tiles
@@ -133,11 +125,12 @@ impl Tiles {
     }
 
     #[target_feature(enable = "avx512f,avx512bf16")]
-    fn fill_rows<const TURNED: bool, const PARTS: usize>(
+    fn fill_rows<const PARTS: usize>(
         &mut self,
         values: &[f32],
         stride: usize,
         (rows, columns): (usize, usize),
+        turned: bool,
     ) {
         let mut tiles = self.lines.chunks_exact_mut(PARTS * LINES);
         for run in (0..rows).step_by(SIDE) {
@@ -156,7 +149,7 @@ impl Tiles {
                     };
                     store(tile, line, split::<PARTS>(low, high));
                 }
-                if TURNED {
+                if turned {
                     turn(tile);
                 }
             }
@@ -164,11 +157,12 @@ impl Tiles {
     }
 
     #[target_feature(enable = "avx512f,avx512bf16")]
-    fn fill_columns<const TURNED: bool, const PARTS: usize>(
+    fn fill_columns<const PARTS: usize>(
         &mut self,
         values: &[f32],
         stride: usize,
         (rows, columns): (usize, usize),
+        turned: bool,
     ) {
         let run_lines = self.depth * PARTS * LINES;
         for depth in (0..rows).step_by(DEPTH) {
@@ -188,7 +182,7 @@ impl Tiles {
                     let (first, second) = (load(depth + line), load(depth + line + SIDE));
                     store(tile, line, split::<PARTS>(first, second));
                 }
-                if TURNED {
+                if turned {
                     turn(tile);
                 }
             }
