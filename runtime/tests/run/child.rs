@@ -62,19 +62,21 @@ pub fn text(path: &Path) -> &str {
     path.to_str().expect("a path in UTF-8")
 }
 
+/// Trains the program on this data into this folder, with further options, which must succeed; returns its standard output.
+pub fn train(data: &Path, out: &Path, options: &[&str]) -> String {
+    run_well(
+        &[
+            &["train", "--data", text(data), "--out", text(out)],
+            options,
+        ]
+        .concat(),
+    )
+}
+
 /// Rows, and the run of one short epoch on them.
 pub fn trained(root: &Path) -> (PathBuf, PathBuf) {
     let (data, out) = (root.join("rows.parquet"), root.join("run"));
     rows::write(&data, 1_000);
-    run_well(&[
-        "train",
-        "--data",
-        text(&data),
-        "--out",
-        text(&out),
-        "--epochs",
-        "1",
-        "--quiet",
-    ]);
+    train(&data, &out, &["--epochs", "1", "--quiet"]);
     (data, out)
 }

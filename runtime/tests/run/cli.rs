@@ -7,7 +7,7 @@ use std::process::Stdio;
 use mtmd::weights::Weights;
 use safetensors::SafeTensors;
 
-use crate::child::{program, run, run_well, stderr, text};
+use crate::child::{program, run, run_well, stderr, text, train};
 use crate::rows;
 
 #[test]
@@ -33,16 +33,7 @@ fn a_run_is_evaluated_again_with_the_same_figures() {
         root.path().join("again.json"),
     );
     rows::write(&data, 1_500);
-    let trained = run_well(&[
-        "train",
-        "--data",
-        text(&data),
-        "--out",
-        text(&out),
-        "--epochs",
-        "1",
-        "--quiet",
-    ]);
+    let trained = train(&data, &out, &["--epochs", "1", "--quiet"]);
     // The run's folder, the model's and a checkpoint's all hold the model.
     for model in [
         out.clone(),
@@ -132,14 +123,7 @@ fn made_up_rows_are_trained_on() {
     let (data, out) = (root.path().join("rows"), root.path().join("run"));
     let shown = run_well(&["synth", "--out", text(&data), "--rows", "3000"]);
     assert!(shown.contains("3,000 rows in 1 file"), "{shown}");
-    let shown = run_well(&[
-        "train",
-        "--data",
-        text(&data),
-        "--out",
-        text(&out),
-        "--quiet",
-    ]);
+    let shown = train(&data, &out, &["--quiet"]);
     assert!(shown.contains("sample on 300 rows (test)"), "{shown}");
 }
 

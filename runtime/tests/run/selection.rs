@@ -10,7 +10,7 @@ use mtmd::schema::{Course, Figure, Schema, Select, Training};
 use mtmd::training::{Existing, Fit, Interrupt, ModelLearner, RunFolder, State, checkpoint};
 use serde_json::Value;
 
-use crate::child::{run_well, text};
+use crate::child::train;
 use crate::rows;
 use crate::sample::{SAMPLE, SCHEMA, Sample};
 
@@ -30,20 +30,19 @@ fn a_run_that_grows_worse_ends_early_with_its_best_model() {
     let root = tempfile::tempdir().unwrap();
     let (data, out) = (root.path().join("rows.parquet"), root.path().join("run"));
     rows::write(&data, 1_000);
-    let shown = run_well(&[
-        "train",
-        "--data",
-        text(&data),
-        "--out",
-        text(&out),
-        "--quiet",
-        "--epochs",
-        "60",
-        "--patience",
-        "3",
-        "--keep",
-        "1",
-    ]);
+    let shown = train(
+        &data,
+        &out,
+        &[
+            "--quiet",
+            "--epochs",
+            "60",
+            "--patience",
+            "3",
+            "--keep",
+            "1",
+        ],
+    );
     assert!(shown.contains("; the training ended early"), "{shown}");
     let validations = entries(&out, "validate");
     assert!(
@@ -70,15 +69,7 @@ fn a_run_that_grows_worse_ends_early_with_its_best_model() {
     assert_eq!(kept.arrays, model.arrays);
     // A run that has ended is gone on with to the same end.
     let evaluation = fs::read(out.join("evaluation.json")).unwrap();
-    run_well(&[
-        "train",
-        "--data",
-        text(&data),
-        "--out",
-        text(&out),
-        "--quiet",
-        "--resume",
-    ]);
+    train(&data, &out, &["--quiet", "--resume"]);
     assert_eq!(fs::read(out.join("evaluation.json")).unwrap(), evaluation);
 }
 

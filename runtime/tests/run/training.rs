@@ -16,7 +16,7 @@ use mtmd::training::{
 use mtmd::weights::Weights;
 use serde_json::Value;
 
-use crate::child::{run_well, text};
+use crate::child::train;
 use crate::rows;
 use crate::sample::{SAMPLE, Sample};
 
@@ -25,7 +25,7 @@ fn the_sample_learns_the_planted_signal() {
     let root = tempfile::tempdir().unwrap();
     let (data, out) = (root.path().join("rows.parquet"), root.path().join("run"));
     rows::write(&data, 8_000);
-    let shown = run_well(&["train", "--data", text(&data), "--out", text(&out)]);
+    let shown = train(&data, &out, &[]);
     for part in [
         "4800 of 4800 rows used",
         "task buy:",
@@ -74,17 +74,7 @@ fn refit_trains_on_the_validation_rows_too() {
     let root = tempfile::tempdir().unwrap();
     let (data, out) = (root.path().join("rows.parquet"), root.path().join("run"));
     rows::write(&data, 1_000);
-    let shown = run_well(&[
-        "train",
-        "--data",
-        text(&data),
-        "--out",
-        text(&out),
-        "--refit",
-        "--epochs",
-        "1",
-        "--quiet",
-    ]);
+    let shown = train(&data, &out, &["--refit", "--epochs", "1", "--quiet"]);
     assert!(
         shown.contains("800 of 800 rows used (train and validate)"),
         "{shown}"
@@ -101,17 +91,7 @@ fn max_rows_cuts_an_epoch() {
     let root = tempfile::tempdir().unwrap();
     let (data, out) = (root.path().join("rows.parquet"), root.path().join("run"));
     rows::write(&data, 2_000);
-    run_well(&[
-        "train",
-        "--data",
-        text(&data),
-        "--out",
-        text(&out),
-        "--max-rows",
-        "100",
-        "--epochs",
-        "2",
-    ]);
+    train(&data, &out, &["--max-rows", "100", "--epochs", "2"]);
     // Two epochs of two batches.
     assert!(out.join("checkpoints/step-0000000004/state.json").exists());
 }
