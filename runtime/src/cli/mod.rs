@@ -7,7 +7,6 @@ mod args;
 mod bench;
 mod device;
 mod eval;
-mod memory;
 mod panics;
 mod synth;
 mod train;
@@ -36,7 +35,6 @@ type NewLearner<'a> = dyn Fn(&Training, Precision, &Device) -> Box<dyn Learner> 
 /// a misused command line, 3 if the environment or the run failed, and 130 or 143 if SIGINT or SIGTERM stopped a
 /// training after a checkpoint.
 pub fn main<M: Model>() -> ExitCode {
-    memory::keep();
     ExitCode::from(run::<M>(std::env::args_os()))
 }
 
