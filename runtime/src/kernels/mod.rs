@@ -32,5 +32,5 @@ pub use norm::norm_activate;
 pub(crate) use op::host;
 pub use pair::pair_dot;
 pub use precision::Precision;
-pub(crate) use real::{tensor, vectorised};
+pub(crate) use real::vectorised;
 pub use route::route;

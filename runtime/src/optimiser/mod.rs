@@ -2,16 +2,14 @@
 
 mod update;
 
-use std::iter::Peekable;
+use std::slice::IterMut;
 use std::vec::IntoIter;
 
-use burn::backend::Flex;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Gradients, Tensor};
 
-use crate::kernels::tensor;
 use crate::schema::AdamW;
-use crate::weights::{Array, Path, Problem, Weights, list};
+use crate::weights::{Array, Problem, Weights, list};
 use update::{Moments, Rates, Step, norm, step_all};
 
 /// AdamW with betas 0.9 and 0.999, epsilon 1e-8 and decoupled decay of every parameter, as
@@ -20,8 +18,8 @@ use update::{Moments, Rates, Step, norm, step_all};
 pub struct Optimiser {
     weight_decay: f64,
     clip: Option<f64>,
-    /// By the place of the parameter in its module; `None` for one that never had a gradient.
-    state: Vec<Option<State>>,
+    /// By the place of the parameter in its module; empty before the first step.
+    state: Vec<State>,
 }
 
 /// State of one parameter.
@@ -29,8 +27,20 @@ pub struct Optimiser {
 struct State {
     key: String,
     shape: Vec<usize>,
+    /// 0 for one that never had a gradient.
     steps: u64,
     moments: Moments,
+}
+
+impl State {
+    fn new((key, shape): (String, Vec<usize>)) -> Self {
+        Self {
+            key,
+            shape,
+            steps: 0,
+            moments: Moments::default(),
+        }
+    }
 }
 
 impl Optimiser {
@@ -43,7 +53,7 @@ impl Optimiser {
         }
     }
 
-    /// Steps every parameter of `module` that has a gradient and takes the gradients out. Returns
+    /// Steps every parameter of `module`, the same one each time, that has a gradient and takes the gradients out. Returns
     /// the module and the gradients' global norm before clipping. If that is not finite, nothing
     /// is stepped.
     pub fn step<M: Module>(
@@ -52,40 +62,37 @@ impl Optimiser {
         gradients: &mut Gradients,
         learning_rate: f64,
     ) -> (M, f64) {
+        if self.state.is_empty() {
+            self.state = list(&module).into_iter().map(State::new).collect();
+        }
         let mut take = Take {
-            path: Path::default(),
-            next: 0,
-            state: &mut self.state,
+            state: self.state.iter_mut(),
             gradients,
             taken: Vec::new(),
         };
         let module = module.map(&mut take);
         let mut taken = take.taken;
-        let norm = norm(taken.iter().map(|taken| &taken.step));
+        let norm = norm(taken.iter().flatten().map(|taken| &taken.step));
         if norm.is_finite() {
             let scale = match self.clip {
                 Some(clip) if norm > clip => clip / norm,
                 _ => 1.0,
             };
-            let steps = taken.iter_mut().map(|taken| {
-                taken.steps += 1;
-                let rates = Rates::new(taken.steps, learning_rate, self.weight_decay, scale);
+            let steps = taken.iter_mut().flatten().map(|taken| {
+                *taken.steps += 1;
+                let rates = Rates::new(*taken.steps, learning_rate, self.weight_decay, scale);
                 (&mut taken.step, rates)
             });
             step_all(steps);
         }
-        let mut put = Put {
-            next: 0,
-            state: &mut self.state,
-            taken: taken.into_iter().peekable(),
-        };
-        (module.map(&mut put), norm)
+        let taken = taken.into_iter();
+        (module.map(&mut Put { taken }), norm)
     }
 
     /// The state, to be saved: `KEY.exp_avg`, `KEY.exp_avg_sq` and, in the header, `KEY.step`.
     pub fn state(&self) -> Weights {
         let mut weights = Weights::default();
-        for state in self.state.iter().flatten() {
+        for state in self.state.iter().filter(|state| state.steps > 0) {
             let key = &state.key;
             let (first, second) = state.moments.values();
             let array = |values| Array {
@@ -115,23 +122,17 @@ impl Optimiser {
         let mut loading = saved.into_loading();
         let mut restored = Vec::new();
         for (key, shape) in list(module) {
-            let steps = steps
-                .get(&format!("{key}.step"))
-                .and_then(|s| s.parse().ok());
-            let state = steps.and_then(|steps| {
-                let first = loading.take(&format!("{key}.exp_avg"), &shape);
-                let second = loading.take(&format!("{key}.exp_avg_sq"), &shape);
-                let moments = Moments::Host {
-                    first: first?,
-                    second: second?,
-                };
-                Some(State {
-                    key,
-                    shape,
-                    steps,
-                    moments,
-                })
-            });
+            let mut state = State::new((key, shape));
+            let key = &state.key;
+            let steps = steps.get(&format!("{key}.step"));
+            if let Some(steps) = steps.and_then(|steps| steps.parse().ok()) {
+                let first = loading.take(&format!("{key}.exp_avg"), &state.shape);
+                let second = loading.take(&format!("{key}.exp_avg_sq"), &state.shape);
+                if let (Some(first), Some(second)) = (first, second) {
+                    state.steps = steps;
+                    state.moments = Moments::Host { first, second };
+                }
+            }
             restored.push(state);
         }
         loading.finish()?;
@@ -141,103 +142,61 @@ impl Optimiser {
 }
 
 /// A parameter with a gradient, taken out of its module: so one loop can step all of them.
-struct Taken {
-    place: usize,
-    key: String,
-    shape: Vec<usize>,
-    steps: u64,
-    step: Step,
+struct Taken<'a> {
+    steps: &'a mut u64,
+    step: Step<'a>,
 }
 
 /// Takes the parameters out.
-struct Take<'a> {
-    path: Path,
-    /// Place of the parameter that comes.
-    next: usize,
-    state: &'a mut Vec<Option<State>>,
-    gradients: &'a mut Gradients,
-    /// In the order of the module.
-    taken: Vec<Taken>,
+struct Take<'a, 'g> {
+    /// Of the parameters that come.
+    state: IterMut<'a, State>,
+    gradients: &'g mut Gradients,
+    /// In the order of the module; `None` for one without a gradient.
+    taken: Vec<Option<Taken<'a>>>,
 }
 
-impl ModuleMapper for Take<'_> {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.enter(name, container);
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.exit();
-    }
-
+impl ModuleMapper for Take<'_, '_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let place = self.next;
-        self.next += 1;
-        if !param.is_require_grad() {
-            return param;
-        }
-        let Some(gradient) = param.grad_remove(self.gradients) else {
+        let state = self.state.next();
+        let gradient = match param.is_require_grad() {
+            true => param.grad_remove(self.gradients),
+            false => None,
+        };
+        let (Some(State { steps, moments, .. }), Some(gradient)) = (state, gradient) else {
+            self.taken.push(None);
             return param;
         };
-        let state = self.state.get_mut(place).and_then(Option::take);
-        let state = state.unwrap_or_else(|| {
-            let shape = gradient.shape();
-            State {
-                key: self.path.key(),
-                shape: shape.as_slice().to_vec(),
-                steps: 0,
-                moments: Moments::zeros(shape.num_elements()),
-            }
-        });
         let (id, value, mapper) = param.consume();
-        self.taken.push(Taken {
-            place,
-            key: state.key,
-            shape: state.shape,
-            steps: state.steps,
-            step: Step::new(value.inner(), gradient, state.moments),
-        });
         // Stands there until the parameter is put back.
-        let nothing = Tensor::from_primitive::<Flex>(tensor(vec![0.0_f32], [1; D]));
-        Param::from_mapped_value(id, nothing, mapper)
+        let meanwhile = gradient.clone();
+        let step = Step::new(value.inner(), gradient, moments);
+        self.taken.push(Some(Taken { steps, step }));
+        Param::from_mapped_value(id, meanwhile, mapper)
     }
 }
 
-/// Puts the parameters back, and their state.
+/// Puts the parameters back.
 struct Put<'a> {
-    /// Place of the parameter that comes.
-    next: usize,
-    state: &'a mut Vec<Option<State>>,
-    taken: Peekable<IntoIter<Taken>>,
+    /// In the order of the module.
+    taken: IntoIter<Option<Taken<'a>>>,
 }
 
 impl ModuleMapper for Put<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let place = self.next;
-        self.next += 1;
-        if self.state.len() <= place {
-            self.state.push(None);
-        }
-        let Some(taken) = self.taken.next_if(|taken| taken.place == place) else {
+        let Some(taken) = self.taken.next().flatten() else {
             return param;
         };
-        let (value, moments) = taken.step.done::<D>(&taken.shape);
-        let state = State {
-            key: taken.key,
-            shape: taken.shape,
-            steps: taken.steps,
-            moments,
-        };
-        if let Some(slot) = self.state.get_mut(place) {
-            *slot = Some(state);
-        }
-        let (id, _, mapper) = param.consume();
-        let value = Tensor::from_inner(value).require_grad();
+        let (id, meanwhile, mapper) = param.consume();
+        drop(meanwhile);
+        let value = Tensor::from_inner(taken.step.done::<D>()).require_grad();
         Param::from_mapped_value(id, value, mapper)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use burn::backend::Flex;
     use burn::tensor::{Device, Distribution};
 
     use super::*;

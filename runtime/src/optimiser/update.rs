@@ -55,15 +55,15 @@ pub enum Moments {
     Device(Box<[Tensor<1>; 2]>),
 }
 
-impl Moments {
-    /// Moments of a parameter that was never stepped.
-    pub fn zeros(elements: usize) -> Self {
-        Self::Host {
-            first: vec![0.0; elements],
-            second: vec![0.0; elements],
-        }
+impl Default for Moments {
+    /// Of a parameter that was never stepped: as many zeros as it will need.
+    fn default() -> Self {
+        let (first, second) = (Vec::new(), Vec::new());
+        Self::Host { first, second }
     }
+}
 
+impl Moments {
     /// First and second moment as numbers.
     pub fn values(&self) -> (Vec<f32>, Vec<f32>) {
         let numbers = |tensor: &Tensor<1>| tensor.to_data().iter::<f32>().collect();
@@ -78,10 +78,11 @@ impl Moments {
 
     /// The step as tensor operations.
     fn step(&mut self, value: Tensor<1>, gradient: Tensor<1>, rates: &Rates) -> Tensor<1> {
-        let (elements, device, dtype) = (value.dims(), value.device(), value.dtype());
+        let ([elements], device, dtype) = (value.dims(), value.device(), value.dtype());
         let gradient = gradient * rates.scale;
-        let on_device = |values: &Vec<f32>| {
-            let values = TensorData::new(values.clone(), elements);
+        let on_device = |values: &mut Vec<f32>| {
+            values.resize(elements, 0.0);
+            let values = TensorData::new(std::mem::take(values), [elements]);
             Tensor::<1>::from_data(values, (&device, dtype))
         };
         let [first, second] = match self {
@@ -102,70 +103,75 @@ impl Moments {
     clippy::large_enum_variant,
     reason = "they live for one step, and all are of one variant"
 )]
-pub enum Step {
+pub enum Step<'a> {
     /// In host memory.
-    Host(HostStep),
+    Host(HostStep<'a>),
     /// Elsewhere, or of another type; flat.
     Device {
         value: Tensor<1>,
         gradient: Tensor<1>,
-        moments: Moments,
+        moments: &'a mut Moments,
+        /// Of the parameter.
+        shape: Shape,
     },
 }
 
 /// The step of a parameter in host memory.
 #[derive(Debug)]
-pub struct HostStep {
+pub struct HostStep<'a> {
     value: FlexTensor,
     gradient: FlexTensor,
-    first: Vec<f32>,
-    second: Vec<f32>,
+    first: &'a mut [f32],
+    second: &'a mut [f32],
 }
 
-impl Step {
+impl<'a> Step<'a> {
     /// The step of a parameter, both tensors outside autodiff.
-    pub fn new<const D: usize>(value: Tensor<D>, gradient: Tensor<D>, moments: Moments) -> Self {
-        let device = |value: Tensor<D>, gradient: Tensor<D>, moments| {
-            let elements = value.shape().num_elements();
-            Self::Device {
-                value: value.reshape([elements]),
-                gradient: gradient.reshape([elements]),
-                moments,
-            }
+    pub fn new<const D: usize>(
+        value: Tensor<D>,
+        gradient: Tensor<D>,
+        moments: &'a mut Moments,
+    ) -> Self {
+        let shape = value.shape();
+        let elements = shape.num_elements();
+        let float32 = value.dtype() == DType::F32 && gradient.dtype() == DType::F32;
+        let (value, gradient) = match float32 {
+            true => (host(value), host(gradient)),
+            false => (Err(Box::new(value)), Err(Box::new(gradient))),
         };
-        if value.dtype() != DType::F32 || gradient.dtype() != DType::F32 {
-            return device(value, gradient, moments);
-        }
-        match (moments, host(value), host(gradient)) {
-            (Moments::Host { first, second }, Ok(value), Ok(gradient)) => Self::Host(HostStep {
-                value,
-                gradient,
-                first,
-                second,
-            }),
-            (moments, value, gradient) => device(either(value), either(gradient), moments),
+        match (moments, value, gradient) {
+            (Moments::Host { first, second }, Ok(value), Ok(gradient)) => {
+                first.resize(elements, 0.0);
+                second.resize(elements, 0.0);
+                Self::Host(HostStep {
+                    value,
+                    gradient,
+                    first,
+                    second,
+                })
+            }
+            (moments, value, gradient) => Self::Device {
+                value: either(value).reshape([elements]),
+                gradient: either(gradient).reshape([elements]),
+                moments,
+                shape,
+            },
         }
     }
 
-    /// The parameter, in its shape, and its moments.
-    pub fn done<const D: usize>(self, shape: &[usize]) -> (Tensor<D>, Moments) {
+    /// The parameter, stepped.
+    pub fn done<const D: usize>(self) -> Tensor<D> {
         match self {
             Self::Host(host) => {
                 give_back_tensor::<f32>(host.gradient);
-                let (first, second) = (host.first, host.second);
-                (
-                    Tensor::from_primitive::<Flex>(host.value),
-                    Moments::Host { first, second },
-                )
+                Tensor::from_primitive::<Flex>(host.value)
             }
-            Self::Device { value, moments, .. } => {
-                (value.reshape(Shape::from(shape.to_vec())), moments)
-            }
+            Self::Device { value, shape, .. } => value.reshape(shape),
         }
     }
 }
 
-impl HostStep {
+impl HostStep<'_> {
     fn gradient(&self) -> &[f32] {
         self.gradient.as_slice().unwrap_or_default()
     }
@@ -198,7 +204,7 @@ struct Piece<'a> {
 
 /// Makes all steps, in place where a parameter's memory has no other owner. Those in host memory are one parallel loop: threads that
 /// met after each parameter would wait longer than they work.
-pub fn step_all<'a>(steps: impl Iterator<Item = (&'a mut Step, Rates)>) {
+pub fn step_all<'a, 'm: 'a>(steps: impl Iterator<Item = (&'a mut Step<'m>, Rates)>) {
     let mut pieces: Vec<Piece<'_>> = Vec::new();
     for (step, rates) in steps {
         match step {
@@ -207,6 +213,7 @@ pub fn step_all<'a>(steps: impl Iterator<Item = (&'a mut Step, Rates)>) {
                 value,
                 gradient,
                 moments,
+                ..
             } => *value = moments.step(value.clone(), gradient.clone(), &rates),
         }
     }
@@ -238,7 +245,7 @@ fn step_piece(piece: Piece<'_>) {
 
 /// Norm of all gradients together: of those in host memory in one parallel loop, of those on a device there, so that one wait for it is
 /// enough.
-pub fn norm<'a>(steps: impl Iterator<Item = &'a Step>) -> f64 {
+pub fn norm<'a>(steps: impl Iterator<Item = &'a Step<'a>>) -> f64 {
     let mut pieces: Vec<&[f32]> = Vec::new();
     let mut device: Option<Tensor<1>> = None;
     for step in steps {
@@ -260,16 +267,17 @@ pub fn norm<'a>(steps: impl Iterator<Item = &'a Step>) -> f64 {
     (host + device.map_or(0.0, |sum| sum.into_scalar::<f64>())).sqrt()
 }
 
-/// Eight running sums, so that the additions need not wait for one another.
+/// Many running sums, so that the additions need not wait for one another.
 #[inline(always)]
 fn squared_sum(values: &[f32]) -> f64 {
-    let mut sums = [0.0_f64; 8];
-    let (blocks, rest) = values.as_chunks::<8>();
+    const SUMS: usize = 16;
+    let square = |value: &f32| f64::from(*value) * f64::from(*value);
+    let mut sums = [0.0_f64; SUMS];
+    let (blocks, rest) = values.as_chunks::<SUMS>();
     for block in blocks {
-        for (sum, &value) in sums.iter_mut().zip(block) {
-            *sum += f64::from(value) * f64::from(value);
+        for (sum, value) in sums.iter_mut().zip(block) {
+            *sum += square(value);
         }
     }
-    let rest: f64 = rest.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
-    sums.iter().sum::<f64>() + rest
+    sums.iter().sum::<f64>() + rest.iter().map(square).sum::<f64>()
 }
