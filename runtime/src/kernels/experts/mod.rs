@@ -1,7 +1,7 @@
 //! The experts of all Domain Experts of a tower as one operation on host memory: stacks of layers, routing, composition, crosses and
 //! embeddings of all their tasks, with one backward pass.
 //!
-//! Rows are cut into lanes and those into chunks ([`lanes`]), small enough that what a chunk's layers hand on stays in the
+//! Rows are cut into lanes and those into chunks ([`Cut`]), small enough that what a chunk's layers hand on stays in the
 //! core's cache. Forward, every (stack, chunk) and then every (head, chunk) is a unit of its own; backward, every (head, lane) and
 //! then every (stack, lane), which sums the gradients of its parameters over its chunks. Units run in parallel, and so do Domain Experts:
 //! where one has no unit left, another has. Lanes depend on the number of rows alone, so results do not depend on the number of threads.
@@ -22,6 +22,7 @@ use burn::tensor::{DType, Tensor};
 
 use super::op::Operand;
 use super::precision::Precision;
+use lanes::Cut;
 use passes::Held;
 use plan::Plan;
 use record::{Recorded, record};
@@ -57,7 +58,13 @@ pub struct Work {
 /// The embeddings of every head of every Domain Expert, `[rows, output]`. `slope` is LeakyReLU's below zero. `None` if something lies outside
 /// host memory or is of another type.
 pub fn experts(works: Vec<Work>, slope: f64) -> Option<Vec<Vec<Tensor<2>>>> {
+    let rows = |work: &Work| work.inputs.first().map_or(0, |x| x.dims()[0]);
+    let all = works.iter().map(rows).sum();
     let works = works.into_iter().map(|work| {
+        let cut = Cut {
+            rows: rows(&work),
+            all,
+        };
         let [x, canonical, embedded] = work.inputs.each_ref().map(Operand::new);
         let inputs = [x?, canonical?, embedded?];
         let parameters = work.parameters.operands.into_iter();
@@ -68,6 +75,7 @@ pub fn experts(works: Vec<Work>, slope: f64) -> Option<Vec<Vec<Tensor<2>>>> {
             plan: work.plan,
             slope,
             precision: work.precision,
+            cut,
         };
         let ids = parameters.iter().map(Operand::tracked_id).collect();
         Some(Recorded { held, inputs, ids })

@@ -4,7 +4,7 @@ use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
 
 use super::head::{HeadGradient, HeadRows, Outputs};
-use super::lanes::{Lane, chunk, lanes};
+use super::lanes::{Cut, Lane};
 use super::plan::{self, Input, Plan};
 use super::source::sides;
 use super::stack::StackRows;
@@ -22,6 +22,8 @@ pub struct Held {
     pub parameters: Vec<FlexTensor>,
     pub slope: f64,
     pub precision: Precision,
+    /// How the rows are cut.
+    pub cut: Cut,
 }
 
 /// By stack or head, then by chunk.
@@ -35,14 +37,10 @@ pub struct SavedRows<E: Real> {
 type Parts = ([Option<FlexTensor>; 3], Vec<Option<FlexTensor>>);
 
 impl Held {
-    pub fn rows(&self) -> usize {
-        self.inputs.first().map_or(0, |x| dims(x).0)
-    }
-
     /// The output of every head, and what the backward pass needs.
     pub fn forward<E: Real>(&self) -> (Vec<FlexTensor>, SavedRows<E>) {
-        let rows = self.rows();
-        let chunks: Vec<_> = lanes(rows).into_iter().flatten().collect();
+        let rows = self.cut.rows;
+        let chunks: Vec<_> = self.cut.lanes().into_iter().flatten().collect();
         let weights = Weights::<E>::new(self, true, chunks.len());
         let sources = self.sources::<E>(&chunks);
         let lefts = sides(&sources, &chunks, |view| Side::left(view, weights.way));
@@ -70,8 +68,7 @@ impl Held {
 
     /// Gradients of the inputs, and of the parameters by place.
     pub fn backward<E: Real>(&self, saved: &SavedRows<E>, found: &[Option<FlexTensor>]) -> Parts {
-        let rows = self.rows();
-        let lanes = lanes(rows);
+        let lanes = self.cut.lanes();
         let chunks: Vec<_> = lanes.iter().flatten().cloned().collect();
         let weights = Weights::<E>::new(self, false, chunks.len());
         let (heads, mut parameters) = self.backward_heads(saved, found, &lanes, &weights);
@@ -199,7 +196,9 @@ impl Held {
             return None;
         }
         let mut sum = vec![E::default(); rows * width];
-        let chunks = sum.par_chunks_mut((chunk(rows) * width).max(1)).enumerate();
+        let chunks = sum
+            .par_chunks_mut((self.cut.chunk() * width).max(1))
+            .enumerate();
         chunks.for_each(|(at, sum)| {
             for (source, before) in &stacks {
                 let from = before.get(at).map_or(&[][..], |rows| rows);

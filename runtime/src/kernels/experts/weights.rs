@@ -26,7 +26,7 @@ impl<'a, E: Real> Weights<'a, E> {
     /// For the forward pass weights are right sides as their transposes, for the backward pass as they are. `chunks` of rows are multiplied
     /// with each.
     pub fn new(held: &'a Held, transposed: bool, chunks: usize) -> Self {
-        let way = Way::of::<E>(held.rows(), held.precision);
+        let way = Way::of::<E>(held.cut.rows, held.precision);
         let few = chunks <= FEW;
         let values: Vec<&[E]> = held.parameters.iter().map(E::slice).collect();
         let mut places: Vec<Option<Dense>> = vec![None; values.len()];

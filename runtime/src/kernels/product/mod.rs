@@ -98,15 +98,18 @@ impl<'a, E> View<'a, E> {
 }
 
 impl<E: Real> View<'_, E> {
-    /// Its parts as a left or a right side; `None` if it is not float32.
-    fn tiles(&self, left: bool, precision: Precision) -> Option<Tiles> {
-        let values = E::float32(self.values)?;
+    /// Splits it into the parts of a left or a right side; says whether it is float32, which alone has any.
+    fn split(&self, left: bool, tiles: &mut Tiles) -> bool {
+        let Some(values) = E::float32(self.values) else {
+            return false;
+        };
         let dims = (self.rows, self.columns);
         // In memory a left side has its rows, or k, one after another; a right side k, or its columns.
-        Some(match self.transposed == left {
-            true => Tiles::columns(values, self.stride, dims, left, precision),
-            false => Tiles::rows(values, self.stride, dims, !left, precision),
-        })
+        match self.transposed == left {
+            true => tiles.columns(values, self.stride, dims, left),
+            false => tiles.rows(values, self.stride, dims, !left),
+        }
+        true
     }
 
     /// Its rows as they lie in memory, rounded to bfloat16, one after another.
@@ -191,7 +194,10 @@ impl<'a, E: Real> Side<'a, E> {
 
     fn new(view: View<'a, E>, way: Way, left: bool) -> Self {
         let tiles = match way.tiles {
-            true => view.tiles(left, way.precision),
+            true => {
+                let mut tiles = Tiles::new(way.precision);
+                view.split(left, &mut tiles).then_some(tiles)
+            }
             false => None,
         };
         let ready = match (tiles, way.precision) {
@@ -272,12 +278,13 @@ fn multiply_later<E: Real>(
     (m, n): (usize, usize),
     target: Target,
 ) {
+    let mut tiles = Tiles::new(left.precision());
     for column in (0..n).step_by(tiles::BLOCK) {
         let some = right.some_columns(column);
         let next = right.some_columns(column + tiles::BLOCK);
         let ahead = if next.dims().1 > 0 { next } else { some }.ahead();
-        if let Some(right) = some.tiles(false, left.precision()) {
-            tiles::multiply_columns(left, &right, ahead, to, (m, n, column), target);
+        if some.split(false, &mut tiles) {
+            tiles::multiply_columns(left, &tiles, ahead, to, (m, n, column), target);
         }
     }
 }

@@ -42,51 +42,52 @@ fn spare() -> MutexGuard<'static, BySize<Line>> {
 
 impl Drop for Tiles {
     fn drop(&mut self) {
-        spare().put(std::mem::take(&mut self.lines));
+        if !self.lines.is_empty() {
+            spare().put(std::mem::take(&mut self.lines));
+        }
     }
 }
 
 impl Tiles {
-    /// Of a matrix in memory whose rows are the runs and whose columns lie along k; `turned` for a right side, in whose tiles
-    /// the rows of the matrix are columns.
-    pub fn rows(
-        values: &[f32],
-        stride: usize,
-        dims: (usize, usize),
-        turned: bool,
-        precision: Precision,
-    ) -> Self {
-        let mut tiles = Self::new(dims.0, dims.1, precision);
+    /// Without content.
+    pub fn new(precision: Precision) -> Self {
+        Self {
+            lines: Vec::new(),
+            runs: 0,
+            depth: 0,
+            parts: match precision {
+                Precision::Float32 => ALL,
+                Precision::Bfloat16 => 1,
+            },
+        }
+    }
+
+    /// Holds from now on a matrix in memory whose rows are the runs and whose columns lie along k; `turned` for a right side, in whose
+    /// tiles the rows of the matrix are columns.
+    pub fn rows(&mut self, values: &[f32], stride: usize, dims: (usize, usize), turned: bool) {
+        self.reserve(dims.0, dims.1);
         check(values, stride, dims);
         // SAFETY: tiles are made only where `available` has found these features; `check` has seen the bounds.
         unsafe {
-            match precision {
-                Precision::Float32 => tiles.fill_rows::<ALL>(values, stride, dims, turned),
-                Precision::Bfloat16 => tiles.fill_rows::<1>(values, stride, dims, turned),
+            match self.precision() {
+                Precision::Float32 => self.fill_rows::<ALL>(values, stride, dims, turned),
+                Precision::Bfloat16 => self.fill_rows::<1>(values, stride, dims, turned),
             }
         }
-        tiles
     }
 
-    /// Of a matrix in memory whose columns are the runs and whose rows lie along k; `turned` for a left side, in whose tiles
-    /// the columns of the matrix are rows.
-    pub fn columns(
-        values: &[f32],
-        stride: usize,
-        dims: (usize, usize),
-        turned: bool,
-        precision: Precision,
-    ) -> Self {
-        let mut tiles = Self::new(dims.1, dims.0, precision);
+    /// Holds from now on a matrix in memory whose columns are the runs and whose rows lie along k; `turned` for a left side, in whose
+    /// tiles the columns of the matrix are rows.
+    pub fn columns(&mut self, values: &[f32], stride: usize, dims: (usize, usize), turned: bool) {
+        self.reserve(dims.1, dims.0);
         check(values, stride, dims);
         // SAFETY: as in `rows`.
         unsafe {
-            match precision {
-                Precision::Float32 => tiles.fill_columns::<ALL>(values, stride, dims, turned),
-                Precision::Bfloat16 => tiles.fill_columns::<1>(values, stride, dims, turned),
+            match self.precision() {
+                Precision::Float32 => self.fill_columns::<ALL>(values, stride, dims, turned),
+                Precision::Bfloat16 => self.fill_columns::<1>(values, stride, dims, turned),
             }
         }
-        tiles
     }
 
     /// What its numbers are rounded to.
@@ -107,20 +108,13 @@ impl Tiles {
         })
     }
 
-    /// Tiles of any content.
-    fn new(outer: usize, depth: usize, precision: Precision) -> Self {
-        let (runs, depth) = (outer.div_ceil(SIDE), depth.div_ceil(DEPTH));
-        let parts = match precision {
-            Precision::Float32 => ALL,
-            Precision::Bfloat16 => 1,
-        };
-        let lines = runs * depth * parts * LINES;
-        let found = spare().take(lines);
-        Self {
-            lines: found.unwrap_or_else(|| BySize::fresh(lines)),
-            runs,
-            depth,
-            parts,
+    /// Takes a size; what it holds has no meaning.
+    fn reserve(&mut self, outer: usize, depth: usize) {
+        (self.runs, self.depth) = (outer.div_ceil(SIDE), depth.div_ceil(DEPTH));
+        let lines = self.runs * self.depth * self.parts * LINES;
+        if self.lines.len() < lines {
+            let found = spare().take(lines);
+            self.lines = found.unwrap_or_else(|| BySize::fresh(lines));
         }
     }
 
