@@ -20,10 +20,7 @@ pub mod tables;
 pub mod training;
 pub mod weights;
 
-pub use cli::main;
-/// The allocator of a model's program. A step asks for the same arrays, large and small, as the one before: the system's
-/// allocator gives the large ones back, to be mapped and cleared again, and searches long for the small ones.
-pub use mimalloc::MiMalloc as Memory;
+pub use cli::{Memory, main};
 
 /// What generated code of this version names, so that a runtime of another version does not compile
 /// with it: build the spec again with the `mtmdc` of the runtime's version.

@@ -7,6 +7,7 @@ mod args;
 mod bench;
 mod device;
 mod eval;
+mod memory;
 mod panics;
 mod synth;
 mod train;
@@ -26,6 +27,8 @@ use crate::schema::{Schema, Training};
 use crate::training::{Learner, ModelLearner};
 use args::{Cli, Command};
 
+pub use memory::Memory;
+
 /// Makes a model with weights drawn from the training's seed, whose steps are of this precision, on a device.
 type NewLearner<'a> = dyn Fn(&Training, Precision, &Device) -> Box<dyn Learner> + 'a;
 
@@ -35,6 +38,7 @@ type NewLearner<'a> = dyn Fn(&Training, Precision, &Device) -> Box<dyn Learner> 
 /// a misused command line, 3 if the environment or the run failed, and 130 or 143 if SIGINT or SIGTERM stopped a
 /// training after a checkpoint.
 pub fn main<M: Model>() -> ExitCode {
+    memory::keep();
     ExitCode::from(run::<M>(std::env::args_os()))
 }
 

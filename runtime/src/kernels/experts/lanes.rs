@@ -64,7 +64,9 @@ mod tests {
 
     #[test]
     fn lanes_hold_every_row_once_in_order() {
-        for rows in [0, 1, 31, 33, 255, 256, 257, 341, 511, 512, 1_300, 2_048, 5_000] {
+        for rows in [
+            0, 1, 31, 33, 255, 256, 257, 341, 511, 512, 1_300, 2_048, 5_000,
+        ] {
             for all in [rows, 4 * rows] {
                 let lanes = Cut { rows, all }.lanes();
                 assert!(rows == 0 || lanes.iter().all(|lane| !lane.is_empty()));
