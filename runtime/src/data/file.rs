@@ -117,6 +117,15 @@ impl DataFile {
             .enumerate()
     }
 
+    /// Bytes of a column in a row group, once they are decompressed.
+    pub(super) fn size(&self, group: usize, column: &str) -> u64 {
+        let group = self.metadata.metadata().row_groups().get(group);
+        let chunks = group.into_iter().flat_map(|group| group.columns());
+        let chunks = chunks.filter(|chunk| is_of(chunk, column));
+        let sizes = chunks.map(|chunk| u64::try_from(chunk.uncompressed_size()).unwrap_or(0));
+        sizes.fold(0, u64::saturating_add)
+    }
+
     /// Reads one row group, the needed columns only.
     pub(super) fn read(&self, group: usize, columns: &[&'static str]) -> Result<RowGroup> {
         if let Some(object) = &self.object {
@@ -152,10 +161,7 @@ impl DataFile {
     ) -> Vec<std::ops::Range<u64>> {
         let group = self.metadata.metadata().row_groups().get(group);
         let chunks = group.into_iter().flat_map(|group| group.columns());
-        let needed = chunks.filter(|chunk| {
-            let root = chunk.column_path().parts().first();
-            root.is_some_and(|root| columns.contains(&root.as_str()))
-        });
+        let needed = chunks.filter(|chunk| columns.iter().any(|column| is_of(chunk, column)));
         let spans = needed.filter_map(span);
         spans.filter(|span| !span.is_empty()).collect()
     }
@@ -225,6 +231,12 @@ impl Columns {
         }
         RecordBatch::try_new(Arc::clone(&self.schema), columns).map(Some)
     }
+}
+
+/// Whether a column chunk holds a column, or a part of it.
+fn is_of(chunk: &ColumnChunkMetaData, column: &str) -> bool {
+    let root = chunk.column_path().parts().first();
+    root.is_some_and(|root| root == column)
 }
 
 /// Where a column chunk lies in its file.

@@ -1,6 +1,6 @@
 //! Batches of a pass over the data, read and decoded beside the step that uses them.
 //!
-//! Three threads: one reads row groups in slices, one encodes slices into blocks of rows, one orders a block's rows
+//! Some threads read row groups in slices, one encodes slices into blocks of rows, one orders a block's rows
 //! and puts batches together. Everything between them is bounded, so memory holds two blocks, a few slices and a few
 //! batches, whatever the size of row groups, files and data.
 //! The order depends on the data, the seed and the epoch, never on timing.
@@ -8,29 +8,25 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::{self, JoinHandle};
-
-use arrow::array::RecordBatch;
+use std::thread::JoinHandle;
 
 use crate::data::batch::Batch;
-use crate::data::check;
 use crate::data::chunk::Chunk;
 use crate::data::decode::{Decoder, Place};
 use crate::data::learn::require_rows;
 use crate::data::records::Records;
 use crate::data::report::Report;
 use crate::data::requests;
-use crate::data::source::{Dataset, Unit};
+use crate::data::slices::{Slices, ended_early, spawn};
+use crate::data::source::Dataset;
 use crate::data::split::Parts;
 use crate::data::vocabularies::Vocabularies;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::hash::Random;
 use crate::schema::Schema;
 
 /// Rows of a block that keeps the order of the files.
 const BLOCK_ROWS: usize = 16_384;
-/// Slices of row groups that wait to be encoded.
-const SLICES: usize = 1;
 /// Batches that wait for the step.
 const WAITING: usize = 8;
 
@@ -133,31 +129,28 @@ impl Dataset {
         if let Some(Shuffle { seed, epoch, .. }) = scan.shuffle {
             Random::new(seed, &[epoch, 0]).shuffle(&mut units);
         }
-        let (slice_sender, slice_receiver) = sync_channel(SLICES);
+        let mut threads = Vec::new();
+        let slices = Slices::read(self, units, &mut threads)?;
         // Without room in it, the channel holds back the decoder until its block is taken.
         let (block_sender, block_receiver) = sync_channel(0);
         let (step_sender, step_receiver) = sync_channel(WAITING);
         // A block that has been cut into batches gives its memory to one that is to be filled.
         let (spare_sender, spare_receiver) = sync_channel(1);
-        let dataset = self.clone();
         let encoding = Encoding {
             dataset: self.clone(),
             vocabularies: Arc::clone(vocabularies),
             scan,
             outside,
             stop: Arc::clone(&stop),
-            slices: slice_receiver,
+            slices,
             spare: spare_receiver,
             sender: block_sender,
         };
         let schema = self.schema();
-        let threads = vec![
-            spawn("mtmd-read", move || read(&dataset, units, &slice_sender))?,
-            spawn("mtmd-encode", move || encoding.run())?,
-            spawn("mtmd-batch", move || {
-                assemble(schema, scan, &block_receiver, &spare_sender, &step_sender)
-            })?,
-        ];
+        threads.push(spawn("mtmd-encode", move || encoding.run())?);
+        threads.push(spawn("mtmd-batch", move || {
+            assemble(schema, scan, &block_receiver, &spare_sender, &step_sender);
+        })?);
         Ok(Batches {
             receiver: Some(step_receiver),
             stop,
@@ -206,56 +199,7 @@ impl Drop for Batches {
     }
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
-    let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
-    thread.map_err(|source| {
-        Error::run(
-            "the data reader",
-            format!("no thread: {source}"),
-            "free some memory, then run again",
-        )
-    })
-}
-
-/// Some rows of a row group.
-struct Slice {
-    file: usize,
-    /// Row of the file that is the first here.
-    first_row: u64,
-    rows: RecordBatch,
-}
-
-/// The first thread's work: reads the row groups in slices, and `None` after the last.
-fn read(dataset: &Dataset, units: Vec<Unit>, sender: &SyncSender<Result<Option<Slice>>>) {
-    let columns = check::columns(dataset.schema());
-    let slices = units.into_iter().flat_map(|unit| {
-        let (group, error) = match dataset.read(unit, &columns) {
-            Ok(group) => (Some(group), None),
-            Err(error) => (None, Some(Err(error))),
-        };
-        let mut next_row = unit.first_row;
-        let slices = group.into_iter().flatten().map(move |rows| {
-            let rows = rows?;
-            let first_row = next_row;
-            next_row += rows.num_rows() as u64;
-            Ok(Some(Slice {
-                file: unit.file,
-                first_row,
-                rows,
-            }))
-        });
-        slices.chain(error)
-    });
-    for slice in slices.chain(std::iter::once(Ok(None))) {
-        let is_error = slice.is_err();
-        // A send fails if the batches are not wanted any more.
-        if sender.send(slice).is_err() || is_error {
-            return;
-        }
-    }
-}
-
-/// The second thread's work.
+/// The work of the thread that encodes.
 struct Encoding {
     dataset: Dataset,
     vocabularies: Arc<Vocabularies>,
@@ -263,7 +207,7 @@ struct Encoding {
     /// Rows of row groups that are not read.
     outside: u64,
     stop: Arc<AtomicBool>,
-    slices: Receiver<Result<Option<Slice>>>,
+    slices: Slices,
     /// Blocks without rows.
     spare: Receiver<Rows>,
     sender: SyncSender<Result<Block>>,
@@ -292,8 +236,9 @@ impl Encoding {
         let mut block = Rows::new(schema, self.scan.shuffle);
         let mut columns = Chunk::new(schema);
         loop {
-            let slice = self.slices.recv().map_err(|_| ended_early())?;
-            let Some(slice) = slice? else { break };
+            let Some(slice) = self.slices.next()? else {
+                break;
+            };
             let place = Place {
                 path: self.dataset.path(slice.file),
                 file: slice.file,
@@ -327,16 +272,7 @@ impl Encoding {
     }
 }
 
-/// A thread ended without a word.
-fn ended_early() -> Error {
-    Error::run(
-        "the data reader",
-        "its thread ended early",
-        "report this as a bug",
-    )
-}
-
-/// The third thread's work: orders the rows of every block and cuts them into batches. Rows that do
+/// The work of the thread that batches: orders the rows of every block and cuts them into batches. Rows that do
 /// not fill a batch go in front of the next block.
 struct Assembly<'a> {
     schema: &'a Schema,

@@ -42,6 +42,7 @@ mod ranges;
 mod records;
 mod report;
 mod requests;
+mod slices;
 mod source;
 mod split;
 mod synth;

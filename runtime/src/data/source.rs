@@ -1,5 +1,6 @@
 //! The Parquet files of a data set, opened and checked against the schema before anything runs.
 
+use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -141,7 +142,27 @@ impl Dataset {
             .map_or(Path::new(""), |file| &file.path)
     }
 
-    /// Reads one row group, the needed columns only.
+    /// The needed columns, shared out to at most so many readers: about as many bytes of this row group to each.
+    pub(super) fn shares(&self, unit: Option<&Unit>, readers: usize) -> Vec<Vec<&'static str>> {
+        let file = unit.and_then(|unit| Some((self.files.get(unit.file)?, unit.group)));
+        let size = |column: &str| file.map_or(0, |(file, group)| file.size(group, column));
+        let columns = check::columns(self.schema);
+        let mut columns: Vec<_> = columns.into_iter().map(|name| (size(name), name)).collect();
+        columns.sort_by_key(|(size, _)| Reverse(*size));
+        let mut shares = vec![(0, Vec::new()); readers.clamp(1, columns.len().max(1))];
+        for (size, column) in columns {
+            let least = shares
+                .iter_mut()
+                .min_by_key(|(bytes, names)| (*bytes, names.len()));
+            if let Some((bytes, names)) = least {
+                *bytes += size;
+                names.push(column);
+            }
+        }
+        shares.into_iter().map(|(_, columns)| columns).collect()
+    }
+
+    /// Reads one row group, these columns only.
     pub(super) fn read(&self, unit: Unit, columns: &[&'static str]) -> Result<RowGroup> {
         let Some(file) = self.files.get(unit.file) else {
             let cause = "a file is gone from the list";
