@@ -27,6 +27,10 @@ use mtmd::schema::{
     TableOptimiser, Task, Tower, Training, Transform,
 };
 
+/// That of a model's program.
+#[global_allocator]
+static MEMORY: mtmd::Memory = mtmd::Memory;
+
 /// Share of the rows, by domain.
 const SURFACES: [f64; 5] = [0.05, 0.78, 0.08, 0.06, 0.03];
 const PRODUCTS: [f64; 3] = [0.6, 0.3, 0.1];

@@ -15,6 +15,7 @@
 //! - A value of a domain key that no domain names, or a missing one, is skipped and counted or an error,
 //!   as the spec says.
 
+pub(crate) mod ahead;
 mod arrays;
 pub mod batch;
 mod candidates;

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use crate::data::ahead::fetch;
 use crate::data::batch::Column;
 use crate::data::chunk::Chunk;
 use crate::data::origin::Origin;
@@ -11,9 +12,6 @@ use crate::data::origin::Origin;
 const SEGMENT: usize = 4096;
 /// Rows that are moved together, column by column: they stay in the nearest cache meanwhile.
 const TILE: usize = 64;
-/// Words of a line of the cache.
-#[cfg(target_arch = "x86_64")]
-const LINE: usize = 16;
 /// Words of a row before its targets: its domains, and where it comes from.
 const HEAD: usize = 5;
 
@@ -178,15 +176,8 @@ impl<'a> Row<'a> {
 
     /// Brings it into the cache beside what goes on: it is read soon.
     fn fetch(&self) {
-        #[cfg(target_arch = "x86_64")]
-        for line in self.fixed.chunks(LINE).chain(self.entries.chunks(LINE)) {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            #[expect(unsafe_code, reason = "the instruction has no safe face")]
-            // SAFETY: it reads nothing into the program, and the address is that of a slice.
-            unsafe {
-                _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
-            }
-        }
+        fetch(self.fixed);
+        fetch(self.entries);
     }
 }
 

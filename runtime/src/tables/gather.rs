@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::data::ahead::fetch;
 use crate::data::batch::{Column, TowerBatch};
 use crate::layers::{Field, FieldKind, Layout};
 use crate::schema::{Input, Kind, Pool, Schema, Tower};
@@ -18,6 +19,9 @@ use crate::tables::table::Table;
 
 /// Rows that one task of a parallel gather takes.
 const TASK_ROWS: usize = 64;
+
+/// Places between the one that is gathered and the one whose table rows are asked for: they lie all over memory.
+const AHEAD: usize = 2;
 
 /// Inputs of one domain's rows in host memory, row-major, in the order of the places.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,6 +68,13 @@ pub(super) fn domain(
             .for_each(|(task, rows)| {
                 for (row, to) in rows.chunks_mut(width).enumerate() {
                     let place = places.start + task * TASK_ROWS + row;
+                    if place + AHEAD < places.end {
+                        for field in &fields {
+                            let table = &tables.tables[field.table];
+                            let rows = field.rows(place + AHEAD).iter();
+                            rows.for_each(|row| fetch(table.record(*row as usize)));
+                        }
+                    }
                     for field in &fields {
                         let to = &mut to[field.columns.clone()];
                         let table = &tables.tables[field.table];
@@ -123,20 +134,30 @@ pub(super) fn embedded_fields<'a>(
 }
 
 impl EmbeddedField<'_> {
+    /// Table rows of a place.
+    #[inline]
+    fn rows(&self, place: usize) -> &[u32] {
+        match self.column {
+            Column::Ids(ids) => &ids[place..=place],
+            Column::Lists { offsets, ids, .. } => {
+                &ids[offsets[place] as usize..offsets[place + 1] as usize]
+            }
+            Column::Vectors { .. } | Column::Numbers(_) => &[],
+        }
+    }
+
     /// Table rows of a place with the factor of each, those of row 0 left out.
     #[inline]
     pub(super) fn entries(&self, place: usize) -> impl Iterator<Item = (usize, f32)> {
-        let (rows, weights): (&[u32], &[f32]) = match self.column {
-            Column::Ids(ids) => (&ids[place..=place], &[]),
+        let rows = self.rows(place);
+        let weights: &[f32] = match self.column {
             Column::Lists {
-                offsets,
-                ids,
-                weights,
+                offsets, weights, ..
             } => {
                 let span = offsets[place] as usize..offsets[place + 1] as usize;
-                (&ids[span.clone()], weights.get(span).unwrap_or_default())
+                weights.get(span).unwrap_or_default()
             }
-            Column::Vectors { .. } | Column::Numbers(_) => (&[], &[]),
+            Column::Ids(_) | Column::Vectors { .. } | Column::Numbers(_) => &[],
         };
         let weight = move |entry: usize| weights.get(entry).copied().unwrap_or(1.0);
         let used = rows.iter().enumerate().filter(|(_, row)| **row != 0);

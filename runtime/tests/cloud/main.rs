@@ -8,6 +8,10 @@
     reason = "a test fails by a panic"
 )]
 
+/// That of a model's program.
+#[global_allocator]
+static MEMORY: mtmd::Memory = mtmd::Memory;
+
 mod faults;
 mod memory;
 mod reading;

@@ -7,6 +7,10 @@
     reason = "a test fails by a panic"
 )]
 
+/// That of a model's program.
+#[global_allocator]
+static MEMORY: mtmd::Memory = mtmd::Memory;
+
 mod files;
 mod fixture;
 mod made_up;

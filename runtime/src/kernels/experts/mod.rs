@@ -4,7 +4,7 @@
 //! Rows are cut into lanes and those into chunks ([`Cut`]), small enough that what a chunk's layers hand on stays in the
 //! core's cache. Forward, every (stack, chunk) and then every (head, chunk) is a unit of its own; backward, every (head, lane) and
 //! then every (stack, lane), which sums the gradients of its parameters over its chunks. Units run in parallel, and so do Domain Experts:
-//! where one has no unit left, another has. Lanes depend on the number of rows alone, so results do not depend on the number of threads.
+//! where one has no unit left, another has. Lanes depend on the numbers of rows alone, so results do not depend on the number of threads.
 
 mod columns;
 mod head;
