@@ -71,8 +71,10 @@ pub(super) fn domain(
                     if place + AHEAD < places.end {
                         for field in &fields {
                             let table = &tables.tables[field.table];
-                            let rows = field.rows(place + AHEAD).iter();
-                            rows.for_each(|row| fetch(table.record(*row as usize)));
+                            let (rows, _) = field.listed(place + AHEAD);
+                            for row in rows {
+                                fetch(table.record(*row as usize));
+                            }
                         }
                     }
                     for field in &fields {
@@ -134,31 +136,27 @@ pub(super) fn embedded_fields<'a>(
 }
 
 impl EmbeddedField<'_> {
-    /// Table rows of a place.
+    /// Table rows of a place, and their weights; none if they count alike.
     #[inline]
-    fn rows(&self, place: usize) -> &[u32] {
+    fn listed(&self, place: usize) -> (&[u32], &[f32]) {
         match self.column {
-            Column::Ids(ids) => &ids[place..=place],
-            Column::Lists { offsets, ids, .. } => {
-                &ids[offsets[place] as usize..offsets[place + 1] as usize]
+            Column::Ids(ids) => (&ids[place..=place], &[]),
+            Column::Lists {
+                offsets,
+                ids,
+                weights,
+            } => {
+                let span = offsets[place] as usize..offsets[place + 1] as usize;
+                (&ids[span.clone()], weights.get(span).unwrap_or_default())
             }
-            Column::Vectors { .. } | Column::Numbers(_) => &[],
+            Column::Vectors { .. } | Column::Numbers(_) => (&[], &[]),
         }
     }
 
     /// Table rows of a place with the factor of each, those of row 0 left out.
     #[inline]
     pub(super) fn entries(&self, place: usize) -> impl Iterator<Item = (usize, f32)> {
-        let rows = self.rows(place);
-        let weights: &[f32] = match self.column {
-            Column::Lists {
-                offsets, weights, ..
-            } => {
-                let span = offsets[place] as usize..offsets[place + 1] as usize;
-                weights.get(span).unwrap_or_default()
-            }
-            Column::Ids(_) | Column::Vectors { .. } | Column::Numbers(_) => &[],
-        };
+        let (rows, weights) = self.listed(place);
         let weight = move |entry: usize| weights.get(entry).copied().unwrap_or(1.0);
         let used = rows.iter().enumerate().filter(|(_, row)| **row != 0);
         let factor = match self.input {

@@ -5,10 +5,11 @@ use std::ops::Range;
 /// Rows that go through all layers of a stack before the next ones do, at most.
 const CHUNK: usize = 256;
 
-/// The same where other Domain Experts have work enough for all threads: a weight is then split once, and its gradient written once.
+/// Rows of a Domain Expert that are one chunk, at most, where others have work enough for all threads: a weight is then split once,
+/// and its gradient written once.
 const WHOLE: usize = 2 * CHUNK + 2 * BLOCK;
 
-/// Part of all rows up to which others have work enough.
+/// Others have work enough where all have so many times its rows.
 const SHARE: usize = 4;
 
 /// Rows that are multiplied at a time.
