@@ -13,6 +13,7 @@ static MEMORY: mtmd::Memory = mtmd::Memory;
 
 mod files;
 mod fixture;
+mod inputs;
 mod made_up;
 mod memory;
 mod order;
@@ -20,4 +21,5 @@ mod quarantine;
 mod rows;
 mod schemas;
 mod throughput;
+mod vocabularies;
 mod wide;

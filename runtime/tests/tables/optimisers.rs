@@ -8,7 +8,9 @@ use mtmd::hash::Random;
 use mtmd::schema::{Embeddings, TableOptimiser, Training};
 use mtmd::tables::{TableState, Tables};
 
-use crate::{TRAINING, random_batch, random_gradients, scatter, schema, schema_with, weights};
+use crate::fixture::{
+    TRAINING, random_batch, random_gradients, scatter, schema, schema_with, weights,
+};
 
 const ROWS: usize = 40;
 

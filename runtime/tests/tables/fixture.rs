@@ -1,0 +1,281 @@
+//! A table read three ways, and made-up batches and gradients for it.
+
+use mtmd::data::batch::{Batch, Column, TowerBatch};
+use mtmd::schema::{
+    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, Embeddings,
+    ExpertArchitecture, Feature, Index, Input, Kind, Label, Others, Pool, Schema, Split, Table,
+    TableOptimiser, Task, Training, Transform, Value,
+};
+use mtmd::tables::{Gradients, Tables};
+
+pub const TRAINING: Training = Training {
+    batch: 4,
+    epochs: 1,
+    seed: 3,
+    shuffle: 16,
+    dense: AdamW {
+        lr: 1e-3,
+        weight_decay: 0.01,
+    },
+    embeddings: Embeddings {
+        optimiser: TableOptimiser::AdamW,
+        // Steps are given by the rate itself.
+        lr: 1.0,
+        weight_decay: 0.1,
+        std: 0.05,
+        frequency: None,
+    },
+    warmup: 0.05,
+    decay: Decay::Linear,
+    clip: None,
+    course: Course::DEFAULT,
+};
+
+/// One table of `rows` rows and width 2, read three ways by the query tower; none by the item tower.
+pub fn schema(rows: usize) -> &'static Schema {
+    schema_with(rows, None)
+}
+
+/// The same with an optimiser of the table's own.
+pub fn schema_with(rows: usize, embeddings: Option<Embeddings>) -> &'static Schema {
+    let table = Box::leak(Box::new([Table {
+        name: "things",
+        rows,
+        dim: 2,
+        index: Index::Hash,
+        oov: 0,
+        embeddings,
+    }]));
+    let list = |pool| Input::List {
+        pool,
+        weights: None,
+        last: None,
+    };
+    let embedded = |name, input| Feature {
+        name,
+        column: name,
+        derive: None,
+        kind: Kind::Embedded {
+            table: 0,
+            input,
+            shallow: false,
+        },
+        domains: &[0, 1],
+        place: "line 1",
+    };
+    let number = |name, domains| Feature {
+        name,
+        column: name,
+        derive: None,
+        kind: Kind::Number(Transform {
+            default: 0.0,
+            clip: None,
+            log: false,
+            standardise: None,
+        }),
+        domains,
+        place: "line 1",
+    };
+    let vector = Feature {
+        name: "text",
+        column: "text",
+        derive: None,
+        kind: Kind::Vector { width: 2 },
+        domains: &[1],
+        place: "line 1",
+    };
+    Box::leak(Box::new(Schema {
+        name: "tables",
+        spec_hash: "",
+        weights_hash: "",
+        graph_hash: "",
+        graph: "",
+        surfaces: Axis {
+            column: "surface",
+            domains: &[
+                Domain {
+                    name: "feed",
+                    values: &[Value::Int(0)],
+                },
+                Domain {
+                    name: "search",
+                    values: &[Value::Int(1)],
+                },
+            ],
+            others: Others::Error,
+            place: "line 1",
+        },
+        products: Axis {
+            column: "product",
+            domains: &[Domain {
+                name: "std",
+                values: &[Value::Int(0)],
+            }],
+            others: Others::Error,
+            place: "line 1",
+        },
+        tasks: &[Task {
+            name: "ctr",
+            label: Label::Action,
+            action: &["click"],
+            given: None,
+            weight: 1.0,
+            sample_weight: None,
+            mask: &[],
+            embedding: 4,
+            surfaces: &[0, 1],
+            products: &[0],
+            place: "line 1",
+        }],
+        tables: table,
+        query: Box::leak(Box::new([
+            embedded("id", Input::One { default: None }),
+            embedded("mean", list(Pool::Mean)),
+            embedded("sum", list(Pool::Sum)),
+            vector,
+            number("age", &[0, 1]),
+            number("clicks", &[1]),
+        ])),
+        item: Box::leak(Box::new([number("price", &[0])])),
+        architecture: Architecture {
+            expert: ExpertArchitecture {
+                deep: &[4],
+                routing: &[4],
+                shallow: &[4],
+                crossing: Crossing::Dcn { rank: 2, depth: 1 },
+                se_reduction: Some(2),
+                ..ExpertArchitecture::PAPER
+            },
+            shallow_width: 4,
+            shared_deep: &[4],
+            ..Architecture::PAPER
+        },
+        split: Split::Hash,
+        bad_rows: BadRows::Stop,
+        request: None,
+        buckets: 20,
+        training: TRAINING,
+    }))
+}
+
+/// Surface, `id`, `mean` and `sum`.
+pub type Row = (u16, u32, Vec<u32>, Vec<u32>);
+
+/// A batch of rows that are sorted by surface.
+pub fn batch(rows: &[Row]) -> Batch {
+    let n = rows.len();
+    let first = rows.iter().filter(|row| row.0 == 0).count();
+    let lists = |of: fn(&Row) -> &Vec<u32>| {
+        let mut offsets = vec![0];
+        rows.iter()
+            .for_each(|row| offsets.push(offsets[offsets.len() - 1] + of(row).len() as u32));
+        Column::Lists {
+            offsets,
+            ids: rows.iter().flat_map(|row| of(row).clone()).collect(),
+            weights: vec![],
+        }
+    };
+    let numbers = |scale: f32| Column::Numbers((0..n).map(|row| row as f32 * scale).collect());
+    Batch {
+        rows: n,
+        surface: rows.iter().map(|row| row.0).collect(),
+        product: vec![0; n],
+        query: TowerBatch {
+            domains: vec![0..first, first..n],
+            order: (0..n as u32).collect(),
+            shared: None,
+            columns: vec![
+                Column::Ids(rows.iter().map(|row| row.1).collect()),
+                lists(|row| &row.2),
+                lists(|row| &row.3),
+                Column::Vectors {
+                    width: 2,
+                    values: (0..2 * n).map(|value| value as f32).collect(),
+                },
+                numbers(1.0),
+                numbers(10.0),
+            ],
+        },
+        item: TowerBatch {
+            domains: std::iter::once(0..n).collect(),
+            order: (0..n as u32).collect(),
+            shared: None,
+            columns: vec![numbers(100.0)],
+        },
+        labels: vec![vec![0.0; n]],
+        weights: vec![],
+        actions: vec![vec![0.0; n]],
+        origins: vec![],
+    }
+}
+
+pub fn weights(tables: &mut Tables) -> Vec<f32> {
+    tables.state().next().unwrap().weight
+}
+
+/// The gradient of every row of the table, from those of the leaves.
+pub fn scatter(rows: usize, batch: &Batch, gradients: &Gradients) -> Vec<f64> {
+    let mut dense = vec![0.0; 2 * rows];
+    for (places, gradient) in batch.query.domains.iter().zip(&gradients.query) {
+        let Some(gradient) = gradient else { continue };
+        for (gradient, place) in gradient.chunks(6).zip(places.clone()) {
+            for (column, gradient) in batch.query.columns.iter().zip(gradient.chunks(2)) {
+                let (ids, mean) = match column {
+                    Column::Ids(ids) => (&ids[place..=place], false),
+                    Column::Lists { offsets, ids, .. } => {
+                        let ids = &ids[offsets[place] as usize..offsets[place + 1] as usize];
+                        (ids, std::ptr::eq(column, &batch.query.columns[1]))
+                    }
+                    Column::Vectors { .. } | Column::Numbers(_) => continue,
+                };
+                let used = ids.iter().filter(|id| **id != 0);
+                let factor = if mean {
+                    1.0 / used.clone().count().max(1) as f64
+                } else {
+                    1.0
+                };
+                for id in used {
+                    for i in 0..2 {
+                        dense[2 * *id as usize + i] += factor * f64::from(gradient[i]);
+                    }
+                }
+            }
+        }
+    }
+    dense
+}
+
+/// Gradients between a half and three halves of `scale`, all of one sign, so that a row's sum is of that
+/// size as well.
+pub fn random_gradients(batch: &Batch, random: &mut mtmd::hash::Random, scale: f64) -> Gradients {
+    let scale = if random.below(2) == 0 { scale } else { -scale };
+    let mut of = |places: &std::ops::Range<usize>| {
+        let size = places.len() * 6;
+        (size > 0).then(|| {
+            (0..size)
+                .map(|_| (scale * (0.5 + random.uniform())) as f32)
+                .collect()
+        })
+    };
+    Gradients {
+        query: batch.query.domains.iter().map(&mut of).collect(),
+        item: vec![None],
+    }
+}
+
+pub fn random_batch(rows: u32, random: &mut mtmd::hash::Random) -> Batch {
+    let mut list = Vec::new();
+    for index in 0..3 {
+        // Half of the uses go to few rows, so that some rows wait for long.
+        let mut id = || {
+            let bound = if random.below(2) == 0 {
+                3
+            } else {
+                rows as usize
+            };
+            random.below(bound) as u32
+        };
+        list.push((u16::from(index > 0), id(), vec![id(), id()], vec![id()]));
+    }
+    batch(&list)
+}
