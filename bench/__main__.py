@@ -41,6 +41,9 @@ def arguments():
         help="of the matrix products of both sides, for parity, speed and small [float32]",
     )
     parser.add_argument(
+        "--no-amx", dest="amx", action="store_false", help="ours multiplies as on a processor without AMX, for speed and small"
+    )
+    parser.add_argument(
         "--variants",
         default="eager,compile",
         help="of PyTorch, with commas: eager, compile, reduce-overhead, max-autotune; each with +fuse to make the first layers of experts that "
@@ -51,6 +54,8 @@ def arguments():
     if args.precision and args.command not in ("parity", "speed", "small"):
         parser.error(f"--precision is for parity, speed and small: {args.command} is measured in float32")
     args.precision = args.precision or "float32"
+    if not args.amx and (args.command not in ("speed", "small") or args.precision != "float32"):
+        parser.error("--no-amx is for speed and small in float32: PyTorch's autocast takes AMX where there is one")
     return args
 
 
@@ -73,7 +78,7 @@ def run_parity(args):
 
 def run_speed(args):
     """a training step of specs/pinterest.mtmd at batch 4096, ours, eager and compiled"""
-    options = {name: getattr(args, name) for name in ("threads", "rounds", "steps", "batches", "data", "precision")}
+    options = {name: getattr(args, name) for name in ("threads", "rounds", "steps", "batches", "data", "precision", "amx")}
     variants = args.variants.split(",")
     return [
         speed.run(spec, variants, batch=args.batch or 4096, **options)
@@ -83,7 +88,7 @@ def run_speed(args):
 
 def run_small(args):
     """the same of specs/kuairand.mtmd at batch 512, on its own rows"""
-    options = {name: getattr(args, name) for name in ("threads", "rounds", "steps", "batches", "precision")}
+    options = {name: getattr(args, name) for name in ("threads", "rounds", "steps", "batches", "precision", "amx")}
     data = args.data or [ours.ROOT / "data" / "kuairand"]
     spec = (args.spec or [ours.ROOT / "specs" / "kuairand.mtmd"])[0]
     return speed.run(spec, args.variants.split(","), batch=args.batch or 512, data=data, **options)

@@ -62,10 +62,10 @@ def spread(values):
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
-def measure(program, variants, batch, threads, rounds, steps, batches, data=(), device="cpu", precision="float32"):
+def measure(program, variants, batch, threads, rounds, steps, batches, data=(), device="cpu", precision="float32", amx=True):
     """Alternates rounds of all contenders and returns what was found as plain numbers. A variant of PyTorch that fails is left out."""
     with tempfile.TemporaryDirectory(prefix="mtmd-bench-") as folder:
-        contenders = [Contender(workers.ours(program, folder, batch, batches, threads, data, device, precision))]
+        contenders = [Contender(workers.ours(program, folder, batch, batches, threads, data, device, precision, amx))]
         hello = contenders[0].worker.hello
         contenders[0].worker.ask(f"run {max(5, hello['batches'])}")
         left_out = []
@@ -87,7 +87,7 @@ def measure(program, variants, batch, threads, rounds, steps, batches, data=(), 
         copied = [contender.worker.ask("copy")["gbytes"] for contender in contenders[1:]]
         for contender in contenders:
             contender.worker.end()
-    return summary(hello, contenders, batch, steps, precision, max(copied, default=None)) | {"left_out": left_out}
+    return summary(hello, contenders, batch, steps, precision, max(copied, default=None)) | {"amx": amx, "left_out": left_out}
 
 
 def floors(hello, batch, precision, peak, copied):
@@ -144,6 +144,7 @@ def markdown(found, roofline=False):
     """A table; `roofline` adds how near a step is to what it takes at least."""
     floors = found["floors"] if roofline else None
     precision = "" if found["precision"] == "float32" else f", {found['precision']}"
+    precision += "" if found["amx"] else ", ours without AMX"
     columns = ["step, ms", "without tables, ms", "rows/s", "GFLOP/s", "share of peak"]
     columns += ["share of roofline"] if floors else []
     columns += ["step, times ours", "without tables, times ours"]

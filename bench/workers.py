@@ -41,12 +41,14 @@ class Worker:
         self.process.wait()
 
 
-def ours(program, folder, batch, batches, threads, data=(), device="cpu", precision="float32"):
-    """Our program, which writes its batches to `folder` first, if there is one. It has no setting for TF32."""
+def ours(program, folder, batch, batches, threads, data=(), device="cpu", precision="float32", amx=True):
+    """Our program, which writes its batches to `folder` first, if there is one. It has no setting for TF32. Without `amx` it multiplies as on
+    a processor that has none."""
     words = [program, "bench", "--serve", "--batch", batch, "--batches", batches]
     words += ["--dump", folder] if folder else []
     words += ["--threads", threads, "--device", device]
     words += ["--precision", "bfloat16" if precision == "bfloat16" else "float32"]
+    words += [] if amx else ["--no-amx"]
     if data:
         words += ["--data", *data]
     return Worker("ours", words, threads)

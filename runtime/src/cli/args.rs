@@ -157,6 +157,9 @@ pub struct BenchArgs {
     /// Matrix products of a step in float32 or bfloat16
     #[arg(long, value_name = "TYPE", default_value_t)]
     pub precision: Precision,
+    /// Multiply as a processor without AMX does
+    #[arg(long)]
+    pub no_amx: bool,
     /// Write the graph and the batches to this folder, for another implementation
     #[arg(long, value_name = "DIR")]
     pub dump: Option<PathBuf>,

@@ -32,5 +32,6 @@ pub use norm::norm_activate;
 pub(crate) use op::host;
 pub use pair::pair_dot;
 pub use precision::Precision;
+pub(crate) use product::without_amx;
 pub(crate) use real::vectorised;
 pub use route::route;

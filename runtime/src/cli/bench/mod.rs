@@ -13,6 +13,7 @@ use super::args::BenchArgs;
 use super::{NewLearner, say, set_threads};
 use crate::error::Result;
 use crate::evaluation::grouped;
+use crate::kernels::without_amx;
 use crate::schema::Schema;
 use crate::training::Times;
 use steps::Steps;
@@ -27,6 +28,9 @@ pub fn bench(
     new_learner: &NewLearner<'_>,
 ) -> Result<()> {
     set_threads(args.threads)?;
+    if args.no_amx {
+        without_amx();
+    }
     let device = args.device.open()?;
     let size = args.batch.unwrap_or(schema.training.batch);
     let batches = batches::batches(schema, args, size)?;

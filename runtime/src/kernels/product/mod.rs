@@ -16,6 +16,7 @@ mod tiles;
 mod tiles;
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
@@ -141,11 +142,19 @@ pub struct Way {
 /// Rows from which on it pays to split a weight into its parts.
 const TILE_ROWS: usize = 64;
 
+/// Whether AMX is used where it pays: decided once, so that all products of a process are made in one way.
+static TILES: OnceLock<bool> = OnceLock::new();
+
+/// Has products made as on a processor without AMX, if it is called before the first.
+pub fn without_amx() {
+    TILES.get_or_init(|| false);
+}
+
 impl Way {
     /// The faster way to multiply `rows` rows with a weight.
     pub fn of<E: Real>(rows: usize, precision: Precision) -> Self {
         Self {
-            tiles: rows >= TILE_ROWS && E::FLOAT32 && tiles::available(),
+            tiles: rows >= TILE_ROWS && E::FLOAT32 && *TILES.get_or_init(tiles::available),
             precision,
         }
     }
