@@ -2,10 +2,14 @@
 //!
 //! A key is a parameter's path in the model, which is its path in the graph.
 
+mod loading;
+mod outgoing;
 mod path;
 pub mod plan;
 mod takeover;
 
+pub use loading::{Loading, Problem};
+pub use outgoing::Outgoing;
 pub use path::Path;
 
 use std::collections::BTreeMap;
@@ -16,8 +20,6 @@ use std::path::{Path as FilePath, PathBuf};
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
-use safetensors::{Dtype, SafeTensors};
-use serde_json::{Map, Value, json};
 
 use crate::schema::Schema;
 
@@ -89,90 +91,35 @@ impl Weights {
         });
     }
 
-    /// Writes a safetensors file, whole or not at all: a temporary file beside it is synced and
-    /// then renamed. Equal weights give equal bytes.
+    /// Writes a safetensors file; see [`Outgoing::save`].
     ///
     /// # Errors
     /// [`WeightsError::File`] if the system refuses.
     pub fn save(&self, path: &FilePath) -> Result<(), WeightsError> {
-        write_atomically(path, |file| self.write(file))
-            .map_err(|source| WeightsError::file(path, "write", source))
+        Outgoing::from(self).save(path)
     }
 
-    /// Reads a safetensors file of float32 arrays.
+    /// Reads a safetensors file of float32 arrays whole.
     ///
     /// # Errors
     /// [`WeightsError::File`] if the system refuses, [`WeightsError::Damaged`] if the file is not
     /// whole or holds other types.
     pub fn open(path: &FilePath) -> Result<Self, WeightsError> {
-        let bytes = fs::read(path).map_err(|source| WeightsError::file(path, "read", source))?;
-        Self::parse(&bytes).map_err(|cause| WeightsError::Damaged {
+        let collected = Loading::open(path)?.collect();
+        // Nothing was asked to fit: what is told here could not be read.
+        collected.map_err(|problems| WeightsError::Damaged {
             path: path.to_owned(),
-            cause,
+            cause: problems
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
         })
     }
 
     /// Starts handing the arrays to a model; see [`Loading`].
     pub fn into_loading(self) -> Loading {
-        Loading {
-            arrays: self.arrays,
-            problems: Vec::new(),
-        }
-    }
-
-    fn write(&self, file: &mut dyn Write) -> io::Result<()> {
-        let mut header = Map::new();
-        if !self.metadata.is_empty() {
-            header.insert("__metadata__".to_owned(), json!(self.metadata));
-        }
-        let mut start = 0;
-        for (key, array) in &self.arrays {
-            let end = start + array.values.len() * size_of::<f32>();
-            let entry = json!({"dtype": "F32", "shape": array.shape, "data_offsets": [start, end]});
-            header.insert(key.clone(), entry);
-            start = end;
-        }
-        let mut header = Value::Object(header).to_string().into_bytes();
-        // The format asks for data on a multiple of eight.
-        header.resize(header.len().next_multiple_of(8), b' ');
-        file.write_all(&(header.len() as u64).to_le_bytes())?;
-        file.write_all(&header)?;
-        for values in self
-            .arrays
-            .values()
-            .flat_map(|array| array.values.chunks(4096))
-        {
-            let bytes: Vec<u8> = values
-                .iter()
-                .flat_map(|value| value.to_le_bytes())
-                .collect();
-            file.write_all(&bytes)?;
-        }
-        Ok(())
-    }
-
-    fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
-        let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
-        let mut weights = Self::default();
-        weights
-            .metadata
-            .extend(header.metadata().clone().unwrap_or_default());
-        for (key, view) in file.iter() {
-            if view.dtype() != Dtype::F32 {
-                return Err(format!("`{key}` is {:?}, not F32", view.dtype()));
-            }
-            let (values, _) = view.data().as_chunks::<4>();
-            let array = Array {
-                shape: view.shape().to_vec(),
-                values: values
-                    .iter()
-                    .map(|&bytes| f32::from_le_bytes(bytes))
-                    .collect(),
-            };
-            weights.arrays.insert(key.to_owned(), array);
-        }
-        Ok(weights)
+        self.into()
     }
 }
 
@@ -199,106 +146,17 @@ impl ModuleVisitor for Collect<'_> {
     }
 }
 
-/// Arrays on their way into a model. Everything that does not fit is remembered, and
-/// [`Loading::finish`] tells all of it at once.
-#[derive(Debug)]
-pub struct Loading {
-    arrays: BTreeMap<String, Array>,
-    problems: Vec<Problem>,
-}
-
-/// Why a weight does not fit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Problem {
-    /// The model has it, the file does not.
-    Missing {
-        /// Key.
-        key: String,
-        /// Shape in the model.
-        shape: Vec<usize>,
-    },
-    /// The file has it, the model does not.
-    Unexpected {
-        /// Key.
-        key: String,
-        /// Shape in the file.
-        shape: Vec<usize>,
-    },
-    /// Both have it, in two shapes.
-    Shape {
-        /// Key.
-        key: String,
-        /// Shape in the model.
-        model: Vec<usize>,
-        /// Shape in the file.
-        file: Vec<usize>,
-    },
-}
-
-impl Loading {
-    /// Moves an array of this shape out, row-major.
-    pub fn take(&mut self, key: &str, shape: &[usize]) -> Option<Vec<f32>> {
-        let problem = match self.arrays.remove(key) {
-            Some(array) if array.shape == shape => return Some(array.values),
-            Some(array) => Problem::Shape {
-                key: key.to_owned(),
-                model: shape.to_vec(),
-                file: array.shape,
-            },
-            None => Problem::Missing {
-                key: key.to_owned(),
-                shape: shape.to_vec(),
-            },
-        };
-        self.problems.push(problem);
-        None
-    }
-
-    /// The module with its parameters and buffers replaced by the arrays whose keys are its own
-    /// after `prefix` (none if empty). A parameter that has no fitting array keeps its value.
-    pub fn module<M: Module>(&mut self, prefix: &str, module: M) -> M {
-        module.map(&mut Load {
-            path: Path::starting(prefix),
-            from: self,
-        })
-    }
-
-    /// Ends the loading.
-    ///
-    /// # Errors
-    /// [`Vec<Problem>`] if any array was missing, of another shape, or is left over.
-    pub fn finish(self) -> Result<(), Vec<Problem>> {
-        let left = self
-            .arrays
-            .into_iter()
-            .map(|(key, array)| Problem::Unexpected {
-                key,
-                shape: array.shape,
-            });
-        let problems: Vec<Problem> = self.problems.into_iter().chain(left).collect();
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(problems)
-        }
-    }
-}
-
 /// The module with the weights of a file that holds it and nothing else.
 ///
 /// # Errors
 /// Those of [`Weights::open`], and [`WeightsError::Mismatch`] with all keys that are missing,
 /// unexpected or of another shape.
 pub fn load<M: Module>(path: &FilePath, module: M) -> Result<M, WeightsError> {
-    let mut loading = Weights::open(path)?.into_loading();
+    let mut loading = Loading::open(path)?;
     let module = loading.module("", module);
-    match loading.finish() {
-        Ok(()) => Ok(module),
-        Err(problems) => Err(WeightsError::Mismatch {
-            path: path.to_owned(),
-            problems,
-        }),
-    }
+    let finished = loading.finish();
+    finished.map_err(|problems| WeightsError::mismatch(path, problems))?;
+    Ok(module)
 }
 
 struct Load<'a> {
@@ -402,16 +260,11 @@ impl WeightsError {
             source,
         }
     }
-}
 
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing { key, shape } => write!(f, "`{key}` {shape:?} is missing"),
-            Self::Unexpected { key, shape } => write!(f, "`{key}` {shape:?} is not of this model"),
-            Self::Shape { key, model, file } => {
-                write!(f, "`{key}` is {file:?}, in this model {model:?}")
-            }
+    fn mismatch(path: &FilePath, problems: Vec<Problem>) -> Self {
+        Self::Mismatch {
+            path: path.to_owned(),
+            problems,
         }
     }
 }

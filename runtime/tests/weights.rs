@@ -21,7 +21,7 @@ use mtmd::layers::{Linear, Precision};
 use mtmd::model::{Model, forward, initialise, loss};
 use mtmd::optimiser::Optimiser;
 use mtmd::schema::{AdamW, Tower};
-use mtmd::weights::{Array, Problem, Weights, WeightsError, write_atomically};
+use mtmd::weights::{Array, Loading, Problem, Weights, WeightsError, write_atomically};
 
 fn weights(model: &Tiny) -> Weights {
     let mut weights = Weights::default();
@@ -253,12 +253,12 @@ fn a_resumed_training_is_the_uninterrupted_one() {
     weights(&model).save(&model_path).unwrap();
     optimiser.state().save(&state_path).unwrap();
 
-    let mut loading = Weights::open(&model_path).unwrap().into_loading();
+    let mut loading = Loading::open(&model_path).unwrap();
     let model = loading.module("", Tiny::new(&device()));
     loading.finish().unwrap();
     let mut optimiser = Optimiser::new(&SETTINGS, Some(0.1));
     optimiser
-        .restore(&model, Weights::open(&state_path).unwrap())
+        .restore(&model, Loading::open(&state_path).unwrap())
         .unwrap();
     let resumed = weights(&train(model, &mut optimiser, 2..4));
     assert_eq!(resumed, whole);
@@ -272,7 +272,7 @@ fn a_state_of_another_module_is_refused() {
     let state = optimiser.state();
     let other = initialise(Linear::new(3, 2, &device()), 1);
     let problems = Optimiser::new(&SETTINGS, None)
-        .restore(&other, state.clone())
+        .restore(&other, state.clone().into_loading())
         .unwrap_err();
     assert_eq!(problems.len(), state.arrays.len());
 }

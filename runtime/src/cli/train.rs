@@ -15,6 +15,7 @@ use crate::training::{
     Existing, Fit, Interrupt, Learner, RunFolder, State, checkpoint, duration, evaluate,
     evaluate_and_count, has_rows,
 };
+use crate::weights::Loading;
 
 pub fn train(
     schema: &'static Schema,
@@ -56,8 +57,8 @@ pub fn train(
     // What follows is done again by `--resume`: a signal may end it.
     drop(interrupt);
     choose(learner.as_mut(), &folder, schema, &state)?;
-    let exported = learner.export()?;
-    checkpoint::save_model(&folder.model(), schema, &vocabularies, exported.model)?;
+    let weights = learner.export()?.model;
+    checkpoint::save_model(&folder.model(), schema, &vocabularies, weights)?;
     let report = final_report(learner.as_ref(), &dataset, &vocabularies, &parts)?;
     eval::show(&report);
     eval::write_json(&folder.evaluation(), &report)?;
@@ -127,7 +128,7 @@ fn first_pass(
     Ok((state, Arc::new(learned.vocabularies)))
 }
 
-type Saved = (crate::weights::Weights, crate::weights::Weights);
+type Saved = (Loading, Loading);
 
 /// Gives the learner the weights of the best validation, and says which they are.
 fn choose(

@@ -87,14 +87,14 @@ impl WarmStart {
         vocabularies: &Vocabularies,
         folder: &RunFolder,
     ) -> Result<String> {
-        let fresh = learner.export()?.model;
+        let fresh = learner.export()?.model.collect();
         let rows = self.rows(vocabularies);
         let weights = self.plan.apply(&self.weights, fresh, &rows);
         let weights = weights.map_err(|problems| {
             let list: Vec<String> = problems.iter().map(|it| format!("\n  {it}")).collect();
             misplanned(&self.folder, format!("it does not fit:{}", list.concat()))
         })?;
-        learner.import(weights, None)?;
+        learner.import(weights.into(), None)?;
         let path = folder.warm_start();
         fs::write(&path, &self.text)
             .map_err(|source| Error::file(&path, "write the plan", source))?;

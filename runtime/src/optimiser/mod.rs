@@ -9,7 +9,7 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Gradients, Tensor};
 
 use crate::schema::AdamW;
-use crate::weights::{Array, Problem, Weights, list};
+use crate::weights::{Array, Loading, Problem, Weights, list};
 use update::{Moments, Rates, Step, norm, step_all};
 
 /// AdamW with betas 0.9 and 0.999, epsilon 1e-8 and decoupled decay of every parameter, as
@@ -117,9 +117,12 @@ impl Optimiser {
     /// # Errors
     /// All arrays that are missing, of another shape or not of this module; the optimiser is then
     /// as it was.
-    pub fn restore<M: Module>(&mut self, module: &M, saved: Weights) -> Result<(), Vec<Problem>> {
-        let steps = saved.metadata.clone();
-        let mut loading = saved.into_loading();
+    pub fn restore<M: Module>(
+        &mut self,
+        module: &M,
+        mut loading: Loading,
+    ) -> Result<(), Vec<Problem>> {
+        let steps = std::mem::take(&mut loading.metadata);
         let mut restored = Vec::new();
         for (key, shape) in list(module) {
             let mut state = State::new((key, shape));

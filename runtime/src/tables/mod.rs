@@ -16,7 +16,7 @@ mod table;
 use rayon::prelude::*;
 
 use crate::data::batch::{Batch, TowerBatch};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::layers::Layout;
 use crate::schema::{self, Schema, Tower, Training};
 use crate::tables::clock::Clock;
@@ -54,19 +54,39 @@ pub struct Gradients {
     pub item: Vec<Option<Vec<f32>>>,
 }
 
-/// One table as arrays, row-major.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TableState {
-    /// Name; the weights' key is `tables.NAME.weight`.
+/// An array of a table: its weight, or what its optimiser knows.
+#[derive(Debug, Clone, Copy)]
+pub struct Column<'a> {
+    table: &'a Table,
+    array: StateArray,
+}
+
+/// The arrays of a table.
+#[derive(Debug, Clone)]
+pub struct Columns<'a> {
+    /// Name of the table.
     pub name: &'static str,
-    /// Rows.
-    pub rows: usize,
-    /// Width.
-    pub dim: usize,
     /// Weights `[rows, dim]`; row 0 is zero.
-    pub weight: Vec<f32>,
-    /// What the optimiser knows, by the names of [`Tables::arrays`].
-    pub optimiser: Vec<(&'static str, Vec<f32>)>,
+    pub weight: Column<'a>,
+    /// What the optimiser knows.
+    pub state: Vec<Column<'a>>,
+}
+
+impl<'a> Column<'a> {
+    /// Which array it is.
+    pub fn array(&self) -> StateArray {
+        self.array
+    }
+
+    /// Its shape.
+    pub fn shape(&self) -> Vec<usize> {
+        self.array.shape(self.table.declared.rows)
+    }
+
+    /// Its values, row-major, some whole rows at a time.
+    pub fn pieces(self) -> impl Iterator<Item = Vec<f32>> + 'a {
+        self.table.pieces(self.array)
+    }
 }
 
 impl Tables {
@@ -105,11 +125,6 @@ impl Tables {
     pub fn bytes(&self) -> usize {
         let numbers = self.tables.iter().map(|table| table.records.len());
         numbers.sum::<usize>() * size_of::<f32>()
-    }
-
-    /// The arrays of each table's optimiser, in the schema's order of the tables.
-    pub fn arrays(&self) -> impl Iterator<Item = Vec<StateArray>> {
-        self.tables.iter().map(|table| table.rule.arrays())
     }
 
     /// The inputs of a tower's domains as host arrays, embeddings as of the last step; `None` for a
@@ -152,35 +167,49 @@ impl Tables {
         self.restart_clocks();
     }
 
-    /// The tables as arrays, up to date (this flushes).
-    pub fn state(&mut self) -> impl Iterator<Item = TableState> {
+    /// The tables as arrays, up to date (this flushes), in the schema's order.
+    pub fn columns(&mut self) -> impl Iterator<Item = Columns<'_>> {
         self.flush();
-        self.tables.iter().map(Table::state)
+        self.tables.iter().map(|table| {
+            let column = |array| Column { table, array };
+            Columns {
+                name: table.declared.name,
+                weight: column(table.rule.weight_array()),
+                state: table.rule.arrays().into_iter().map(column).collect(),
+            }
+        })
     }
 
-    /// Takes over the state of a run after `steps` steps: for every table, in the schema's order, its
-    /// weights and its optimiser's arrays; without any of these they are zero.
-    ///
-    /// # Errors
-    /// Arrays of another shape, and a row 0 that is not zero.
-    pub fn restore(&mut self, steps: u32, states: &[TableState]) -> Result<()> {
-        if states.len() != self.tables.len() {
-            return Err(Error::weights(
-                "the embedding tables",
-                format!(
-                    "{} tables where the model has {}",
-                    states.len(),
-                    self.tables.len()
-                ),
-                "use the checkpoint of this spec, or train again",
-            ));
-        }
-        let pairs = self.tables.iter().zip(states);
-        let tables = pairs.map(|(table, state)| table.restored(state, steps));
-        self.tables = tables.collect::<Result<_>>()?;
+    /// The weight of a table and what its optimiser knows, as arrays; for those who [`put`](Self::put) them back.
+    pub fn arrays(&self, table: usize) -> Option<(StateArray, Vec<StateArray>)> {
+        let rule = self.tables.get(table)?.rule;
+        Some((rule.weight_array(), rule.arrays()))
+    }
+
+    /// Lets the run stand after `steps` steps, all rows and what the optimisers know zero: values are to follow.
+    pub fn restart(&mut self, steps: u32) {
+        self.tables
+            .par_iter_mut()
+            .for_each(|table| table.clear(steps));
         self.steps = steps;
         self.restart_clocks();
-        Ok(())
+    }
+
+    /// Puts values of an array, whole rows, in their place from a row on. Those of rows that are not there are left out.
+    ///
+    /// # Errors
+    /// A row 0 that is not zero.
+    pub fn put(
+        &mut self,
+        table: usize,
+        array: StateArray,
+        row: usize,
+        values: &[f32],
+    ) -> Result<()> {
+        match self.tables.get_mut(table) {
+            Some(table) => table.put(array, row, values),
+            None => Ok(()),
+        }
     }
 
     /// Lets the clocks begin now, when no row is behind.

@@ -94,6 +94,16 @@ impl Rule {
         self.header..self.header + self.dim
     }
 
+    /// The weight as an array.
+    pub(super) fn weight_array(&self) -> StateArray {
+        StateArray {
+            name: "weight",
+            width: self.dim,
+            flat: false,
+            start: self.header,
+        }
+    }
+
     /// What a checkpoint keeps beside the weight. `last step` is none of it: rows are up to date then.
     pub(super) fn arrays(&self) -> Vec<StateArray> {
         let flat = |name, start| StateArray {

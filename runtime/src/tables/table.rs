@@ -10,12 +10,14 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::hash::{Random, hash_text};
 use crate::schema::{self, Embeddings};
+use crate::tables::StateArray;
 use crate::tables::clock::Clock;
 use crate::tables::rule::Rule;
-use crate::tables::{StateArray, TableState};
 
 /// Rows that one task of a parallel pass takes.
 const PASS_ROWS: usize = 1024;
+/// Rows of an array that are copied out at a time.
+const PIECE_ROWS: usize = 1 << 15;
 
 /// One table: a record for each row, and how they are stepped.
 #[derive(Debug, Clone)]
@@ -61,96 +63,48 @@ impl Table {
         }
     }
 
-    /// A table of the same shape with the rows of a state, up to date at this step.
-    pub(super) fn restored(&self, state: &TableState, step: u32) -> Result<Self> {
-        let declared = self.declared;
-        let wrong = |cause: String| {
-            let place = format!("tables.{}.weight", declared.name);
-            Err(Error::weights(
-                place,
-                cause,
-                "use the checkpoint of this spec, or train again",
-            ))
-        };
-        if (state.rows, state.dim) != (declared.rows, declared.dim)
-            || state.weight.len() != declared.rows * declared.dim
-        {
-            return wrong(format!(
-                "shape [{}, {}] where the model has [{}, {}]",
-                state.rows, state.dim, declared.rows, declared.dim
-            ));
-        }
-        let weight = StateArray {
-            name: "weight",
-            width: declared.dim,
-            flat: false,
-            start: self.rule.weight().start,
-        };
-        let mut parts = vec![(weight, &state.weight)];
-        for array in self.rule.arrays() {
-            let found = state.optimiser.iter().find(|(name, _)| *name == array.name);
-            match found {
-                Some((_, values)) if values.len() == declared.rows * array.width => {
-                    parts.push((array, values));
-                }
-                Some(_) => return wrong(format!("an array `{}` of another size", array.name)),
-                // Weights alone: their optimiser begins anew.
-                None if state.optimiser.is_empty() => {}
-                None => {
-                    return wrong(format!(
-                        "no array `{}`, which its optimiser has",
-                        array.name
-                    ));
-                }
-            }
-        }
-        if parts
-            .iter()
-            .any(|(array, values)| values[..array.width].iter().any(|value| *value != 0.0))
-        {
-            return wrong("row 0 stands for missing values and must be zero".to_owned());
-        }
-        let mut table = Self {
-            records: vec![0.0; self.records.len()],
-            ..*self
-        };
-        let (stride, rule) = (table.rule.stride(), table.rule);
-        let records = table.records.par_chunks_mut(stride).enumerate();
-        records.for_each(|(row, record)| {
+    /// All rows zero and up to date at a step, with nothing known to the optimiser.
+    pub(super) fn clear(&mut self, step: u32) {
+        let (stride, rule) = (self.rule.stride(), self.rule);
+        let records = self.records.par_chunks_mut(stride);
+        records.for_each(|record| {
+            record.fill(0.0);
             rule.stamp(record, step);
-            for (array, values) in &parts {
-                let from = &values[row * array.width..(row + 1) * array.width];
-                record[array.start..array.start + array.width].copy_from_slice(from);
-            }
         });
-        Ok(table)
     }
 
-    /// The table as arrays; its rows are up to date.
-    pub(super) fn state(&self) -> TableState {
-        let column = |start: usize, width: usize| {
-            let stride = self.rule.stride();
-            let mut values = vec![0.0; self.declared.rows * width];
-            values
-                .par_chunks_mut((PASS_ROWS * width).max(1))
-                .zip(self.records.par_chunks(PASS_ROWS * stride))
-                .for_each(|(values, records)| {
-                    let rows = values.chunks_mut(width.max(1)).zip(records.chunks(stride));
-                    rows.for_each(|(to, record)| to.copy_from_slice(&record[start..start + width]));
-                });
-            values
-        };
-        let arrays = self.rule.arrays().into_iter();
-        let weight = self.rule.weight();
-        TableState {
-            name: self.declared.name,
-            rows: self.declared.rows,
-            dim: self.declared.dim,
-            weight: column(weight.start, weight.len()),
-            optimiser: arrays
-                .map(|array| (array.name, column(array.start, array.width)))
-                .collect(),
+    /// Puts whole rows of an array in their place, from a row on.
+    pub(super) fn put(&mut self, array: StateArray, row: usize, values: &[f32]) -> Result<()> {
+        let width = array.width.max(1);
+        if row == 0 && values.iter().take(width).any(|value| *value != 0.0) {
+            return Err(Error::weights(
+                format!("tables.{}.weight", self.declared.name),
+                "row 0 stands for missing values and must be zero",
+                "use the checkpoint of this spec, or train again",
+            ));
         }
+        let stride = self.rule.stride();
+        let records = self.records.par_chunks_mut(stride).skip(row);
+        let rows = records.zip(values.par_chunks_exact(width));
+        rows.for_each(|(record, values)| {
+            record[array.start..array.start + array.width].copy_from_slice(values);
+        });
+        Ok(())
+    }
+
+    /// The values of an array, some rows at a time; they are up to date if all rows are.
+    pub(super) fn pieces(&self, array: StateArray) -> impl Iterator<Item = Vec<f32>> {
+        let (stride, width) = (self.rule.stride(), array.width.max(1));
+        self.records
+            .chunks(PIECE_ROWS * stride)
+            .map(move |records| {
+                let mut values = vec![0.0; records.len() / stride * width];
+                let rows = values.par_chunks_mut(width).zip(records.par_chunks(stride));
+                rows.for_each(|(to, record)| {
+                    to.copy_from_slice(&record[array.start..array.start + width]);
+                });
+                values
+            })
     }
 
     /// The record of a row.

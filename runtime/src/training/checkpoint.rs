@@ -12,6 +12,7 @@
 //!
 //! There is no other state: every random draw is a function of the seed and of a place (a table's row, an epoch's block).
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -19,11 +20,13 @@ use similar::TextDiff;
 
 use super::checksums;
 use super::folder;
+use super::inputs::misfit;
+use super::learner::Exported;
 use super::state::{FORMAT, State};
 use crate::data::Vocabularies;
 use crate::error::{Error, Result};
 use crate::schema::{Course, Index, Schema, Training};
-use crate::weights::{Weights, WeightsError};
+use crate::weights::{Loading, Outgoing, Weights, WeightsError};
 
 const MODEL: &str = "model.safetensors";
 const OPTIMISER: &str = "optimiser.safetensors";
@@ -42,7 +45,7 @@ pub fn save_model(
     path: &Path,
     schema: &Schema,
     vocabularies: &Vocabularies,
-    weights: Weights,
+    weights: Outgoing<'_>,
 ) -> Result<()> {
     folder::write_folder(path, |path| {
         write_model(path, schema, vocabularies, weights)?;
@@ -58,12 +61,12 @@ pub fn save_checkpoint(
     path: &Path,
     schema: &Schema,
     vocabularies: &Vocabularies,
-    weights: Weights,
-    optimiser: &Weights,
+    exported: Exported<'_>,
     state: &State,
 ) -> Result<()> {
+    let Exported { model, optimiser } = exported;
     folder::write_folder(path, |path| {
-        write_model(path, schema, vocabularies, weights)?;
+        write_model(path, schema, vocabularies, model)?;
         optimiser
             .save(&path.join(OPTIMISER))
             .map_err(weights_error)?;
@@ -93,9 +96,9 @@ pub fn verify(path: &Path) -> Result<()> {
 /// # Errors
 /// Files that cannot be read or are damaged, and weights that mean something else: the message then
 /// holds the difference between the two graphs.
-pub fn load_model(path: &Path, schema: &Schema) -> Result<(Weights, Vocabularies)> {
-    let (weights, vocabularies) = read_model(path)?;
-    require_weights(path, schema, &weights)?;
+pub fn load_model(path: &Path, schema: &Schema) -> Result<(Loading, Vocabularies)> {
+    let (weights, vocabularies) = open_model(path)?;
+    require_weights(path, schema, &weights.metadata)?;
     Ok((weights, Vocabularies::from_json(schema, &vocabularies)?))
 }
 
@@ -104,10 +107,17 @@ pub fn load_model(path: &Path, schema: &Schema) -> Result<(Weights, Vocabularies
 /// # Errors
 /// Files that cannot be read or are damaged.
 pub fn read_model(path: &Path) -> Result<(Weights, String)> {
+    let (weights, vocabularies) = open_model(path)?;
+    let weights = weights.collect().map_err(misfit)?;
+    Ok((weights, vocabularies))
+}
+
+/// The same, of which the arrays are still to be read.
+fn open_model(path: &Path) -> Result<(Loading, String)> {
     if checksums::are_there(path) {
         checksums::verify(path, |name| name == MODEL || name == VOCABULARY)?;
     }
-    let weights = Weights::open(&path.join(MODEL)).map_err(weights_error)?;
+    let weights = Loading::open(&path.join(MODEL)).map_err(weights_error)?;
     Ok((weights, read_text(&path.join(VOCABULARY))?))
 }
 
@@ -115,8 +125,8 @@ pub fn read_model(path: &Path) -> Result<(Weights, String)> {
 ///
 /// # Errors
 /// Weights of another spec.
-pub fn require_spec(path: &Path, schema: &Schema, weights: &Weights) -> Result<()> {
-    let found = header(weights, "spec_hash");
+pub fn require_spec(path: &Path, schema: &Schema, weights: &Loading) -> Result<()> {
+    let found = header(&weights.metadata, "spec_hash");
     if found == schema.spec_hash {
         return Ok(());
     }
@@ -134,9 +144,9 @@ pub fn require_spec(path: &Path, schema: &Schema, weights: &Weights) -> Result<(
 ///
 /// # Errors
 /// Files that cannot be read, are damaged, or are of another version of the layout.
-pub fn load_progress(path: &Path, schema: &Schema) -> Result<(Weights, State)> {
+pub fn load_progress(path: &Path, schema: &Schema) -> Result<(Loading, State)> {
     checksums::verify(path, |name| name == OPTIMISER || name == STATE)?;
-    let optimiser = Weights::open(&path.join(OPTIMISER)).map_err(weights_error)?;
+    let optimiser = Loading::open(&path.join(OPTIMISER)).map_err(weights_error)?;
     let path = path.join(STATE);
     let mut state: State = serde_json::from_str(&read_text(&path)?).map_err(|error| {
         Error::weights(
@@ -182,7 +192,7 @@ fn write_model(
     path: &Path,
     schema: &Schema,
     vocabularies: &Vocabularies,
-    mut weights: Weights,
+    mut weights: Outgoing<'_>,
 ) -> Result<()> {
     for (key, value) in [
         ("model", schema.name),
@@ -203,16 +213,20 @@ fn write_model(
 }
 
 /// An entry of the header, `?` if there is none.
-fn header<'a>(weights: &'a Weights, key: &str) -> &'a str {
-    weights.metadata.get(key).map_or("?", String::as_str)
+fn header<'a>(header: &'a BTreeMap<String, String>, key: &str) -> &'a str {
+    header.get(key).map_or("?", String::as_str)
 }
 
-fn require_weights(path: &Path, schema: &Schema, weights: &Weights) -> Result<()> {
-    let found = header(weights, "weights_hash");
+fn require_weights(
+    path: &Path,
+    schema: &Schema,
+    metadata: &BTreeMap<String, String>,
+) -> Result<()> {
+    let found = header(metadata, "weights_hash");
     if found == schema.weights_hash {
         return Ok(());
     }
-    let name = header(weights, "model");
+    let name = header(metadata, "model");
     let diff = match read_text(&path.join(GRAPH)) {
         Ok(graph) => format!(":\n{}", graph_diff(&graph, schema.graph)),
         Err(_) => format!(" (no `{GRAPH}` beside the weights shows the difference)"),

@@ -154,8 +154,7 @@ impl Fit<'_> {
             &self.folder.checkpoint(state.step),
             self.dataset.schema(),
             self.vocabularies,
-            exported.model,
-            &exported.optimiser,
+            exported,
             state,
         )?;
         let best = state.best.as_ref().map(|best| best.step);

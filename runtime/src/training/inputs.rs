@@ -1,6 +1,6 @@
 //! The towers' inputs, and the embedding tables that they come from.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -9,8 +9,8 @@ use crate::data::batch::Batch;
 use crate::error::{Error, Result};
 use crate::layers::{DomainInput, Precision, Repeats, TowerInput};
 use crate::schema::{Schema, Tower, Training};
-use crate::tables::{DomainRows, Gradients, StateArray, TableState, Tables};
-use crate::weights::{Array, Problem, Weights};
+use crate::tables::{DomainRows, Gradients, StateArray, Tables};
+use crate::weights::{Loading, Problem};
 
 /// First part of the tables' keys.
 const TABLES: &str = "tables.";
@@ -74,105 +74,66 @@ impl Inputs {
     }
 
     /// Adds the tables' weights and what their optimisers know, up to date.
-    pub fn export_tables(&mut self, exported: &mut Exported) {
+    pub fn export_tables<'a>(&'a mut self, exported: &mut Exported<'a>) {
         let steps = self.tables.steps();
-        exported
-            .optimiser
+        let Exported { model, optimiser } = exported;
+        optimiser
             .metadata
             .insert(TABLE_STEPS.to_owned(), steps.to_string());
-        let arrays: Vec<Vec<StateArray>> = self.tables.arrays().collect();
-        for (table, arrays) in self.tables.state().zip(arrays) {
+        for table in self.tables.columns() {
             let key = table_key(table.name);
-            for ((name, values), array) in table.optimiser.into_iter().zip(arrays) {
-                let shape = array.shape(table.rows);
-                let array = Array { shape, values };
-                let key = format!("{key}.{name}");
-                exported.optimiser.arrays.insert(key, array);
+            for column in table.state {
+                let key = format!("{key}.{}", column.array().name);
+                optimiser.insert(key, column.shape(), column.pieces().map(Cow::Owned));
             }
-            let array = Array {
-                shape: vec![table.rows, table.dim],
-                values: table.weight,
-            };
-            exported.model.arrays.insert(key, array);
+            let pieces = table.weight.pieces().map(Cow::Owned);
+            model.insert(key, table.weight.shape(), pieces);
         }
     }
 
-    /// Takes the tables' arrays out of both and leaves the dense ones.
+    /// Takes the tables' arrays out of both; without an optimiser's they begin anew. Arrays that do not fit are remembered there.
+    ///
+    /// # Errors
+    /// A row 0 that is not zero.
     pub fn import_tables(
         &mut self,
-        model: Weights,
-        optimiser: Option<Weights>,
-    ) -> Result<(Weights, Option<Weights>)> {
-        let (tables, model) = split_tables(model);
-        let (moments, optimiser) = match optimiser {
-            Some(optimiser) => {
-                let (moments, optimiser) = split_tables(optimiser);
-                (Some(moments), Some(optimiser))
-            }
-            None => (None, None),
-        };
-        let steps = moments
+        model: &mut Loading,
+        mut optimiser: Option<&mut Loading>,
+    ) -> Result<()> {
+        let steps = optimiser
             .as_ref()
-            .and_then(|moments| moments.metadata.get(TABLE_STEPS))
+            .and_then(|optimiser| optimiser.metadata.get(TABLE_STEPS))
             .and_then(|steps| steps.parse().ok())
             .unwrap_or(0);
-        let mut weights = tables.into_loading();
-        let mut moments = moments.map(Weights::into_loading);
-        let mut states = Vec::new();
-        for (table, arrays) in self.schema.tables.iter().zip(self.tables.arrays()) {
+        self.tables.restart(steps);
+        for (index, table) in self.schema.tables.iter().enumerate() {
+            let Some((weight, state)) = self.tables.arrays(index) else {
+                continue;
+            };
             let key = table_key(table.name);
-            let mut optimiser = Vec::new();
-            let arrays = if moments.is_some() { arrays } else { vec![] };
-            for array in arrays {
-                let found = moments.as_mut().and_then(|moments| {
-                    moments.take(&format!("{key}.{}", array.name), &array.shape(table.rows))
+            let mut take = |from: &mut Loading, key: &str, array: StateArray| {
+                let (mut row, mut put) = (0, Ok(()));
+                from.pieces(key, &array.shape(table.rows), |values| {
+                    if put.is_ok() {
+                        put = self.tables.put(index, array, row, values);
+                        row += values.len() / array.width.max(1);
+                    }
                 });
-                optimiser.push((array.name, found.unwrap_or_default()));
+                put
+            };
+            take(model, &key, weight)?;
+            if let Some(optimiser) = optimiser.as_deref_mut() {
+                for array in state {
+                    take(optimiser, &format!("{key}.{}", array.name), array)?;
+                }
             }
-            states.push(TableState {
-                name: table.name,
-                rows: table.rows,
-                dim: table.dim,
-                weight: weights
-                    .take(&key, &[table.rows, table.dim])
-                    .unwrap_or_default(),
-                optimiser,
-            });
         }
-        let mut problems = weights.finish().err().unwrap_or_default();
-        problems.extend(
-            moments
-                .and_then(|moments| moments.finish().err())
-                .unwrap_or_default(),
-        );
-        if !problems.is_empty() {
-            return Err(misfit(problems));
-        }
-        self.tables.restore(steps, &states)?;
-        Ok((model, optimiser))
+        Ok(())
     }
 }
 
 fn table_key(name: &str) -> String {
     format!("{TABLES}{name}.weight")
-}
-
-/// The arrays of the tables and the others. Both keep the header.
-fn split_tables(weights: Weights) -> (Weights, Weights) {
-    let Weights { metadata, arrays } = weights;
-    let (tables, others): (BTreeMap<_, _>, BTreeMap<_, _>) = arrays
-        .into_iter()
-        .partition(|(key, _)| key.starts_with(TABLES));
-    (
-        Weights {
-            metadata: metadata.clone(),
-            arrays: tables,
-        },
-        Weights {
-            metadata,
-            arrays: others,
-        },
-    )
 }
 
 fn domain_input(rows: DomainRows, device: &Device, training: Option<Precision>) -> DomainInput {
@@ -227,15 +188,19 @@ pub fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
     tensor.to_data().iter::<f32>().collect()
 }
 
-/// The error of arrays that do not fit.
+/// The error of arrays that do not fit, or cannot be read.
 pub fn misfit(problems: Vec<Problem>) -> Error {
+    let unread = |problem: &Problem| matches!(problem, Problem::Unread { .. });
+    let (cause, fix) = match problems.iter().any(unread) {
+        true => ("they were not read", "check the disk, and try again"),
+        false => (
+            "they do not fit this model",
+            "use the spec that the weights were trained with, or train again",
+        ),
+    };
     let list: Vec<String> = problems
         .iter()
         .map(|problem| format!("\n  {problem}"))
         .collect();
-    Error::weights(
-        "the weights",
-        format!("they do not fit this model:{}", list.concat()),
-        "use the spec that the weights were trained with, or train again",
-    )
+    Error::weights("the weights", format!("{cause}:{}", list.concat()), fix)
 }

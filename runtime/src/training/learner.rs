@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::data::batch::Batch;
 use crate::error::{Error, Result};
 use crate::evaluation::TaskPredictions;
-use crate::weights::Weights;
+use crate::weights::{Loading, Outgoing};
 
 /// What trains and scores.
 pub trait Learner {
@@ -36,25 +36,25 @@ pub trait Learner {
     ///
     /// # Errors
     /// A model that an earlier error lost.
-    fn export(&mut self) -> Result<Exported>;
+    fn export(&mut self) -> Result<Exported<'_>>;
 
     /// Takes weights back, and the optimisers' state if the training goes on.
     ///
     /// # Errors
-    /// All arrays that do not fit.
-    fn import(&mut self, model: Weights, optimiser: Option<Weights>) -> Result<()>;
+    /// All arrays that do not fit; the weights are of no use then.
+    fn import(&mut self, model: Loading, optimiser: Option<Loading>) -> Result<()>;
 
     /// Key and shape of every dense parameter and buffer.
     fn parameters(&self) -> Vec<(String, Vec<usize>)>;
 }
 
-/// All that a checkpoint needs of a learner.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Exported {
+/// All that a checkpoint needs of a learner. Tables are copied as they are written: they may be larger than the memory that is left.
+#[derive(Default)]
+pub struct Exported<'a> {
     /// Model and tables.
-    pub model: Weights,
+    pub model: Outgoing<'a>,
     /// Moments of both.
-    pub optimiser: Weights,
+    pub optimiser: Outgoing<'a>,
 }
 
 /// What a step says.

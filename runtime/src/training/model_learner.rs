@@ -14,7 +14,7 @@ use crate::model::{Model, TaskScores, forward, loss};
 use crate::optimiser::Optimiser;
 use crate::schema::{Tower, Training};
 use crate::tables::Gradients;
-use crate::weights::{Array, Problem, Weights, list};
+use crate::weights::{Array, Loading, Problem, Weights, list};
 
 /// A model of one type as a [`Learner`].
 pub struct ModelLearner<M: Model> {
@@ -165,28 +165,24 @@ impl<M: Model> Learner for ModelLearner<M> {
         })
     }
 
-    fn export(&mut self) -> Result<Exported> {
+    fn export(&mut self) -> Result<Exported<'_>> {
+        let mut dense = Weights::default();
+        dense.insert_module("", self.model()?);
         let mut exported = Exported {
-            model: Weights::default(),
-            optimiser: self.optimiser.state(),
+            model: dense.into(),
+            optimiser: self.optimiser.state().into(),
         };
-        exported.model.insert_module("", self.model()?);
         self.inputs.export_tables(&mut exported);
         Ok(exported)
     }
 
-    fn import(&mut self, model: Weights, optimiser: Option<Weights>) -> Result<()> {
-        let (model, optimiser) = self.inputs.import_tables(model, optimiser)?;
-        let mut loading = model.into_loading();
-        let loaded = loading.module("", self.model.take().ok_or_else(lost_model)?);
-        let mut problems = loading.finish().err().unwrap_or_default();
+    fn import(&mut self, mut model: Loading, mut optimiser: Option<Loading>) -> Result<()> {
+        self.inputs.import_tables(&mut model, optimiser.as_mut())?;
+        let loaded = model.module("", self.model.take().ok_or_else(lost_model)?);
+        let mut problems = model.finish().err().unwrap_or_default();
         if let Some(optimiser) = optimiser {
-            problems.extend(
-                self.optimiser
-                    .restore(&loaded, optimiser)
-                    .err()
-                    .unwrap_or_default(),
-            );
+            let restored = self.optimiser.restore(&loaded, optimiser);
+            problems.extend(restored.err().unwrap_or_default());
         }
         self.model = Some(loaded);
         if problems.is_empty() {

@@ -16,6 +16,7 @@ mod evaluation;
 mod events;
 #[cfg(unix)]
 mod kills;
+mod memory;
 mod precision;
 mod requests;
 mod rows;

@@ -13,7 +13,7 @@ use mtmd::training::{
     Existing, Exported, Fit, Interrupt, Learner, ModelLearner, RunFolder, State, StepError,
     StepReport,
 };
-use mtmd::weights::Weights;
+use mtmd::weights::Loading;
 use serde_json::Value;
 
 use crate::child::train;
@@ -130,10 +130,10 @@ impl Learner for Faulty {
     fn set_biases(&mut self, biases: &[f64]) -> Result<()> {
         self.inner.set_biases(biases)
     }
-    fn export(&mut self) -> Result<Exported> {
+    fn export(&mut self) -> Result<Exported<'_>> {
         self.inner.export()
     }
-    fn import(&mut self, model: Weights, optimiser: Option<Weights>) -> Result<()> {
+    fn import(&mut self, model: Loading, optimiser: Option<Loading>) -> Result<()> {
         self.inner.import(model, optimiser)
     }
     fn parameters(&self) -> Vec<(String, Vec<usize>)> {
@@ -258,10 +258,10 @@ impl Learner for Blind {
     fn set_biases(&mut self, biases: &[f64]) -> Result<()> {
         self.inner.set_biases(biases)
     }
-    fn export(&mut self) -> Result<Exported> {
+    fn export(&mut self) -> Result<Exported<'_>> {
         self.inner.export()
     }
-    fn import(&mut self, model: Weights, optimiser: Option<Weights>) -> Result<()> {
+    fn import(&mut self, model: Loading, optimiser: Option<Loading>) -> Result<()> {
         self.inner.import(model, optimiser)
     }
     fn parameters(&self) -> Vec<(String, Vec<usize>)> {

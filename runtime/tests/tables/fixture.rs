@@ -210,7 +210,31 @@ pub fn batch(rows: &[Row]) -> Batch {
 }
 
 pub fn weights(tables: &mut Tables) -> Vec<f32> {
-    tables.state().next().unwrap().weight
+    let weight = tables.columns().next().unwrap().weight;
+    weight.pieces().flatten().collect()
+}
+
+/// All of the table: the weight, and what its optimiser knows.
+pub fn arrays(tables: &mut Tables) -> Vec<(&'static str, Vec<f32>)> {
+    let columns = tables.columns().next().unwrap();
+    let columns = [columns.weight].into_iter().chain(columns.state);
+    columns
+        .map(|column| (column.array().name, column.pieces().flatten().collect()))
+        .collect()
+}
+
+/// Tables of another training with all that these hold.
+pub fn copied(tables: &mut Tables, training: &Training) -> Tables {
+    let steps = tables.steps();
+    let values = arrays(tables);
+    let mut copy = Tables::new(schema(values[0].1.len() / 2), training);
+    copy.restart(steps);
+    let (weight, state) = copy.arrays(0).unwrap();
+    for (array, (name, values)) in [weight].into_iter().chain(state).zip(&values) {
+        assert_eq!(array.name, *name);
+        copy.put(0, array, 0, values).unwrap();
+    }
+    copy
 }
 
 /// The gradient of every row of the table, from those of the leaves.

@@ -13,9 +13,9 @@ mod optimisers;
 use std::time::Instant;
 
 use mtmd::schema::{Tower, Training};
-use mtmd::tables::{DomainRows, Gradients, TableState, Tables};
+use mtmd::tables::{DomainRows, Gradients, Tables};
 
-use fixture::{TRAINING, batch, random_batch, random_gradients, schema, weights};
+use fixture::{TRAINING, batch, copied, random_batch, random_gradients, schema, weights};
 
 #[test]
 fn fields_are_pooled_and_stand_side_by_side() {
@@ -147,17 +147,11 @@ fn a_restored_run_goes_on_as_if_it_had_not_stopped() {
     };
     let mut tables = Tables::new(schema(30), &TRAINING);
     (0..20).for_each(|seed| step(&mut tables, seed));
-    let steps = tables.steps();
-    let mut restored = Tables::new(
-        schema(30),
-        &Training {
-            seed: 99,
-            ..TRAINING
-        },
-    );
-    restored
-        .restore(steps, &tables.state().collect::<Vec<_>>())
-        .unwrap();
+    let other = Training {
+        seed: 99,
+        ..TRAINING
+    };
+    let mut restored = copied(&mut tables, &other);
     (20..40).for_each(|seed| {
         step(&mut tables, seed);
         step(&mut restored, seed);
@@ -167,54 +161,40 @@ fn a_restored_run_goes_on_as_if_it_had_not_stopped() {
 }
 
 #[test]
-fn state_of_another_shape_is_refused() {
+fn a_first_row_that_is_not_zero_is_refused() {
     let mut tables = Tables::new(schema(4), &TRAINING);
-    let good = TableState {
-        name: "things",
-        rows: 4,
-        dim: 2,
-        weight: vec![0.0; 8],
-        optimiser: vec![("exp_avg", vec![0.0; 8]), ("exp_avg_sq", vec![0.0; 8])],
-    };
-    tables.restore(1, std::slice::from_ref(&good)).unwrap();
-    let error = tables
-        .restore(
-            1,
-            &[TableState {
-                rows: 2,
-                dim: 4,
-                ..good.clone()
-            }],
-        )
-        .unwrap_err();
-    assert_eq!(error.exit_code(), 1);
-    assert!(
-        error
-            .to_string()
-            .starts_with("tables.things.weight: shape [2, 4] where the model has [4, 2]"),
-        "{error}"
+    let (weight, state) = tables.arrays(0).unwrap();
+    for array in [weight].into_iter().chain(state) {
+        tables.put(0, array, 0, &[0.0; 8]).unwrap();
+        tables.put(0, array, 2, &[1.0; 4]).unwrap();
+        let error = tables.put(0, array, 0, &[1.0; 2]).unwrap_err();
+        assert_eq!(error.exit_code(), 1);
+        assert!(error.to_string().contains("row 0"), "{error}");
+    }
+    assert_eq!(
+        weights(&mut tables),
+        [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]
     );
-    let error = tables
-        .restore(
-            1,
-            &[TableState {
-                weight: vec![1.0; 8],
-                ..good.clone()
-            }],
-        )
-        .unwrap_err();
-    assert!(error.to_string().contains("row 0"), "{error}");
-    let error = tables
-        .restore(
-            1,
-            &[TableState {
-                optimiser: vec![("sum", vec![0.0; 4])],
-                ..good
-            }],
-        )
-        .unwrap_err();
-    assert!(error.to_string().contains("no array `exp_avg`"), "{error}");
-    assert!(tables.restore(1, &[]).is_err());
+}
+
+/// More rows than one piece has.
+#[test]
+fn a_table_in_pieces_is_the_table() {
+    let mut tables = Tables::new(schema(100_000), &TRAINING);
+    let before = weights(&mut tables);
+    let columns = tables.columns().next().unwrap();
+    assert_eq!(columns.weight.shape(), [100_000, 2]);
+    let pieces: Vec<Vec<f32>> = columns.weight.pieces().collect();
+    assert!(pieces.len() > 3);
+    let array = columns.weight.array();
+    tables.restart(7);
+    assert!(weights(&mut tables).iter().all(|weight| *weight == 0.0));
+    let mut row = 0;
+    for piece in pieces {
+        tables.put(0, array, row, &piece).unwrap();
+        row += piece.len() / 2;
+    }
+    assert_eq!((tables.steps(), weights(&mut tables)), (7, before));
 }
 
 #[test]

@@ -18,7 +18,7 @@ use mtmd::prelude::burn::module::{ModuleVisitor, Param};
 use mtmd::prelude::burn::tensor::{Device, Gradients, Tensor, TensorData};
 use mtmd::prelude::*;
 use mtmd::schema::{Axis, Input, Kind};
-use mtmd::tables::{DomainRows, TableState, Tables};
+use mtmd::tables::{DomainRows, Tables};
 use mtmd::weights::{Array, Path, Weights};
 
 /// Rounding of float32 through the whole model, relative to the largest |ln p| (at least 1).
@@ -216,19 +216,11 @@ fn tables(schema: &'static Schema) -> Tables {
             )
         })
         .collect();
-    let states: Vec<TableState> = schema
-        .tables
-        .iter()
-        .zip(weights)
-        .map(|(table, weight)| TableState {
-            name: table.name,
-            rows: table.rows,
-            dim: table.dim,
-            weight,
-            optimiser: vec![],
-        })
-        .collect();
-    tables.restore(0, &states).expect("shapes of the schema");
+    tables.restart(0);
+    for (table, weight) in weights.iter().enumerate() {
+        let (array, _) = tables.arrays(table).expect("a table of the schema");
+        tables.put(table, array, 0, weight).expect("row 0 is zero");
+    }
     tables
 }
 

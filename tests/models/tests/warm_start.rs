@@ -67,7 +67,7 @@ fn started<M: Model>(old: &Graph, new: &Graph, weights: &Weights) -> (Plan, Weig
     });
     let rows = rows.collect();
     let mut learner = ModelLearner::<M>::new(&M::schema().training, &Device::flex());
-    let fresh = learner.export().expect("weights").model;
+    let fresh = learner.export().expect("weights").model.collect();
     let started = plan
         .apply(weights, fresh.clone(), &rows)
         .expect("a plan that fits");
@@ -140,10 +140,10 @@ fn a_new_surface_starts_like_another() {
     let training = &kuairand::Kuairand::schema().training;
     let mut learner = ModelLearner::<kuairand::Kuairand>::new(training, &Device::flex());
     learner
-        .import(started.clone(), None)
+        .import(started.clone().into_loading(), None)
         .expect("it fits the model");
     assert_eq!(
-        learner.export().expect("weights").model.arrays,
+        learner.export().expect("weights").model.collect().arrays,
         started.arrays
     );
 }

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::evaluation::TaskPredictions;
 use crate::schema::{Schema, Tower};
 use crate::training::{Exported, StepReport};
-use crate::weights::Weights;
+use crate::weights::Outgoing;
 
 /// How much further than the benchmark's steps the oracle's go, so that rounding does not hide what they do.
 const STRIDE: f64 = 10.0;
@@ -58,13 +58,13 @@ pub fn batches(schema: &Schema, batches: &[Batch], folder: &Path) -> Result<()> 
 
 /// Writes weights and scores before and after `count` steps, which go round the batches, and what the steps reported.
 pub fn oracle(schema: &Schema, steps: &mut Steps, count: usize, folder: &Path) -> Result<()> {
-    let save = |name: &str, weights: &Weights| -> Result<()> {
+    let save = |name: &str, weights: Outgoing<'_>| -> Result<()> {
         weights
             .save(&folder.join(name))
             .map_err(|error| Error::run("the dump", error.to_string(), "check the disk"))
     };
     let factor = FACTOR * STRIDE;
-    save("weights.safetensors", &steps.learner().export()?.model)?;
+    save("weights.safetensors", steps.learner().export()?.model)?;
     scores(schema, steps, &folder.join("scores.safetensors"))?;
     let mut reports = Vec::with_capacity(count);
     for index in 0..count {
@@ -72,11 +72,11 @@ pub fn oracle(schema: &Schema, steps: &mut Steps, count: usize, folder: &Path) -
         reports.push(json(schema, &report));
         if index == 0 {
             let Exported { model, optimiser } = steps.learner().export()?;
-            save("weights.1.safetensors", &model)?;
-            save("optimiser.1.safetensors", &optimiser)?;
+            save("weights.1.safetensors", model)?;
+            save("optimiser.1.safetensors", optimiser)?;
         }
     }
-    save("weights.last.safetensors", &steps.learner().export()?.model)?;
+    save("weights.last.safetensors", steps.learner().export()?.model)?;
     scores(schema, steps, &folder.join("scores.last.safetensors"))?;
     let oracle = json!({ "factor": factor, "steps": reports });
     write(&folder.join("oracle.json"), oracle.to_string().as_bytes())
