@@ -29,6 +29,7 @@ mod earlier;
 mod encoder;
 mod features;
 mod file;
+mod fingerprint;
 mod learn;
 mod lists;
 mod loader;

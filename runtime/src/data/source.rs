@@ -4,6 +4,8 @@ use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parquet::file::metadata::ParquetMetaData;
+
 use crate::data::check;
 use crate::data::file::{self, DataFile, RowGroup};
 use crate::data::quarantine::Quarantine;
@@ -109,6 +111,13 @@ impl Dataset {
             .flat_map(DataFile::groups)
             .map(|(_, rows)| rows)
             .sum()
+    }
+
+    /// What the files' footers say, in their order.
+    pub(super) fn metadata(&self) -> impl Iterator<Item = &ParquetMetaData> {
+        self.files
+            .iter()
+            .map(|file| file.metadata.metadata().as_ref())
     }
 
     /// Row groups that may hold rows of `parts`, in file order, and how many rows the others hold.

@@ -13,7 +13,7 @@ use mtmd::data::Dataset;
 use mtmd::schema::{Split, Value};
 use parquet::file::properties::WriterProperties;
 
-use crate::fixture::{Folder, Frame, frame, read, schema, write_as};
+use crate::fixture::{Folder, Frame, frame, numbered, read, schema, write_as};
 
 fn array(array: impl Array + 'static) -> ArrayRef {
     Arc::new(array)
@@ -345,4 +345,40 @@ fn files_are_read_in_the_order_of_their_names() {
         other => panic!("{other:?}"),
     });
     assert_eq!(first.collect::<Vec<_>>(), [1.0, 2.0, 3.0]);
+}
+
+#[test]
+fn a_fingerprint_is_that_of_the_files_in_their_order() {
+    let files = [numbered(0, 9), numbered(9, 9)];
+    let folder = |names: [&str; 2]| {
+        let folder = Folder::new(&[]);
+        for (name, file) in names.iter().zip(&files) {
+            file.write_groups(&folder.file(name), 4);
+        }
+        folder
+    };
+    let (first, swapped) = (
+        folder(["a.parquet", "b.parquet"]),
+        folder(["b.parquet", "a.parquet"]),
+    );
+    let (dataset, other) = (first.open().unwrap(), swapped.open().unwrap());
+    assert_eq!(dataset.fingerprint().len(), 32);
+    assert_eq!(dataset.rows(), other.rows());
+    assert_ne!(dataset.fingerprint(), other.fingerprint());
+    let ends = |dataset: &Dataset| dataset.fingerprints().collect::<Vec<_>>();
+    let mut turned = ends(&other);
+    turned.reverse();
+    assert_eq!(ends(&dataset), turned);
+    // A copy elsewhere, under other names, and later.
+    let copy = Folder::new(&[]);
+    for (from, to) in [("a.parquet", "x.parquet"), ("b.parquet", "y.parquet")] {
+        let bytes = fs::read(first.file(from)).unwrap();
+        fs::write(copy.file(to), bytes).unwrap();
+    }
+    assert_eq!(copy.open().unwrap().fingerprint(), dataset.fingerprint());
+    // The same rows in other row groups.
+    numbered(9, 9).write_groups(&copy.file("y.parquet"), 5);
+    let regrouped = copy.open().unwrap();
+    assert_eq!(ends(&regrouped)[0], ends(&dataset)[0]);
+    assert_ne!(ends(&regrouped)[1], ends(&dataset)[1]);
 }
