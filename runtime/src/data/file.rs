@@ -22,6 +22,7 @@ use crate::data::coded;
 use crate::data::lists::{Lists, lists};
 use crate::data::object::{self, Object};
 use crate::data::pages::Pages;
+use crate::data::stamp::{Stamp, changed};
 use crate::error::{Error, Result};
 
 /// Rows of a record batch. Blocks of the shuffle end at multiples of it, so the order of training
@@ -34,8 +35,18 @@ pub(super) struct DataFile {
     /// Its path or URL.
     pub path: PathBuf,
     pub metadata: ArrowReaderMetadata,
-    /// What it is in an object store; `None` on disk.
-    object: Option<Object>,
+    lies: Lies,
+}
+
+/// Where a file lies, and what shows that it is still the same.
+#[derive(Debug, Clone)]
+#[cfg_attr(
+    not(feature = "cloud"),
+    expect(dead_code, reason = "an object is in a store")
+)]
+pub(super) enum Lies {
+    OnDisk(Stamp),
+    InStore(Object),
 }
 
 /// The record batches of one row group.
@@ -95,17 +106,26 @@ pub(super) fn open(path: &Path) -> Result<Vec<DataFile>> {
 }
 
 fn on_disk(path: PathBuf) -> Result<DataFile> {
-    let file = File::open(&path).map_err(|source| Error::file(&path, "read the data", source))?;
-    DataFile::new(path, &file, None)
+    let (file, stamp) = stamped(&path)?;
+    DataFile::new(path, &file, Lies::OnDisk(stamp))
+}
+
+fn stamped(path: &Path) -> Result<(File, Stamp)> {
+    let open = || {
+        let file = File::open(path)?;
+        let stamp = Stamp::of(&file)?;
+        Ok((file, stamp))
+    };
+    open().map_err(|source| Error::file(path, "read the data", source))
 }
 
 impl DataFile {
     /// Reads the footer.
-    pub(super) fn new(path: PathBuf, bytes: &impl Source, object: Option<Object>) -> Result<Self> {
+    pub(super) fn new(path: PathBuf, bytes: &impl Source, lies: Lies) -> Result<Self> {
         Ok(Self {
             metadata: read_footer(&path, bytes)?,
             path,
-            object,
+            lies,
         })
     }
 
@@ -128,12 +148,16 @@ impl DataFile {
 
     /// Reads one row group, the needed columns only.
     pub(super) fn read(&self, group: usize, columns: &[&'static str]) -> Result<RowGroup> {
-        if let Some(object) = &self.object {
-            return object.read(self, group, columns);
+        match &self.lies {
+            Lies::InStore(object) => object.read(self, group, columns),
+            Lies::OnDisk(stamp) => {
+                let (file, found) = stamped(&self.path)?;
+                match found == *stamp {
+                    true => self.rows(file, group, columns),
+                    false => Err(changed(&self.path, "file")),
+                }
+            }
         }
-        let file = File::open(&self.path);
-        let file = file.map_err(|source| Error::file(&self.path, "read the data", source))?;
-        self.rows(file, group, columns)
     }
 
     /// Reads one row group from bytes of the file.

@@ -47,6 +47,7 @@ mod requests;
 mod slices;
 mod source;
 mod split;
+mod stamp;
 mod synth;
 mod values;
 mod vocabularies;

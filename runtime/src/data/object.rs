@@ -13,8 +13,9 @@ use object_store::{GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
-use crate::data::file::{DataFile, RowGroup};
+use crate::data::file::{DataFile, Lies, RowGroup};
 use crate::data::ranges::Ranges;
+use crate::data::stamp::changed;
 use crate::error::{Error, Result};
 
 /// Bytes of an object's end, where the footer is.
@@ -44,7 +45,8 @@ pub(super) fn open(url: &Path) -> Result<Vec<DataFile>> {
         for end in ends {
             let (object, end) = wait(end)?;
             let bytes = Ranges::of_end(&object, end);
-            files.push(DataFile::new(object.url.clone(), &bytes, Some(object))?);
+            let path = object.url.clone();
+            files.push(DataFile::new(path, &bytes, Lies::InStore(object))?);
         }
     }
     Ok(files)
@@ -148,7 +150,7 @@ impl Object {
         let is_same = found.meta.size == self.size && (self.tag.is_none() || self.tag == tag);
         let bytes = found.bytes().await.map_err(refused)?;
         if !is_same || bytes.len() as u64 != length {
-            return Err(changed(&self.url));
+            return Err(changed(&self.url, "object"));
         }
         Ok((tag, bytes))
     }
@@ -184,14 +186,6 @@ fn runtime() -> Result<&'static Runtime> {
     Ok(RUNTIME.get_or_init(|| built))
 }
 
-fn changed(url: &Path) -> Error {
-    Error::data(
-        url.display().to_string(),
-        "the object has changed since this run opened it",
-        "run again, and write nothing to the data while it is read",
-    )
-}
-
 /// A store's refusal, in words that say what to do.
 fn refused(url: &Path, error: &object_store::Error) -> Error {
     let place = url.display().to_string();
@@ -218,7 +212,9 @@ fn refused(url: &Path, error: &object_store::Error) -> Error {
             "the object is gone",
             "write it again, or leave it out of the data",
         ),
-        (object_store::Error::Precondition { .. }, _) | (_, Some("412" | "416")) => changed(url),
+        (object_store::Error::Precondition { .. }, _) | (_, Some("412" | "416")) => {
+            changed(url, "object")
+        }
         (object_store::Error::PermissionDenied { .. }, _)
         | (object_store::Error::Unauthenticated { .. }, _)
         | (_, Some("401" | "403")) => Error::run(place, cause, credentials),

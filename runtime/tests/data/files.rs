@@ -1,6 +1,7 @@
 //! Files and columns: what is refused before anything runs, and what will do.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -345,6 +346,33 @@ fn files_are_read_in_the_order_of_their_names() {
         other => panic!("{other:?}"),
     });
     assert_eq!(first.collect::<Vec<_>>(), [1.0, 2.0, 3.0]);
+}
+
+/// Between two row groups, a file grows, or another takes its place.
+#[test]
+fn a_file_that_changes_while_it_is_read_is_refused() {
+    let replace = |path: &Path, bytes: &[u8]| {
+        let other = path.with_extension("new");
+        fs::write(&other, bytes).unwrap();
+        fs::rename(other, path).unwrap();
+    };
+    let grow = |path: &Path, bytes: &[u8]| fs::write(path, [bytes, b"more"].concat()).unwrap();
+    let changes: [&dyn Fn(&Path, &[u8]); 2] = [&grow, &replace];
+    for change in changes {
+        let folder = Folder::new(&[]);
+        let path = folder.file("a.parquet");
+        numbered(0, 9).write_groups(&path, 3);
+        let dataset = folder.open().unwrap();
+        read(&dataset, 4).unwrap();
+        change(&path, &fs::read(&path).unwrap());
+        let error = read(&dataset, 4).unwrap_err();
+        assert_eq!(error.exit_code(), 1);
+        assert_eq!(
+            folder.text(&error),
+            "a.parquet: the file has changed since this run opened it\n\
+             help: run again, and write nothing to the data while it is read"
+        );
+    }
 }
 
 #[test]
