@@ -79,6 +79,11 @@ pub enum ColumnFault {
         /// A column with a similar name.
         similar: Option<String>,
     },
+    /// There are several of this name.
+    Repeated {
+        /// How many.
+        times: usize,
+    },
     /// It holds something else.
     Type {
         /// Type in the file.
@@ -180,6 +185,9 @@ impl fmt::Display for ColumnProblem {
                 similar: Some(name),
             } => {
                 write!(f, "not in {}, which has `{name}`", self.file.display())?;
+            }
+            ColumnFault::Repeated { times } => {
+                write!(f, "{times} columns of this name in {}", self.file.display())?;
             }
             ColumnFault::Type { found, accepted } => {
                 write!(

@@ -209,14 +209,19 @@ impl Need {
     ) -> Vec<ColumnProblem> {
         let mut problems: Vec<ColumnProblem> = Vec::new();
         for (path, schema) in files {
-            let fault = match schema.field_with_name(self.column) {
-                Err(_) => ColumnFault::Missing {
+            let fields = schema.fields().iter();
+            let fields: Vec<_> = fields.filter(|field| field.name() == self.column).collect();
+            let fault = match fields.as_slice() {
+                [] => ColumnFault::Missing {
                     similar: similar(self.column, schema.fields()),
                 },
-                Ok(field) if self.form.holds(field.data_type()) => continue,
-                Ok(field) => ColumnFault::Type {
+                [field] if self.form.holds(field.data_type()) => continue,
+                [field] => ColumnFault::Type {
                     found: describe(field.data_type()),
                     accepted: self.form.accepted(),
+                },
+                fields => ColumnFault::Repeated {
+                    times: fields.len(),
                 },
             };
             if let Some(same) = problems.iter_mut().find(|problem| problem.fault == fault) {

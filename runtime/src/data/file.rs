@@ -160,6 +160,15 @@ impl DataFile {
         }
     }
 
+    /// Its path or URL in the one spelling that all of its names come down to.
+    pub(super) fn identity(&self) -> Result<PathBuf> {
+        match self.lies {
+            Lies::InStore(_) => Ok(self.path.clone()),
+            Lies::OnDisk(_) => fs::canonicalize(&self.path)
+                .map_err(|source| Error::file(&self.path, "read the data", source)),
+        }
+    }
+
     /// Reads one row group from bytes of the file.
     pub(super) fn rows(
         &self,

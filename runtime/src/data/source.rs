@@ -1,6 +1,7 @@
 //! The Parquet files of a data set, opened and checked against the schema before anything runs.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -41,8 +42,8 @@ impl Dataset {
     /// be an `s3://` or `gs://` URL, with credentials from the environment (feature `cloud`).
     ///
     /// # Errors
-    /// A path that cannot be read, a folder without Parquet files, a file that is no whole Parquet file,
-    /// and, as one error, every column that is missing or of a type that will not do.
+    /// A path that cannot be read, a folder without Parquet files, a file that is no whole Parquet file or stands
+    /// twice among them, and, as one error, every column that is missing or of a type that will not do.
     pub fn open(schema: &'static Schema, paths: &[PathBuf]) -> Result<Self> {
         let mut files = Vec::new();
         for path in paths {
@@ -55,6 +56,7 @@ impl Dataset {
                 "give a Parquet file or a folder of them",
             ));
         }
+        distinct(&files)?;
         let dataset = Self {
             schema,
             files,
@@ -179,4 +181,19 @@ impl Dataset {
         };
         file.read(unit.group, columns)
     }
+}
+
+/// Refuses a file that is given twice.
+fn distinct(files: &[DataFile]) -> Result<()> {
+    let mut seen: HashMap<PathBuf, &Path> = HashMap::with_capacity(files.len());
+    for file in files {
+        if let Some(first) = seen.insert(file.identity()?, &file.path) {
+            return Err(Error::usage(
+                file.path.display().to_string(),
+                format!("this file is in the data already, as {}", first.display()),
+                "give it once: rows that are there twice train twice, or train and validate",
+            ));
+        }
+    }
+    Ok(())
 }

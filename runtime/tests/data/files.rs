@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, ListBuilder, StringArray,
-    StringBuilder, UInt64Array, new_null_array,
+    Array, ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, ListBuilder, RecordBatch,
+    StringArray, StringBuilder, UInt64Array, new_null_array,
 };
 use arrow::compute::{cast, take};
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, Schema};
 use mtmd::data::Dataset;
 use mtmd::schema::{Split, Value};
 use parquet::file::properties::WriterProperties;
@@ -47,6 +47,32 @@ fn every_wrong_column_of_every_file_is_in_one_error() {
          line 19: item feature `tags` needs column `tags`: Int64 in b.parquet, where a list of whole numbers or strings would do (and 1 more file)\n  \
          line 23: the split needs column `day`: not in c.parquet\n\
          help: name the data's own columns with `from \"COLUMN\"`, or give the path of other data"
+    );
+}
+
+#[test]
+fn columns_of_one_name_are_refused() {
+    let folder = Folder::new(&[]);
+    let batch = frame().batch();
+    let mut fields: Vec<_> = batch.schema().fields().iter().cloned().collect();
+    let age = batch.schema().index_of("age").unwrap();
+    let mut columns = batch.columns().to_vec();
+    // One that the model needs, one that it does not.
+    for name in ["age", "spare", "spare"] {
+        fields.push(Arc::new(Field::new(name, DataType::Float64, true)));
+        columns.push(Arc::clone(&columns[age]));
+    }
+    let twice = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+    write_as(
+        &twice,
+        &folder.file("a.parquet"),
+        WriterProperties::default(),
+    );
+    assert_eq!(
+        folder.text(&folder.open().unwrap_err()).lines().nth(1),
+        Some(
+            "  line 14: query feature `age` needs column `age`: 2 columns of this name in a.parquet"
+        )
     );
 }
 
@@ -348,23 +374,54 @@ fn files_are_read_in_the_order_of_their_names() {
     assert_eq!(first.collect::<Vec<_>>(), [1.0, 2.0, 3.0]);
 }
 
+#[test]
+fn a_file_is_given_once() {
+    let folder = Folder::new(&[("a.parquet", &frame()), ("b.parquet", &frame())]);
+    let all = folder.0.path();
+    let within = folder.0.path().join(".").join("b.parquet");
+    for paths in [[all, &within], [&within, all]] {
+        let paths = paths.map(Path::to_owned);
+        let error = Dataset::open(&crate::fixture::SMALL_STATIC, &paths).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        let text = folder.text(&error);
+        assert!(
+            text.contains("b.parquet: this file is in the data already, as "),
+            "{text}"
+        );
+    }
+    // A copy is another file.
+    fs::create_dir(folder.file("copies")).unwrap();
+    let copy = folder.file("copies/b.parquet");
+    fs::copy(&within, &copy).unwrap();
+    let paths = [all.to_owned(), copy];
+    assert!(Dataset::open(&crate::fixture::SMALL_STATIC, &paths).is_ok());
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(&within, folder.file("c.parquet")).unwrap();
+        assert_eq!(folder.open().unwrap_err().exit_code(), 2);
+    }
+}
+
 /// Between two row groups, a file grows, or another takes its place.
 #[test]
 fn a_file_that_changes_while_it_is_read_is_refused() {
-    let replace = |path: &Path, bytes: &[u8]| {
+    let grow = |path: &Path| {
+        let bytes = fs::read(path).unwrap();
+        fs::write(path, [bytes.as_slice(), b"more"].concat()).unwrap();
+    };
+    let replace = |path: &Path| {
         let other = path.with_extension("new");
-        fs::write(&other, bytes).unwrap();
+        fs::copy(path, &other).unwrap();
         fs::rename(other, path).unwrap();
     };
-    let grow = |path: &Path, bytes: &[u8]| fs::write(path, [bytes, b"more"].concat()).unwrap();
-    let changes: [&dyn Fn(&Path, &[u8]); 2] = [&grow, &replace];
+    let changes: [fn(&Path); 2] = [grow, replace];
     for change in changes {
         let folder = Folder::new(&[]);
         let path = folder.file("a.parquet");
         numbered(0, 9).write_groups(&path, 3);
         let dataset = folder.open().unwrap();
         read(&dataset, 4).unwrap();
-        change(&path, &fs::read(&path).unwrap());
+        change(&path);
         let error = read(&dataset, 4).unwrap_err();
         assert_eq!(error.exit_code(), 1);
         assert_eq!(
