@@ -46,8 +46,9 @@ pub struct Report {
     pub part: String,
     /// Rows that were scored.
     pub rows: u64,
-    /// Weighted sum of the tasks' mean KL, the training loss on these rows.
-    pub loss: f64,
+    /// Sum of weight times mean KL, the training loss on these rows, over the tasks whose weight is above 0 and that
+    /// have a row with a label; `None` if there is none of them.
+    pub loss: Option<f64>,
     /// The tasks, in the schema's order.
     pub tasks: Vec<TaskReport>,
 }
@@ -173,8 +174,9 @@ impl Evaluator {
             .tasks
             .iter()
             .zip(&tasks)
-            .map(|(task, report)| task.weight * report.all.kl.unwrap_or(0.0))
-            .sum();
+            .filter(|(task, _)| task.weight > 0.0)
+            .filter_map(|(task, report)| Some(task.weight * report.all.kl?))
+            .reduce(|sum, term| sum + term);
         Report {
             model: self.schema.name.to_owned(),
             spec_hash: self.schema.spec_hash.to_owned(),

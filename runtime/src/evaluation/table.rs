@@ -233,7 +233,7 @@ mod tests {
             spec_hash: String::new(),
             part: "test".to_owned(),
             rows: 1_234_567,
-            loss: 0.1,
+            loss: Some(0.1),
             tasks: vec![TaskReport {
                 task: "ctr".to_owned(),
                 label: "hw_ctr".to_owned(),

@@ -69,7 +69,7 @@ pub fn validate(
     let report = evaluator.report("validate");
     let figure = match select {
         Some(select) => evaluator.figure(select),
-        None => Some(report.loss),
+        None => report.loss,
     };
     Ok(Some((report, figure)))
 }

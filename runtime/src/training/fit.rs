@@ -16,6 +16,7 @@ use crate::data::batch::Batch;
 use crate::data::{Dataset, Origin, Scan, Shuffle, Vocabularies};
 use crate::error::{Error, Result};
 use crate::evaluation::grouped;
+use crate::schema::Select;
 
 /// Steps between two lines of the metrics.
 const LOG_EVERY: u64 = 20;
@@ -143,9 +144,28 @@ impl Fit<'_> {
             return Ok(false);
         };
         let improved = state.judge(figure, select.as_ref());
+        if figure.is_none() && state.validations == 1 {
+            monitor.warn(&self.without_figure(select.as_ref()));
+        }
         state.validation_due = false;
         monitor.validated(state, &report)?;
         Ok(improved)
+    }
+
+    /// What a run without a figure to choose its model by is told.
+    fn without_figure(&self, select: Option<&Select>) -> String {
+        let lack = match select {
+            None => "loss: none has a label of a task whose weight is above 0".to_owned(),
+            Some(select) => {
+                let task = self.dataset.schema().tasks.get(select.task);
+                let task = task.map_or("?", |task| task.name);
+                format!("figure of task `{task}` as `select` asks for it")
+            }
+        };
+        format!(
+            "the rows that validate give no {lack}; until they do, nothing chooses the model, which is that of the \
+             last step, and nothing ends the training early"
+        )
     }
 
     fn save(&self, learner: &mut dyn Learner, state: &State) -> Result<()> {

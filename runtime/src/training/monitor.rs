@@ -82,6 +82,11 @@ impl Monitor {
         self.events.scalars(state.step, &scalars(report))
     }
 
+    /// Says what is not as it should be, and ends nothing.
+    pub fn warn(&self, text: &str) {
+        self.progress.warn(text);
+    }
+
     /// Time goes by that trains nothing.
     pub fn rest<T>(&mut self, action: impl FnOnce(&mut Self) -> T) -> T {
         let began = std::time::Instant::now();
@@ -108,7 +113,8 @@ fn tasks(
 }
 
 fn scalars(report: &Report) -> Vec<(String, f64)> {
-    let mut scalars = vec![("validate/loss".to_owned(), report.loss)];
+    let loss = report.loss.map(|loss| ("validate/loss".to_owned(), loss));
+    let mut scalars = Vec::from_iter(loss);
     let mut add = |place: String, metrics: &Metrics| {
         let figures = [
             ("kl", metrics.kl),

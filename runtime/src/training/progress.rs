@@ -106,9 +106,17 @@ impl Progress {
 
     /// Writes text between the lines of progress.
     pub fn print(&self, text: &str) {
-        if self.quiet {
-            return;
+        if !self.quiet {
+            self.write(text);
         }
+    }
+
+    /// Writes a warning between the lines of progress, `quiet` or not.
+    pub fn warn(&self, text: &str) {
+        self.write(&format!("warning: {text}"));
+    }
+
+    fn write(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| eprintln!("{text}")),
             None => eprintln!("{text}"),

@@ -117,11 +117,15 @@ impl State {
     }
 
     /// Takes note of a validation: of the figure that chooses the model, the loss without a `select`. Returns whether
-    /// it is the best so far. One without the figure, or with one that is not finite, is no improvement.
+    /// it is the best so far. One without the figure, or with one that is not finite, is no improvement;
+    /// as long as none had the figure, an early stop has nothing to go by, and counts nothing.
     pub fn judge(&mut self, figure: Option<f64>, select: Option<&Select>) -> bool {
         let rises = select.is_some_and(|select| select.figure == Figure::Auc);
         let gain = |new: f64, old: f64| if rises { new - old } else { old - new };
         self.validations += 1;
+        if figure.is_none() && self.best.is_none() {
+            return false;
+        }
         self.stale += 1;
         let Some(value) = figure.filter(|value| value.is_finite()) else {
             self.stop_if_stale();
@@ -276,6 +280,13 @@ mod tests {
     fn equal_figures_and_none_at_all_are_no_improvement() {
         let figures = [Some(1.0), Some(1.0), None, Some(f64::NAN)];
         assert_eq!(judged(3, 0.0, Figure::Kl, &figures), (vec![0], Some(3)));
+    }
+
+    #[test]
+    fn a_run_without_a_figure_goes_on_to_its_end() {
+        assert_eq!(judged(1, 0.0, Figure::Kl, &[None; 5]), (vec![], None));
+        let figures = [None, None, Some(1.0), None, None];
+        assert_eq!(judged(2, 0.0, Figure::Kl, &figures), (vec![2], Some(4)));
     }
 
     #[test]

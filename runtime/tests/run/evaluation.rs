@@ -2,8 +2,10 @@
 
 use mtmd::data::batch::Batch;
 use mtmd::evaluation::{Evaluator, Report, TaskPredictions};
+use mtmd::schema::{Schema, Task};
+use serde_json::Value;
 
-use crate::sample::SAMPLE;
+use crate::sample::{SAMPLE, SCHEMA};
 
 /// A batch of (surface, product, ctr label, click, buy) rows; `buy` exists on product 0 only.
 fn batch(rows: &[(u16, u16, f32, f32, f32)]) -> Batch {
@@ -85,16 +87,16 @@ fn rows_reach_their_cells_and_the_totals() {
     assert!((buy.all.calibration.expect("a sale") - 0.75).abs() < 1e-6);
     assert!(buy.log_mae_by_rank.is_empty());
     let loss = ctr.all.kl.expect("rows") + 0.5 * buy.all.kl.expect("rows");
-    assert!((report.loss - loss).abs() < 1e-12);
+    assert!((report.loss.unwrap() - loss).abs() < 1e-12);
 }
 
 #[test]
 fn json_has_every_figure_and_null_where_none_applies() {
     let report = report();
-    let json: serde_json::Value = serde_json::from_str(&report.json().unwrap()).unwrap();
+    let json: Value = serde_json::from_str(&report.json().unwrap()).unwrap();
     let cell = &json["tasks"][1]["cells"][0];
     assert_eq!(cell["surface"], "feed");
-    assert_eq!(cell["log_mae"], serde_json::Value::Null);
+    assert_eq!(cell["log_mae"], Value::Null);
     assert_eq!(cell["rows"], 2);
     let kl = json["tasks"][0]["all"]["kl"].as_f64().unwrap();
     assert!((kl - report.tasks[0].all.kl.unwrap()).abs() < 1e-15);
@@ -114,4 +116,38 @@ fn the_table_fits_in_a_hundred_columns() {
             .count(),
         2
     );
+}
+
+/// The report on one row with these labels of `ctr` and `buy`.
+fn labelled(schema: &'static Schema, ctr: f32, buy: f32) -> Report {
+    let mut evaluator = Evaluator::new(schema);
+    let predictions = [constant(&[0], 0.5), constant(&[0], 0.25)];
+    evaluator.add(&batch(&[(0, 0, ctr, 1.0, buy)]), &predictions);
+    evaluator.report("validate")
+}
+
+#[test]
+fn the_loss_is_that_of_the_tasks_with_labels_and_none_without() {
+    const ABSENT: f32 = f32::NAN;
+    static UNWEIGHTED: Schema = Schema {
+        tasks: &[
+            Task {
+                weight: 1.0,
+                ..SCHEMA.tasks[0]
+            },
+            Task {
+                weight: 0.0,
+                ..SCHEMA.tasks[1]
+            },
+        ],
+        ..SCHEMA
+    };
+    let loss = labelled(&SAMPLE, ABSENT, 1.0).loss.expect("a label of buy");
+    assert!((loss - 0.5 * 4.0_f64.ln()).abs() < 1e-6, "{loss}");
+    assert_eq!(labelled(&UNWEIGHTED, ABSENT, 1.0).loss, None);
+
+    let none = labelled(&SAMPLE, ABSENT, ABSENT);
+    assert_eq!(none.loss, None);
+    let json: Value = serde_json::from_str(&none.json().unwrap()).unwrap();
+    assert_eq!(json.get("loss"), Some(&Value::Null));
 }

@@ -117,7 +117,8 @@ pub fn replace(path: &Path, column: &str, values: impl FnOnce(&RecordBatch) -> A
     let (schema, mut columns, _) = batch.into_parts();
     let place = schema.index_of(column).expect("the column");
     columns[place] = values;
-    let batch = RecordBatch::try_new(schema, columns).expect("values of the same type");
+    let names = schema.fields().iter().map(|field| field.name());
+    let batch = RecordBatch::try_from_iter(names.zip(columns)).expect("columns of one length");
     let file = File::create(path).expect("a file");
     let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");
     writer.write(&batch).expect("written");

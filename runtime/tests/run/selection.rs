@@ -4,13 +4,15 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, AsArray, Float32Array, Int64Array};
+use arrow::datatypes::{Float32Type, Int64Type};
 use burn::tensor::Device;
 use mtmd::data::{Dataset, Parts};
 use mtmd::schema::{Course, Figure, Schema, Select, Training};
 use mtmd::training::{Existing, Fit, Interrupt, ModelLearner, RunFolder, State, checkpoint};
 use serde_json::Value;
 
-use crate::child::train;
+use crate::child::{run, stderr, text, train};
 use crate::rows;
 use crate::sample::{SAMPLE, SCHEMA, Sample};
 
@@ -132,4 +134,52 @@ fn a_cell_and_a_metric_choose_the_model() {
         (highest, first["step"].as_u64())
     );
     assert!(folder.checkpoint(best.step).exists());
+}
+
+/// Rows whose labels of the fourth day, which validates, are absent.
+fn write_without_validation_labels(path: &Path) {
+    rows::write(path, 1_000);
+    let validates = |row: usize| row / 200 == 3;
+    rows::replace(path, "hw_ctr", |rows| {
+        let scores = rows["hw_ctr"].as_primitive::<Float32Type>();
+        let kept = scores.values().iter().enumerate();
+        let kept = kept.map(|(row, score)| (!validates(row)).then_some(*score));
+        Arc::new(Float32Array::from_iter(kept)) as ArrayRef
+    });
+    for column in ["is_click", "is_buy"] {
+        rows::replace(path, column, |rows| {
+            let actions = rows[column].as_primitive::<Int64Type>();
+            let kept = actions.values().iter().enumerate();
+            let kept = kept.map(|(row, action)| (!validates(row)).then_some(*action));
+            Arc::new(Int64Array::from_iter(kept)) as ArrayRef
+        });
+    }
+}
+
+#[test]
+fn without_a_label_that_validates_nothing_chooses_the_model() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, out) = (root.path().join("rows.parquet"), root.path().join("run"));
+    write_without_validation_labels(&data);
+    let paths = ["train", "--data", text(&data), "--out", text(&out)];
+    let options = ["--quiet", "--epochs", "3", "--patience", "1"];
+    let output = run(&[&paths[..], &options].concat());
+    let told = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let warning = "warning: the rows that validate give no loss: none has a label";
+    assert_eq!(told.matches(warning).count(), 1, "{told}");
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(!shown.contains("the model is that of step"), "{shown}");
+
+    // All three epochs, and the model of the last step.
+    let validations = entries(&out, "validate");
+    let losses: Vec<_> = validations.iter().map(|entry| entry.get("loss")).collect();
+    assert_eq!(losses, [Some(&Value::Null); 3]);
+    let folder = RunFolder::open(&out, Existing::Resume).unwrap();
+    let (last, _) = checkpoint::load_model(&folder.checkpoint(30), &SAMPLE).unwrap();
+    let (model, _) = checkpoint::load_model(&folder.model(), &SAMPLE).unwrap();
+    assert_eq!(
+        last.collect().unwrap().arrays,
+        model.collect().unwrap().arrays
+    );
 }
