@@ -63,7 +63,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     pub seed: Option<u64>,
     /// Train on the validation rows too, when the hyperparameters are chosen
-    #[arg(long, conflicts_with = "resume")]
+    #[arg(long, conflicts_with_all = ["resume", "validate_every", "patience"])]
     pub refit: bool,
     /// Matrix products of a step in float32 or bfloat16, over weights of float32 [default: float32]
     #[arg(long, value_name = "TYPE", conflicts_with = "resume")]
@@ -86,6 +86,9 @@ pub struct TrainArgs {
     /// Go on from the last whole checkpoint in the run's folder
     #[arg(long, conflicts_with = "force")]
     pub resume: bool,
+    /// Go on although files are not those that the run began with, if they have as many rows
+    #[arg(long, requires = "resume")]
+    pub other_files: bool,
     /// Delete a run that stands in the folder
     #[arg(long)]
     pub force: bool,

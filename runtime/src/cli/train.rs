@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::evaluation::{Report, grouped};
 use crate::schema::{Figure, Schema, Split, Training};
 use crate::training::{
-    Existing, Fit, Interrupt, Learner, RunFolder, State, checkpoint, duration, evaluate,
+    Existing, Files, Fit, Interrupt, Learner, RunFolder, State, checkpoint, duration, evaluate,
     evaluate_and_count, has_rows,
 };
 use crate::weights::Loading;
@@ -30,7 +30,7 @@ pub fn train(
     let folder = open_folder(schema, args)?;
     let dataset = args.rows.apply(dataset, existing(args))?;
     let (mut state, vocabularies, saved) = if args.resume {
-        resume(&folder, &dataset)?
+        resume(&folder, &dataset, args)?
     } else {
         let (state, vocabularies) = first_pass(&dataset, args, warm.as_ref())?;
         (state, vocabularies, None)
@@ -121,7 +121,7 @@ fn first_pass(
             schema,
             training,
             args.refit,
-            dataset.rows(),
+            Files::of(dataset),
             learned.statistics,
         )
     };
@@ -186,10 +186,46 @@ fn choose(
     Ok(())
 }
 
+/// Refuses to go on with other files than the run began with: its place in the data means other rows there. With `others`
+/// as many rows are enough.
+fn require_files(state: &mut State, dataset: &Dataset, others: bool) -> Result<()> {
+    let found = Files::of(dataset);
+    let began = &state.files;
+    let fix = "give the data that the run began with, in the same order, or start a new run with `--force` or another `--out`";
+    if found.rows != began.rows {
+        let cause = format!(
+            "{} rows, where the run began with {}",
+            grouped(found.rows),
+            grouped(began.rows),
+        );
+        return Err(Error::data("the data", cause, fix));
+    }
+    let count = (found.fingerprints.len(), began.fingerprints.len());
+    let pairs = found.fingerprints.iter().zip(&began.fingerprints);
+    let mut pairs = pairs.zip(dataset.files());
+    let other = pairs.find(|((found, began), _)| found != began);
+    let place = match other {
+        Some((_, path)) => path.display().to_string(),
+        None if count.0 != count.1 => "the data".to_owned(),
+        None => return Ok(()),
+    };
+    if others {
+        state.files = found;
+        return Ok(());
+    }
+    let cause = match count.0 == count.1 {
+        true => "not the file that the run began with at this place".to_owned(),
+        false => format!("{} files, where the run began with {}", count.0, count.1),
+    };
+    let fix = format!("{fix}; if what changed does not matter, add `--other-files`");
+    Err(Error::data(place, cause, fix))
+}
+
 /// Reads the last whole checkpoint of the run.
 fn resume(
     folder: &RunFolder,
     dataset: &Dataset,
+    args: &TrainArgs,
 ) -> Result<(State, Arc<Vocabularies>, Option<Saved>)> {
     let (path, damaged) = folder.resume_from()?;
     for cause in damaged {
@@ -197,18 +233,8 @@ fn resume(
     }
     let (weights, vocabularies) = checkpoint::load_model(&path, dataset.schema())?;
     checkpoint::require_spec(&path, dataset.schema(), &weights)?;
-    let (optimiser, state) = checkpoint::load_progress(&path, dataset.schema())?;
-    if state.data_rows != dataset.rows() {
-        return Err(Error::data(
-            "the data",
-            format!(
-                "{} rows, where the run began with {}",
-                grouped(dataset.rows()),
-                grouped(state.data_rows),
-            ),
-            "give the data that the run began with, or start a new run with `--force` or another `--out`",
-        ));
-    }
+    let (optimiser, mut state) = checkpoint::load_progress(&path, dataset.schema())?;
+    require_files(&mut state, dataset, args.other_files)?;
     say(format!("going on from {}", path.display()));
     Ok((state, Arc::new(vocabularies), Some((weights, optimiser))))
 }

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use similar::TextDiff;
 
 use super::checksums;
@@ -148,23 +149,23 @@ pub fn load_progress(path: &Path, schema: &Schema) -> Result<(Loading, State)> {
     checksums::verify(path, |name| name == OPTIMISER || name == STATE)?;
     let optimiser = Loading::open(&path.join(OPTIMISER)).map_err(weights_error)?;
     let path = path.join(STATE);
-    let mut state: State = serde_json::from_str(&read_text(&path)?).map_err(|error| {
+    let text = read_text(&path)?;
+    let damaged = |error: serde_json::Error| {
         Error::weights(
             path.display().to_string(),
             format!("no state of a run: {error}"),
             "use another checkpoint, or train again with `--force`",
         )
-    })?;
-    if state.format != FORMAT {
+    };
+    let Layout { format } = serde_json::from_str(&text).map_err(damaged)?;
+    if format != FORMAT {
         return Err(Error::weights(
             path.display().to_string(),
-            format!(
-                "layout {} of another version; this one reads {FORMAT}",
-                state.format
-            ),
+            format!("layout {format} of another version; this one reads {FORMAT}"),
             "go on with the version that wrote it, or train again with `--force`",
         ));
     }
+    let mut state: State = serde_json::from_str(&text).map_err(damaged)?;
     // The command line changes whole numbers only. The others are the spec's, to the last bit, which
     // a trip through JSON would not promise.
     let Training {
@@ -186,6 +187,12 @@ pub fn load_progress(path: &Path, schema: &Schema) -> Result<(Loading, State)> {
         ..schema.training.clone()
     };
     Ok((optimiser, state))
+}
+
+/// The part of a state that says what the others are.
+#[derive(Deserialize)]
+struct Layout {
+    format: u32,
 }
 
 fn write_model(

@@ -45,8 +45,12 @@ pub fn verify(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<()> {
     let path = folder.join(CHECKSUMS);
     let damaged =
         |path: &Path, cause: String| Error::weights(path.display().to_string(), cause, FIX);
-    let text = fs::read_to_string(&path)
-        .map_err(|error| damaged(&path, format!("the checksums cannot be read: {error}")))?;
+    let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::InvalidData => {
+            damaged(&path, format!("the checksums cannot be read: {error}"))
+        }
+        _ => Error::file(&path, "read it", error),
+    })?;
     let digests: BTreeMap<String, String> = serde_json::from_str(&text)
         .map_err(|error| damaged(&path, format!("no list of checksums: {error}")))?;
     for (name, written) in digests.iter().filter(|(name, _)| wanted(name)) {

@@ -69,7 +69,8 @@ impl Fit<'_> {
         let mut batches = self.dataset.batches(self.vocabularies, scan(state))?;
         loop {
             let began = Instant::now();
-            let batch = batches.next().unwrap_or_else(|| Err(too_few_rows()))?;
+            let batch = batches.next().unwrap_or_else(|| Err(too_few_rows()));
+            let batch = self.rescued(learner, state, monitor, batch)?;
             let factor = schedule.factor(state.step);
             let report = match learner.step(&batch, factor) {
                 Ok(report) => report,
@@ -79,16 +80,19 @@ impl Fit<'_> {
             window.add(&batch, &report, began.elapsed());
             monitor.tick(state, batch.rows, &window);
             let ended = state.epoch_step == 0;
-            if ended || state.step.is_multiple_of(LOG_EVERY) {
-                monitor.trained(state, &window, factor)?;
-                window = Window::new(schema);
-            }
             let course = &state.training.course;
             let due =
                 |every: Option<u64>| every.is_some_and(|every| state.step.is_multiple_of(every));
             let (validates, saves) = (due(course.validate_every), due(course.checkpoint_every));
             state.validation_due = self.validate && (ended || validates);
-            if ended || state.validation_due || saves || self.interrupt.signal().is_some() {
+            let pauses =
+                ended || state.validation_due || saves || self.interrupt.signal().is_some();
+            // A run that goes on from a checkpoint knows nothing of the steps before it.
+            if pauses || state.step.is_multiple_of(LOG_EVERY) {
+                monitor.trained(state, &window, factor)?;
+                window = Window::new(schema);
+            }
+            if pauses {
                 self.pause(learner, state, monitor, ended || saves)?;
             }
             if ended || state.is_done() {
@@ -107,7 +111,10 @@ impl Fit<'_> {
         save: bool,
     ) -> Result<()> {
         monitor.rest(|monitor| {
-            let improved = state.validation_due && self.validated(learner, state, monitor)?;
+            let improved = state.validation_due && {
+                let validated = self.validated(learner, state, monitor);
+                self.rescued(learner, state, monitor, validated)?
+            };
             let signal = self.interrupt.signal();
             if save || improved || state.is_done() || signal.is_some() {
                 self.save(learner, state)?;
@@ -166,6 +173,28 @@ impl Fit<'_> {
             "the rows that validate give no {lack}; until they do, nothing chooses the model, which is that of the \
              last step, and nothing ends the training early"
         )
+    }
+
+    /// What fails beside the model leaves it as good as it was: it is saved before the error is told.
+    fn rescued<T>(
+        &self,
+        learner: &mut dyn Learner,
+        state: &State,
+        monitor: &Monitor,
+        result: Result<T>,
+    ) -> Result<T> {
+        let path = self.folder.checkpoint(state.step);
+        if result.is_err() && state.step > 0 && !path.exists() {
+            // The first error is the one to tell.
+            if self.save(learner, state).is_ok() {
+                monitor.warn(&format!(
+                    "the run ends here; {} holds all of its {} steps, for `--resume`",
+                    path.display(),
+                    grouped(state.step),
+                ));
+            }
+        }
+        result
     }
 
     fn save(&self, learner: &mut dyn Learner, state: &State) -> Result<()> {

@@ -5,6 +5,7 @@
 //! the folder is renamed; a folder under a temporary name is never read.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -65,23 +66,34 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 /// What the system refuses.
 pub fn remove(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+        Err(source) if source.kind() != ErrorKind::NotFound => {
             Err(Error::file(path, "remove the folder", source))
         }
         _ => Ok(()),
     }
 }
 
-/// Removes the half-written folders in a folder.
+/// Ends what a kill left of writing folders in this one: half-written ones are removed, and one that was being replaced takes its
+/// place again, unless the new one has it. No other process may write there.
 ///
 /// # Errors
 /// What the system refuses.
-pub fn remove_temporary(folder: &Path) -> Result<()> {
+pub fn settle(folder: &Path) -> Result<()> {
     let refused = |source| Error::file(folder, "list the folder", source);
-    for entry in fs::read_dir(folder).map_err(refused)? {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(refused)?,
+    };
+    for entry in entries {
         let path = entry.map_err(refused)?.path();
-        if path.to_string_lossy().ends_with(TEMPORARY) {
+        let name = path.to_string_lossy();
+        if name.ends_with(TEMPORARY) {
             remove(&path)?;
+        } else if let Some(name) = name.strip_suffix(REPLACED) {
+            match Path::new(name) {
+                there if there.exists() => remove(&path)?,
+                gone => rename(&path, gone)?,
+            }
         }
     }
     Ok(())
@@ -96,7 +108,10 @@ fn sync(folder: &Path) -> Result<()> {
     let refused = |source| Error::file(folder, "write the folder to the disk", source);
     for entry in fs::read_dir(folder).map_err(refused)? {
         let path = entry.map_err(refused)?.path();
-        File::open(&path)
+        // Some systems sync only what was opened to be written.
+        File::options()
+            .append(true)
+            .open(&path)
             .and_then(|file| file.sync_all())
             .map_err(refused)?;
     }
@@ -160,5 +175,22 @@ mod tests {
         assert_eq!(whole(&path), with_suffix(&path, REPLACED));
         write_folder(&path, |_| Ok(())).expect("written");
         assert_eq!(whole(&path), path);
+    }
+
+    #[test]
+    fn what_a_kill_left_is_settled() {
+        let root = tempfile::tempdir().expect("a folder");
+        let [gone, there] = ["gone", "there"].map(|name| root.path().join(name));
+        for folder in [&gone, &there] {
+            fs::create_dir(with_suffix(folder, REPLACED)).expect("made");
+            fs::create_dir(with_suffix(folder, TEMPORARY)).expect("made");
+        }
+        fs::write(with_suffix(&gone, REPLACED).join("file"), "old").expect("written");
+        fs::create_dir(&there).expect("made");
+        settle(root.path()).expect("settled");
+        assert_eq!(text(&gone), "old");
+        let left = fs::read_dir(root.path()).expect("listed").count();
+        assert_eq!((left, there.exists()), (2, true));
+        settle(&root.path().join("nowhere")).expect("nothing to settle");
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::weights::write_atomically;
 
 /// `metrics.jsonl`, open for writing.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl MetricsLog {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(refused(error)),
         };
-        fs::write(path, kept).map_err(refused)?;
+        write_atomically(path, |file| file.write_all(kept.as_bytes())).map_err(refused)?;
         let file = OpenOptions::new()
             .append(true)
             .open(path)

@@ -1,6 +1,7 @@
 //! The folder of a training run.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::checkpoint;
@@ -10,12 +11,16 @@ use crate::error::{Error, Result};
 const PREFIX: &str = "step-";
 /// Suffix of a checkpoint that turned out to be damaged.
 const DAMAGED: &str = ".damaged";
+/// The file that a process locks while it works in the folder.
+const LOCK: &str = ".lock";
 
 /// `checkpoints/step-…/`, `model/`, `metrics.jsonl`, `tensorboard/`, `evaluation.json` and the plan of a warm
-/// start in one folder.
-#[derive(Debug, Clone)]
+/// start in one folder, which is this process's as long as the value lives.
+#[derive(Debug)]
 pub struct RunFolder {
     root: PathBuf,
+    /// Locked. The system lets go of it when the process ends, however that happens.
+    _lock: File,
 }
 
 /// What to do with a run that already stands in the folder.
@@ -33,11 +38,14 @@ impl RunFolder {
     /// The folder, ready for a run.
     ///
     /// # Errors
-    /// A run that is there and should not be, and what the system refuses.
+    /// A run that is there and should not be, another process that works there, and what the system refuses.
     pub fn open(root: &Path, existing: Existing) -> Result<Self> {
         let folder = Self {
             root: root.to_owned(),
+            _lock: lock(root)?,
         };
+        folder::settle(root)?;
+        folder::settle(&folder.checkpoints())?;
         let occupied =
             folder.latest()?.is_some() || folder.results().iter().any(|path| path.exists());
         match existing {
@@ -113,6 +121,8 @@ impl RunFolder {
                     let causes = damaged.into_iter().map(|(_, cause)| cause);
                     return Ok((path, causes.collect()));
                 }
+                // What the system refuses to read may be sound.
+                Err(cause @ Error::File { .. }) => return Err(cause),
                 Err(cause) => damaged.push((path, cause)),
             }
         }
@@ -137,7 +147,7 @@ impl RunFolder {
         all.truncate(all.len().saturating_sub(keep.max(1)));
         all.retain(|path| best.is_none_or(|step| *path != self.checkpoint(step)));
         all.iter().try_for_each(|path| folder::remove(path))?;
-        folder::remove_temporary(&self.checkpoints())
+        folder::settle(&self.checkpoints())
     }
 
     fn checkpoints(&self) -> PathBuf {
@@ -173,7 +183,7 @@ impl RunFolder {
         let refused = |source| Error::file(&folder, "list the checkpoints", source);
         let mut steps: Vec<u64> = Vec::new();
         match fs::read_dir(&folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(refused(error)),
             Ok(entries) => {
                 for entry in entries {
@@ -191,6 +201,28 @@ impl RunFolder {
             .into_iter()
             .map(|step| self.checkpoint(step))
             .collect())
+    }
+}
+
+/// Creates a run's folder and makes it this process's alone.
+fn lock(root: &Path) -> Result<File> {
+    let refused = |source| Error::file(root, "create the run's folder", source);
+    fs::create_dir_all(root).map_err(refused)?;
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(root.join(LOCK))
+        .map_err(refused)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        // A file system without locks: then nobody is told of another.
+        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(file),
+        Err(TryLockError::Error(error)) => Err(refused(error)),
+        Err(TryLockError::WouldBlock) => Err(Error::usage(
+            root.display().to_string(),
+            "another process is training there",
+            "let it end or stop it first, or choose another folder by `--out`",
+        )),
     }
 }
 
@@ -217,6 +249,10 @@ mod tests {
         let other = run.join("notes.txt");
         fs::write(&other, "mine").expect("written");
 
+        let error = RunFolder::open(&run, Existing::Resume).expect_err("it is locked");
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("another process"), "{error}");
+        drop(folder);
         let error = RunFolder::open(&run, Existing::Refuse).expect_err("it is there");
         assert_eq!(error.exit_code(), 2);
         let text = error.to_string();
@@ -227,9 +263,10 @@ mod tests {
             "{text}"
         );
 
-        RunFolder::open(&run, Existing::Resume).expect("gone on with");
+        let folder = RunFolder::open(&run, Existing::Resume).expect("gone on with");
         assert_eq!(folder.latest().expect("listed"), Some(folder.checkpoint(3)));
-        RunFolder::open(&run, Existing::Replace).expect("deleted");
+        drop(folder);
+        let folder = RunFolder::open(&run, Existing::Replace).expect("deleted");
         assert_eq!(folder.latest().expect("listed"), None);
         assert!(other.exists(), "what is no part of a run is left alone");
         assert!(folder.resume_from().is_err());

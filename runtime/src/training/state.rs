@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Parts, Statistics};
+use crate::data::{Dataset, Parts, Statistics};
 use crate::layers::Precision;
 use crate::schema::{Figure, Schema, Select, Training};
 
 /// Version of the checkpoint's layout.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// Where a training run stands, and all that decides how it goes on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,8 +36,8 @@ pub struct State {
     pub stopped: bool,
     /// The best validation so far.
     pub best: Option<Best>,
-    /// Rows of all files, usable or not: other data is not gone on with.
-    pub data_rows: u64,
+    /// The files that it trains on.
+    pub files: Files,
     /// Hyperparameters in force: the spec's, with what the command line changed.
     pub training: Training,
     /// Of the products of a step.
@@ -52,7 +52,7 @@ impl State {
         schema: &Schema,
         training: Training,
         refit: bool,
-        data_rows: u64,
+        files: Files,
         statistics: Statistics,
     ) -> Self {
         Self {
@@ -68,7 +68,7 @@ impl State {
             stale: 0,
             stopped: false,
             best: None,
-            data_rows,
+            files,
             training,
             precision: Precision::default(),
             statistics,
@@ -157,6 +157,26 @@ impl State {
     }
 }
 
+/// What is known of the files of a data set, wherever they lie.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Files {
+    /// Rows of all, usable or not.
+    pub rows: u64,
+    /// A fingerprint of each, in their order.
+    pub fingerprints: Vec<String>,
+}
+
+impl Files {
+    /// Those of a data set.
+    pub fn of(dataset: &Dataset) -> Self {
+        let fingerprints = dataset.fingerprints();
+        Self {
+            rows: dataset.rows(),
+            fingerprints: fingerprints.map(|print| format!("{print:032x}")).collect(),
+        }
+    }
+}
+
 /// The best validation of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Best {
@@ -210,7 +230,7 @@ mod tests {
             stale: 0,
             stopped: false,
             best: None,
-            data_rows: 0,
+            files: Files::default(),
             training: Training {
                 batch: 1,
                 epochs: 100,

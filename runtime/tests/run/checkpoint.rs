@@ -10,7 +10,7 @@ use mtmd::data::{Dataset, Parts};
 use mtmd::error::Error;
 use mtmd::schema::Schema;
 use mtmd::training::{
-    Existing, Fit, Interrupt, Learner, ModelLearner, RunFolder, State, StepError, checkpoint,
+    Existing, Files, Fit, Interrupt, Learner, ModelLearner, RunFolder, State, StepError, checkpoint,
 };
 
 use crate::child::{program, program_on_a_small_disk, run, run_well, stderr, text, trained};
@@ -36,7 +36,7 @@ fn weights_of_run(root: &Path, data: &Path, stop: Option<u64>) -> Vec<u8> {
         &SAMPLE,
         SAMPLE.training.clone(),
         false,
-        dataset.rows(),
+        Files::of(&dataset),
         learned.statistics,
     );
     state.training.course.checkpoint_every = Some(7);
@@ -100,14 +100,16 @@ fn a_killed_program_goes_on_from_its_last_checkpoint() {
     };
     run_well(&train(&whole));
     let mut child = program(&train(&killed)).spawn().unwrap();
-    let folder = RunFolder::open(&killed, Existing::Resume).unwrap();
+    let first = killed.join("checkpoints/step-0000000007");
     let started = Instant::now();
-    while folder.latest().unwrap().is_none() && started.elapsed() < Duration::from_secs(30) {
+    while !first.exists() && started.elapsed() < Duration::from_secs(30) {
         std::thread::sleep(Duration::from_millis(2));
     }
     child.kill().unwrap();
     child.wait().unwrap();
+    let folder = RunFolder::open(&killed, Existing::Resume).unwrap();
     let (last, _) = folder.resume_from().unwrap();
+    drop(folder);
     checkpoint::load_model(&last, &SAMPLE).expect("the last checkpoint is whole");
     checkpoint::load_progress(&last, &SAMPLE).expect("the last checkpoint is whole");
 
@@ -128,7 +130,9 @@ fn a_killed_program_goes_on_from_its_last_checkpoint() {
         "{}",
         stderr(&full)
     );
+    let folder = RunFolder::open(&killed, Existing::Resume).unwrap();
     assert_eq!(folder.resume_from().unwrap().0, last);
+    drop(folder);
     checkpoint::load_model(&last, &SAMPLE).expect("the last checkpoint is still whole");
 
     run_well(&resume);
@@ -236,6 +240,35 @@ fn other_data_is_not_gone_on_with() {
         "{}",
         stderr(&output)
     );
+}
+
+#[test]
+fn other_files_of_as_many_rows_are_not_gone_on_with_unless_told() {
+    let root = tempfile::tempdir().unwrap();
+    let [one, two, out] = ["one.parquet", "two.parquet", "run"].map(|name| root.path().join(name));
+    rows::write(&one, 500);
+    rows::write(&two, 700);
+    let train = |first: &Path, second: &Path, more: &[&str]| {
+        let data = ["train", "--data", text(first), text(second)];
+        run(&[&data[..], &["--out", text(&out), "--quiet"], more].concat())
+    };
+    let output = train(&one, &two, &["--epochs", "1"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let output = train(&two, &one, &["--resume"]);
+    assert_eq!(output.status.code(), Some(1));
+    let message = stderr(&output);
+    for part in [text(&two), "began with", "--other-files"] {
+        assert!(message.contains(part), "no {part:?} in {message}");
+    }
+    let moved = root.path().join("moved.parquet");
+    fs::copy(&one, &moved).unwrap();
+    for (first, second, more) in [
+        (&moved, &two, &["--resume"][..]),
+        (&two, &one, &["--resume", "--other-files"]),
+    ] {
+        let output = train(first, second, more);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use mtmd::training::{Existing, RunFolder, checkpoint};
 
-use crate::child::{program, run_well, stderr, text};
+use crate::child::{program, run, run_well, stderr, text};
 use crate::rows;
 
 /// Kills in all, every other one while a checkpoint is being written.
@@ -72,7 +72,7 @@ fn runs_killed_at_random_moments_end_with_the_same_bytes() {
         runs += 1;
         let out = root.path().join(format!("killed-{runs}"));
         loop {
-            let going_on = out.exists() && resumable(&out);
+            let going_on = resumable(&out);
             let how = if going_on { "--resume" } else { "--force" };
             let child = program(&train(&data, &out, how))
                 .stdout(Stdio::null())
@@ -99,8 +99,13 @@ fn runs_killed_at_random_moments_end_with_the_same_bytes() {
 }
 
 fn resumable(out: &Path) -> bool {
-    let folder = RunFolder::open(out, Existing::Resume).unwrap();
-    folder.latest().unwrap().is_some()
+    let checkpoints = fs::read_dir(out.join("checkpoints"));
+    let mut names = checkpoints
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name());
+    names.any(|name| !text(Path::new(&name)).contains('.'))
 }
 
 /// A program that trains for long, once its first checkpoint is written.
@@ -112,7 +117,7 @@ fn under_way(data: &Path, out: &Path) -> Child {
         .spawn()
         .unwrap();
     let started = Instant::now();
-    while !(out.exists() && resumable(out)) {
+    while !resumable(out) {
         assert!(started.elapsed() < Duration::from_secs(60));
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -148,6 +153,39 @@ fn a_signal_is_answered_by_a_checkpoint() {
         assert!(message.contains(text(&last)), "{message}");
         checkpoint::verify(&last).unwrap();
     }
+}
+
+#[test]
+fn a_second_process_is_refused_while_the_first_works() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, out) = (root.path().join("rows.parquet"), root.path().join("run"));
+    rows::write(&data, 1_500);
+    let mut child = under_way(&data, &out);
+    for how in ["--resume", "--force"] {
+        let output = run(&train(&data, &out, how));
+        assert_eq!(output.status.code(), Some(2));
+        let message = stderr(&output);
+        assert!(
+            message.contains("another process is training there"),
+            "{message}"
+        );
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // Its lock goes with it.
+    let mut child = program(&train(&data, &out, "--resume"))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(
+        child
+            .try_wait()
+            .unwrap()
+            .is_none_or(|status| status.success())
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]

@@ -9,7 +9,7 @@ use mtmd::data::{Statistics, Vocabularies};
 use mtmd::prelude::*;
 use mtmd::schema::{Index, Table};
 use mtmd::tables::Tables;
-use mtmd::training::{Learner, ModelLearner, State, checkpoint};
+use mtmd::training::{Files, Learner, ModelLearner, State, checkpoint};
 
 use crate::sample::{SCHEMA, Sample};
 
@@ -83,7 +83,13 @@ fn memory_of_a_process() {
         cells: vec![],
         tasks: vec![],
     };
-    let state = State::new(&LARGE, LARGE.training.clone(), false, 0, statistics);
+    let state = State::new(
+        &LARGE,
+        LARGE.training.clone(),
+        false,
+        Files::default(),
+        statistics,
+    );
     let vocabularies = Vocabularies::new(&LARGE, vec![], BTreeMap::new()).unwrap();
     let exported = learner.export().unwrap();
     checkpoint::save_checkpoint(&path, &LARGE, &vocabularies, exported, &state).unwrap();

@@ -9,7 +9,7 @@ use arrow::datatypes::{Float32Type, Int64Type};
 use burn::tensor::Device;
 use mtmd::data::{Dataset, Parts};
 use mtmd::schema::{Course, Figure, Schema, Select, Training};
-use mtmd::training::{Existing, Fit, Interrupt, ModelLearner, RunFolder, State, checkpoint};
+use mtmd::training::{Existing, Files, Fit, Interrupt, ModelLearner, RunFolder, State, checkpoint};
 use serde_json::Value;
 
 use crate::child::{run, stderr, text, train};
@@ -72,6 +72,7 @@ fn a_run_that_grows_worse_ends_early_with_its_best_model() {
         kept.collect().unwrap().arrays,
         model.collect().unwrap().arrays
     );
+    drop(folder);
     // A run that has ended is gone on with to the same end.
     let evaluation = fs::read(out.join("evaluation.json")).unwrap();
     train(&data, &out, &["--quiet", "--resume"]);
@@ -102,7 +103,13 @@ fn a_cell_and_a_metric_choose_the_model() {
     let dataset = Dataset::open(schema, &[data]).unwrap();
     let learned = dataset.learn(Parts::TRAIN).unwrap();
     let training = schema.training.clone();
-    let mut state = State::new(schema, training, false, dataset.rows(), learned.statistics);
+    let mut state = State::new(
+        schema,
+        training,
+        false,
+        Files::of(&dataset),
+        learned.statistics,
+    );
     let folder = RunFolder::open(&out, Existing::Refuse).unwrap();
     let fit = Fit {
         dataset: &dataset,

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use mtmd::data::batch::Batch;
 use mtmd::data::{Dataset, Parts};
-use mtmd::error::Result;
+use mtmd::error::{Error, Result};
 use mtmd::evaluation::TaskPredictions;
 use mtmd::schema::{AdamW, Embeddings, Training};
 use mtmd::training::{
-    Existing, Exported, Fit, Interrupt, Learner, ModelLearner, RunFolder, State, StepError,
-    StepReport,
+    Existing, Exported, Files, Fit, Interrupt, Learner, ModelLearner, RunFolder, State, StepError,
+    StepReport, checkpoint,
 };
 use mtmd::weights::Loading;
 use serde_json::Value;
@@ -102,6 +102,8 @@ pub struct Faulty {
     steps: u64,
     at: u64,
     fault: fn() -> StepError,
+    /// Whether it can score.
+    scores: bool,
 }
 
 impl Faulty {
@@ -111,6 +113,7 @@ impl Faulty {
             steps: 0,
             at,
             fault,
+            scores: true,
         }
     }
 }
@@ -125,7 +128,10 @@ impl Learner for Faulty {
         }
     }
     fn score(&self, batch: &Batch) -> Result<Vec<TaskPredictions>> {
-        self.inner.score(batch)
+        match self.scores {
+            true => self.inner.score(batch),
+            false => Err(Error::run("the test", "no scores", "go on")),
+        }
     }
     fn set_biases(&mut self, biases: &[f64]) -> Result<()> {
         self.inner.set_biases(biases)
@@ -152,7 +158,7 @@ fn a_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_checkpoint() {
         &SAMPLE,
         SAMPLE.training.clone(),
         false,
-        dataset.rows(),
+        Files::of(&dataset),
         learned.statistics,
     );
     state.training.course.checkpoint_every = Some(5);
@@ -190,6 +196,46 @@ fn a_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_checkpoint() {
 }
 
 #[test]
+fn an_error_in_a_validation_keeps_what_was_trained() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("rows.parquet");
+    rows::write(&data, 1_500);
+    let dataset = Dataset::open(&SAMPLE, &[data]).unwrap();
+    let learned = dataset.learn(Parts::TRAIN).unwrap();
+    let mut state = State::new(
+        &SAMPLE,
+        SAMPLE.training.clone(),
+        false,
+        Files::of(&dataset),
+        learned.statistics,
+    );
+    let folder = RunFolder::open(&root.path().join("run"), Existing::Refuse).unwrap();
+    let vocabularies = Arc::new(learned.vocabularies);
+    let fit = Fit {
+        dataset: &dataset,
+        vocabularies: &vocabularies,
+        folder: &folder,
+        validate: true,
+        quiet: true,
+        interrupt: &Interrupt::default(),
+    };
+    let never = || StepError::Gradient { norm: f64::NAN };
+    let mut learner = Faulty::new(&state.training, 0, never);
+    learner.scores = false;
+    let error = fit.run(&mut learner, &mut state).expect_err("no scores");
+    assert!(error.to_string().contains("no scores"), "{error}");
+    let (last, _) = folder.resume_from().expect("a checkpoint");
+    assert_eq!(last, folder.checkpoint(state.epoch_steps()));
+
+    // It goes on with the validation.
+    let (_, mut state) = checkpoint::load_progress(&last, &SAMPLE).unwrap();
+    assert!(state.validation_due && state.validations == 0);
+    learner.scores = true;
+    fit.run(&mut learner, &mut state).unwrap();
+    assert_eq!(state.validations, SAMPLE.training.epochs as u64);
+}
+
+#[test]
 fn a_learning_rate_beyond_reason_is_told_and_not_trained_on() {
     let root = tempfile::tempdir().unwrap();
     let data = root.path().join("rows.parquet");
@@ -210,7 +256,13 @@ fn a_learning_rate_beyond_reason_is_told_and_not_trained_on() {
         warmup: 0.0,
         ..SAMPLE.training.clone()
     };
-    let mut state = State::new(&SAMPLE, training, false, dataset.rows(), learned.statistics);
+    let mut state = State::new(
+        &SAMPLE,
+        training,
+        false,
+        Files::of(&dataset),
+        learned.statistics,
+    );
     let folder = RunFolder::open(&root.path().join("run"), Existing::Refuse).unwrap();
     let fit = Fit {
         dataset: &dataset,
@@ -277,7 +329,13 @@ fn a_row_that_has_no_finite_score_is_named() {
     let dataset = Dataset::open(&SAMPLE, &[data]).unwrap();
     let learned = dataset.learn(Parts::TRAIN).unwrap();
     let training = SAMPLE.training.clone();
-    let mut state = State::new(&SAMPLE, training, false, dataset.rows(), learned.statistics);
+    let mut state = State::new(
+        &SAMPLE,
+        training,
+        false,
+        Files::of(&dataset),
+        learned.statistics,
+    );
     let folder = RunFolder::open(&root.path().join("run"), Existing::Refuse).unwrap();
     let fit = Fit {
         dataset: &dataset,
