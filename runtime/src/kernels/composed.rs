@@ -89,10 +89,16 @@ pub fn pair_dot(
     right_rows: &[u32],
     scale: f64,
 ) -> Tensor<1> {
-    let left_rows = rows(left_rows, &left.device());
-    let right_rows = rows(right_rows, &right.device());
-    let product = left.select(0, left_rows) * right.select(0, right_rows);
+    let product = rows_of(left, left_rows) * rows_of(right, right_rows);
     product.sum_dim(1).squeeze_dim(1) * scale
+}
+
+/// Some rows of a matrix. Not by `select`, whose gradient on a device goes through all rows in each of a few threads.
+fn rows_of(matrix: Tensor<2>, at: &[u32]) -> Tensor<2> {
+    let [_, width] = matrix.dims();
+    let at: Tensor<2, Int> = rows(at, &matrix.device()).unsqueeze_dim(1);
+    let at = at.expand([-1, width as i64]);
+    matrix.gather(0, at)
 }
 
 /// `[columns, fields]`: `value(width)` where the field holds the column, else 0.

@@ -202,5 +202,5 @@ pub(super) fn pick(x: Tensor<1>, at: &[u32]) -> Tensor<1> {
         return x;
     }
     let at = index(at, &x.device());
-    x.select(0, at)
+    x.gather(0, at)
 }

@@ -54,6 +54,19 @@ pub struct Gradients {
     pub item: Vec<Option<Vec<f32>>>,
 }
 
+impl Gradients {
+    /// Whether all of them are finite.
+    pub fn are_finite(&self) -> bool {
+        let finite = |values: &[f32]| values.iter().fold(true, |all, x| all & x.is_finite());
+        let leaves = self.query.iter().chain(&self.item).flatten();
+        leaves
+            .flat_map(|leaf| leaf.chunks(1 << 14))
+            .collect::<Vec<_>>()
+            .into_par_iter()
+            .all(finite)
+    }
+}
+
 /// An array of a table: its weight, or what its optimiser knows.
 #[derive(Debug, Clone, Copy)]
 pub struct Column<'a> {

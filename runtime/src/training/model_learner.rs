@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 
 use super::inputs::{Inputs, host_gradients, misfit, values};
 use super::learner::{Exported, Learner, StepError, StepReport, Times};
 use crate::data::batch::Batch;
 use crate::error::{Error, Result};
 use crate::evaluation::TaskPredictions;
+use crate::kernels::host;
 use crate::layers::Precision;
 use crate::model::{Model, TaskScores, forward, loss};
 use crate::optimiser::Optimiser;
@@ -24,11 +25,14 @@ pub struct ModelLearner<M: Model> {
     inputs: Inputs,
     training: Training,
     precision: Precision,
+    /// Whether the model is in host memory.
+    on_host: bool,
 }
 
 impl<M: Model> ModelLearner<M> {
     /// A model with weights drawn from the training's seed. The device is a plain one.
     pub fn new(training: &Training, device: &Device) -> Self {
+        let on_host = host(Tensor::<1>::zeros([1], device)).is_ok();
         let device = device.clone().autodiff();
         Self {
             model: Some(M::seeded(&device, training.seed)),
@@ -36,6 +40,7 @@ impl<M: Model> ModelLearner<M> {
             inputs: Inputs::new(M::schema(), training, device),
             training: training.clone(),
             precision: Precision::default(),
+            on_host,
         }
     }
 
@@ -92,6 +97,12 @@ impl<M: Model> ModelLearner<M> {
             item: host_gradients(&item_leaves, &mut gradients),
         };
         let backward = clock.lap();
+        if !leaves.are_finite() {
+            self.model = Some(model);
+            return Err(StepError::Gradient {
+                norm: f64::INFINITY,
+            });
+        }
         let dense_lr = self.training.dense.lr * factor;
         let (model, norm) = self.optimiser.step(model, &mut gradients, dense_lr);
         self.model = Some(model);
@@ -123,7 +134,11 @@ impl<M: Model> ModelLearner<M> {
 
 impl<M: Model> Learner for ModelLearner<M> {
     fn step(&mut self, batch: &Batch, factor: f64) -> std::result::Result<StepReport, StepError> {
-        on_pool(|| self.step_there(batch, factor))
+        match self.on_host {
+            true => on_pool(|| self.step_there(batch, factor)),
+            // A card has a queue and memory of its own for every thread that tells it something.
+            false => self.step_there(batch, factor),
+        }
     }
 
     fn score(&self, batch: &Batch) -> Result<Vec<TaskPredictions>> {

@@ -36,7 +36,7 @@ pub fn bench(
     let batches = batches::batches(schema, args, size)?;
     let learner = new_learner(&schema.training, args.precision, &device);
     let work = Work::of(schema, &learner.parameters(), &batches);
-    let mut steps = Steps::new(learner, batches);
+    let mut steps = Steps::new(learner, batches, device.clone());
     if let Some(folder) = &args.dump {
         dump::batches(schema, steps.batches(), folder)?;
         if args.oracle {

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use burn::tensor::Device;
+
 use crate::data::batch::Batch;
 use crate::error::{Error, Result};
 use crate::evaluation::TaskPredictions;
@@ -14,6 +16,7 @@ pub const FACTOR: f64 = 0.01;
 pub struct Steps {
     learner: Box<dyn Learner>,
     batches: Vec<Batch>,
+    device: Device,
     next: usize,
 }
 
@@ -26,10 +29,11 @@ pub struct Round {
 }
 
 impl Steps {
-    pub fn new(learner: Box<dyn Learner>, batches: Vec<Batch>) -> Self {
+    pub fn new(learner: Box<dyn Learner>, batches: Vec<Batch>, device: Device) -> Self {
         Self {
             learner,
             batches,
+            device,
             next: 0,
         }
     }
@@ -62,8 +66,9 @@ impl Steps {
         Ok((batch.rows, report))
     }
 
-    /// Makes `count` steps.
+    /// Makes `count` steps, to the end of all that the device does for them.
     pub fn run(&mut self, count: usize) -> Result<Round> {
+        wait(&self.device)?;
         let started = Instant::now();
         let (mut rows, mut times) = (0, Times::default());
         for _ in 0..count {
@@ -71,12 +76,24 @@ impl Steps {
             rows += stepped;
             times.add(&report.times);
         }
+        wait(&self.device)?;
         Ok(Round {
             rows,
             times,
             elapsed: started.elapsed(),
         })
     }
+}
+
+/// Waits for all that the device was told to do.
+pub fn wait(device: &Device) -> Result<()> {
+    device.sync().map_err(|error| {
+        Error::run(
+            "the device",
+            error.to_string(),
+            "check the device, or use `--device cpu`",
+        )
+    })
 }
 
 /// The batch at a place of the circle.
