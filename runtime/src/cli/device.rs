@@ -48,6 +48,7 @@ fn cuda(index: usize) -> Result<Device> {
     let fix = "check the driver (`nvidia-smi`) and that libcuda, NVRTC and the CUDA headers are there, or use `--device cpu`";
     // The first use of a card that is not there panics in the driver's bindings.
     match super::panics::catch(|| {
+        keep_compiled();
         let device = Device::cuda(index);
         device
             .sync()
@@ -57,6 +58,17 @@ fn cuda(index: usize) -> Result<Device> {
         Ok(Ok(device)) => Ok(device),
         Ok(Err(cause)) | Err(cause) => Err(Error::run(place, cause, fix)),
     }
+}
+
+/// Has kernels that are compiled kept for the next program, as the tuning is. All else is as a `cubecl.toml` says.
+#[cfg(feature = "cuda")]
+fn keep_compiled() {
+    use cubecl::config::{CubeClRuntimeConfig, RuntimeConfig as _};
+
+    let mut config = CubeClRuntimeConfig::from_current_dir().override_from_env();
+    config.compilation.cache = true;
+    // Where one is set already, it is this one.
+    CubeClRuntimeConfig::try_set(config);
 }
 
 #[cfg(not(feature = "cuda"))]

@@ -94,6 +94,7 @@ fn first_pass(
     warm: Option<&WarmStart>,
 ) -> Result<(State, Arc<Vocabularies>)> {
     let schema = dataset.schema();
+    require_validation(schema, args)?;
     let mut training: Training = schema.training.clone();
     training.epochs = args.epochs.unwrap_or(training.epochs);
     training.batch = args.batch.unwrap_or(training.batch);
@@ -126,6 +127,26 @@ fn first_pass(
         )
     };
     Ok((state, Arc::new(learned.vocabularies)))
+}
+
+/// Refuses settings of validations where no row validates.
+fn require_validation(schema: &Schema, args: &TrainArgs) -> Result<()> {
+    let none = match schema.split {
+        Split::Hash => false,
+        Split::Column { validate, .. } => validate.is_empty(),
+    };
+    let asked = [
+        ("--patience", args.patience),
+        ("--validate-every", args.validate_every),
+    ];
+    match asked.iter().find(|(_, given)| none && given.is_some()) {
+        None => Ok(()),
+        Some((option, _)) => Err(Error::usage(
+            *option,
+            "no row validates: the spec's `split` has no `validate`",
+            "leave it out, or give the split a part that validates",
+        )),
+    }
 }
 
 type Saved = (Loading, Loading);

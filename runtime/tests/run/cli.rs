@@ -19,6 +19,8 @@ fn help_is_no_error_and_misuse_is_two() {
         &["train"],
         &["train", "--data", "x", "--device", "tpu"],
         &["eval", "--data", "x"],
+        &["train", "--data", "x", "--refit", "--patience", "1"],
+        &["train", "--data", "x", "--other-files"],
     ] {
         assert_eq!(run(args).status.code(), Some(2), "{args:?}");
     }
