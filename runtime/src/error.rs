@@ -84,6 +84,15 @@ pub enum ColumnFault {
         /// How many.
         times: usize,
     },
+    /// It holds numbers in one file and strings in another.
+    Kinds {
+        /// What it holds in this file.
+        found: &'static str,
+        /// What it holds in the first.
+        other: &'static str,
+        /// The first file.
+        first: PathBuf,
+    },
     /// It holds something else.
     Type {
         /// Type in the file.
@@ -188,6 +197,17 @@ impl fmt::Display for ColumnProblem {
             }
             ColumnFault::Repeated { times } => {
                 write!(f, "{times} columns of this name in {}", self.file.display())?;
+            }
+            ColumnFault::Kinds {
+                found,
+                other,
+                first,
+            } => {
+                let (file, first) = (self.file.display(), first.display());
+                write!(
+                    f,
+                    "{found} in {file}, {other} in {first}; write it as one of them in all files"
+                )?;
             }
             ColumnFault::Type { found, accepted } => {
                 write!(

@@ -5,6 +5,7 @@ use std::path::Path;
 use arrow::datatypes::{DataType, Fields, Schema as ArrowSchema};
 
 use crate::data::arrays::is_text;
+use crate::data::kinds;
 use crate::error::{ColumnFault, ColumnProblem, Error, Result};
 use crate::schema::{Derive, Index, Input, Kind, Label, Schema, Split, Tower, Value};
 
@@ -36,8 +37,10 @@ enum Form {
 /// Kinds of raw values.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Values {
-    /// Whole numbers or strings.
+    /// Whole numbers or strings: the spec names both.
     Any,
+    /// The same, but one of them in all files.
+    Either,
     /// Whole numbers: the spec names numbers.
     Ints,
     /// Strings: the spec names strings.
@@ -95,7 +98,7 @@ fn needs(schema: &Schema) -> Vec<Need> {
             column: request.column,
             place: request.place,
             user: "the request of a row".to_owned(),
-            form: Form::Key(Values::Any),
+            form: Form::Key(Values::Either),
         });
     }
     for task in schema.tasks {
@@ -123,7 +126,7 @@ fn needs(schema: &Schema) -> Vec<Need> {
                         Some(Index::Values(values)) => kind_of(values.iter().copied()),
                         Some(Index::Lines { whole: true, .. }) => Values::Ints,
                         Some(Index::Lines { whole: false, .. }) => Values::Texts,
-                        _ => Values::Any,
+                        _ => Values::Either,
                     };
                     match input {
                         Input::One { .. } => Form::Key(values),
@@ -208,6 +211,7 @@ impl Need {
         files: impl Iterator<Item = (&'a Path, &'a ArrowSchema)>,
     ) -> Vec<ColumnProblem> {
         let mut problems: Vec<ColumnProblem> = Vec::new();
+        let mut first: Option<(&'static str, &Path)> = None;
         for (path, schema) in files {
             let fields = schema.fields().iter();
             let fields: Vec<_> = fields.filter(|field| field.name() == self.column).collect();
@@ -215,7 +219,20 @@ impl Need {
                 [] => ColumnFault::Missing {
                     similar: similar(self.column, schema.fields()),
                 },
-                [field] if self.form.holds(field.data_type()) => continue,
+                [field] if self.form.holds(field.data_type()) => {
+                    let Some(found) = self.form.kind(field.data_type()) else {
+                        continue;
+                    };
+                    let (other, first) = *first.get_or_insert((found, path));
+                    if found == other {
+                        continue;
+                    }
+                    ColumnFault::Kinds {
+                        found,
+                        other,
+                        first: first.to_owned(),
+                    }
+                }
                 [field] => ColumnFault::Type {
                     found: describe(field.data_type()),
                     accepted: self.form.accepted(),
@@ -259,14 +276,22 @@ impl Form {
         }
     }
 
+    /// The kind of the raw values where all files must have the same.
+    fn kind(self, found: &DataType) -> Option<&'static str> {
+        match self {
+            Self::Key(Values::Either) | Self::Keys(Values::Either) => kinds::kind(found),
+            _ => None,
+        }
+    }
+
     fn accepted(self) -> &'static str {
         match self {
-            Self::Key(Values::Any) => "whole numbers, booleans or strings",
+            Self::Key(Values::Any | Values::Either) => "whole numbers, booleans or strings",
             Self::Key(Values::Ints) => "whole numbers or booleans (as the spec's values are)",
             Self::Key(Values::Texts) => "strings (as the spec's values are)",
             Self::Key(Values::IntsOrDates) => "whole numbers (as the spec's values are) or dates",
             Self::Key(Values::TextsOrDates) => "strings (as the spec's values are) or dates",
-            Self::Keys(Values::Any) => "a list of whole numbers or strings",
+            Self::Keys(Values::Any | Values::Either) => "a list of whole numbers or strings",
             Self::Keys(Values::Ints | Values::IntsOrDates) => {
                 "a list of whole numbers (as the spec's values are)"
             }
@@ -288,7 +313,7 @@ impl Values {
         // A column without any value has the type Null: every row of it is missing.
         let int = is_number(found);
         match self {
-            Self::Any => int || text,
+            Self::Any | Self::Either => int || text,
             Self::Ints => int,
             Self::Texts => text || found.is_null(),
             Self::IntsOrDates => int || date,
@@ -303,14 +328,14 @@ fn is_number(found: &DataType) -> bool {
 }
 
 /// The type of a dictionary's values.
-fn plain(found: &DataType) -> &DataType {
+pub(super) fn plain(found: &DataType) -> &DataType {
     match found {
         DataType::Dictionary(_, values) => values,
         other => other,
     }
 }
 
-fn element(found: &DataType) -> Option<&DataType> {
+pub(super) fn element(found: &DataType) -> Option<&DataType> {
     match found {
         DataType::List(field) | DataType::LargeList(field) | DataType::FixedSizeList(field, _) => {
             Some(field.data_type())

@@ -121,10 +121,11 @@ impl Dataset {
     /// Reads rows as batches, beside the caller.
     ///
     /// # Errors
-    /// A thread that cannot be started. Errors of the data come with the batches; so does an error at
+    /// A thread that cannot be started, and ids of the kind that a learned table knows none of. Errors of the data come with the batches; so does an error at
     /// the end of a pass in which no row could be used.
     pub fn batches(&self, vocabularies: &Arc<Vocabularies>, scan: Scan) -> Result<Batches> {
         let stop = Arc::new(AtomicBool::new(false));
+        self.require_kinds(vocabularies)?;
         let (mut units, outside) = self.units(scan.parts)?;
         if let Some(Shuffle { seed, epoch, .. }) = scan.shuffle {
             Random::new(seed, &[epoch, 0]).shuffle(&mut units);

@@ -30,6 +30,7 @@ mod encoder;
 mod features;
 mod file;
 mod fingerprint;
+mod kinds;
 mod learn;
 mod lists;
 mod loader;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow::datatypes::Schema as ArrowSchema;
 use parquet::file::metadata::ParquetMetaData;
 
 use crate::data::check;
@@ -63,13 +64,7 @@ impl Dataset {
             bad_rows: schema.bad_rows,
             quarantine: None,
         };
-        check::check(
-            schema,
-            dataset
-                .files
-                .iter()
-                .map(|file| (file.path.as_path(), file.metadata.schema().as_ref())),
-        )?;
+        check::check(schema, dataset.columns())?;
         Ok(dataset)
     }
 
@@ -113,6 +108,12 @@ impl Dataset {
             .flat_map(DataFile::groups)
             .map(|(_, rows)| rows)
             .sum()
+    }
+
+    /// The files with their columns, in their order.
+    pub(super) fn columns(&self) -> impl Iterator<Item = (&Path, &ArrowSchema)> + Clone {
+        let files = self.files.iter();
+        files.map(|file| (file.path.as_path(), file.metadata.schema().as_ref()))
     }
 
     /// What the files' footers say, in their order.

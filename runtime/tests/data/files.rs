@@ -76,6 +76,39 @@ fn columns_of_one_name_are_refused() {
     );
 }
 
+/// A value has one row as a number and another as a string.
+#[test]
+fn ids_are_of_one_kind_in_all_files() {
+    let texts = cast(&frame().0["ad_id"], &DataType::Utf8).unwrap();
+    let list = DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)));
+    let lists = cast(&frame().0["tags"], &list).unwrap();
+    let texts = frame().with("ad_id", texts).with("tags", lists);
+    let empty = new_null_array(&DataType::Null, 4);
+    let folder = Folder::new(&[
+        ("a.parquet", &frame().with("ad_id", empty)),
+        ("b.parquet", &frame()),
+        ("c.parquet", &texts),
+        ("d.parquet", &texts),
+    ]);
+    let error = folder.open().unwrap_err();
+    assert_eq!(error.exit_code(), 1);
+    assert_eq!(
+        folder.text(&error),
+        "the data does not fit the spec in 2 columns:\n  \
+         line 17: item feature `ad_id` needs column `ad_id`: strings in c.parquet, whole numbers in b.parquet; write it as one of them in all files (and 1 more file)\n  \
+         line 19: item feature `tags` needs column `tags`: strings in c.parquet, whole numbers in a.parquet; write it as one of them in all files (and 1 more file)\n\
+         help: name the data's own columns with `from \"COLUMN\"`, or give the path of other data"
+    );
+    // All in one kind, though in several types.
+    let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::LargeUtf8));
+    for to in [DataType::Utf8View, DataType::LargeUtf8, dictionary] {
+        let other = cast(&texts.0["ad_id"], &to).unwrap();
+        let other = texts.clone().with("ad_id", other);
+        let folder = Folder::new(&[("a.parquet", &texts), ("b.parquet", &other)]);
+        assert!(folder.open().is_ok(), "{to}");
+    }
+}
+
 #[test]
 fn values_of_an_inline_vocabulary_say_the_type() {
     let folder = frame()

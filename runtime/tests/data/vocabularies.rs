@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringArray};
-use mtmd::data::{Parts, Raw, Vocabularies, Vocabulary};
+use arrow::array::{ArrayRef, Int64Array, StringArray};
+use mtmd::data::{Parts, Raw, Scan, Vocabularies, Vocabulary};
 use mtmd::schema::Value;
 
 use crate::fixture::{SMALL_STATIC, frame};
@@ -58,6 +58,31 @@ fn vocabularies_survive_json() {
     assert_eq!(
         Vocabularies::from_json(&SMALL_STATIC, &json).unwrap(),
         learned.vocabularies
+    );
+}
+
+#[test]
+fn values_of_the_other_kind_are_refused() {
+    let folder = frame().folder();
+    let learned = folder.open().unwrap().learn(Parts::TRAIN).unwrap();
+    let vocabularies = Arc::new(learned.vocabularies);
+    let scan = Scan {
+        parts: Parts::TRAIN,
+        batch: 10,
+        shuffle: None,
+        skip: 0,
+    };
+    assert!(folder.open().unwrap().batches(&vocabularies, scan).is_ok());
+    let users = Arc::new(Int64Array::from(vec![1, 2, 1, 2])) as ArrayRef;
+    let other = frame().with("user_id", users).folder();
+    let dataset = other.open().unwrap();
+    let error = dataset.batches(&vocabularies, scan).unwrap_err();
+    assert_eq!(error.exit_code(), 1);
+    assert_eq!(
+        other.text(&error),
+        "a.parquet: column `user_id` holds whole numbers, and the model learned table `users` from strings: none of its \
+         values would be known\n\
+         help: write the column as it is in the data that the model was trained on"
     );
 }
 

@@ -1,0 +1,82 @@
+//! Whether raw values are whole numbers or strings: `7` and `"7"` have different rows.
+
+use arrow::datatypes::DataType;
+
+use crate::data::arrays::is_text;
+use crate::data::check::{element, plain};
+use crate::data::source::Dataset;
+use crate::data::vocabularies::Vocabularies;
+use crate::data::vocabulary::{Raw, Vocabulary};
+use crate::error::{Error, Result};
+use crate::schema::{Input, Kind, Tower};
+
+const INTS: &str = "whole numbers";
+const TEXTS: &str = "strings";
+
+/// The kind of a column's raw values, in words: those of a dictionary, the entries of a list. Booleans and floats
+/// stand for whole numbers; a column without any value has no kind.
+pub(super) fn kind(found: &DataType) -> Option<&'static str> {
+    let entry = plain(element(found).unwrap_or(found));
+    match is_text(entry) {
+        true => Some(TEXTS),
+        false => (!entry.is_null()).then_some(INTS),
+    }
+}
+
+fn kind_of_raw(value: &Raw) -> &'static str {
+    match value {
+        Raw::Int(_) => INTS,
+        Raw::Text(_) => TEXTS,
+    }
+}
+
+impl Dataset {
+    /// Refuses a table whose columns are all of the kind that none of its learned values is of.
+    pub(super) fn require_kinds(&self, vocabularies: &Vocabularies) -> Result<()> {
+        let learned = vocabularies.learned();
+        learned
+            .filter(|vocabulary| !vocabulary.values.is_empty())
+            .try_for_each(|vocabulary| self.require_kind(vocabulary))
+    }
+
+    fn require_kind(&self, vocabulary: &Vocabulary) -> Result<()> {
+        let schema = self.schema();
+        let features = [Tower::Query, Tower::Item].map(|tower| schema.features(tower).iter());
+        let columns = features.into_iter().flatten().filter(|feature| {
+            matches!(feature.kind, Kind::Embedded { table, input: Input::One { .. } | Input::List { .. }, .. }
+                if schema.tables.get(table).is_some_and(|table| table.name == vocabulary.table))
+        });
+        let found = columns
+            .filter(|feature| feature.derive.is_none())
+            .filter_map(|feature| {
+                let mut files = self.columns();
+                files.find_map(|(path, fields)| {
+                    let field = fields.field_with_name(feature.column).ok()?;
+                    Some((kind(field.data_type())?, feature.column, path))
+                })
+            });
+        let found: Vec<_> = found.collect();
+        let unknown = |kind| {
+            vocabulary
+                .values
+                .iter()
+                .all(|value| kind_of_raw(value) != kind)
+        };
+        match found.first() {
+            Some(&(kind, column, path))
+                if found.iter().all(|(other, ..)| *other == kind) && unknown(kind) =>
+            {
+                let learned = if kind == INTS { TEXTS } else { INTS };
+                let table = &vocabulary.table;
+                Err(Error::data(
+                    path.display().to_string(),
+                    format!(
+                        "column `{column}` holds {kind}, and the model learned table `{table}` from {learned}: none of its values would be known"
+                    ),
+                    "write the column as it is in the data that the model was trained on",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+}
