@@ -159,12 +159,13 @@ impl EmbeddedField<'_> {
         let (rows, weights) = self.listed(place);
         let weight = move |entry: usize| weights.get(entry).copied().unwrap_or(1.0);
         let used = rows.iter().enumerate().filter(|(_, row)| **row != 0);
-        let factor = match self.input {
+        let sum = match self.input {
             Input::List {
                 pool: Pool::Mean, ..
             } => {
                 let sum: f32 = used.clone().map(|(entry, _)| weight(entry)).sum();
-                if sum > 0.0 { 1.0 / sum } else { 0.0 }
+                // Nothing counts where all weights are 0.
+                if sum > 0.0 { sum } else { f32::INFINITY }
             }
             Input::List {
                 pool: Pool::Sum, ..
@@ -172,7 +173,10 @@ impl EmbeddedField<'_> {
             | Input::One { .. }
             | Input::Buckets { .. } => 1.0,
         };
-        used.map(move |(entry, row)| (*row as usize, factor * weight(entry)))
+        // A weight is divided by the sum itself: of a tiny one the inverse is infinite.
+        let alike = 1.0 / sum;
+        let factor = move |entry: usize| weights.get(entry).map_or(alike, |weight| weight / sum);
+        used.map(move |(entry, row)| (*row as usize, factor(entry)))
     }
 }
 

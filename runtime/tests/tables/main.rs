@@ -12,6 +12,7 @@ mod optimisers;
 
 use std::time::Instant;
 
+use mtmd::data::batch::Column;
 use mtmd::schema::{Tower, Training};
 use mtmd::tables::{DomainRows, Gradients, Tables};
 
@@ -60,6 +61,33 @@ fn fields_are_pooled_and_stand_side_by_side() {
     let item = tables.gather(Tower::Item, &batch.item);
     assert_eq!(item[0].as_ref().unwrap().numbers, [0.0, 100.0, 200.0]);
     assert!(item[0].as_ref().unwrap().embedded.is_empty());
+}
+
+/// However small the weights: their inverse may be beyond what a float holds.
+#[test]
+fn a_mean_is_that_of_the_weights_however_small() {
+    let mut tables = Tables::new(schema(8), &TRAINING);
+    let rows = weights(&mut tables);
+    let mean = |given: [f32; 2]| {
+        let mut batch = batch(&[(0, 0, vec![1, 2], vec![])]);
+        let Column::Lists { weights, .. } = &mut batch.query.columns[1] else {
+            return vec![];
+        };
+        *weights = given.to_vec();
+        let domains = tables.gather(Tower::Query, &batch.query);
+        domains[0].as_ref().unwrap().embedded[2..4].to_vec()
+    };
+    let expected = [0, 1].map(|i| 0.25 * rows[2 + i] + 0.75 * rows[4 + i]);
+    for size in [1.0, 1e15, 1e-39, 1e-42] {
+        for (found, expected) in mean([size, 3.0 * size]).into_iter().zip(expected) {
+            let off = (found - expected).abs();
+            assert!(
+                off < 1e-3 * expected.abs(),
+                "{size}: {found}, not {expected}"
+            );
+        }
+    }
+    assert_eq!(mean([0.0; 2]), [0.0; 2]);
 }
 
 #[test]
