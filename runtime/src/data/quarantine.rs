@@ -1,6 +1,7 @@
 //! Rows that are skipped, kept in a file: one JSON object a line.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,9 @@ use crate::data::decode::Place;
 use crate::data::origin::Origin;
 use crate::data::source::Dataset;
 use crate::error::{Error, Result};
-use crate::hash::BuildMix;
+
+/// How every line begins.
+const START: &[u8] = br#"{"file":"#;
 
 /// Where skipped rows are written, each once however many passes meet it. Lines stand in the order of the first
 /// passes over the parts, within one in that of the files; a line is written whole, with others of its block.
@@ -29,13 +32,18 @@ pub struct Quarantine {
 struct State {
     file: File,
     /// Rows that stand in the file.
-    seen: HashSet<Origin, BuildMix>,
+    seen: Seen,
 }
 
-/// A skipped row. `values` are those of all columns that the model reads, as text; null where missing.
+/// Rows by file: one bit each, up to the last that is there.
+#[derive(Debug, Default)]
+struct Seen(Vec<Vec<u64>>);
+
+/// A skipped row. `index` is the file's place in the data, from 0. `values` are those of all columns that the model reads, as text; null where missing.
 #[derive(Serialize)]
 struct Line<'a> {
     file: &'a str,
+    index: u32,
     row: u64,
     column: &'a str,
     value: Option<&'a str>,
@@ -43,10 +51,10 @@ struct Line<'a> {
     values: BTreeMap<&'a str, Option<String>>,
 }
 
-/// What says which row a line is of.
+/// What says which row a line is of. Its file may have another path by now.
 #[derive(Deserialize)]
 struct Key {
-    file: String,
+    index: u32,
     row: u64,
 }
 
@@ -70,36 +78,35 @@ impl Quarantine {
             ),
             _ => Error::file(path, "write the quarantine file", source),
         })?;
-        Ok(Self::new(path, file, HashSet::default()))
+        Ok(Self::new(path, file, Seen::default()))
     }
 
     /// Goes on with the file of a run over the same data; a last line that was cut off goes.
     ///
     /// # Errors
-    /// What the system refuses, and a line that no quarantine file holds.
+    /// What the system refuses, and a file that is none of such a run, which is left as it is.
     pub fn resume(path: &Path, dataset: &Dataset) -> Result<Self> {
         let refused = |source| Error::file(path, "go on with the quarantine file", source);
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true);
         let file = options.open(path).map_err(refused)?;
-        let indices: HashMap<String, u32> = dataset
-            .files()
-            .zip(0..)
-            .map(|(path, index)| (path.display().to_string(), index))
-            .collect();
-        let (mut seen, mut whole) = (HashSet::default(), 0);
+        let rows: Vec<u64> = dataset.file_rows().collect();
+        let (mut seen, mut whole) = (Seen::default(), 0);
         let mut lines = BufReader::new(&file);
-        let mut line = String::new();
-        while lines.read_line(&mut line).map_err(refused)? > 0 && line.ends_with('\n') {
-            let key: Key = serde_json::from_str(&line).map_err(|error| {
-                Error::data(
-                    path.display().to_string(),
-                    format!("no quarantine file of a run: {error}"),
-                    "name the run's own file after `--quarantine`, or a new one",
-                )
-            })?;
-            let file = indices.get(&key.file);
-            seen.extend(file.map(|&file| Origin { file, row: key.row }));
+        let mut line = Vec::new();
+        while lines.read_until(b'\n', &mut line).map_err(refused)? > 0 {
+            if !line.ends_with(b"\n") {
+                if !line.starts_with(START) && !START.starts_with(&line) {
+                    return Err(foreign(path, &"its last line is none of such a file"));
+                }
+                break;
+            }
+            let Key { index, row } =
+                serde_json::from_slice(&line).map_err(|error| foreign(path, &error))?;
+            if rows.get(index as usize).is_none_or(|rows| row >= *rows) {
+                return Err(foreign(path, &"it has a row that the data has not"));
+            }
+            seen.insert(Origin { file: index, row });
             whole += line.len() as u64;
             line.clear();
         }
@@ -107,7 +114,7 @@ impl Quarantine {
         Ok(Self::new(path, file, seen))
     }
 
-    fn new(path: &Path, file: File, seen: HashSet<Origin, BuildMix>) -> Self {
+    fn new(path: &Path, file: File, seen: Seen) -> Self {
         Self {
             path: path.to_owned(),
             state: Mutex::new(State { file, seen }),
@@ -124,7 +131,7 @@ impl Quarantine {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = faults
             .iter()
-            .filter(|(row, _)| !state.seen.contains(&place.origin(**row)));
+            .filter(|(row, _)| !state.seen.contains(place.origin(**row)));
         let fresh: Vec<(&u32, &Fault)> = fresh.collect();
         if fresh.is_empty() {
             return Ok(());
@@ -134,9 +141,11 @@ impl Quarantine {
         for &(&row, fault) in &fresh {
             let values = raw_values(batch, row as usize);
             let value = values.get(fault.column).cloned().flatten();
+            let origin = place.origin(row);
             let line = Line {
                 file: &file,
-                row: place.origin(row).row,
+                index: origin.file,
+                row: origin.row,
                 column: fault.column,
                 value: value.as_deref(),
                 reason: &fault.cause,
@@ -148,15 +157,47 @@ impl Quarantine {
         }
         let written = state.file.write_all(&text);
         written.map_err(|source| self.refused(source))?;
-        let rows = fresh.iter().map(|(row, _)| place.origin(**row));
-        let rows: Vec<Origin> = rows.collect();
-        state.seen.extend(rows);
+        for (row, _) in fresh {
+            state.seen.insert(place.origin(*row));
+        }
         Ok(())
     }
 
     fn refused(&self, source: io::Error) -> Error {
         Error::file(&self.path, "write the quarantine file", source)
     }
+}
+
+impl Seen {
+    fn contains(&self, row: Origin) -> bool {
+        let words = self.0.get(row.file as usize);
+        let word = words.and_then(|words| words.get((row.row / 64) as usize));
+        word.is_some_and(|word| (word >> (row.row % 64)) & 1 == 1)
+    }
+
+    fn insert(&mut self, row: Origin) {
+        if let Some(word) = slot(&mut self.0, row.file as usize)
+            .and_then(|words| slot(words, (row.row / 64) as usize))
+        {
+            *word |= 1 << (row.row % 64);
+        }
+    }
+}
+
+/// What stands at a place, which is made if need be.
+fn slot<T: Clone + Default>(all: &mut Vec<T>, at: usize) -> Option<&mut T> {
+    if all.len() <= at {
+        all.resize(at + 1, T::default());
+    }
+    all.get_mut(at)
+}
+
+fn foreign(path: &Path, cause: &dyn fmt::Display) -> Error {
+    Error::usage(
+        path.display().to_string(),
+        format!("no quarantine file of this run: {cause}"),
+        "name the run's own file after `--quarantine`, or a new one",
+    )
 }
 
 /// A row's values as text, by column.

@@ -103,11 +103,13 @@ impl Dataset {
 
     /// Rows of all files, whether they can be used or not.
     pub fn rows(&self) -> u64 {
-        self.files
-            .iter()
-            .flat_map(DataFile::groups)
-            .map(|(_, rows)| rows)
-            .sum()
+        self.file_rows().sum()
+    }
+
+    /// Rows of each file.
+    pub(super) fn file_rows(&self) -> impl Iterator<Item = u64> {
+        let files = self.files.iter();
+        files.map(|file| file.groups().map(|(_, rows)| rows).sum())
     }
 
     /// The files with their columns, in their order.

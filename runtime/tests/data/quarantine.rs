@@ -4,17 +4,23 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float32Array, Int32Array};
+use arrow::array::{ArrayRef, Float32Array, Int32Array, StringArray};
 use mtmd::data::{Dataset, Parts, Quarantine};
 use mtmd::schema::{BadRows, Others, Schema};
 
 use crate::fixture::{Folder, frame, read, schema};
+
+/// A user of each row, of which some take several bytes a letter.
+fn users() -> ArrayRef {
+    Arc::new(StringArray::from(vec!["ann", "Zoë", "山田", "Łukasz"]))
+}
 
 /// Two files: a surface of no domain in row 3 of the first, labels outside [0, 1] in row 1 of both.
 fn faulty() -> Folder {
     let labels = Float32Array::from(vec![Some(0.5), Some(7.0), None, Some(1.0)]);
     let second = frame().with("hw_ctr", Arc::new(labels) as ArrayRef);
     let surfaces = Int32Array::from(vec![0, 2, 3, 9]);
+    let second = second.with("user_id", users());
     let first = second
         .clone()
         .with("surface", Arc::new(surfaces) as ArrayRef);
@@ -104,7 +110,7 @@ fn a_skipped_row_is_written_once() {
     assert_eq!(first["value"], "7.0");
     assert_eq!(first["reason"], "a label must lie in [0, 1], this is 7");
     let values = first["values"].as_object().unwrap();
-    assert_eq!(values["user_id"], "bob");
+    assert_eq!(values["user_id"], "Zoë");
     assert_eq!(values["tags"], "[2, 3]");
     assert_eq!(values["history"], serde_json::Value::Null);
     assert!(values.contains_key("surface") && values.contains_key("day"));
@@ -131,12 +137,60 @@ fn a_resumed_run_goes_on_with_its_file() {
     let path = folder.file("skipped.jsonl");
     let dataset = skipping(&folder, Quarantine::create(&path, false).unwrap());
     read(&dataset, 10).unwrap();
-    let whole = fs::read_to_string(&path).unwrap();
-    // Killed anywhere: what is missing is written, what is there is not written again.
-    for length in (0..=whole.len()).step_by(41) {
-        fs::write(&path, whole.get(..length).unwrap()).unwrap();
+    let whole = fs::read(&path).unwrap();
+    let text = String::from_utf8_lossy(&whole);
+    // Killed anywhere, within a letter too: what is missing is written, what is there is not written again.
+    let within = text.find('ë').unwrap() + 1;
+    for length in (0..=whole.len()).step_by(41).chain([within]) {
+        fs::write(&path, &whole[..length]).unwrap();
         let resumed = Quarantine::resume(&path, &dataset).unwrap();
         read(&skipping(&folder, resumed), 10).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), whole);
+        assert!(fs::read(&path).unwrap() == whole, "{length}");
+    }
+}
+
+#[test]
+fn a_resumed_run_may_spell_the_paths_of_its_data_in_another_way() {
+    let folder = faulty();
+    let path = folder.file("skipped.jsonl");
+    let dataset = skipping(&folder, Quarantine::create(&path, false).unwrap());
+    read(&dataset, 10).unwrap();
+    let whole = fs::read_to_string(&path).unwrap();
+    let other = Dataset::open(stopping(), &[folder.0.path().join(".").join("")]).unwrap();
+    let names = |dataset: &Dataset| {
+        dataset
+            .files()
+            .map(|file| file.as_os_str().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_ne!(names(&other), names(&dataset));
+    let resumed = Quarantine::resume(&path, &other).unwrap();
+    let other = other.with_bad_rows(BadRows::Skip);
+    read(&other.with_quarantine(Some(Arc::new(resumed))), 10).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), whole);
+}
+
+/// Whatever it ends in, and lines of other data.
+#[test]
+fn a_file_of_something_else_is_left_as_it_is() {
+    let folder = faulty();
+    let path = folder.file("mine.json");
+    let dataset = folder.open_as(stopping()).unwrap();
+    for mine in [
+        "{\"mine\": 1}",
+        "mine",
+        "mine\n",
+        "{\"file\":\"a.parquet\",\"index\":0,\"row\":4}\n",
+        "{\"file\":\"a.parquet\",\"index\":2,\"row\":0}\n",
+    ] {
+        fs::write(&path, mine).unwrap();
+        let error = Quarantine::resume(&path, &dataset).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        let text = folder.text(&error);
+        assert!(
+            text.starts_with("mine.json: no quarantine file of this run: "),
+            "{text}"
+        );
+        assert_eq!(fs::read_to_string(&path).unwrap(), mine);
     }
 }
