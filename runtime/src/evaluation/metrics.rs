@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::rank::{self, Triple};
+use super::rank;
+use super::rows::{Row, Rows};
 
 /// Figures of one task over a group of rows. A figure that does not apply, or that no row gives,
 /// is `None`.
@@ -38,11 +39,11 @@ pub struct Metrics {
     pub auc: Option<f64>,
 }
 
-/// Running sums of a group of rows, and the triples that ranking needs.
+/// Running sums of a group of rows, and what ranking needs of each.
 #[derive(Debug, Clone, Default)]
 pub struct Accumulator {
     sums: Sums,
-    triples: Vec<Triple>,
+    rows: Rows,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -78,23 +79,23 @@ impl Accumulator {
             self.sums.action += f64::from(action);
             self.sums.action_prediction += p;
         }
-        self.triples.push(Triple { lp, label, action });
+        self.rows.push(Row { lp, label, action });
     }
+}
 
-    /// Adds the rows of another group, behind this group's.
-    pub fn extend(&mut self, other: &Self) {
-        self.sums.add(&other.sums);
-        self.triples.extend_from_slice(&other.triples);
-    }
-
-    /// The figures. `score` says whether the labels are scores, rather than the actions themselves.
-    pub fn metrics(&self, score: bool) -> Metrics {
-        let sums = &self.sums;
+impl Metrics {
+    /// The figures of the rows of some groups, one group behind the other. `score` says whether the labels are scores,
+    /// rather than the actions themselves.
+    pub fn of(groups: &[&Accumulator], score: bool) -> Self {
+        let mut sums = Sums::default();
+        for group in groups {
+            sums.add(&group.sums);
+        }
         let positive_labels = sums.rows - sums.zero_labels;
         let mean_prediction = mean(sums.prediction, sums.rows);
         let mean_label = mean(sums.label, sums.rows);
         let mean_action = mean(sums.action, sums.action_rows);
-        Metrics {
+        Self {
             rows: sums.rows,
             zero_labels: score.then_some(sums.zero_labels),
             log_mae: if score {
@@ -112,19 +113,22 @@ impl Accumulator {
             mean_action,
             action_calibration: ratio(mean(sums.action_prediction, sums.action_rows), mean_action),
             auc: rank::auc(
-                self.triples
-                    .iter()
+                rows(groups)
                     .filter(|row| !row.action.is_nan())
                     .map(|row| (row.lp, row.action > 0.5)),
             ),
         }
     }
+}
 
-    /// LogMAE of each of the top ones of so many rank buckets; `None` where a bucket has no row with a label
-    /// above 0.
-    pub fn rank_buckets(&self, buckets: usize) -> Vec<Option<f64>> {
-        rank::log_mae_by_bucket(&self.triples, buckets)
-    }
+/// LogMAE of each of the top ones of so many rank buckets of the groups' rows; `None` where a bucket has no row with a
+/// label above 0.
+pub(super) fn rank_buckets(groups: &[&Accumulator], buckets: usize) -> Vec<Option<f64>> {
+    rank::log_mae_by_bucket(rows(groups), buckets)
+}
+
+fn rows<'a>(groups: &'a [&'a Accumulator]) -> impl Iterator<Item = Row> + Clone + 'a {
+    groups.iter().flat_map(|group| group.rows.iter())
 }
 
 impl Sums {
@@ -193,7 +197,7 @@ mod tests {
         add(&mut group, 0.5, 0.25, 1.0);
         add(&mut group, 0.2, 0.4, 0.0);
         add(&mut group, 0.1, 0.0, 0.0);
-        let metrics = group.metrics(true);
+        let metrics = Metrics::of(&[&group], true);
         assert_eq!(metrics.rows, 3);
         assert_eq!(metrics.zero_labels, Some(1));
         // ln(0.5 / 0.25) = ln(0.4 / 0.2) = ln 2, and the third row has no LogMAE.
@@ -227,7 +231,7 @@ mod tests {
         let mut group = Accumulator::default();
         add(&mut group, 0.5, 1.0, 1.0);
         add(&mut group, 0.5, 0.0, 0.0);
-        let metrics = group.metrics(false);
+        let metrics = Metrics::of(&[&group], false);
         assert_eq!(metrics.log_mae, None);
         assert_eq!(metrics.zero_labels, None);
         close(metrics.kl, std::f64::consts::LN_2);
@@ -241,7 +245,7 @@ mod tests {
         add(&mut group, 0.5, f32::NAN, 1.0);
         add(&mut group, 0.25, 0.5, f32::NAN);
         add(&mut group, 0.75, f32::NAN, f32::NAN);
-        let metrics = group.metrics(true);
+        let metrics = Metrics::of(&[&group], true);
         assert_eq!((metrics.rows, metrics.action_rows), (1, 1));
         close(metrics.calibration, 0.5);
         close(metrics.action_calibration, 0.5);
@@ -250,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_group_without_rows_has_no_figure() {
-        let metrics = Accumulator::default().metrics(true);
+        let metrics = Metrics::of(&[&Accumulator::default()], true);
         assert_eq!(metrics.rows, 0);
         assert_eq!(
             (metrics.log_mae, metrics.kl, metrics.auc),
@@ -266,13 +270,15 @@ mod tests {
     fn a_union_has_the_figures_of_its_rows() {
         let rows = [(0.5, 0.25, 1.0), (0.2, 0.4, 0.0), (0.1, 0.3, 1.0)];
         let mut whole = Accumulator::default();
-        let mut union = Accumulator::default();
+        let mut parts = Vec::new();
         for (p, label, action) in rows {
             add(&mut whole, p, label, action);
             let mut part = Accumulator::default();
             add(&mut part, p, label, action);
-            union.extend(&part);
+            parts.push(part);
         }
-        assert_eq!(whole.metrics(true), union.metrics(true));
+        let parts: Vec<&Accumulator> = parts.iter().collect();
+        assert_eq!(Metrics::of(&[&whole], true), Metrics::of(&parts, true));
+        assert_eq!(rank_buckets(&[&whole], 5), rank_buckets(&parts, 5));
     }
 }

@@ -6,6 +6,7 @@
 mod metrics;
 mod rank;
 mod report;
+mod rows;
 mod table;
 
 pub use metrics::{Accumulator, Metrics};

@@ -1,60 +1,101 @@
-//! Figures that need the rows in order: AUC, and LogMAE by bucket of rank.
+//! Figures that need the rows in order: AUC, and LogMAE by bucket of rank. Both go over the rows several times rather than
+//! copy them: beside the rows they hold one number of each.
+
+use std::ops::Range;
+
+use super::rows::Row;
 
 /// Buckets that are reported: those an auction picks from (paper, Table 6).
 pub const TOP_BUCKETS: usize = 5;
 
-/// What ranking needs of one row.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Triple {
-    /// ln P of the model.
-    pub lp: f32,
-    /// Training label, NaN if absent.
-    pub label: f32,
-    /// Action, NaN if absent.
-    pub action: f32,
-}
-
 /// Area under the ROC curve: the probability that a positive row scores above a negative one, ties
-/// counting half. Exact (the ranks are summed as whole numbers). `None` unless both classes occur.
-pub fn auc(rows: impl IntoIterator<Item = (f32, bool)>) -> Option<f64> {
-    let mut rows: Vec<(f32, bool)> = rows.into_iter().collect();
-    rows.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-    let total = rows.len() as u128;
-    let positives = rows.iter().filter(|row| row.1).count() as u128;
-    let negatives = total - positives;
-    if positives == 0 || negatives == 0 {
+/// counting half. Exact (wins are counted as whole numbers). `None` unless both classes occur.
+pub fn auc<I>(rows: I) -> Option<f64>
+where
+    I: IntoIterator<Item = (f32, bool), IntoIter: Clone>,
+{
+    let rows = rows.into_iter();
+    let ascending = |class: bool| {
+        let of_class = rows.clone().filter(|row| row.1 == class);
+        let mut scores = collected(of_class.map(|row| row.0));
+        scores.sort_unstable_by(f32::total_cmp);
+        scores
+    };
+    let (positives, negatives) = (ascending(true), ascending(false));
+    if positives.is_empty() || negatives.is_empty() {
         return None;
     }
-    // Twice the mid-rank of a run of ties that starts behind `before` rows is 2·before + run + 1.
-    let mut doubled_ranks = 0_u128;
-    let mut before = 0_u128;
-    for ties in rows.chunk_by(|a, b| a.0 == b.0) {
-        let run = ties.len() as u128;
-        let hits = ties.iter().filter(|row| row.1).count() as u128;
-        doubled_ranks += hits * (2 * before + run + 1);
-        before += run;
+    // A score has `lower` negatives below it and `upper - lower` beside it: twice its wins is the sum of the two.
+    let (mut lower, mut upper) = (0_u64, 0_u64);
+    let (mut below, mut up_to) = (negatives.iter().peekable(), negatives.iter().peekable());
+    let mut doubled_wins = 0_u128;
+    for score in &positives {
+        while below.next_if(|negative| *negative < score).is_some() {
+            lower += 1;
+        }
+        while up_to.next_if(|negative| *negative <= score).is_some() {
+            upper += 1;
+        }
+        doubled_wins += u128::from(lower + upper);
     }
-    let doubled_wins = doubled_ranks - positives * (positives + 1);
-    Some(doubled_wins as f64 / (2 * positives * negatives) as f64)
+    let doubled_pairs = 2 * positives.len() as u128 * negatives.len() as u128;
+    Some(doubled_wins as f64 / doubled_pairs as f64)
 }
 
 /// LogMAE of the top ones of so many equal buckets by label, highest first. Bucket `k` of `b` and `n` rows
 /// holds the ranks from `k·n/b` to `(k+1)·n/b`; equal labels keep the order of the data, so the buckets hold the same rows
 /// whatever the model predicts.
-pub(super) fn log_mae_by_bucket(triples: &[Triple], buckets: usize) -> Vec<Option<f64>> {
-    let mut rows: Vec<(f32, f32)> = triples
-        .iter()
-        .filter(|row| !row.label.is_nan())
-        .map(|row| (row.label, row.lp))
-        .collect();
-    rows.sort_by(|a, b| b.0.total_cmp(&a.0));
+pub(super) fn log_mae_by_bucket(
+    rows: impl Iterator<Item = Row> + Clone,
+    buckets: usize,
+) -> Vec<Option<f64>> {
+    let rows = rows.filter(|row| !row.label.is_nan());
+    let mut labels = collected(rows.clone().map(|row| row.label));
+    labels.sort_unstable_by(|a, b| b.total_cmp(a));
+    let start = |bucket: usize| bucket * labels.len() / buckets.max(1);
     (0..TOP_BUCKETS)
         .map(|bucket| {
-            let start = bucket * rows.len() / buckets.max(1);
-            let end = (bucket + 1) * rows.len() / buckets.max(1);
-            log_mae(rows.get(start..end).unwrap_or_default())
+            log_mae(&ranked(
+                rows.clone(),
+                &labels,
+                start(bucket)..start(bucket + 1),
+            ))
         })
         .collect()
+}
+
+/// Label and ln P of the rows whose ranks are `ranks`, in their order. `labels` are those of all rows, descending.
+fn ranked(rows: impl Iterator<Item = Row>, labels: &[f32], ranks: Range<usize>) -> Vec<(f32, f32)> {
+    let within = labels.get(ranks.clone()).unwrap_or_default();
+    let (Some(highest), Some(lowest)) = (within.first(), within.last()) else {
+        return Vec::new();
+    };
+    // Rows of the highest and the lowest label may lie in other buckets too: they are told by their ranks.
+    let rank = |label: &f32| labels.partition_point(|other| other.total_cmp(label).is_gt());
+    let (mut of_highest, mut of_lowest) = (rank(highest), rank(lowest));
+    let is_ranked = |row: &Row| {
+        let (to_highest, to_lowest) = (row.label.total_cmp(highest), row.label.total_cmp(lowest));
+        let next = if to_lowest.is_eq() {
+            &mut of_lowest
+        } else if to_highest.is_eq() {
+            &mut of_highest
+        } else {
+            return to_lowest.is_gt() && to_highest.is_lt();
+        };
+        *next += 1;
+        ranks.contains(&(*next - 1))
+    };
+    let mut chosen = Vec::with_capacity(within.len());
+    chosen.extend(rows.filter(is_ranked).map(|row| (row.label, row.lp)));
+    chosen.sort_by(|a, b| b.0.total_cmp(&a.0));
+    chosen
+}
+
+/// The items in memory for just as many.
+fn collected(items: impl Iterator<Item = f32> + Clone) -> Vec<f32> {
+    let mut all = Vec::with_capacity(items.clone().count());
+    all.extend(items);
+    all
 }
 
 fn log_mae(rows: &[(f32, f32)]) -> Option<f64> {
@@ -90,6 +131,32 @@ mod tests {
         (pairs > 0.0).then(|| wins / pairs)
     }
 
+    /// By the sum of the positives' mid-ranks among all rows.
+    fn auc_by_mid_ranks(mut rows: Vec<(f32, bool)>) -> Option<f64> {
+        rows.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let positives = rows.iter().filter(|row| row.1).count();
+        let (mut doubled_ranks, mut before) = (0, 0);
+        for ties in rows.chunk_by(|a, b| a.0 == b.0) {
+            let hits = ties.iter().filter(|row| row.1).count();
+            doubled_ranks += hits * (2 * before + ties.len() + 1);
+            before += ties.len();
+        }
+        let doubled_pairs = 2 * positives * (rows.len() - positives);
+        let doubled_wins = doubled_ranks - positives * (positives + 1);
+        (doubled_pairs > 0).then(|| doubled_wins as f64 / doubled_pairs as f64)
+    }
+
+    /// By a sorted copy of all rows.
+    fn buckets_of_a_sorted_copy(rows: &[Row], buckets: usize) -> Vec<Option<f64>> {
+        let labelled = rows.iter().filter(|row| !row.label.is_nan());
+        let mut copy: Vec<(f32, f32)> = labelled.map(|row| (row.label, row.lp)).collect();
+        copy.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let start = |bucket: usize| bucket * copy.len() / buckets;
+        (0..TOP_BUCKETS)
+            .map(|bucket| log_mae(&copy[start(bucket)..start(bucket + 1)]))
+            .collect()
+    }
+
     #[test]
     fn auc_of_four_rows_matches_the_one_worked_out_by_hand() {
         // Positives 0.8 and 0.4, negatives 0.4 and 0.1: wins 1 + 1 + 0.5 + 1 of 4 pairs.
@@ -113,18 +180,18 @@ mod tests {
     fn buckets_are_equal_and_ordered_by_label() {
         // Forty rows, label (i + 1) / 40, prediction off by a factor e^i from the top: two rows a
         // bucket, and bucket k's LogMAE is the mean of 2k and 2k + 1.
-        let triples: Vec<Triple> = (0..40)
+        let rows: Vec<Row> = (0..40)
             .map(|i| {
                 let label = (i + 1) as f32 / 40.0;
                 let error = f64::from(39 - i);
-                Triple {
+                Row {
                     lp: (f64::from(label).ln() - error) as f32,
                     label,
                     action: f32::NAN,
                 }
             })
             .collect();
-        let buckets = log_mae_by_bucket(&triples, 20);
+        let buckets = log_mae_by_bucket(rows.iter().copied(), 20);
         assert_eq!(buckets.len(), TOP_BUCKETS);
         for (bucket, log_mae) in buckets.into_iter().enumerate() {
             let expected = 2.0 * bucket as f64 + 0.5;
@@ -134,13 +201,15 @@ mod tests {
 
     #[test]
     fn a_bucket_without_a_positive_label_has_no_log_mae() {
-        let zero = Triple {
+        let zero = Row {
             lp: -1.0,
             label: 0.0,
             action: 0.0,
         };
-        assert_eq!(log_mae_by_bucket(&[zero; 40], 20), vec![None; TOP_BUCKETS]);
-        assert_eq!(log_mae_by_bucket(&[], 20), vec![None; TOP_BUCKETS]);
+        for rows in [vec![zero; 40], vec![]] {
+            let buckets = log_mae_by_bucket(rows.iter().copied(), 20);
+            assert_eq!(buckets, vec![None; TOP_BUCKETS]);
+        }
     }
 
     proptest! {
@@ -149,7 +218,8 @@ mod tests {
             let rows: Vec<(f32, bool)> =
                 rows.into_iter().map(|(score, positive)| (f32::from(score) / 7.0, positive)).collect();
             let expected = auc_by_pairs(&rows);
-            let actual = auc(rows);
+            let actual = auc(rows.iter().copied());
+            prop_assert_eq!(actual, auc_by_mid_ranks(rows));
             prop_assert_eq!(actual.is_some(), expected.is_some());
             if let (Some(actual), Some(expected)) = (actual, expected) {
                 prop_assert!((actual - expected).abs() < 1e-12);
@@ -157,11 +227,28 @@ mod tests {
         }
 
         #[test]
+        fn buckets_are_those_of_a_sorted_copy(
+            rows in prop::collection::vec((0_u8..9, -9.0_f32..0.0), 0..200),
+            buckets in TOP_BUCKETS..30,
+        ) {
+            // Many ties, zeros of either sign, and rows without a label.
+            let label = |number: u8| match number {
+                0 => f32::NAN,
+                1 => -0.0,
+                number => f32::from(number - 2) / 6.0,
+            };
+            let row = |(number, lp)| Row { lp, label: label(number), action: f32::NAN };
+            let rows: Vec<Row> = rows.into_iter().map(row).collect();
+            let actual = log_mae_by_bucket(rows.iter().copied(), buckets);
+            prop_assert_eq!(actual, buckets_of_a_sorted_copy(&rows, buckets));
+        }
+
+        #[test]
         fn auc_of_the_opposite_order_is_its_complement(
             rows in prop::collection::vec((-50.0_f32..0.0, any::<bool>()), 2..60),
         ) {
             let opposite = auc(rows.iter().map(|&(score, positive)| (-score, positive)));
-            if let (Some(auc), Some(opposite)) = (auc(rows), opposite) {
+            if let (Some(auc), Some(opposite)) = (auc(rows.iter().copied()), opposite) {
                 prop_assert!((auc + opposite - 1.0).abs() < 1e-12);
             }
         }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::metrics::{Accumulator, Metrics};
+use super::metrics::{Accumulator, Metrics, rank_buckets};
 use crate::data::batch::Batch;
 use crate::schema::{Axis, Figure, Label, Schema, Select, Task};
 
@@ -18,7 +18,8 @@ pub struct TaskPredictions {
 }
 
 /// Collects predictions, batch by batch. Memory grows by twelve bytes for each row and task, which
-/// AUC and ranking need; all else is sums.
+/// AUC and ranking need; all else is sums. The figures are taken task by task, and need four to eight bytes more for each
+/// row of the one.
 pub struct Evaluator {
     schema: &'static Schema,
     rows: u64,
@@ -144,14 +145,14 @@ impl Evaluator {
     /// A task's figure over all rows of some of its cells; `None` if they do not give it.
     pub fn figure(&self, select: &Select) -> Option<f64> {
         let task = self.schema.tasks.get(select.task)?;
-        let mut group = Accumulator::default();
-        let cells = &self.tasks.get(select.task)?.cells;
-        for cell in cells.iter().filter(|cell| {
-            select.surfaces.contains(&cell.surface) && select.products.contains(&cell.product)
-        }) {
-            group.extend(&cell.group);
-        }
-        let metrics = group.metrics(matches!(task.label, Label::Score(_)));
+        let cells = self.tasks.get(select.task)?.cells.iter();
+        let groups: Vec<&Accumulator> = cells
+            .filter(|cell| {
+                select.surfaces.contains(&cell.surface) && select.products.contains(&cell.product)
+            })
+            .map(|cell| &cell.group)
+            .collect();
+        let metrics = Metrics::of(&groups, matches!(task.label, Label::Score(_)));
         match select.figure {
             Figure::LogMae => metrics.log_mae,
             Figure::Mae => metrics.mae,
@@ -203,16 +204,12 @@ impl TaskCells {
     fn report(&self, schema: &Schema, task: &Task) -> TaskReport {
         let score = matches!(task.label, Label::Score(_));
         let action = (!task.action.is_empty()).then(|| task.action.join(" & "));
-        let mut all = Accumulator::default();
-        let mut cells = Vec::with_capacity(self.cells.len());
-        for cell in &self.cells {
-            all.extend(&cell.group);
-            cells.push(CellReport {
-                surface: domain_name(&schema.surfaces, cell.surface),
-                product: domain_name(&schema.products, cell.product),
-                metrics: cell.group.metrics(score),
-            });
-        }
+        let all: Vec<&Accumulator> = self.cells.iter().map(|cell| &cell.group).collect();
+        let cells = self.cells.iter().map(|cell| CellReport {
+            surface: domain_name(&schema.surfaces, cell.surface),
+            product: domain_name(&schema.products, cell.product),
+            metrics: Metrics::of(&[&cell.group], score),
+        });
         TaskReport {
             task: task.name.to_owned(),
             label: match task.label {
@@ -220,14 +217,14 @@ impl TaskCells {
                 Label::Action => action.clone().unwrap_or_default(),
             },
             action,
-            all: all.metrics(score),
+            cells: cells.collect(),
+            all: Metrics::of(&all, score),
             buckets: schema.buckets,
             log_mae_by_rank: if score {
-                all.rank_buckets(schema.buckets)
+                rank_buckets(&all, schema.buckets)
             } else {
                 Vec::new()
             },
-            cells,
         }
     }
 }

@@ -1,20 +1,23 @@
-//! The memory that a checkpoint takes beside large tables, written and read:
+//! The memory that a checkpoint takes beside large tables, written and read, and that of an evaluation:
 //! `cargo test --release -p mtmd --test run memory -- --nocapture` prints the figures.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
+use mtmd::data::batch::Batch;
 use mtmd::data::{Statistics, Vocabularies};
+use mtmd::evaluation::{Evaluator, TaskPredictions};
 use mtmd::prelude::*;
-use mtmd::schema::{Index, Table};
+use mtmd::schema::{Index, Table, Task};
 use mtmd::tables::Tables;
 use mtmd::training::{Files, Learner, ModelLearner, State, checkpoint};
 
+use crate::rows::Draws;
 use crate::sample::{SCHEMA, Sample};
 
 /// Has a process of this test do what it measures.
-const ENV: &str = "MTMD_TEST_TABLES";
+const ENV: &str = "MTMD_TEST_MEMORY";
 
 const fn table(name: &'static str, rows: usize, dim: usize) -> Table {
     Table {
@@ -102,11 +105,10 @@ fn memory_of_a_process() {
     println!("held {tables} {} {}", written - before, read - before);
 }
 
-#[test]
-#[cfg_attr(not(target_os = "linux"), ignore = "reads /proc")]
-fn a_checkpoint_takes_little_memory_beside_the_tables() {
+/// What a process of this binary says that it held.
+fn measured<const N: usize>(test: &str) -> [u64; N] {
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "memory::memory_of_a_process", "--nocapture"])
+        .args(["--exact", test, "--nocapture"])
         .env(ENV, "1")
         .output()
         .unwrap();
@@ -116,16 +118,77 @@ fn a_checkpoint_takes_little_memory_beside_the_tables() {
         .nth(1)
         .and_then(|rest| rest.lines().next());
     let held = held.unwrap_or_else(|| panic!("{text}")).split(' ');
-    let [tables, written, read] = held
-        .map(|bytes| bytes.parse::<u64>().unwrap())
-        .collect::<Vec<_>>()
-        .try_into()
-        .unwrap();
+    let held: Vec<u64> = held.map(|bytes| bytes.parse().unwrap()).collect();
+    held.try_into().unwrap()
+}
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "reads /proc")]
+fn a_checkpoint_takes_little_memory_beside_the_tables() {
+    let [tables, written, read] = measured("memory::memory_of_a_process");
     println!(
         "tables of {} MiB: a checkpoint took {} MiB beside them, to read it {} MiB",
         tables >> 20,
         written >> 20,
         read >> 20
     );
-    assert!(written < tables / 4 && read < tables / 4, "{text}");
+    assert!(written < tables / 4 && read < tables / 4);
+}
+
+/// The sample with its first task only: then the most is held of a row and task.
+static ONE_TASK: Schema = Schema {
+    tasks: &[Task {
+        weight: 1.0,
+        ..SCHEMA.tasks[0]
+    }],
+    ..SCHEMA
+};
+
+/// Batches that are evaluated, and rows of each.
+const BATCHES: u64 = 1_000;
+const BATCH: usize = 4_096;
+
+/// Not a test: the process that is measured.
+#[test]
+fn memory_of_an_evaluation() {
+    if std::env::var_os(ENV).is_none() {
+        return;
+    }
+    let before = peak();
+    let mut draws = Draws::new(1);
+    let mut draw = |most: f64| -> Vec<f64> { (0..BATCH).map(|_| most * draws.next()).collect() };
+    let mut floats = |most: f64| -> Vec<f32> { draw(most).iter().map(|&x| x as f32).collect() };
+    let mut evaluator = Evaluator::new(&ONE_TASK);
+    for _ in 0..BATCHES {
+        let domain = |values: Vec<f32>| values.into_iter().map(|value| value as u16).collect();
+        let batch = Batch {
+            rows: BATCH,
+            surface: domain(floats(2.0)),
+            product: domain(floats(2.0)),
+            labels: vec![floats(1.0)],
+            actions: vec![floats(2.0).into_iter().map(f32::floor).collect()],
+            ..Batch::default()
+        };
+        let p = floats(1.0);
+        let predictions = TaskPredictions {
+            rows: (0..BATCH as u32).collect(),
+            lp: p.iter().map(|p| p.ln()).collect(),
+            lq: p.iter().map(|p| (-p).ln_1p()).collect(),
+        };
+        evaluator.add(&batch, &[predictions]);
+    }
+    let added = peak();
+    let report = evaluator.report("test");
+    assert!(report.tasks[0].all.auc.is_some() && report.tasks[0].log_mae_by_rank[0].is_some());
+    println!("held {} {}", added - before, peak() - before);
+}
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "reads /proc")]
+fn an_evaluation_takes_less_than_twenty_bytes_a_row_and_task() {
+    let held: [u64; 2] = measured("memory::memory_of_an_evaluation");
+    let rows = BATCHES * BATCH as u64;
+    let [added, most] = held.map(|bytes| bytes as f64 / rows as f64);
+    println!("{rows} rows of one task: {added:.1} bytes a row, {most:.1} while figures are taken");
+    assert!(most < 20.0);
 }
