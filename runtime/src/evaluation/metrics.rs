@@ -6,7 +6,8 @@ use super::rank;
 use super::rows::{Row, Rows};
 
 /// Figures of one task over a group of rows. A figure that does not apply, or that no row gives,
-/// is `None`.
+/// is `None`. A figure of rows among which one has no probability, as its ln P or ln(1 - P) is NaN or infinity, is
+/// NaN, AUC `None`. P = 0 and P = 1 are probabilities: what they are worth is infinite where the label says otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Metrics {
     /// Rows with a label.
@@ -68,6 +69,11 @@ impl Accumulator {
         if label.is_nan() && action.is_nan() {
             return;
         }
+        let (lp, lq) = if lp < f32::INFINITY && lq < f32::INFINITY {
+            (lp, lq)
+        } else {
+            (f32::NAN, f32::NAN)
+        };
         let ln_p = f64::from(lp);
         let p = ln_p.exp();
         if !label.is_nan() {
@@ -264,6 +270,44 @@ mod tests {
             (metrics.calibration, metrics.action_calibration),
             (None, None)
         );
+    }
+
+    #[test]
+    fn no_figure_is_good_where_a_score_is_no_probability() {
+        const MINUS: f32 = f32::NEG_INFINITY;
+        let figures = |lp: f32, lq: f32| {
+            let mut group = Accumulator::default();
+            add(&mut group, 0.75, 1.0, 1.0);
+            add(&mut group, 0.25, 0.0, 0.0);
+            for label in [0.0, 0.5, 1.0] {
+                group.add(lp, lq, label, label.round());
+            }
+            Metrics::of(&[&group], true)
+        };
+        let bad = [f32::NAN, -f32::NAN, f32::INFINITY];
+        let pairs = bad.map(|bad| [(bad, -1.0), (-1.0, bad), (bad, MINUS), (MINUS, bad)]);
+        for (lp, lq) in pairs.into_iter().flatten() {
+            let metrics = figures(lp, lq);
+            assert_eq!(metrics.auc, None, "{lp} {lq}");
+            for figure in [
+                metrics.log_mae,
+                metrics.mae,
+                metrics.kl,
+                metrics.bce,
+                metrics.mean_prediction,
+                metrics.calibration,
+                metrics.action_calibration,
+            ] {
+                assert!(figure.is_some_and(f64::is_nan), "{lp} {lq}: {metrics:?}");
+            }
+        }
+        // P = 0 where it is not: measured, and without bound.
+        let metrics = figures(MINUS, 0.0);
+        assert_eq!(
+            (metrics.kl, metrics.log_mae),
+            (Some(f64::INFINITY), Some(f64::INFINITY))
+        );
+        assert!(metrics.auc.is_some() && metrics.mae.is_some_and(f64::is_finite));
     }
 
     #[test]

@@ -9,7 +9,8 @@ use super::rows::Row;
 pub const TOP_BUCKETS: usize = 5;
 
 /// Area under the ROC curve: the probability that a positive row scores above a negative one, ties
-/// counting half. Exact (wins are counted as whole numbers). `None` unless both classes occur.
+/// counting half. Exact (wins are counted as whole numbers). `None` unless both classes occur, and if a score is NaN, which
+/// has no place among the others.
 pub fn auc<I>(rows: I) -> Option<f64>
 where
     I: IntoIterator<Item = (f32, bool), IntoIter: Clone>,
@@ -22,7 +23,8 @@ where
         scores
     };
     let (positives, negatives) = (ascending(true), ascending(false));
-    if positives.is_empty() || negatives.is_empty() {
+    let mut scores = positives.iter().chain(&negatives);
+    if positives.is_empty() || negatives.is_empty() || scores.any(|score| score.is_nan()) {
         return None;
     }
     // A score has `lower` negatives below it and `upper - lower` beside it: twice its wins is the sum of the two.
@@ -44,7 +46,7 @@ where
 
 /// LogMAE of the top ones of so many equal buckets by label, highest first. Bucket `k` of `b` and `n` rows
 /// holds the ranks from `k·n/b` to `(k+1)·n/b`; equal labels keep the order of the data, so the buckets hold the same rows
-/// whatever the model predicts.
+/// whatever the model predicts. `None` for a bucket without a label above 0, or with such a row whose ln P is NaN.
 pub(super) fn log_mae_by_bucket(
     rows: impl Iterator<Item = Row> + Clone,
     buckets: usize,
@@ -105,7 +107,7 @@ fn log_mae(rows: &[(f32, f32)]) -> Option<f64> {
         sum += (f64::from(lp) - f64::from(label).ln()).abs();
         count += 1;
     }
-    (count > 0).then(|| sum / count as f64)
+    (count > 0 && !f64::is_nan(sum)).then(|| sum / count as f64)
 }
 
 #[cfg(test)]
@@ -174,6 +176,29 @@ mod tests {
     #[test]
     fn negative_zero_ties_with_zero() {
         assert_eq!(auc([(-0.0, true), (0.0, false)]), Some(0.5));
+    }
+
+    #[test]
+    fn a_score_that_is_no_number_has_no_place() {
+        for nan in [f32::NAN, -f32::NAN] {
+            assert_eq!(auc([(0.5, true), (nan, true), (0.1, false)]), None);
+            assert_eq!(auc([(0.5, true), (nan, false), (0.1, false)]), None);
+        }
+        let least = f32::NEG_INFINITY;
+        assert_eq!(
+            auc([(0.5, true), (least, true), (least, false)]),
+            Some(0.75)
+        );
+
+        // Two rows a bucket; the NaN is in the second.
+        let row = |place: usize| Row {
+            lp: if place == 2 { f32::NAN } else { 0.0 },
+            label: 1.0 - place as f32 / 16.0,
+            action: f32::NAN,
+        };
+        let buckets = log_mae_by_bucket((0..10).map(row), 5);
+        let given: Vec<bool> = buckets.iter().map(Option::is_some).collect();
+        assert_eq!(given, [true, false, true, true, true]);
     }
 
     #[test]
