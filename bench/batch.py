@@ -30,8 +30,8 @@ class Rows:
     positive: Tensor | None
     negative: Tensor | None
     share: Tensor | None
-    # Of the labels, in the same mean.
-    entropy: float
+    # Of the labels, in the same mean, [].
+    entropy: Tensor
 
 
 @dataclass
@@ -69,6 +69,8 @@ class Batch:
     heads: list[Rows | None]
     # By dimension: rows of that group's store, those of the lists last within a domain.
     entries: dict[int, Tensor]
+    # By dimension: which of them are row 0 of a table, each once.
+    zeros: dict[int, Tensor]
 
 
 def load_batches(folder, graph, tables, device="cpu"):
@@ -86,14 +88,13 @@ class Builder:
 
     def batch(self):
         towers = {tower: self.tower(tower) for tower in AXES}
-        entries = {
-            dim: self.tensor(np.concatenate(parts) if parts else np.zeros(0), torch.int64)
-            for dim, parts in self.entries.items()
-        }
-        return Batch(len(self.arrays["surface"]), towers, self.heads(), entries)
+        entries = {dim: np.concatenate(parts) if parts else np.zeros(0) for dim, parts in self.entries.items()}
+        zeros = {dim: np.intersect1d(self.tables.stores[dim].zeros, rows) for dim, rows in entries.items()}
+        on_device = lambda by_dim: {dim: self.tensor(rows, torch.int64) for dim, rows in by_dim.items()}
+        return Batch(len(self.arrays["surface"]), towers, self.heads(), on_device(entries), on_device(zeros))
 
     def tensor(self, values, dtype=None):
-        return torch.as_tensor(np.ascontiguousarray(values), dtype=dtype).to(self.device)
+        return torch.as_tensor(np.asarray(values, order="C"), dtype=dtype).to(self.device)
 
     # --- inputs ---
 
@@ -220,13 +221,14 @@ class Builder:
             share = np.where(valid, weights[rows], 0.0)
         if share.sum() > 0:
             share = share / share.sum()
-            entropy = float((share * (plogp(label) + plogp(1.0 - label))).sum())
+            entropy = (share * (plogp(label) + plogp(1.0 - label))).sum()
             positive, negative = share * label, share * (1.0 - label)
             tensors = [self.tensor(x, self.dtype) for x in (positive, negative, share)]
         else:
-            entropy, tensors = 0.0, [None, None, None]
+            entropy, tensors = np.zeros(()), [None, None, None]
         counts = [(query >= 0).sum(), (item >= 0).sum()]
-        return Rows(rows, index(query[rows], counts[0]), index(item[rows], counts[1]), parent, *tensors, entropy)
+        places = index(query[rows], counts[0]), index(item[rows], counts[1])
+        return Rows(rows, *places, parent, *tensors, self.tensor(entropy, self.dtype))
 
 
 def plogp(p):

@@ -402,6 +402,9 @@ class Model(nn.Module):
         self.query = Tower(graph, "query", self.weights, constants, fuse)
         self.item = Tower(graph, "item", self.weights, constants, fuse)
         self.tasks = graph["tasks"]
+        # On the device, as all that a step reads: a number of the host would be an input of its own to a compiled model.
+        parts = torch.tensor([task["weight"] for task in self.tasks], device=device, dtype=dtype)
+        self.register_buffer("parts", parts, persistent=False)
         self.heads = [graph["heads"][task["name"]] for task in self.tasks]
         self.biases = nn.ParameterDict()
         for task, head in zip(self.tasks, self.heads):
@@ -460,7 +463,7 @@ class Model(nn.Module):
     def forward(self, inputs, heads):
         """The loss [] and, by task, its part [] or None."""
         total, losses = None, []
-        for task, rows, score in zip(self.tasks, heads, self.scores(inputs, heads).values()):
+        for part, rows, score in zip(self.parts.unbind(0), heads, self.scores(inputs, heads).values()):
             if score is None or rows.share is None:
                 losses.append(None)
                 continue
@@ -468,7 +471,7 @@ class Model(nn.Module):
             cross = torch.dot(rows.positive, lp.to(rows.positive)) + torch.dot(rows.negative, lq.to(rows.negative))
             loss = -cross - rows.entropy
             losses.append(loss.detach())
-            total = task["weight"] * loss if total is None else total + task["weight"] * loss
+            total = part * loss if total is None else total + part * loss
         return total, losses
 
 

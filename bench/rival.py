@@ -85,7 +85,6 @@ class Trainer:
         clock("gather")
         with torch.autocast(torch.device(self.device).type, self.dtype, enabled=self.dtype == torch.bfloat16):
             total, losses = self.forward(inputs, batch.heads)
-        losses = [None if loss is None else loss.item() for loss in losses]
         clock("forward")
         total.backward()
         clock("backward")
@@ -93,7 +92,14 @@ class Trainer:
         clock("optimiser")
         self.tables.step(batch, leaves, factor)
         clock("tables")
-        return losses, norm
+        return self.read(losses, norm)
+
+    @staticmethod
+    def read(losses, norm):
+        """Plain numbers, brought from the device at once and last: before that nothing waits for it."""
+        *values, norm = torch.stack([*(loss for loss in losses if loss is not None), norm]).tolist()
+        values = iter(values)
+        return [None if loss is None else next(values) for loss in losses], norm
 
     def dense_step(self, factor):
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
@@ -109,7 +115,7 @@ class Trainer:
             group["lr"] = self.lr * factor
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
-        return norm.item()
+        return norm
 
 
 def beside(columns):

@@ -53,7 +53,15 @@ class Clock:
             BETA1**behind,
             BETA2**behind,
         )
-        return torch.as_tensor(np.stack(columns, 1), dtype=dtype, device=device)
+        return sent(np.stack(columns, 1), dtype, device)
+
+
+def sent(values, dtype, device):
+    """An array of the host on the device, without waiting for what that is doing."""
+    tensor = torch.as_tensor(values, dtype=dtype)
+    if torch.device(device).type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 def catch_up(weight, first, second, by_step, last):
@@ -83,8 +91,9 @@ class Store:
             rows += table["rows"]
         self.rows = rows
         self.weight = torch.empty(rows, dim, device=device, dtype=dtype).normal_(0.0, std)
-        self.zeros = torch.tensor(starts, device=device)
-        self.weight[self.zeros] = 0.0
+        # Row 0 of every table.
+        self.zeros = np.array(starts)
+        self.weight[starts] = 0.0
         self.first, self.second = torch.zeros_like(self.weight), torch.zeros_like(self.weight)
         self.last = torch.zeros(rows, dtype=torch.int32, device=device)
         self.slot = torch.zeros(rows, dtype=torch.int32, device=device)
@@ -163,11 +172,8 @@ class Tables:
     def step(self, batch, leaves, factor):
         """AdamW on the rows of the last `gather`, by the gradients of its leaves."""
         lr, step = self.lr * factor, self.clock.now + 1
-        factors = torch.tensor(
-            [self.clock.decay(lr), lr / (1.0 - BETA1**step), 1.0 / np.sqrt(1.0 - BETA2**step)],
-            dtype=self.dtype,
-            device=self.device,
-        )
+        factors = [self.clock.decay(lr), lr / (1.0 - BETA1**step), 1.0 / np.sqrt(1.0 - BETA2**step)]
+        factors = sent(factors, self.dtype, self.device)
         gradients = {dim: [] for dim in self.dims}
         for tower, domains in batch.towers.items():
             for domain, leaf in zip(domains, leaves[tower]):
@@ -179,16 +185,12 @@ class Tables:
                 parts = torch.cat(gradients[dim])
                 gradient = torch.ops.aten.embedding_dense_backward(parts, places, rows.numel(), -1, False)
                 # Row 0 of every table stays zero.
-                gradient[self.zero_slots(store, rows)] = 0.0
+                gradient.index_fill_(0, store.slot[batch.zeros[dim]].long(), 0.0)
                 weight, first, second = self.adamw(*state, gradient, factors)
                 store.weight[rows], store.first[rows], store.second[rows] = weight, first, second
                 store.last[rows] = step
             store.touched = None
         self.clock.advance(lr)
-
-    def zero_slots(self, store, rows):
-        slots = store.slot[store.zeros].clamp(max=rows.numel() - 1)
-        return slots[rows[slots.long()] == store.zeros].long()
 
     def scatter(self, domain, gradient, gradients):
         """The leaf's gradient as one row an entry, in the order of the entries."""
