@@ -24,10 +24,11 @@ class Failed(Exception):
     """A command failed; the text is what it said."""
 
 
-def run(*words, cwd=ROOT):
-    """Runs a command to its end and returns what it printed."""
+def run(*words, cwd=ROOT, environment=()):
+    """Runs a command to its end, with some more variables of the environment, and returns what it printed."""
     words = [str(word) for word in words]
-    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True)
+    variables = os.environ | dict(environment)
+    done = subprocess.run(words, cwd=cwd, env=variables, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode != 0:
         raise Failed(f"`{' '.join(words)}` ended with {done.returncode}:\n{done.stderr or done.stdout}")
     return done.stdout

@@ -202,12 +202,13 @@ def summary(kind, of_ours, of_torch):
 
 
 def compare(folder, fuse=True, variant="eager", device="cpu", precision="float32"):
-    """By kind how far what our crate wrote to `folder`, and PyTorch in this precision, are from PyTorch in float64; None where there is
-    nothing to compare. Under `kinks` how many inputs of (leaky) ReLUs have another sign in PyTorch's, and of how many."""
+    """By kind how far what our crate wrote to `folder`, and PyTorch in this precision, `tf32` too, are from PyTorch in float64 on the CPU;
+    None where there is nothing to compare. Under `kinks` how many inputs of (leaky) ReLUs have another sign in PyTorch's, and of how many."""
     folder = Path(folder)
     graph = load_graph(folder / "graph.yaml")
     truth, exact = of_torch(folder, graph, fuse=fuse, dtype=torch.float64)
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     single, rounded = of_torch(folder, graph, variant, device, fuse, dtype)
     written = of_ours(folder, graph)
     found = {}
@@ -251,15 +252,19 @@ def report(specs, rows=1024, threads=1, precision="float32"):
     for name, of in found.items():
         if of["left out"]:
             print(f"{name}: a copy without {' and '.join(of['left out'])} was compared")
-    problems = [
-        f"further than {by['factor']:g} times PyTorch's {precision}: {name}: {kind}, worst {pair(by['worst'])}, median {pair(by['median'])}; ours is furthest at {by['at']}, "
-        f"PyTorch's distance there is {by['pytorch there']:.1e}"
-        for name, of in found.items()
-        for kind, by in of["kinds"].items()
-        if by is not None and not by["passed"]
-    ]
+    problems = [problem for name, of in found.items() for problem in failures(name, of["kinds"], precision)]
     print("\n".join(problems) or "all pass")
     return {"passed": not problems, "specs": found}
+
+
+def failures(name, by_kind, precision):
+    """What does not pass, a line each."""
+    return [
+        f"further than {by['factor']:g} times PyTorch's {precision}: {name}: {kind}, worst {pair(by['worst'])}, median {pair(by['median'])}; ours is furthest at {by['at']}, "
+        f"PyTorch's distance there is {by['pytorch there']:.1e}"
+        for kind, by in by_kind.items()
+        if by is not None and not by["passed"]
+    ]
 
 
 def pair(of):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from . import ours, workers
@@ -28,33 +29,61 @@ OUTPUTS = {"float32": 5 * 4, "bfloat16": 5 * 2}
 
 @dataclass
 class Contender:
-    worker: workers.Worker
+    # None of one that failed to start.
+    worker: workers.Worker | None
+    name: str = "ours"
     # A round each.
     rounds: list[dict] = field(default_factory=list)
     peaks: list[float] = field(default_factory=list)
+    # Ours of the same turns.
+    beside: list[dict] = field(default_factory=list)
+    # Rounds whose parts are told, where those of a comparison do not tell them.
+    parted: list[dict] = field(default_factory=list)
+    failed: str | None = None
 
     def round(self, steps):
         time.sleep(REST)
         self.rounds.append(self.worker.ask(f"run {steps}"))
 
+    def peak(self):
+        self.peaks.append(self.worker.ask("peak")["gflops"])
+
+    def attempt(self, work):
+        """Does some of its work, unless it has failed before; notes why it fails now."""
+        try:
+            if self.failed is None:
+                work(self)
+        except ours.Failed as error:
+            self.failed = str(error)
+
     def steps(self):
-        """Milliseconds a step, by round."""
-        return [1e3 * found["seconds"] / found["steps"] for found in self.rounds]
+        return step_ms(self.rounds)
 
     def dense(self):
-        """The same without gathering and stepping the tables."""
-        return [
-            1e3 * (found["seconds"] - sum(found.get(part, 0.0) for part in TABLES)) / found["steps"] for found in self.rounds
-        ]
+        return dense_ms(self.rounds)
 
     def parts(self):
         """Median milliseconds of every part."""
-        return {
-            part: statistics.median(1e3 * found.get(part, 0.0) / found["steps"] for found in self.rounds) for part in PARTS
-        }
+        rounds = self.parted or self.rounds
+        return {part: statistics.median(1e3 * found.get(part, 0.0) / found["steps"] for found in rounds) for part in PARTS}
 
     def rows_a_second(self):
         return [found["rows"] / found["seconds"] for found in self.rounds]
+
+
+def step_ms(rounds):
+    """Milliseconds a step, by round."""
+    return [1e3 * found["seconds"] / found["steps"] for found in rounds]
+
+
+def dense_ms(rounds):
+    """The same without gathering and stepping the tables."""
+    return [1e3 * (found["seconds"] - sum(found.get(part, 0.0) for part in TABLES)) / found["steps"] for found in rounds]
+
+
+def times(theirs, mine):
+    """How many times as long, round by round."""
+    return spread([a / b for a, b in zip(theirs, mine)])
 
 
 def spread(values):
@@ -62,32 +91,58 @@ def spread(values):
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
-def measure(program, variants, batch, threads, rounds, steps, batches, data=(), device="cpu", precision="float32", amx=True):
-    """Alternates rounds of all contenders and returns what was found as plain numbers. A variant of PyTorch that fails is left out."""
-    with tempfile.TemporaryDirectory(prefix="mtmd-bench-") as folder:
-        contenders = [Contender(workers.ours(program, folder, batch, batches, threads, data, device, precision, amx))]
-        hello = contenders[0].worker.hello
-        contenders[0].worker.ask(f"run {max(5, hello['batches'])}")
-        left_out = []
-        for variant in variants:
-            name, _, fuse = variant.partition("+")
-            try:
-                worker = workers.rival(folder, name, threads, device, precision, bool(fuse))
-            except ours.Failed as error:
-                left_out.append(f"{variant}: {error}")
-                continue
-            worker.name = variant
-            contenders.append(Contender(worker))
-        for index in range(rounds):
-            # Who goes first changes, so that nobody always follows the same one.
-            for shift in range(len(contenders)):
-                contenders[(index + shift) % len(contenders)].round(steps)
-            for contender in contenders:
-                contender.peaks.append(contender.worker.ask("peak")["gflops"])
-        copied = [contender.worker.ask("copy")["gbytes"] for contender in contenders[1:]]
+def measure(
+    program, variants, batch, threads, rounds, steps, batches, data=(), device="cpu", precision="float32", amx=True, environment=()
+):
+    """Alternates rounds of all contenders and returns what was found as plain numbers. On a card ours takes turns with one variant of
+    PyTorch after the other, since not all may fit in its memory. A variant that fails is left out."""
+    with tempfile.TemporaryDirectory(prefix="mtmd-bench-") as folder, ExitStack() as running:
+        mine = Contender(workers.ours(program, folder, batch, batches, threads, data, device, precision, amx, environment))
+        running.callback(mine.worker.end)
+        hello = mine.worker.hello
+        # What our products do to their factors those of PyTorch do too.
+        precision = "tf32" if precision == "float32" and hello["tf32"] else precision
+        mine.worker.ask(f"run {max(5, hello['batches'])}")
+        rivals, copied = [], []
+        for group in [variants] if device == "cpu" else [[variant] for variant in variants]:
+            with ExitStack() as present:
+                started = [start(variant, folder, threads, device, precision, present) for variant in group]
+                alternate([mine, *started], rounds, steps)
+                for rival in started:
+                    rival.attempt(lambda one: copied.append(one.worker.ask("copy")["gbytes"]))
+                    if device != "cpu":
+                        rival.attempt(lambda one: one.parted.append(one.worker.ask(f"parts {steps}")))
+                rivals += started
+    measured = [mine, *(rival for rival in rivals if rival.failed is None)]
+    found = summary(hello, measured, batch, steps, precision, max(copied, default=None))
+    left_out = [f"{rival.name}: {rival.failed}" for rival in rivals if rival.failed is not None]
+    return found | {"device": device, "rounds": rounds, "amx": amx, "left_out": left_out}
+
+
+def start(variant, folder, threads, device, precision, running):
+    """A variant of PyTorch, with the batches in `folder`, until `running` ends it."""
+    name, _, fuse = variant.partition("+")
+    try:
+        worker = workers.rival(folder, name, threads, device, precision, bool(fuse))
+    except ours.Failed as error:
+        return Contender(None, variant, failed=str(error))
+    running.callback(worker.end)
+    return Contender(worker, variant)
+
+
+def alternate(contenders, rounds, steps):
+    """Rounds by turns. Nothing goes on without the first."""
+    mine, *rivals = contenders
+    for index in range(rounds):
+        # Who goes first changes, so that nobody always follows the same one.
+        for shift in range(len(contenders)):
+            contenders[(index + shift) % len(contenders)].attempt(lambda one: one.round(steps))
         for contender in contenders:
-            contender.worker.end()
-    return summary(hello, contenders, batch, steps, precision, max(copied, default=None)) | {"amx": amx, "left_out": left_out}
+            contender.attempt(Contender.peak)
+        if mine.failed is not None:
+            raise ours.Failed(mine.failed)
+        for rival in rivals:
+            rival.beside.append(mine.rounds[-1])
 
 
 def floors(hello, batch, precision, peak, copied):
@@ -109,7 +164,6 @@ def summary(hello, contenders, batch, steps, precision, copied):
         "model": hello["model"],
         "batch": batch,
         "threads": hello["threads"],
-        "rounds": len(mine.rounds),
         "steps": steps,
         "mflop_per_row": hello["flops_per_row"] / 1e6,
         "peak_gflops": peak,
@@ -120,7 +174,7 @@ def summary(hello, contenders, batch, steps, precision, copied):
     }
     for contender in contenders:
         gflops = [rows * hello["flops_per_row"] / 1e9 for rows in contender.rows_a_second()]
-        found["contenders"][contender.worker.name] = {
+        found["contenders"][contender.name] = {
             "step_ms": spread(contender.steps()),
             "dense_ms": spread(contender.dense()),
             "rows_per_second": spread(contender.rows_a_second()),
@@ -128,9 +182,10 @@ def summary(hello, contenders, batch, steps, precision, copied):
             "share_of_peak": statistics.median(gflops) / peak,
             "own_peak_gflops": max(contender.peaks),
             "parts_ms": contender.parts(),
-            # How many times as long as ours, round by round.
-            "times_ours": spread([a / b for a, b in zip(contender.steps(), mine.steps())]),
-            "dense_times_ours": spread([a / b for a, b in zip(contender.dense(), mine.dense())]),
+            # How many times as long as ours.
+            "times_ours": times(contender.steps(), step_ms(contender.beside or mine.rounds)),
+            "dense_times_ours": times(contender.dense(), dense_ms(contender.beside or mine.rounds)),
+            "memory_mbytes": max(found.get("memory", 0) for found in contender.rounds) / 1e6,
         }
     return found
 
@@ -141,47 +196,58 @@ def figure(values, digits=1):
 
 
 def markdown(found, roofline=False):
-    """A table; `roofline` adds how near a step is to what it takes at least."""
-    floors = found["floors"] if roofline else None
-    precision = "" if found["precision"] == "float32" else f", {found['precision']}"
-    precision += "" if found["amx"] else ", ours without AMX"
-    columns = ["step, ms", "without tables, ms", "rows/s", "GFLOP/s", "share of peak"]
-    columns += ["share of roofline"] if floors else []
-    columns += ["step, times ours", "without tables, times ours"]
-    lines = [
-        f"**{found['model']}, batch {found['batch']:,}{precision}**: {found['rounds']} alternating rounds of {found['steps']} steps, "
-        f"{found['threads']} threads; {found['mflop_per_row']:.1f} MFLOP a row in matrix products, peak "
-        f"{found['peak_gflops']:,.0f} GFLOP/s (the best 2048³ product of all contenders in this run)",
-        "",
-        "| | " + " | ".join(columns) + " |",
-        "|---|" + "---|" * len(columns),
-    ]
-    if floors:
-        lines.insert(
-            1,
-            f"At least {floors['products_ms']:,.2f} ms a step for products at that peak, and {floors['bytes_ms']:,.2f} ms for "
-            f"{floors['moved_mbytes']:,.0f} MB at {floors['gbytes_per_second']:,.0f} GB/s (a copy, in this run)",
-        )
-    for name, one in found["contenders"].items():
-        ratios = ["1", "1"]
-        if name != "ours":
-            ratios = [f"**{figure(one['times_ours'], 2)}**", figure(one["dense_times_ours"], 2)]
-        cells = [
-            name,
-            figure(one["step_ms"]),
-            figure(one["dense_ms"]),
-            f"{one['rows_per_second']['median']:,.0f}",
-            f"{one['gflops']['median']:,.0f}",
-            f"{100 * one['share_of_peak']:.0f} %",
-            *([f"{100 * share_of_roofline(one, floors):.0f} %"] if floors else []),
-            *ratios,
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    lines += ["", "| ms a step | " + " | ".join(PARTS) + " |", "|---|" + "---|" * len(PARTS)]
-    for name, one in found["contenders"].items():
-        lines.append(f"| {name} | " + " | ".join(f"{one['parts_ms'][part]:,.1f}" for part in PARTS) + " |")
+    """Tables; `roofline` adds how near a step is to what it takes at least."""
+    lines = [*heading(found, roofline), "", *steps_table(found, roofline), "", *parts_table(found)]
     lines += [f"\nleft out: {cause}" for cause in found["left_out"]]
     return "\n".join(lines)
+
+
+def heading(found, roofline):
+    precision = "" if found["precision"] == "float32" else f", {found['precision']}"
+    precision += "" if found["amx"] else ", ours without AMX"
+    product = "2048³ product" if found["device"] == "cpu" else "large square product"
+    yield (
+        f"**{found['model']}, batch {found['batch']:,}{precision}**: {found['rounds']} alternating rounds of {found['steps']} steps, "
+        f"{found['threads']} threads; {found['mflop_per_row']:.1f} MFLOP a row in matrix products, peak "
+        f"{found['peak_gflops']:,.0f} GFLOP/s (the best {product} of all contenders in this run)"
+    )
+    floors = found["floors"]
+    if roofline and floors:
+        yield (
+            f"At least {floors['products_ms']:,.2f} ms a step for products at that peak, and {floors['bytes_ms']:,.2f} ms for "
+            f"{floors['moved_mbytes']:,.0f} MB at {floors['gbytes_per_second']:,.0f} GB/s (a copy, in this run)"
+        )
+
+
+def steps_table(found, roofline):
+    """A step of each contender. What it takes without tables is known where parts are told apart in rounds that are compared."""
+    columns = {
+        "step, ms": lambda one: figure(one["step_ms"]),
+        "without tables, ms": lambda one: figure(one["dense_ms"]),
+        "rows/s": lambda one: f"{one['rows_per_second']['median']:,.0f}",
+        "GFLOP/s": lambda one: f"{one['gflops']['median']:,.0f}",
+        "share of peak": lambda one: f"{100 * one['share_of_peak']:.0f} %",
+        "share of roofline": lambda one: f"{100 * share_of_roofline(one, found['floors']):.0f} %",
+        "step, times ours": lambda one: "1" if one is mine else f"**{figure(one['times_ours'], 2)}**",
+        "without tables, times ours": lambda one: "1" if one is mine else figure(one["dense_times_ours"], 2),
+        "on the card, MB": lambda one: f"{one['memory_mbytes']:,.0f}" if one["memory_mbytes"] else "",
+    }
+    mine, left_out = found["contenders"]["ours"], []
+    left_out += [] if roofline and found["floors"] else ["share of roofline"]
+    left_out += ["on the card, MB"] if found["device"] == "cpu" else [name for name in columns if name.startswith("without")]
+    shown = {name: cell for name, cell in columns.items() if name not in left_out}
+    yield "| | " + " | ".join(shown) + " |"
+    yield "|---|" + "---|" * len(shown)
+    for name, one in found["contenders"].items():
+        yield f"| {name} | " + " | ".join(cell(one) for cell in shown.values()) + " |"
+
+
+def parts_table(found):
+    of = "" if found["device"] == "cpu" else " (PyTorch: of a round that waits after each; ours: until it is queued)"
+    yield f"| ms a step{of} | " + " | ".join(PARTS) + " |"
+    yield "|---|" + "---|" * len(PARTS)
+    for name, one in found["contenders"].items():
+        yield f"| {name} | " + " | ".join(f"{one['parts_ms'][part]:,.1f}" for part in PARTS) + " |"
 
 
 def share_of_roofline(one, floors):

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 
 from .ours import ROOT, Failed
 
@@ -26,8 +27,10 @@ class Worker:
         self.hello = self.read()
 
     def ask(self, line):
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
+        # Who has ended reads nothing any more; `read` says so.
+        with suppress(BrokenPipeError):
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
         return self.read()
 
     def read(self):
@@ -37,11 +40,12 @@ class Worker:
         return json.loads(line)
 
     def end(self):
-        self.process.stdin.close()
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.wait()
 
 
-def ours(program, folder, batch, batches, threads, data=(), device="cpu", precision="float32", amx=True):
+def ours(program, folder, batch, batches, threads, data=(), device="cpu", precision="float32", amx=True, environment=()):
     """Our program, which writes its batches to `folder` first, if there is one. It has no setting for TF32. Without `amx` it multiplies as on
     a processor that has none."""
     words = [program, "bench", "--serve", "--batch", batch, "--batches", batches]
@@ -51,7 +55,7 @@ def ours(program, folder, batch, batches, threads, data=(), device="cpu", precis
     words += [] if amx else ["--no-amx"]
     if data:
         words += ["--data", *data]
-    return Worker("ours", words, threads)
+    return Worker("ours", words, threads, environment)
 
 
 def rival(folder, variant, threads, device="cpu", precision="float32", fuse=False):
