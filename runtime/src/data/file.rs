@@ -267,7 +267,7 @@ impl Columns {
 }
 
 /// Whether a column chunk holds a column, or a part of it.
-fn is_of(chunk: &ColumnChunkMetaData, column: &str) -> bool {
+pub(super) fn is_of(chunk: &ColumnChunkMetaData, column: &str) -> bool {
     let root = chunk.column_path().parts().first();
     root.is_some_and(|root| root == column)
 }
@@ -383,7 +383,7 @@ mod tests {
     use bytes::Bytes;
     use parquet::arrow::ArrowWriter;
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-    use parquet::basic::{Compression, ZstdLevel};
+    use parquet::basic::{Compression, GzipLevel, ZstdLevel};
     use parquet::file::properties::{WriterProperties, WriterVersion};
     use proptest::prelude::*;
 
@@ -402,6 +402,9 @@ mod tests {
             packing in prop::sample::select(vec![
                 Compression::UNCOMPRESSED,
                 Compression::SNAPPY,
+                Compression::GZIP(GzipLevel::default()),
+                Compression::LZ4,
+                Compression::LZ4_RAW,
                 Compression::ZSTD(ZstdLevel::default()),
             ]),
             version in prop::sample::select(vec![WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0]),

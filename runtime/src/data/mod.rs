@@ -21,6 +21,7 @@ pub mod batch;
 mod candidates;
 mod check;
 mod chunk;
+mod codecs;
 mod coded;
 mod counts;
 mod decode;

@@ -179,8 +179,12 @@ fn unpacked(page: &Bytes, plain: usize, most: usize) -> Result<Bytes> {
         }
         // Some writers do not say how long a page is, or cut it into several frames.
         let parts = Decoder::with_context(packed, decoder);
-        parts.take(most as u64).read_to_end(&mut bytes).map(drop)
+        let most = (most as u64).saturating_add(1);
+        parts.take(most).read_to_end(&mut bytes).map(drop)
     })?;
+    if bytes.len() > most {
+        return Err(damaged("a page is longer than its column"));
+    }
     Ok(bytes.into())
 }
 
@@ -283,7 +287,107 @@ fn damaged(cause: &str) -> ParquetError {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::{ArrayRef, Int32Array, RecordBatch};
+    use parquet::arrow::ArrowWriter;
+    use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+    use parquet::basic::ZstdLevel;
+    use parquet::file::properties::WriterProperties;
+
     use super::*;
+
+    /// CRC-32 as gzip and Parquet have it.
+    fn checksum(bytes: &[u8]) -> u32 {
+        let next = |crc: u32| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg());
+        let byte = |crc: u32, byte: &u8| (0..8).fold(crc ^ u32::from(*byte), |crc, _| next(crc));
+        !bytes.iter().fold(!0, byte)
+    }
+
+    /// A number as Thrift's compact protocol has it.
+    fn thrift(value: i32) -> Vec<u8> {
+        let mut rest = ((value << 1) ^ (value >> 31)).cast_unsigned();
+        let mut bytes = Vec::new();
+        while rest > 0x7f {
+            bytes.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        bytes.push(rest as u8);
+        bytes
+    }
+
+    /// A file of one page, whose header gets the checksum that Arrow's writer leaves out.
+    fn with_checksum(packing: Compression) -> (Vec<u8>, Arc<ParquetMetaData>) {
+        let values = Arc::new(Int32Array::from_iter_values((0..1000).map(|row| row * row)));
+        let rows = RecordBatch::try_from_iter([("a", values as ArrayRef)]).unwrap();
+        let properties = WriterProperties::builder()
+            .set_compression(packing)
+            .set_dictionary_enabled(false);
+        let mut file = Vec::new();
+        let properties = Some(properties.build());
+        let mut writer = ArrowWriter::try_new(&mut file, rows.schema(), properties).unwrap();
+        writer.write(&rows).unwrap();
+        writer.close().unwrap();
+        let bytes = Bytes::from(file.clone());
+        let metadata = ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new()).unwrap();
+        let metadata = metadata.metadata().as_ref().clone();
+        let group = metadata.row_group(0).clone();
+        let column = group.column(0).clone();
+        let (start, length) = column.byte_range();
+        let (mut at, mut size) = (start as usize, 0);
+        // Its type, its bytes, and its bytes as packed; then its data header, the fifth field.
+        for _ in 0..3 {
+            assert_eq!(file[at], 0x15);
+            let digits = file[at + 1..].iter().position(|byte| byte & 0x80 == 0);
+            let digits = &file[at + 1..at + 2 + digits.unwrap()];
+            let number = digits
+                .iter()
+                .rev()
+                .fold(0, |number, byte| number << 7 | usize::from(byte & 0x7f));
+            size = number / 2;
+            at += 1 + digits.len();
+        }
+        assert_eq!(file[at], 0x2c);
+        let end = (start + length) as usize;
+        let crc = checksum(&file[end - size..end]).cast_signed();
+        let field = [vec![0x15], thrift(crc), vec![0x1c]].concat();
+        let more = field.len() as i64 - 1;
+        file.splice(at..=at, field);
+        let column = column
+            .into_builder()
+            .set_total_compressed_size(length as i64 + more)
+            .build()
+            .unwrap();
+        let group = group
+            .into_builder()
+            .set_column_metadata(vec![column])
+            .build()
+            .unwrap();
+        let metadata = metadata.into_builder().set_row_groups(vec![group]).build();
+        (file, Arc::new(metadata))
+    }
+
+    #[test]
+    fn a_page_that_is_not_what_its_checksum_says_is_refused() {
+        for packing in [
+            Compression::UNCOMPRESSED,
+            Compression::SNAPPY,
+            Compression::ZSTD(ZstdLevel::default()),
+        ] {
+            let (file, metadata) = with_checksum(packing);
+            let read = |file: &[u8]| {
+                let pages = Pages::new(Bytes::copy_from_slice(file), &metadata, 0);
+                pages.column(0).unwrap().get_next_page()
+            };
+            assert!(read(&file).unwrap().is_some());
+            let (start, length) = metadata.row_group(0).column(0).byte_range();
+            let end = (start + length) as usize;
+            for place in [end - 900, end - 300, end - 1] {
+                let mut other = file.clone();
+                other[place] ^= 0x10;
+                let error = read(&other).unwrap_err().to_string();
+                assert!(error.contains("CRC"), "{packing}: {error}");
+            }
+        }
+    }
 
     #[test]
     fn pages_of_any_writer_are_unpacked() {
@@ -299,6 +403,15 @@ mod tests {
         ] {
             let found = unpacked(&bytes.into(), plain, 1 << 20).unwrap();
             assert!(found == page);
+        }
+        // One byte more than there may be.
+        for bytes in [
+            packed(&page),
+            zstd::stream::encode_all(page.as_slice(), 1).unwrap(),
+        ] {
+            let bytes = bytes.into();
+            assert!(unpacked(&bytes, 0, page.len()).is_ok());
+            assert!(unpacked(&bytes, 0, page.len() - 1).is_err());
         }
         assert!(unpacked(&Bytes::from_static(b"no frame"), 0, 1 << 20).is_err());
         assert!(unpacked(&Bytes::from_static(b"short"), 6, 1 << 20).is_err());

@@ -9,6 +9,7 @@ use arrow::datatypes::Schema as ArrowSchema;
 use parquet::file::metadata::ParquetMetaData;
 
 use crate::data::check;
+use crate::data::codecs;
 use crate::data::file::{self, DataFile, RowGroup};
 use crate::data::quarantine::Quarantine;
 use crate::data::split::{Parts, Selector};
@@ -43,8 +44,8 @@ impl Dataset {
     /// be an `s3://` or `gs://` URL, with credentials from the environment (feature `cloud`).
     ///
     /// # Errors
-    /// A path that cannot be read, a folder without Parquet files, a file that is no whole Parquet file or stands
-    /// twice among them, and, as one error, every column that is missing or of a type that will not do.
+    /// A path that cannot be read, a folder without Parquet files, a file that is no whole Parquet file, stands
+    /// twice among them or has a needed column in a codec that cannot be read, and, as one error, every column that is missing or of a type that will not do.
     pub fn open(schema: &'static Schema, paths: &[PathBuf]) -> Result<Self> {
         let mut files = Vec::new();
         for path in paths {
@@ -65,6 +66,10 @@ impl Dataset {
             quarantine: None,
         };
         check::check(schema, dataset.columns())?;
+        let columns = check::columns(schema);
+        for file in &dataset.files {
+            codecs::check(&file.path, file.metadata.metadata(), &columns)?;
+        }
         Ok(dataset)
     }
 

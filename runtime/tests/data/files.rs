@@ -353,43 +353,6 @@ fn no_path_at_all() {
 }
 
 #[test]
-fn a_truncated_file_is_named() {
-    let folder = Folder::new(&[("a.parquet", &frame()), ("b.parquet", &frame())]);
-    let whole = fs::read(folder.file("b.parquet")).unwrap();
-    for size in [0, 3, 10, whole.len() / 2, whole.len() - 1] {
-        fs::write(folder.file("b.parquet"), &whole[..size]).unwrap();
-        let error = folder.open().unwrap_err();
-        assert_eq!(error.exit_code(), 1);
-        assert!(
-            folder
-                .text(&error)
-                .starts_with("b.parquet: not a whole Parquet file"),
-            "{error}"
-        );
-    }
-}
-
-/// Any byte of a file may be wrong: then there is an error, or other values, never a panic.
-#[test]
-fn a_damaged_file_never_panics() {
-    let folder = frame().folder();
-    let path = folder.file("a.parquet");
-    let whole = fs::read(&path).unwrap();
-    let mut refused = 0;
-    for place in (0..whole.len()).step_by(7) {
-        let mut bytes = whole.clone();
-        bytes[place] ^= 0x55;
-        fs::write(&path, &bytes).unwrap();
-        let result = folder.open().and_then(|dataset| read(&dataset, 10));
-        if let Err(error) = result {
-            refused += 1;
-            assert_eq!(error.exit_code(), 1, "{error}");
-        }
-    }
-    assert!(refused > 0);
-}
-
-#[test]
 fn files_are_read_in_the_order_of_their_names() {
     let ages = |age: f64| frame().with("age", array(Float64Array::from(vec![age; 4])));
     let folder = Folder::new(&[
@@ -432,36 +395,6 @@ fn a_file_is_given_once() {
     {
         std::os::unix::fs::symlink(&within, folder.file("c.parquet")).unwrap();
         assert_eq!(folder.open().unwrap_err().exit_code(), 2);
-    }
-}
-
-/// Between two row groups, a file grows, or another takes its place.
-#[test]
-fn a_file_that_changes_while_it_is_read_is_refused() {
-    let grow = |path: &Path| {
-        let bytes = fs::read(path).unwrap();
-        fs::write(path, [bytes.as_slice(), b"more"].concat()).unwrap();
-    };
-    let replace = |path: &Path| {
-        let other = path.with_extension("new");
-        fs::copy(path, &other).unwrap();
-        fs::rename(other, path).unwrap();
-    };
-    let changes: [fn(&Path); 2] = [grow, replace];
-    for change in changes {
-        let folder = Folder::new(&[]);
-        let path = folder.file("a.parquet");
-        numbered(0, 9).write_groups(&path, 3);
-        let dataset = folder.open().unwrap();
-        read(&dataset, 4).unwrap();
-        change(&path);
-        let error = read(&dataset, 4).unwrap_err();
-        assert_eq!(error.exit_code(), 1);
-        assert_eq!(
-            folder.text(&error),
-            "a.parquet: the file has changed since this run opened it\n\
-             help: run again, and write nothing to the data while it is read"
-        );
     }
 }
 

@@ -11,6 +11,7 @@
 #[global_allocator]
 static MEMORY: mtmd::Memory = mtmd::Memory;
 
+mod damage;
 mod files;
 mod fixture;
 mod inputs;
