@@ -87,7 +87,7 @@ fn rows_that_are_skipped_are_named_by_url() {
     assert_eq!(lines.lines().count(), 5, "{lines}");
     for line in lines.lines() {
         assert!(
-            line.starts_with(r#"{"file":"s3://bucket/data/rows.parquet","row":"#),
+            line.starts_with(r#"{"file":"s3://bucket/data/rows.parquet","index":0,"row":"#),
             "{line}"
         );
     }
