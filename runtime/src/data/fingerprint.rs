@@ -6,16 +6,6 @@ use twox_hash::XxHash3_128;
 use crate::data::source::Dataset;
 
 impl Dataset {
-    /// A fingerprint of all files in their order, 32 hexadecimal digits: XXH3-128 over
-    /// [`Dataset::fingerprints`].
-    pub fn fingerprint(&self) -> String {
-        let mut hash = XxHash3_128::new();
-        for file in self.fingerprints() {
-            hash.write(&file.to_le_bytes());
-        }
-        format!("{:032x}", hash.finish_128())
-    }
-
     /// A fingerprint of each file, in the order of [`Dataset::files`]: XXH3-128 over its footer, which is in memory, with
     /// the rows of each row group and of each column there its name, type, place, bytes and statistics. It depends on
     /// neither the path nor the time, so that a copy has the same; nor on values, so that two files
