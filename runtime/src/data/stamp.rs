@@ -7,14 +7,12 @@ use std::time::SystemTime;
 
 use crate::error::Error;
 
-/// A file's length, the time of its last change and, where the system has one, its number.
+/// A file's length and the time of its last change. Not its number: file systems that stand for an object store may give another
+/// one at every look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stamp {
     length: u64,
     modified: Option<SystemTime>,
-    /// That of a file that was renamed into its place is another.
-    #[cfg(unix)]
-    number: (u64, u64),
 }
 
 impl Stamp {
@@ -23,11 +21,6 @@ impl Stamp {
         Ok(Self {
             length: found.len(),
             modified: found.modified().ok(),
-            #[cfg(unix)]
-            number: {
-                use std::os::unix::fs::MetadataExt as _;
-                (found.dev(), found.ino())
-            },
         })
     }
 }

@@ -5,7 +5,6 @@
 //! the folder is renamed; a folder under a temporary name is never read.
 
 use std::fs::{self, File};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -66,37 +65,33 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 /// What the system refuses.
 pub fn remove(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
-        Err(source) if source.kind() != ErrorKind::NotFound => {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
             Err(Error::file(path, "remove the folder", source))
         }
         _ => Ok(()),
     }
 }
 
-/// Ends what a kill left of writing folders in this one: half-written ones are removed, and one that was being replaced takes its
+/// Ends what a kill left of writing the folder `path`: a half-written one is removed, and one that was being replaced takes its
 /// place again, unless the new one has it. No other process may write there.
 ///
 /// # Errors
 /// What the system refuses.
-pub fn settle(folder: &Path) -> Result<()> {
-    let refused = |source| Error::file(folder, "list the folder", source);
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(refused)?,
-    };
-    for entry in entries {
-        let path = entry.map_err(refused)?.path();
-        let name = path.to_string_lossy();
-        if name.ends_with(TEMPORARY) {
-            remove(&path)?;
-        } else if let Some(name) = name.strip_suffix(REPLACED) {
-            match Path::new(name) {
-                there if there.exists() => remove(&path)?,
-                gone => rename(&path, gone)?,
-            }
-        }
+pub fn settle(path: &Path) -> Result<()> {
+    remove(&with_suffix(path, TEMPORARY))?;
+    let replaced = with_suffix(path, REPLACED);
+    match path.exists() {
+        true => remove(&replaced),
+        false if replaced.exists() => rename(&replaced, path),
+        false => Ok(()),
     }
-    Ok(())
+}
+
+/// The name of the folder that one of this name is written or replaced for.
+pub fn unsettled(name: &str) -> Option<&str> {
+    [TEMPORARY, REPLACED]
+        .iter()
+        .find_map(|suffix| name.strip_suffix(suffix))
 }
 
 fn rename(from: &Path, to: &Path) -> Result<()> {
@@ -187,10 +182,11 @@ mod tests {
         }
         fs::write(with_suffix(&gone, REPLACED).join("file"), "old").expect("written");
         fs::create_dir(&there).expect("made");
-        settle(root.path()).expect("settled");
+        settle(&gone).expect("settled");
+        settle(&there).expect("settled");
+        settle(&root.path().join("nowhere")).expect("nothing to settle");
         assert_eq!(text(&gone), "old");
         let left = fs::read_dir(root.path()).expect("listed").count();
         assert_eq!((left, there.exists()), (2, true));
-        settle(&root.path().join("nowhere")).expect("nothing to settle");
     }
 }

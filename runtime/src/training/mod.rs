@@ -26,5 +26,4 @@ pub use model_learner::ModelLearner;
 pub use progress::{Progress, Tick, duration};
 pub use run_folder::{Existing, RunFolder};
 pub use schedule::Schedule;
-
 pub use state::{Best, Files, State};

@@ -44,8 +44,8 @@ impl RunFolder {
             root: root.to_owned(),
             _lock: lock(root)?,
         };
-        folder::settle(root)?;
-        folder::settle(&folder.checkpoints())?;
+        folder::settle(&folder.model())?;
+        folder.settle()?;
         let occupied =
             folder.latest()?.is_some() || folder.results().iter().any(|path| path.exists());
         match existing {
@@ -147,7 +147,7 @@ impl RunFolder {
         all.truncate(all.len().saturating_sub(keep.max(1)));
         all.retain(|path| best.is_none_or(|step| *path != self.checkpoint(step)));
         all.iter().try_for_each(|path| folder::remove(path))?;
-        folder::settle(&self.checkpoints())
+        self.settle()
     }
 
     fn checkpoints(&self) -> PathBuf {
@@ -177,30 +177,48 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Whole checkpoints, ascending.
-    fn list(&self) -> Result<Vec<PathBuf>> {
-        let folder = self.checkpoints();
-        let refused = |source| Error::file(&folder, "list the checkpoints", source);
-        let mut steps: Vec<u64> = Vec::new();
-        match fs::read_dir(&folder) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(refused(error)),
-            Ok(entries) => {
-                for entry in entries {
-                    let name = entry.map_err(refused)?.file_name();
-                    let name = name.to_string_lossy();
-                    steps.extend(
-                        name.strip_prefix(PREFIX)
-                            .and_then(|step| step.parse::<u64>().ok()),
-                    );
-                }
+    /// Ends what a kill left of writing checkpoints.
+    fn settle(&self) -> Result<()> {
+        for name in self.names()? {
+            if let Some(name) = folder::unsettled(&name) {
+                folder::settle(&self.checkpoints().join(name))?;
             }
         }
+        Ok(())
+    }
+
+    /// Whole checkpoints, ascending.
+    fn list(&self) -> Result<Vec<PathBuf>> {
+        let names = self.names()?;
+        let steps = names
+            .iter()
+            .filter_map(|name| name.strip_prefix(PREFIX)?.parse().ok());
+        let mut steps: Vec<u64> = steps.collect();
         steps.sort_unstable();
         Ok(steps
             .into_iter()
             .map(|step| self.checkpoint(step))
             .collect())
+    }
+
+    /// Names of the checkpoints' folders, whole or not; of other things that lie there none.
+    fn names(&self) -> Result<Vec<String>> {
+        let folder = self.checkpoints();
+        let refused = |source| Error::file(&folder, "list the checkpoints", source);
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(refused)?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(refused)?.file_name();
+            names.extend(
+                name.to_str()
+                    .filter(|name| name.starts_with(PREFIX))
+                    .map(str::to_owned),
+            );
+        }
+        Ok(names)
     }
 }
 
@@ -215,9 +233,8 @@ fn lock(root: &Path) -> Result<File> {
         .map_err(refused)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        // A file system without locks: then nobody is told of another.
-        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(file),
-        Err(TryLockError::Error(error)) => Err(refused(error)),
+        // A file system without locks: there, no process hears of another.
+        Err(TryLockError::Error(_)) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::usage(
             root.display().to_string(),
             "another process is training there",
@@ -248,6 +265,9 @@ mod tests {
         fs::create_dir(folder.checkpoint(3)).expect("made");
         let other = run.join("notes.txt");
         fs::write(&other, "mine").expect("written");
+        for mine in ["mine", "mine.old", "checkpoints/mine.old"] {
+            fs::create_dir(run.join(mine)).expect("made");
+        }
 
         let error = RunFolder::open(&run, Existing::Resume).expect_err("it is locked");
         assert_eq!(error.exit_code(), 2);
@@ -266,9 +286,11 @@ mod tests {
         let folder = RunFolder::open(&run, Existing::Resume).expect("gone on with");
         assert_eq!(folder.latest().expect("listed"), Some(folder.checkpoint(3)));
         drop(folder);
+        assert!(run.join("checkpoints/mine.old").exists());
         let folder = RunFolder::open(&run, Existing::Replace).expect("deleted");
         assert_eq!(folder.latest().expect("listed"), None);
         assert!(other.exists(), "what is no part of a run is left alone");
+        assert!(run.join("mine.old").exists(), "nor is this");
         assert!(folder.resume_from().is_err());
     }
 
