@@ -131,21 +131,29 @@ fn first_pass(
 
 /// Refuses settings of validations where no row validates.
 fn require_validation(schema: &Schema, args: &TrainArgs) -> Result<()> {
-    let none = match schema.split {
-        Split::Hash => false,
-        Split::Column { validate, .. } => validate.is_empty(),
-    };
+    let (validates, _) = judged(schema);
     let asked = [
         ("--patience", args.patience),
         ("--validate-every", args.validate_every),
     ];
-    match asked.iter().find(|(_, given)| none && given.is_some()) {
+    match asked
+        .iter()
+        .find(|(_, given)| !validates && given.is_some())
+    {
         None => Ok(()),
         Some((option, _)) => Err(Error::usage(
             *option,
             "no row validates: the spec's `split` has no `validate`",
             "leave it out, or give the split a part that validates",
         )),
+    }
+}
+
+/// Whether the spec has rows that validate, and rows that test.
+fn judged(schema: &Schema) -> (bool, bool) {
+    match schema.split {
+        Split::Hash => (true, true),
+        Split::Column { validate, test, .. } => (!validate.is_empty(), !test.is_empty()),
     }
 }
 
@@ -278,10 +286,7 @@ struct EvaluationParts {
 impl EvaluationParts {
     /// Those that the spec declares and the data has, told where the two differ.
     fn find(dataset: &Dataset, vocabularies: &Arc<Vocabularies>, refit: bool) -> Result<Self> {
-        let (validate, test) = match dataset.schema().split {
-            Split::Hash => (true, true),
-            Split::Column { validate, test, .. } => (!validate.is_empty(), !test.is_empty()),
-        };
+        let (validate, test) = judged(dataset.schema());
         let present = |declared: bool, part: Parts| -> Result<bool> {
             let found = declared && has_rows(dataset, vocabularies, part)?;
             if declared && !found {

@@ -29,7 +29,7 @@ pub use cross::cross;
 pub use excite::{Fields, excite, squeeze};
 pub use linear::{linear, linear_without_bias};
 pub use norm::norm_activate;
-pub(crate) use op::host;
+pub(crate) use op::{host, is_host};
 pub use pair::pair_dot;
 pub use precision::Precision;
 pub(crate) use product::without_amx;

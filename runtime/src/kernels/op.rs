@@ -10,7 +10,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex};
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 /// A tensor in host memory that autodiff follows.
 pub type Tracked = FloatTensor<Autodiff<Flex>>;
@@ -143,6 +143,11 @@ impl<O: HostOp<N>, const N: usize> Backward<Flex, N> for Step<O> {
             }
         }
     }
+}
+
+/// Whether what lives on a device is in host memory, where the CPU backend works.
+pub fn is_host(device: &Device) -> bool {
+    host(Tensor::<1>::zeros([1], device)).is_ok()
 }
 
 /// The host memory of a tensor that lives on the CPU backend outside autodiff, contiguous; the

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
 use super::inputs::{Inputs, host_gradients, misfit, values};
 use super::learner::{Exported, Learner, StepError, StepReport, Times};
 use crate::data::batch::Batch;
 use crate::error::{Error, Result};
 use crate::evaluation::TaskPredictions;
-use crate::kernels::host;
+use crate::kernels::is_host;
 use crate::layers::Precision;
 use crate::model::{Model, TaskScores, forward, loss};
 use crate::optimiser::Optimiser;
@@ -32,7 +32,7 @@ pub struct ModelLearner<M: Model> {
 impl<M: Model> ModelLearner<M> {
     /// A model with weights drawn from the training's seed. The device is a plain one.
     pub fn new(training: &Training, device: &Device) -> Self {
-        let on_host = host(Tensor::<1>::zeros([1], device)).is_ok();
+        let on_host = is_host(device);
         let device = device.clone().autodiff();
         Self {
             model: Some(M::seeded(&device, training.seed)),

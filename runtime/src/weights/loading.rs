@@ -104,12 +104,7 @@ impl Loading {
     /// Moves an array of this shape out, row-major.
     pub fn take(&mut self, key: &str, shape: &[usize]) -> Option<Vec<f32>> {
         let held = self.fitting(key, shape)?;
-        if let Values::Here(values) = held.values {
-            return Some(values);
-        }
-        let mut values = Vec::with_capacity(shape.iter().product());
-        self.hand_over(key, held, |piece| values.extend_from_slice(piece))
-            .then_some(values)
+        self.values(key, held)
     }
 
     /// Hands an array of this shape over, some whole rows of it at a time; says whether there was such a one.
@@ -154,13 +149,10 @@ impl Loading {
     /// # Errors
     /// [`Vec<Problem>`] of what cannot be read, or did not fit before.
     pub fn collect(mut self) -> Result<Weights, Vec<Problem>> {
-        let shapes = self.arrays.iter();
-        let shapes: Vec<_> = shapes
-            .map(|(key, held)| (key.clone(), held.shape.clone()))
-            .collect();
         let mut arrays = BTreeMap::new();
-        for (key, shape) in shapes {
-            if let Some(values) = self.take(&key, &shape) {
+        while let Some((key, held)) = self.arrays.pop_first() {
+            let shape = held.shape.clone();
+            if let Some(values) = self.values(&key, held) {
                 arrays.insert(key, Array { shape, values });
             }
         }
@@ -183,6 +175,15 @@ impl Loading {
         };
         self.problems.push(problem);
         None
+    }
+
+    fn values(&mut self, key: &str, held: Held) -> Option<Vec<f32>> {
+        if let Values::Here(values) = held.values {
+            return Some(values);
+        }
+        let mut values = Vec::with_capacity(held.shape.iter().product());
+        self.hand_over(key, held, |piece| values.extend_from_slice(piece))
+            .then_some(values)
     }
 
     fn hand_over(&mut self, key: &str, held: Held, mut each: impl FnMut(&[f32])) -> bool {

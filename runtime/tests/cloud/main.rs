@@ -13,6 +13,8 @@
 static MEMORY: mtmd::Memory = mtmd::Memory;
 
 mod faults;
+#[path = "../common/held.rs"]
+mod held;
 mod memory;
 mod reading;
 mod server;

@@ -3,6 +3,7 @@
 
 use std::process::Command;
 
+use crate::held::held;
 use crate::server::Server;
 use crate::{at, wide};
 
@@ -36,7 +37,7 @@ fn memory_does_not_grow_with_the_objects() {
         .env("MIMALLOC_PURGE_DELAY", "-1")
         .output()
         .unwrap();
-    let held = wide::held(&output);
+    let [held] = held(&output);
     let mebibytes = |bytes: u64| bytes >> 20;
     println!(
         "{} MiB of objects in row groups of {} MiB, read twice in {} requests: the reader held at most {} MiB",

@@ -14,6 +14,8 @@ static MEMORY: mtmd::Memory = mtmd::Memory;
 mod damage;
 mod files;
 mod fixture;
+#[path = "../common/held.rs"]
+mod held;
 mod inputs;
 mod made_up;
 mod memory;

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::held::held;
 use crate::wide::{self, FILES};
 
 /// Names the folder to a process that reads.
@@ -33,7 +34,7 @@ fn memory_does_not_grow_with_the_data() {
         .env("MIMALLOC_PURGE_DELAY", "-1")
         .output()
         .unwrap();
-    let held = wide::held(&output);
+    let [held] = held(&output);
     let mebibytes = |bytes: u64| bytes >> 20;
     println!(
         "{} MiB of Parquet in row groups of {} MiB: the reader held at most {} MiB",

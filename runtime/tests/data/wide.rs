@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Output;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float32Array, Int64Array, ListArray, RecordBatch};
@@ -14,6 +13,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 
 use crate::fixture::{numbered, schema};
+use crate::held::peak;
 
 /// Rows of a file, all in one row group.
 const ROWS: usize = 300_000;
@@ -75,14 +75,6 @@ pub fn write(folder: &Path) -> u64 {
     FILES as u64 * first.metadata().unwrap().len()
 }
 
-/// Bytes that this process has held at most.
-fn peak() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-    let kibibytes = line.unwrap().split_whitespace().nth(1).unwrap();
-    kibibytes.parse::<u64>().unwrap() << 10
-}
-
 /// Reads all rows twice, the first pass and a shuffled one, and prints the bytes held at most beyond those before.
 pub fn read(data: PathBuf) {
     let before = peak();
@@ -102,13 +94,4 @@ pub fn read(data: PathBuf) {
     let rows: usize = batches.map(|batch| batch.unwrap().rows).sum();
     assert_eq!(rows, ROWS * FILES);
     println!("held {}", peak() - before);
-}
-
-/// What [`read`] printed in a process.
-pub fn held(output: &Output) -> u64 {
-    let text = String::from_utf8_lossy(&output.stdout);
-    let held = text.split("held ").nth(1);
-    let held = held.and_then(|rest| rest.lines().next());
-    let held = held.unwrap_or_else(|| panic!("{text}"));
-    held.trim().parse().unwrap()
 }

@@ -2,43 +2,24 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
-use mtmd::data::{Dataset, Parts};
 use mtmd::error::Error;
 use mtmd::schema::Schema;
-use mtmd::training::{
-    Existing, Files, Fit, Interrupt, Learner, ModelLearner, RunFolder, State, StepError, checkpoint,
-};
+use mtmd::training::{Existing, Learner, ModelLearner, RunFolder, StepError, checkpoint};
 
 use crate::child::{program, program_on_a_small_disk, run, run_well, stderr, text, trained};
 use crate::rows;
 use crate::sample::{SAMPLE, SCHEMA, Sample};
+use crate::setting::Setting;
 use crate::training::Faulty;
 
 /// The weights' bytes after a run that stops before step `stop`, if that is given, and is resumed.
 fn weights_of_run(root: &Path, data: &Path, stop: Option<u64>) -> Vec<u8> {
-    let dataset = Dataset::open(&SAMPLE, &[data.to_owned()]).unwrap();
-    let learned = dataset.learn(Parts::TRAIN).unwrap();
-    let vocabularies = Arc::new(learned.vocabularies);
-    let folder = RunFolder::open(root, Existing::Refuse).unwrap();
-    let fit = Fit {
-        dataset: &dataset,
-        vocabularies: &vocabularies,
-        folder: &folder,
-        validate: true,
-        quiet: true,
-        interrupt: &Interrupt::default(),
-    };
-    let mut state = State::new(
-        &SAMPLE,
-        SAMPLE.training.clone(),
-        false,
-        Files::of(&dataset),
-        learned.statistics,
-    );
+    let setting = Setting::new(&SAMPLE, data, root);
+    let (fit, folder) = (setting.fit(true), &setting.folder);
+    let mut state = setting.state();
     state.training.course.checkpoint_every = Some(7);
     let mut learner = ModelLearner::<Sample>::new(&state.training, &Device::flex());
     if let Some(stop) = stop {
@@ -56,7 +37,7 @@ fn weights_of_run(root: &Path, data: &Path, stop: Option<u64>) -> Vec<u8> {
     checkpoint::save_model(
         &folder.model(),
         &SAMPLE,
-        &vocabularies,
+        &setting.vocabularies,
         learner.export().unwrap().model,
     )
     .unwrap();

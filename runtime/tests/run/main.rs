@@ -14,6 +14,8 @@ mod child;
 mod cli;
 mod evaluation;
 mod events;
+#[path = "../common/held.rs"]
+mod held;
 #[cfg(unix)]
 mod kills;
 mod memory;
@@ -22,5 +24,6 @@ mod requests;
 mod rows;
 mod sample;
 mod selection;
+mod setting;
 mod training;
 mod warm_start;

@@ -2,7 +2,6 @@
 //! `cargo test --release -p mtmd --test run memory -- --nocapture` prints the figures.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::process::Command;
 
 use mtmd::data::batch::Batch;
@@ -13,6 +12,7 @@ use mtmd::schema::{Index, Table, Task};
 use mtmd::tables::Tables;
 use mtmd::training::{Files, Learner, ModelLearner, State, checkpoint};
 
+use crate::held::{held, peak};
 use crate::rows::Draws;
 use crate::sample::{SCHEMA, Sample};
 
@@ -64,14 +64,6 @@ impl Model for Large {
     }
 }
 
-/// Bytes that this process has held at most.
-fn peak() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-    let kibibytes = line.unwrap().split_whitespace().nth(1).unwrap();
-    kibibytes.parse::<u64>().unwrap() << 10
-}
-
 /// Not a test: the process that is measured.
 #[test]
 fn memory_of_a_process() {
@@ -112,14 +104,7 @@ fn measured<const N: usize>(test: &str) -> [u64; N] {
         .env(ENV, "1")
         .output()
         .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    let held = text
-        .split("held ")
-        .nth(1)
-        .and_then(|rest| rest.lines().next());
-    let held = held.unwrap_or_else(|| panic!("{text}")).split(' ');
-    let held: Vec<u64> = held.map(|bytes| bytes.parse().unwrap()).collect();
-    held.try_into().unwrap()
+    held(&output)
 }
 
 #[test]

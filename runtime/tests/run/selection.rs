@@ -7,14 +7,14 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, Float32Array, Int64Array};
 use arrow::datatypes::{Float32Type, Int64Type};
 use burn::tensor::Device;
-use mtmd::data::{Dataset, Parts};
 use mtmd::schema::{Course, Figure, Schema, Select, Training};
-use mtmd::training::{Existing, Files, Fit, Interrupt, ModelLearner, RunFolder, State, checkpoint};
+use mtmd::training::{Existing, ModelLearner, RunFolder, checkpoint};
 use serde_json::Value;
 
 use crate::child::{run, stderr, text, train};
 use crate::rows;
 use crate::sample::{SAMPLE, SCHEMA, Sample};
+use crate::setting::Setting;
 
 /// The lines of a kind in a run's metrics.
 fn entries(run: &Path, kind: &str) -> Vec<Value> {
@@ -100,25 +100,9 @@ fn a_cell_and_a_metric_choose_the_model() {
         },
         ..SCHEMA
     }));
-    let dataset = Dataset::open(schema, &[data]).unwrap();
-    let learned = dataset.learn(Parts::TRAIN).unwrap();
-    let training = schema.training.clone();
-    let mut state = State::new(
-        schema,
-        training,
-        false,
-        Files::of(&dataset),
-        learned.statistics,
-    );
-    let folder = RunFolder::open(&out, Existing::Refuse).unwrap();
-    let fit = Fit {
-        dataset: &dataset,
-        vocabularies: &Arc::new(learned.vocabularies),
-        folder: &folder,
-        validate: true,
-        quiet: true,
-        interrupt: &Interrupt::default(),
-    };
+    let setting = Setting::new(schema, &data, &out);
+    let (fit, folder) = (setting.fit(true), &setting.folder);
+    let mut state = setting.state();
     let mut learner = ModelLearner::<Sample>::new(&state.training, &Device::flex());
     fit.run(&mut learner, &mut state).unwrap();
     let validations = entries(&out, "validate");

@@ -1,24 +1,20 @@
 //! The loop learns, and stops where it must.
 
 use std::fs;
-use std::sync::Arc;
 
 use burn::tensor::Device;
 use mtmd::data::batch::Batch;
-use mtmd::data::{Dataset, Parts};
 use mtmd::error::{Error, Result};
 use mtmd::evaluation::TaskPredictions;
 use mtmd::schema::{AdamW, Embeddings, Training};
-use mtmd::training::{
-    Existing, Exported, Files, Fit, Interrupt, Learner, ModelLearner, RunFolder, State, StepError,
-    StepReport, checkpoint,
-};
+use mtmd::training::{Exported, Learner, ModelLearner, StepError, StepReport, checkpoint};
 use mtmd::weights::Loading;
 use serde_json::Value;
 
 use crate::child::train;
 use crate::rows;
 use crate::sample::{SAMPLE, Sample};
+use crate::setting::Setting;
 
 #[test]
 fn the_sample_learns_the_planted_signal() {
@@ -152,25 +148,10 @@ fn a_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_checkpoint() {
     let root = tempfile::tempdir().unwrap();
     let data = root.path().join("rows.parquet");
     rows::write(&data, 2_000);
-    let dataset = Dataset::open(&SAMPLE, &[data]).unwrap();
-    let learned = dataset.learn(Parts::TRAIN).unwrap();
-    let mut state = State::new(
-        &SAMPLE,
-        SAMPLE.training.clone(),
-        false,
-        Files::of(&dataset),
-        learned.statistics,
-    );
+    let setting = Setting::new(&SAMPLE, &data, &root.path().join("run"));
+    let mut state = setting.state();
     state.training.course.checkpoint_every = Some(5);
-    let folder = RunFolder::open(&root.path().join("run"), Existing::Refuse).unwrap();
-    let fit = Fit {
-        dataset: &dataset,
-        vocabularies: &Arc::new(learned.vocabularies),
-        folder: &folder,
-        validate: false,
-        quiet: true,
-        interrupt: &Interrupt::default(),
-    };
+    let (fit, folder) = (setting.fit(false), &setting.folder);
     let mut learner = Faulty::new(&state.training, 24, || StepError::Loss {
         task: 1,
         value: f64::NAN,
@@ -200,25 +181,9 @@ fn an_error_in_a_validation_keeps_what_was_trained() {
     let root = tempfile::tempdir().unwrap();
     let data = root.path().join("rows.parquet");
     rows::write(&data, 1_500);
-    let dataset = Dataset::open(&SAMPLE, &[data]).unwrap();
-    let learned = dataset.learn(Parts::TRAIN).unwrap();
-    let mut state = State::new(
-        &SAMPLE,
-        SAMPLE.training.clone(),
-        false,
-        Files::of(&dataset),
-        learned.statistics,
-    );
-    let folder = RunFolder::open(&root.path().join("run"), Existing::Refuse).unwrap();
-    let vocabularies = Arc::new(learned.vocabularies);
-    let fit = Fit {
-        dataset: &dataset,
-        vocabularies: &vocabularies,
-        folder: &folder,
-        validate: true,
-        quiet: true,
-        interrupt: &Interrupt::default(),
-    };
+    let setting = Setting::new(&SAMPLE, &data, &root.path().join("run"));
+    let mut state = setting.state();
+    let (fit, folder) = (setting.fit(true), &setting.folder);
     let never = || StepError::Gradient { norm: f64::NAN };
     let mut learner = Faulty::new(&state.training, 0, never);
     learner.scores = false;
@@ -240,8 +205,7 @@ fn a_learning_rate_beyond_reason_is_told_and_not_trained_on() {
     let root = tempfile::tempdir().unwrap();
     let data = root.path().join("rows.parquet");
     rows::write(&data, 2_000);
-    let dataset = Dataset::open(&SAMPLE, &[data]).unwrap();
-    let learned = dataset.learn(Parts::TRAIN).unwrap();
+    let setting = Setting::new(&SAMPLE, &data, &root.path().join("run"));
     let beyond = AdamW {
         lr: 1e30,
         weight_decay: 0.0,
@@ -256,22 +220,9 @@ fn a_learning_rate_beyond_reason_is_told_and_not_trained_on() {
         warmup: 0.0,
         ..SAMPLE.training.clone()
     };
-    let mut state = State::new(
-        &SAMPLE,
-        training,
-        false,
-        Files::of(&dataset),
-        learned.statistics,
-    );
-    let folder = RunFolder::open(&root.path().join("run"), Existing::Refuse).unwrap();
-    let fit = Fit {
-        dataset: &dataset,
-        vocabularies: &Arc::new(learned.vocabularies),
-        folder: &folder,
-        validate: false,
-        quiet: true,
-        interrupt: &Interrupt::default(),
-    };
+    let mut state = setting.state();
+    state.training = training;
+    let fit = setting.fit(false);
     let mut learner = ModelLearner::<Sample>::new(&state.training, &Device::flex());
     let error = fit
         .run(&mut learner, &mut state)
@@ -326,25 +277,9 @@ fn a_row_that_has_no_finite_score_is_named() {
     let root = tempfile::tempdir().unwrap();
     let data = root.path().join("rows.parquet");
     rows::write(&data, 2_000);
-    let dataset = Dataset::open(&SAMPLE, &[data]).unwrap();
-    let learned = dataset.learn(Parts::TRAIN).unwrap();
-    let training = SAMPLE.training.clone();
-    let mut state = State::new(
-        &SAMPLE,
-        training,
-        false,
-        Files::of(&dataset),
-        learned.statistics,
-    );
-    let folder = RunFolder::open(&root.path().join("run"), Existing::Refuse).unwrap();
-    let fit = Fit {
-        dataset: &dataset,
-        vocabularies: &Arc::new(learned.vocabularies),
-        folder: &folder,
-        validate: false,
-        quiet: true,
-        interrupt: &Interrupt::default(),
-    };
+    let setting = Setting::new(&SAMPLE, &data, &root.path().join("run"));
+    let mut state = setting.state();
+    let fit = setting.fit(false);
     let fault = || StepError::Gradient { norm: f64::NAN };
     let mut learner = Blind {
         inner: Faulty::new(&state.training, u64::MAX, fault),

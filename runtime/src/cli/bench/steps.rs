@@ -87,13 +87,16 @@ impl Steps {
 
 /// Waits for all that the device was told to do.
 pub fn wait(device: &Device) -> Result<()> {
-    device.sync().map_err(|error| {
-        Error::run(
-            "the device",
-            error.to_string(),
-            "check the device, or use `--device cpu`",
-        )
-    })
+    device.sync().map_err(refused)
+}
+
+/// What a device did not do.
+pub fn refused(cause: impl ToString) -> Error {
+    Error::run(
+        "the device",
+        cause.to_string(),
+        "check the device, or use `--device cpu`",
+    )
 }
 
 /// The batch at a place of the circle.

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use burn::tensor::{Device, Distribution, Tensor};
 
 use crate::data::batch::{Batch, TowerBatch};
-use crate::error::{Error, Result};
-use crate::kernels::{host, linear_without_bias};
+use crate::error::Result;
+use crate::kernels::{is_host, linear_without_bias};
 use crate::layers::Precision;
 use crate::schema::{Axis, Schema};
 
-use super::steps::wait;
+use super::steps::{refused, wait};
 
 /// Side of the square matrices whose product gives the peak.
 pub const SIDE: usize = 2048;
@@ -23,10 +23,7 @@ const QUEUED: usize = 50;
 pub fn peak(device: &Device, precision: Precision) -> Result<f64> {
     let matrix = || Tensor::<2>::random([SIDE, SIDE], Distribution::Default, device);
     let (left, right) = (matrix(), matrix());
-    let products = match host(Tensor::<1>::zeros([1], device)) {
-        Ok(_) => 1,
-        Err(_) => QUEUED,
-    };
+    let products = if is_host(device) { 1 } else { QUEUED };
     let mut best = Duration::MAX;
     for _ in 0..TIMES {
         wait(device)?;
@@ -45,13 +42,7 @@ pub fn rounds_factors(device: &Device) -> Result<bool> {
     let fine = 1.0 + 2.0_f32.powi(-12);
     let product = Tensor::<2>::full([SIDE, SIDE], fine, device).matmul(Tensor::eye(SIDE, device));
     let one = product.slice([0..1, 0..1]).try_into_data();
-    let one = one.map_err(|error| {
-        Error::run(
-            "the device",
-            error.to_string(),
-            "check the device, or use `--device cpu`",
-        )
-    })?;
+    let one = one.map_err(refused)?;
     Ok(one.iter::<f32>().any(|value| value != fine))
 }
 
