@@ -1,20 +1,137 @@
 //! Nodes, and what each kind costs.
 
-use crate::sema::spec::{Composition, Crossing, Norm};
+use super::Group;
+use crate::sema::spec::{Composition, Crossing, Norm, Spec, TaskId};
+use mtmd_schema::FeatureId;
 
 /// A block of the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// Path, relative to what holds the node.
-    pub path: String,
+    /// What it is for. No two nodes of one holder have the same role.
+    pub role: Role,
     /// What it is, with its shapes.
     pub kind: NodeKind,
-    /// Single fields, of a shallow expert; of any other node nodes of the same Domain Expert and
-    /// groups of fields (`embedded`, `vectors`, `numbers`). In the order in which they are
-    /// concatenated.
-    pub inputs: Vec<String>,
+    /// What it reads, in the order in which it is concatenated.
+    pub inputs: Vec<Input>,
     /// Parameters, and operations of one row.
     pub cost: Cost,
+}
+
+/// Index into the nodes of a Domain Expert, or into the nodes that the domains of a tower share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub usize);
+
+/// What a node is for. Its path follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// BatchNorm of the numbers.
+    AdaptNorm,
+    /// The adapted fields, x_d.
+    Adapt,
+    /// A task-shared expert of the domain.
+    TaskShared(usize),
+    /// A domain-shared expert, as the domain runs it.
+    DomainShared(usize),
+    /// Deep expert of a task.
+    Deep(TaskId),
+    /// Routing weights of a task.
+    Routing(TaskId),
+    /// Composition and crossing of a task.
+    Cross(TaskId),
+    /// emb_deep of a task.
+    Embedding(TaskId),
+    /// emb_shallow of a task.
+    Shallow(TaskId),
+    /// Embedding of a task: emb_deep, then emb_shallow.
+    Task(TaskId),
+    /// A domain-shared expert with its weights. The tower has it, all other roles up to here are a
+    /// Domain Expert's.
+    Expert(usize),
+    /// The learned vectors that replace missing fields. The tower has it.
+    Missing,
+}
+
+/// What a node reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Input {
+    /// The fields of a group that the Domain Expert has.
+    Group(Group),
+    /// A field as it comes from its table.
+    Field(FeatureId),
+    /// The output of an earlier node of the same Domain Expert.
+    Node(NodeId),
+    /// The tower's learned vectors of missing fields.
+    SharedMissing,
+}
+
+impl Role {
+    /// The task whose own the node is.
+    pub fn task(self) -> Option<TaskId> {
+        match self {
+            Self::Deep(task)
+            | Self::Routing(task)
+            | Self::Cross(task)
+            | Self::Embedding(task)
+            | Self::Shallow(task)
+            | Self::Task(task) => Some(task),
+            Self::AdaptNorm
+            | Self::Adapt
+            | Self::TaskShared(_)
+            | Self::DomainShared(_)
+            | Self::Expert(_)
+            | Self::Missing => None,
+        }
+    }
+
+    /// The path without the task's name. It is empty for [`Self::Task`].
+    pub fn local(self) -> String {
+        match self {
+            Self::AdaptNorm => "adapt.norm".to_owned(),
+            Self::Adapt => "adapt".to_owned(),
+            Self::TaskShared(index) => numbered("task_shared", index),
+            Self::DomainShared(index) => numbered("domain_shared", index),
+            Self::Deep(_) => "deep".to_owned(),
+            Self::Routing(_) => "routing".to_owned(),
+            Self::Cross(_) => "cross".to_owned(),
+            Self::Embedding(_) => "embedding".to_owned(),
+            Self::Shallow(_) => "shallow".to_owned(),
+            Self::Task(_) => String::new(),
+            Self::Expert(index) => numbered("expert", index),
+            Self::Missing => "missing".to_owned(),
+        }
+    }
+
+    /// Path of the node, relative to what has it: `ctr.deep`, `adapt.norm`, `ctr`.
+    pub fn path(self, spec: &Spec) -> String {
+        self.path_with(|task| task_name(spec, task))
+    }
+
+    /// The path with other names of tasks.
+    pub(super) fn path_with<'a>(self, name: impl Fn(TaskId) -> &'a str) -> String {
+        match (self.task().map(name), self.local()) {
+            (None, local) => local,
+            (Some(task), local) if local.is_empty() => task.to_owned(),
+            (Some(task), local) => format!("{task}.{local}"),
+        }
+    }
+}
+
+/// Name of a task.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a graph's ids are those of its spec"
+)]
+pub(super) fn task_name(spec: &Spec, task: TaskId) -> &str {
+    &spec.tasks[task.0].name
+}
+
+/// Name of one of several nodes of a kind. The first has no number, so that a second one leaves the
+/// keys of its weights as they are.
+fn numbered(name: &str, index: usize) -> String {
+    match index {
+        0 => name.to_owned(),
+        _ => format!("{name}{}", index + 1),
+    }
 }
 
 /// Kind of a node. Formulas and the names and shapes of the weights: `definitions.yaml`.
@@ -66,7 +183,7 @@ pub enum NodeKind {
     /// Composition of the experts' outputs, each scaled by its routing weight; LayerNorm; crossing.
     Cross {
         /// Node of the routing weights; `None` with a single expert, which is not scaled.
-        routing: Option<String>,
+        routing: Option<NodeId>,
         /// How the outputs become one vector.
         composition: Composition,
         /// Width of that vector.
@@ -189,6 +306,22 @@ impl NodeKind {
                 Crossing::Dcn { .. } | Crossing::None => *width,
                 Crossing::Mlp(widths) => last(*width, widths),
             },
+        }
+    }
+
+    /// Node whose output scales the inputs.
+    pub fn scaled_by(&self) -> Option<NodeId> {
+        match self {
+            Self::Cross { routing, .. } => *routing,
+            Self::BatchNorm { .. }
+            | Self::SqueezeExcitation { .. }
+            | Self::Ffn { .. }
+            | Self::DomainShared { .. }
+            | Self::Routing { .. }
+            | Self::Linear { .. }
+            | Self::Shallow { .. }
+            | Self::Vector { .. }
+            | Self::Concat { .. } => None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::schema::{Variants, domains};
 use super::{TaskView, docs};
-use crate::graph::{DomainExpert, Graph, NodeKind, TowerGraph};
+use crate::graph::{DomainExpert, Graph, NodeKind, Role, TowerGraph};
 use crate::plan::{ExpertPlan, Plan};
 use crate::sema::spec::Axis;
 use serde::Serialize;
@@ -173,8 +173,9 @@ fn adapt(experts: &[&DomainExpert]) -> &'static str {
 /// Doc of the task-shared experts.
 fn task_shared(experts: &[&DomainExpert]) -> &'static str {
     let one = experts.iter().all(|expert| {
-        let mut paths = expert.nodes.iter().map(|node| node.path.as_str());
-        paths.clone().any(|path| path == "task_shared") && paths.all(|path| path != "task_shared2")
+        let nodes = expert.nodes.iter();
+        let shared = nodes.filter(|node| matches!(node.role, Role::TaskShared(_)));
+        shared.count() == 1
     });
     match one {
         true => "The expert that the tasks share.",

@@ -2,7 +2,7 @@
 
 use super::canvas::{Anchor, Area, Canvas, Style};
 use super::tower::{INNER, PADDING, plural};
-use crate::graph::{DomainExpert, NodeKind, TowerGraph};
+use crate::graph::{DomainExpert, NodeKind, Role, TowerGraph};
 use crate::sema::spec::{Composition, Crossing, Norm, Spec};
 
 // The flow, downward from the adaptation's top.
@@ -71,19 +71,13 @@ impl Flow<'_> {
             .find(|kind| matches(kind))
     }
 
-    /// An expert of the first task (without a prefix its deep one) and how many there are of its
-    /// kind.
-    fn expert_of(&self, prefix: Option<&str>) -> Option<(&NodeKind, usize)> {
-        let is = |path: &str| match prefix {
-            Some(prefix) => path
-                .strip_prefix(prefix)
-                .is_some_and(|number| number.chars().all(|c| c.is_ascii_digit())),
-            None => path.ends_with(".deep"),
-        };
-        let mut nodes = self.expert.nodes.iter().filter(|node| is(&node.path));
+    /// The first expert of these roles, and how many there are; of the deep ones, each of another
+    /// task, the first alone counts.
+    fn expert_of(&self, wanted: fn(Role) -> bool) -> Option<(&NodeKind, usize)> {
+        let mut nodes = self.expert.nodes.iter().filter(|node| wanted(node.role));
         let first = nodes.next()?;
-        let more = prefix.map_or(0, |_| nodes.count());
-        Some((&first.kind, 1 + more))
+        let more = nodes.filter(|node| node.role.task().is_none());
+        Some((&first.kind, 1 + more.count()))
     }
 
     fn adaptation(&self, canvas: &mut Canvas) {
@@ -117,8 +111,8 @@ impl Flow<'_> {
     }
 
     fn experts(&self, canvas: &mut Canvas) {
-        let widths = |prefix| {
-            let (kind, count) = self.expert_of(prefix)?;
+        let widths = |wanted| {
+            let (kind, count) = self.expert_of(wanted)?;
             let (NodeKind::Ffn { widths, .. } | NodeKind::DomainShared { widths, .. }) = kind
             else {
                 return None;
@@ -135,18 +129,18 @@ impl Flow<'_> {
         };
         let columns = [
             (ROUTING_COLUMN, "task", "Routing", routing),
-            (DEEP_COLUMN, "task", "Deep", widths(None)),
+            (DEEP_COLUMN, "task", "Deep", widths(deep)),
             (
                 TASK_SHARED_COLUMN,
                 "own",
                 "Task-shared",
-                widths(Some("task_shared")),
+                widths(task_shared),
             ),
             (
                 DOMAIN_SHARED_COLUMN,
                 "shared",
                 "Domain-shared",
-                widths(Some("domain_shared")),
+                widths(domain_shared),
             ),
         ];
         let bus = self.top + ADAPT + 22.0;
@@ -172,7 +166,7 @@ impl Flow<'_> {
             self.top + ADAPT + 14.0,
             &self.expert.width.to_string(),
         );
-        let shares = self.expert_of(Some("domain_shared")).is_some();
+        let shares = self.expert_of(domain_shared).is_some();
         if shares && self.expert.width != self.tower.width {
             let area = self.area(DOMAIN_SHARED_COLUMN, EXPERTS, EXPERT);
             let total = self.tower.width.to_string();
@@ -187,12 +181,13 @@ impl Flow<'_> {
         let text = cross.map_or_else(String::new, crossing);
         let width = cross.map_or(0, NodeKind::output);
         block(canvas, area, "task", "Crossing", &[text]);
-        for (column, prefix) in [
-            (DEEP_COLUMN, None),
-            (TASK_SHARED_COLUMN, Some("task_shared")),
-            (DOMAIN_SHARED_COLUMN, Some("domain_shared")),
-        ] {
-            let Some((expert, _)) = self.expert_of(prefix) else {
+        let columns: [(_, fn(Role) -> bool); 3] = [
+            (DEEP_COLUMN, deep),
+            (TASK_SHARED_COLUMN, task_shared),
+            (DOMAIN_SHARED_COLUMN, domain_shared),
+        ];
+        for (column, wanted) in columns {
+            let Some((expert, _)) = self.expert_of(wanted) else {
                 continue;
             };
             let output = expert.output().to_string();
@@ -306,6 +301,18 @@ impl Flow<'_> {
             );
         }
     }
+}
+
+fn deep(role: Role) -> bool {
+    matches!(role, Role::Deep(_))
+}
+
+fn task_shared(role: Role) -> bool {
+    matches!(role, Role::TaskShared(_))
+}
+
+fn domain_shared(role: Role) -> bool {
+    matches!(role, Role::DomainShared(_))
 }
 
 /// What a crossing does, in its order.

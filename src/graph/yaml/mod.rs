@@ -6,7 +6,7 @@ mod architecture;
 mod declarations;
 mod flow;
 
-use super::node::{Node, NodeKind};
+use super::node::{Input, Node, NodeKind, Role};
 use super::{DomainExpert, Graph, Group, TowerGraph};
 use crate::sema::spec::{
     Axis, Composition, Crossing, DomainId, Limit, LogitScale, Norm, Spec, Tower,
@@ -227,11 +227,12 @@ fn write_tower(out: &mut Writer, spec: &Spec, tower: &TowerGraph) {
     }
     for node in &tower.shared {
         let missing = tower.select(&tower.missing).map(|field| &field.name);
-        let features = (node.path == "missing").then(|| Flow::names(missing));
+        let features = (node.role == Role::Missing).then(|| Flow::names(missing));
         let map = Flow::map()
             .text("kind", kind_name(&node.kind))
             .maybe("features", features);
-        out.flow(4, &node.path, &costs(shapes(map, &node.kind), node));
+        let path = node.role.path(spec);
+        out.flow(4, &path, &costs(shapes(map, &node.kind), node));
     }
     out.line(2, "experts:");
     let axis = axis(spec, tower.tower);
@@ -253,7 +254,7 @@ fn write_expert(
         .iter()
         .filter_map(|task| spec.tasks.get(task.0));
     out.flow(6, "tasks", &Flow::names(tasks.map(|task| &task.name)));
-    for group in [Group::Embedded, Group::Vectors, Group::Numbers] {
+    for group in Group::ALL {
         let fields = tower
             .select(&expert.fields)
             .filter(|field| field.group == group);
@@ -269,9 +270,25 @@ fn write_expert(
     out.line(6, "nodes:");
     for node in &expert.nodes {
         let map = Flow::map().text("kind", kind_name(&node.kind));
-        let inputs = (!node.inputs.is_empty()).then(|| Flow::names(&node.inputs));
-        let map = shapes(map.maybe("inputs", inputs), &node.kind);
-        out.flow(8, &node.path, &costs(map, node));
+        let inputs = node.inputs.iter();
+        let inputs = inputs.map(|read| input(spec, tower, expert, *read));
+        let inputs = (!node.inputs.is_empty()).then(|| Flow::names(inputs));
+        let scale = node
+            .kind
+            .scaled_by()
+            .map(|id| string(&expert.node(id).role.path(spec)));
+        let map = map.maybe("inputs", inputs).maybe("scaled_by", scale);
+        let map = shapes(map, &node.kind);
+        out.flow(8, &node.role.path(spec), &costs(map, node));
+    }
+}
+
+fn input(spec: &Spec, tower: &TowerGraph, expert: &DomainExpert, input: Input) -> String {
+    match input {
+        Input::Group(group) => group.name().to_owned(),
+        Input::Field(id) => tower.field(id).name.clone(),
+        Input::Node(id) => expert.node(id).role.path(spec),
+        Input::SharedMissing => format!("{}.shared.{}", tower.name(), Role::Missing.path(spec)),
     }
 }
 
@@ -336,16 +353,14 @@ fn shapes(map: Flow, kind: &NodeKind) -> Flow {
             norm_place(map.with("out", output), *norm)
         }
         NodeKind::Cross {
-            routing,
+            routing: _,
             composition,
             width,
             crossing,
             norm,
         } => {
             let sum = (*composition == Composition::Sum).then_some("sum");
-            let map = map
-                .maybe("scaled_by", routing.as_deref().map(string))
-                .maybe("composition", sum);
+            let map = map.maybe("composition", sum);
             let map = match crossing {
                 Crossing::Dcn { rank, depth } => map
                     .with("out", width)
