@@ -254,12 +254,12 @@ fn names_of_features_and_tasks_do_not_change_what_a_node_reads() {
             for expert in &tower.experts {
                 let domain = &axis.domains[expert.domains[0].0].name;
                 for node in &expert.nodes {
-                    let (NodeKind::Ffn { input, .. }
-                    | NodeKind::Routing { input, .. }
-                    | NodeKind::Shallow { input, .. }
-                    | NodeKind::Linear { input, .. }) = node.kind
-                    else {
-                        continue;
+                    let input = match &node.kind {
+                        NodeKind::Ffn(ffn) => ffn.input,
+                        NodeKind::Routing(routing) => routing.hidden.input,
+                        NodeKind::Shallow(shallow) => shallow.hidden.input,
+                        NodeKind::Linear(linear) => linear.input,
+                        _ => continue,
                     };
                     let node = node.role.path(&graph.spec);
                     let path = format!("{}.{domain}.{node}", tower.name());

@@ -1,7 +1,11 @@
 //! Spec → graph.
 
-use super::node::{Cost, Input, Node, NodeId, NodeKind, Role};
-use super::{DomainExpert, FeatureId, Field, Graph, Group, Head, Totals, TowerGraph};
+use super::blocks::{
+    BatchNorm, Concat, Cost, Cross, DomainShared, Ffn, Linear, Missing, NodeKind, Routing, Shallow,
+    SqueezeExcitation, Vector,
+};
+use super::node::{Group, Input, NodeId, Role};
+use super::{DomainExpert, FeatureId, Field, Graph, Head, Node, Totals, TowerGraph};
 use super::{meaning_hash, weights_hash};
 use crate::sema::spec::{
     Architecture, Composition, DomainId, ExpertArchitecture, Feature, Spec, TaskId, Tower,
@@ -97,18 +101,23 @@ fn shared(spec: &Spec, tower: &TowerGraph) -> Vec<Node> {
     let architecture = &spec.architecture;
     let mut nodes = Nodes::default();
     for index in 0..architecture.domain_shared {
-        let expert = NodeKind::Ffn {
-            input: tower.width,
-            widths: architecture.shared_deep.clone(),
-            norm: architecture.expert.norm,
-        };
+        let expert = NodeKind::Ffn(domain_shared(architecture, tower));
         nodes.add(Role::Expert(index), expert, []);
     }
     if !tower.missing.is_empty() {
         let width = tower.select(&tower.missing).map(|field| field.width).sum();
-        nodes.add(Role::Missing, NodeKind::Vector { width }, []);
+        nodes.add(Role::Missing, NodeKind::Missing(Missing { width }), []);
     }
     nodes.list
+}
+
+/// A domain-shared expert.
+fn domain_shared(architecture: &Architecture, tower: &TowerGraph) -> Ffn {
+    Ffn {
+        input: tower.width,
+        widths: architecture.shared_deep.clone(),
+        norm: architecture.expert.norm,
+    }
 }
 
 fn expert(
@@ -204,7 +213,7 @@ fn adaptation(
         match group {
             _ if count == 0 => {}
             Group::Numbers if architecture.batch_norm => {
-                let kind = NodeKind::BatchNorm { width: count };
+                let kind = NodeKind::BatchNorm(BatchNorm { width: count });
                 let norm = nodes.add(Role::AdaptNorm, kind, [Input::Group(group)]);
                 inputs.push(Input::Node(norm));
             }
@@ -212,12 +221,12 @@ fn adaptation(
         }
     }
     let kind = match architecture.se_reduction {
-        Some(reduction) => NodeKind::SqueezeExcitation {
+        Some(reduction) => NodeKind::SqueezeExcitation(SqueezeExcitation {
             fields: fields.len(),
             hidden: (fields.len() / reduction.max(1)).max(1),
-            output: width,
-        },
-        None => NodeKind::Concat { width },
+            width,
+        }),
+        None => NodeKind::Concat(Concat { width }),
     };
     nodes.add(Role::Adapt, kind, inputs)
 }
@@ -239,20 +248,18 @@ impl SharedExperts<'_> {
         let adapted = Input::Node(self.adapted);
         let mut experts = vec![];
         for index in 0..self.expert.task_shared {
-            let ffn = NodeKind::Ffn {
+            let ffn = NodeKind::Ffn(Ffn {
                 input: self.width,
                 widths: self.expert.deep.clone(),
                 norm: self.expert.norm,
-            };
+            });
             experts.push(nodes.add(Role::TaskShared(index), ffn, [adapted]));
         }
         let missing = (!self.tower.missing.is_empty()).then_some(Input::SharedMissing);
         for index in 0..self.architecture.domain_shared {
-            let ffn = NodeKind::DomainShared {
-                input: self.tower.width,
-                widths: self.architecture.shared_deep.clone(),
-                norm: self.architecture.expert.norm,
-            };
+            let ffn = NodeKind::DomainShared(DomainShared {
+                expert: domain_shared(self.architecture, self.tower),
+            });
             let inputs = [adapted].into_iter().chain(missing);
             experts.push(nodes.add(Role::DomainShared(index), ffn, inputs));
         }
@@ -279,35 +286,29 @@ impl TaskExperts<'_> {
     /// Steps 2, 4, 5 and 6, for one task.
     fn add(&self, nodes: &mut Nodes, task: TaskId, embedding: usize) {
         let adapted = Input::Node(self.adapted);
-        let deep = NodeKind::Ffn {
-            input: self.width,
-            widths: self.expert.deep.clone(),
-            norm: self.expert.norm,
-        };
+        let deep = NodeKind::Ffn(self.ffn(self.width, &self.expert.deep));
         let deep = nodes.add(Role::Deep(task), deep, [adapted]);
         let experts = 1 + self.shared.len();
         let routing = (experts > 1).then(|| {
-            let kind = NodeKind::Routing {
-                input: self.width,
-                hidden: self.expert.routing.clone(),
+            let kind = NodeKind::Routing(Routing {
+                hidden: self.ffn(self.width, &self.expert.routing),
                 experts,
-                norm: self.expert.norm,
-            };
+            });
             nodes.add(Role::Routing(task), kind, [adapted])
         });
         let cross = self.cross(routing);
-        let linear = NodeKind::Linear {
+        let linear = NodeKind::Linear(Linear {
             input: cross.output(),
-            output: embedding,
-        };
+            width: embedding,
+        });
         let experts = [deep].into_iter().chain(self.shared.iter().copied());
         let cross = nodes.add(Role::Cross(task), cross, experts.map(Input::Node));
         let deep = nodes.add(Role::Embedding(task), linear, [Input::Node(cross)]);
         let fields = self.shallow.iter().copied().map(Input::Field);
         let shallow = nodes.add(Role::Shallow(task), self.shallow(), fields);
-        let concat = NodeKind::Concat {
+        let concat = NodeKind::Concat(Concat {
             width: embedding + self.architecture.shallow_width,
-        };
+        });
         let parts = [deep, shallow].map(Input::Node);
         nodes.add(Role::Task(task), concat, parts);
     }
@@ -322,25 +323,31 @@ impl TaskExperts<'_> {
                     + last(&self.architecture.shared_deep) * self.architecture.domain_shared
             }
         };
-        NodeKind::Cross {
+        NodeKind::Cross(Cross {
             routing,
             composition: self.expert.composition,
             width,
             crossing: self.expert.crossing.clone(),
             norm: self.expert.norm,
-        }
+        })
     }
 
     fn shallow(&self) -> NodeKind {
-        let output = self.architecture.shallow_width;
+        let width = self.architecture.shallow_width;
         match self.shallow.is_empty() {
-            true => NodeKind::Vector { width: output },
-            false => NodeKind::Shallow {
-                input: self.shallow_width,
-                hidden: self.expert.shallow.clone(),
-                output,
-                norm: self.expert.norm,
-            },
+            true => NodeKind::Vector(Vector { width }),
+            false => NodeKind::Shallow(Shallow {
+                hidden: self.ffn(self.shallow_width, &self.expert.shallow),
+                width,
+            }),
+        }
+    }
+
+    fn ffn(&self, input: usize, widths: &[usize]) -> Ffn {
+        Ffn {
+            input,
+            widths: widths.to_vec(),
+            norm: self.expert.norm,
         }
     }
 }

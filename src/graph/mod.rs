@@ -5,6 +5,7 @@
 //! Paths name weights: a weight's key in a checkpoint is tower, domain, path of the node and
 //! PyTorch's name of the tensor, joined by dots.
 
+pub mod blocks;
 mod build;
 pub mod diff;
 mod hash;
@@ -17,9 +18,10 @@ mod svg;
 mod weights;
 mod yaml;
 
+pub use blocks::{Cost, NodeKind};
 pub use build::build;
 pub use mtmd_schema::FeatureId;
-pub use node::{Cost, Input, Node, NodeId, NodeKind, Role};
+pub use node::{Group, Input, NodeId, Role};
 pub use read::VocabularyFiles;
 pub use weights::{Dim, Part, Weight};
 
@@ -77,15 +79,17 @@ pub struct Field {
     pub shallow: bool,
 }
 
-/// Groups of fields, in canonical order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Group {
-    /// From a table.
-    Embedded,
-    /// A vector of the data.
-    Vectors,
-    /// A number.
-    Numbers,
+/// A block of the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// What it is for. No two nodes of one holder have the same role.
+    pub role: Role,
+    /// What it is, with its shapes.
+    pub kind: NodeKind,
+    /// What it reads, in the order in which it is concatenated.
+    pub inputs: Vec<Input>,
+    /// Parameters, and operations of one row.
+    pub cost: Cost,
 }
 
 /// The Domain Experts of one or more domains that have the same fields, tasks and architecture.
@@ -283,20 +287,6 @@ impl Field {
             group,
             width,
             shallow,
-        }
-    }
-}
-
-impl Group {
-    /// All, in canonical order.
-    pub const ALL: [Self; 3] = [Self::Embedded, Self::Vectors, Self::Numbers];
-
-    /// Name, as inputs of nodes have it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Embedded => "embedded",
-            Self::Vectors => "vectors",
-            Self::Numbers => "numbers",
         }
     }
 }

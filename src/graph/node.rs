@@ -1,21 +1,7 @@
-//! Nodes, and what each kind costs.
+//! What tells nodes apart: ids, roles, and what a node reads. Paths follow from roles.
 
-use super::Group;
-use crate::sema::spec::{Composition, Crossing, Norm, Spec, TaskId};
+use crate::sema::spec::{Spec, TaskId};
 use mtmd_schema::FeatureId;
-
-/// A block of the model.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Node {
-    /// What it is for. No two nodes of one holder have the same role.
-    pub role: Role,
-    /// What it is, with its shapes.
-    pub kind: NodeKind,
-    /// What it reads, in the order in which it is concatenated.
-    pub inputs: Vec<Input>,
-    /// Parameters, and operations of one row.
-    pub cost: Cost,
-}
 
 /// Index into the nodes of a Domain Expert, or into the nodes that the domains of a tower share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,6 +48,31 @@ pub enum Input {
     Node(NodeId),
     /// The tower's learned vectors of missing fields.
     SharedMissing,
+}
+
+/// Groups of fields, in canonical order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Group {
+    /// From a table.
+    Embedded,
+    /// A vector of the data.
+    Vectors,
+    /// A number.
+    Numbers,
+}
+
+impl Group {
+    /// All, in canonical order.
+    pub const ALL: [Self; 3] = [Self::Embedded, Self::Vectors, Self::Numbers];
+
+    /// Name, as inputs of nodes have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Vectors => "vectors",
+            Self::Numbers => "numbers",
+        }
+    }
 }
 
 impl Role {
@@ -132,261 +143,4 @@ fn numbered(name: &str, index: usize) -> String {
         0 => name.to_owned(),
         _ => format!("{name}{}", index + 1),
     }
-}
-
-/// Kind of a node. Formulas and the names and shapes of the weights: `definitions.yaml`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NodeKind {
-    /// BatchNorm of the domain's own over its numbers.
-    BatchNorm {
-        /// Numbers.
-        width: usize,
-    },
-    /// Squeeze-and-Excitation over fields; its output is x_d.
-    SqueezeExcitation {
-        /// Fields.
-        fields: usize,
-        /// Hidden size.
-        hidden: usize,
-        /// Width of x_d.
-        output: usize,
-    },
-    /// Linear, LayerNorm and LeakyReLU for each width, or in the order of another `norm`.
-    Ffn {
-        /// Input width.
-        input: usize,
-        /// Output width of each layer.
-        widths: Vec<usize>,
-        /// Place of LayerNorm in a layer.
-        norm: Norm,
-    },
-    /// The tower's domain-shared expert, on all fields of the tower. Its weights are the tower's.
-    DomainShared {
-        /// Width of all fields of the tower.
-        input: usize,
-        /// Output width of each layer.
-        widths: Vec<usize>,
-        /// Place of LayerNorm in a layer.
-        norm: Norm,
-    },
-    /// FFN, then Linear to one weight for each expert, softmax.
-    Routing {
-        /// Input width.
-        input: usize,
-        /// Hidden layers.
-        hidden: Vec<usize>,
-        /// Experts.
-        experts: usize,
-        /// Place of LayerNorm in a hidden layer.
-        norm: Norm,
-    },
-    /// Composition of the experts' outputs, each scaled by its routing weight; LayerNorm; crossing.
-    Cross {
-        /// Node of the routing weights; `None` with a single expert, which is not scaled.
-        routing: Option<NodeId>,
-        /// How the outputs become one vector.
-        composition: Composition,
-        /// Width of that vector.
-        width: usize,
-        /// What crosses it.
-        crossing: Crossing,
-        /// Where LayerNorm stands: before the crossing, after it, or nowhere.
-        norm: Norm,
-    },
-    /// Linear.
-    Linear {
-        /// Input width.
-        input: usize,
-        /// Output width.
-        output: usize,
-    },
-    /// FFN, then Linear: an embedding.
-    Shallow {
-        /// Input width.
-        input: usize,
-        /// Hidden layers.
-        hidden: Vec<usize>,
-        /// Output width.
-        output: usize,
-        /// Place of LayerNorm in a hidden layer.
-        norm: Norm,
-    },
-    /// One learned vector, whatever the row.
-    Vector {
-        /// Width.
-        width: usize,
-    },
-    /// Concatenation.
-    Concat {
-        /// Width.
-        width: usize,
-    },
-}
-
-/// What a node takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Cost {
-    /// Parameters; running statistics are none.
-    pub parameters: u128,
-    /// Floating-point operations of one row: two for each multiply-add of a matrix product.
-    /// Elementwise work (normalisation, activations, scaling, pooling) is not counted.
-    pub flops: u128,
-}
-
-impl Cost {
-    /// The sum of costs.
-    pub fn sum(costs: impl IntoIterator<Item = Self>) -> Self {
-        costs.into_iter().fold(Self::default(), |sum, cost| Self {
-            parameters: sum.parameters + cost.parameters,
-            flops: sum.flops + cost.flops,
-        })
-    }
-
-    /// Linear with a bias.
-    fn linear(input: usize, output: usize) -> Self {
-        let (input, output) = (input as u128, output as u128);
-        Self {
-            parameters: input * output + output,
-            flops: 2 * input * output,
-        }
-    }
-
-    /// LayerNorm or BatchNorm.
-    fn normalised(width: usize) -> Self {
-        Self {
-            parameters: 2 * width as u128,
-            flops: 0,
-        }
-    }
-
-    fn ffn(input: usize, widths: &[usize], norm: Norm) -> Self {
-        let inputs = [input].into_iter().chain(widths.iter().copied());
-        Self::sum(inputs.zip(widths).map(|(input, &output)| {
-            Self::sum([Self::linear(input, output), Self::layer_norm(output, norm)])
-        }))
-    }
-
-    fn layer_norm(width: usize, norm: Norm) -> Self {
-        match norm {
-            Norm::Pre | Norm::Post => Self::normalised(width),
-            Norm::None => Self::default(),
-        }
-    }
-
-    fn crossing(width: usize, crossing: &Crossing, norm: Norm) -> Self {
-        match crossing {
-            Crossing::None => Self::default(),
-            Crossing::Mlp(widths) => Self::ffn(width, widths, norm),
-            Crossing::Dcn { rank, depth } => {
-                let (width, rank, depth) = (width as u128, *rank as u128, *depth as u128);
-                Self {
-                    parameters: depth * (2 * width * rank + width),
-                    flops: depth * 4 * width * rank,
-                }
-            }
-        }
-    }
-}
-
-impl NodeKind {
-    /// Width of what the node puts out.
-    pub fn output(&self) -> usize {
-        match self {
-            Self::BatchNorm { width } | Self::Vector { width } | Self::Concat { width } => *width,
-            Self::SqueezeExcitation { output, .. }
-            | Self::Linear { output, .. }
-            | Self::Shallow { output, .. } => *output,
-            Self::Routing { experts, .. } => *experts,
-            Self::Ffn { input, widths, .. } | Self::DomainShared { input, widths, .. } => {
-                last(*input, widths)
-            }
-            Self::Cross {
-                width, crossing, ..
-            } => match crossing {
-                Crossing::Dcn { .. } | Crossing::None => *width,
-                Crossing::Mlp(widths) => last(*width, widths),
-            },
-        }
-    }
-
-    /// Node whose output scales the inputs.
-    pub fn scaled_by(&self) -> Option<NodeId> {
-        match self {
-            Self::Cross { routing, .. } => *routing,
-            Self::BatchNorm { .. }
-            | Self::SqueezeExcitation { .. }
-            | Self::Ffn { .. }
-            | Self::DomainShared { .. }
-            | Self::Routing { .. }
-            | Self::Linear { .. }
-            | Self::Shallow { .. }
-            | Self::Vector { .. }
-            | Self::Concat { .. } => None,
-        }
-    }
-
-    /// Parameters of the node, and operations of one row.
-    pub fn cost(&self) -> Cost {
-        match self {
-            Self::BatchNorm { width } => Cost::normalised(*width),
-            Self::SqueezeExcitation { fields, hidden, .. } => Cost::sum([
-                Cost::linear(*fields, *hidden),
-                Cost::linear(*hidden, *fields),
-            ]),
-            Self::Ffn {
-                input,
-                widths,
-                norm,
-            } => Cost::ffn(*input, widths, *norm),
-            Self::DomainShared {
-                input,
-                widths,
-                norm,
-            } => Cost {
-                parameters: 0,
-                ..Cost::ffn(*input, widths, *norm)
-            },
-            Self::Routing {
-                input,
-                hidden,
-                experts: output,
-                norm,
-            }
-            | Self::Shallow {
-                input,
-                hidden,
-                output,
-                norm,
-            } => Cost::sum([
-                Cost::ffn(*input, hidden, *norm),
-                Cost::linear(last(*input, hidden), *output),
-            ]),
-            Self::Cross {
-                width,
-                crossing,
-                norm,
-                ..
-            } => {
-                let normalised = match norm {
-                    Norm::Pre | Norm::None => *width,
-                    Norm::Post => self.output(),
-                };
-                Cost::sum([
-                    Cost::layer_norm(normalised, *norm),
-                    Cost::crossing(*width, crossing, *norm),
-                ])
-            }
-            Self::Linear { input, output } => Cost::linear(*input, *output),
-            Self::Vector { width } => Cost {
-                parameters: *width as u128,
-                flops: 0,
-            },
-            Self::Concat { .. } => Cost::default(),
-        }
-    }
-}
-
-/// Output width of an FFN.
-fn last(input: usize, widths: &[usize]) -> usize {
-    widths.last().copied().unwrap_or(input)
 }

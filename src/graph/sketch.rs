@@ -1,10 +1,10 @@
 //! The graph as boxes and arrows for tools that lay out by themselves: DOT and Mermaid. It is
 //! folded as the drawing is: of each tower one Domain Expert is drawn whole, its tasks as one.
 
-use super::node::{Input, Node, NodeKind, Role};
+use super::node::{Input, Role};
 use super::svg::{expanded, quantity};
-use super::{DomainExpert, Graph, TowerGraph};
-use crate::sema::spec::{Crossing, Tower};
+use super::{DomainExpert, Graph, Node, TowerGraph};
+use crate::sema::spec::Tower;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -350,7 +350,7 @@ fn add_expert(sketch: &mut Sketch, tower: &TowerGraph, expert: &DomainExpert, ti
     for node in expert.nodes.iter().filter(drawn) {
         boxes.push(Box {
             id: id(node.role),
-            lines: lines(node),
+            lines: vec![name(node.role), node.kind.caption()],
             class: class(node.role),
         });
         let mut from_fields = false;
@@ -415,34 +415,4 @@ fn class(role: Role) -> Class {
         | Role::Shallow(_)
         | Role::Task(_) => Class::Task,
     }
-}
-
-fn lines(node: &Node) -> Vec<String> {
-    let widths = |widths: &[usize]| {
-        let widths: Vec<String> = widths.iter().map(ToString::to_string).collect();
-        widths.join(" · ")
-    };
-    let facts = match &node.kind {
-        NodeKind::BatchNorm { width } => format!("BatchNorm of {width}"),
-        NodeKind::SqueezeExcitation { fields, hidden, .. } => {
-            format!("Squeeze-and-Excitation {fields} → {hidden} → {fields}")
-        }
-        NodeKind::Ffn { widths: list, .. } | NodeKind::DomainShared { widths: list, .. } => {
-            widths(list)
-        }
-        NodeKind::Routing {
-            hidden, experts, ..
-        } => format!("{} · {experts}, softmax", widths(hidden)),
-        NodeKind::Cross { crossing, .. } => match crossing {
-            Crossing::Dcn { rank, depth: 1 } => format!("DCN V2 of rank {rank}"),
-            Crossing::Dcn { rank, depth } => format!("DCN V2 of rank {rank}, {depth} layers"),
-            Crossing::Mlp(list) => format!("FFN {}", widths(list)),
-            Crossing::None => "composition alone".to_owned(),
-        },
-        NodeKind::Linear { output, .. } => format!("Linear to {output}"),
-        NodeKind::Shallow { hidden, output, .. } => format!("{} · {output}", widths(hidden)),
-        NodeKind::Vector { width } => format!("learned vector of {width}"),
-        NodeKind::Concat { .. } => "concatenation".to_owned(),
-    };
-    vec![name(node.role), facts]
 }

@@ -1,14 +1,12 @@
 //! Every weight of a graph by key and shape. A dimension knows what its entries stand for, so that
 //! a weight of another graph can be fitted to it part by part.
 
-use super::node::{Input, Node, NodeId, NodeKind, Role, task_name};
-use super::{DomainExpert, FeatureId, Field, Graph, TowerGraph};
+use super::blocks::{Entries, NodeKind, Shape, join};
+use super::node::{Input, NodeId, Role, task_name};
+use super::{DomainExpert, FeatureId, Field, Graph, Node, TowerGraph};
 use crate::sema::spec::{self, Axis, FeatureKind, Index, RawValue, Spec, Table, TableId, Tower};
-use layers::{composed, crossed, node_weights, part, plain, weight};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-
-mod layers;
 
 /// A weight, as it stands in a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -272,13 +270,13 @@ impl<'a> Lister<'a> {
 
     fn shared(&self) -> Vec<Weight> {
         let all: Rc<[Part]> = self.fields.clone().into();
-        let weights = self.tower.shared.iter().flat_map(|node| match node.role {
-            // The tensor has no name of its own.
-            Role::Missing => {
-                let missing = self.parts(&self.tower.missing);
-                vec![weight(self.path(node.role), vec![Dim::Units(missing)])]
-            }
-            _ => node_weights(&self.path(node.role), &node.kind, &all, vec![]),
+        let missing = self.parts(&self.tower.missing);
+        let weights = self.tower.shared.iter().flat_map(|node| {
+            let inputs = match node.role {
+                Role::Missing => &missing,
+                _ => &all,
+            };
+            node_weights(&self.path(node.role), &node.kind, inputs, &plain(0))
         });
         weights.collect()
     }
@@ -290,19 +288,21 @@ impl<'a> Lister<'a> {
         let mut outputs: Vec<Rc<[Part]>> = vec![];
         for (id, node) in expert.nodes.iter().enumerate() {
             let inputs = self.inputs(expert, &outputs, node);
-            let routed = self.routed(expert, NodeId(id));
+            let experts = self.routed(expert, NodeId(id));
             let path = self.path(node.role);
-            weights.extend(node_weights(&path, &node.kind, &inputs, routed));
-            outputs.push(self.output(expert, node, inputs));
+            weights.extend(node_weights(&path, &node.kind, &inputs, &experts));
+            outputs.push(match node.kind.output_entries() {
+                Entries::Columns(_) => inputs,
+                entries => [part(path, entries.len())].into(),
+            });
         }
         weights
     }
 
     /// The experts that a routing node weighs.
-    fn routed(&self, expert: &DomainExpert, routing: NodeId) -> Vec<Part> {
-        let composed = expert.nodes.iter().find(|other| {
-            matches!(other.kind, NodeKind::Cross { routing: Some(id), .. } if id == routing)
-        });
+    fn routed(&self, expert: &DomainExpert, routing: NodeId) -> Rc<[Part]> {
+        let mut nodes = expert.nodes.iter();
+        let composed = nodes.find(|other| other.kind.scaled_by() == Some(routing));
         let inputs = composed.into_iter().flat_map(|node| &node.inputs);
         let experts = inputs.filter_map(|input| match input {
             Input::Node(id) => Some(expert.node(*id)),
@@ -338,20 +338,6 @@ impl<'a> Lister<'a> {
         }
     }
 
-    fn output(&self, expert: &DomainExpert, node: &Node, inputs: Rc<[Part]>) -> Rc<[Part]> {
-        match &node.kind {
-            NodeKind::SqueezeExcitation { .. } => self.parts(&expert.fields),
-            NodeKind::BatchNorm { .. } | NodeKind::Concat { .. } => inputs,
-            NodeKind::Cross {
-                composition,
-                width,
-                crossing,
-                ..
-            } => crossed(composed(*composition, *width, inputs), crossing),
-            kind => [part(self.path(node.role), kind.output())].into(),
-        }
-    }
-
     #[expect(
         clippy::indexing_slicing,
         reason = "a tower's ids are those of its fields"
@@ -368,4 +354,64 @@ impl<'a> Lister<'a> {
 
 fn called<'a>(names: &'a BTreeMap<String, String>, name: &'a str) -> &'a str {
     names.get(name).map_or(name, String::as_str)
+}
+
+/// The weights of a node that reads these inputs and weighs these experts.
+fn node_weights(
+    path: &str,
+    kind: &NodeKind,
+    inputs: &Rc<[Part]>,
+    experts: &Rc<[Part]>,
+) -> Vec<Weight> {
+    let parts = |entries| parts(entries, inputs, experts);
+    let weights = kind.tensors().into_iter().map(|tensor| Weight {
+        key: join(path, &tensor.name),
+        dims: match tensor.shape {
+            Shape::Vector(units) => [Dim::Units(parts(units))].into(),
+            Shape::Matrix { units, inputs } => {
+                [Dim::Units(parts(units)), Dim::Inputs(parts(inputs))].into()
+            }
+        },
+        trained: tensor.trained,
+    });
+    weights.collect()
+}
+
+/// What the entries along a dimension are, one by one or part by part.
+fn parts(entries: Entries, inputs: &Rc<[Part]>, experts: &Rc<[Part]>) -> Rc<[Part]> {
+    let parts = match entries {
+        Entries::Units(width) => plain(width),
+        Entries::Columns(_) => Rc::clone(inputs),
+        Entries::Fields(_) => {
+            let fields = inputs.iter().map(|field| part(Rc::clone(&field.name), 1));
+            fields.collect()
+        }
+        Entries::Experts(_) => Rc::clone(experts),
+    };
+    let width: usize = parts.iter().map(|part| part.width).sum();
+    assert!(
+        width == entries.len(),
+        "this is a bug of mtmdc: {entries:?} are {width}"
+    );
+    parts
+}
+
+fn weight(key: String, dims: Vec<Dim>) -> Weight {
+    Weight {
+        key,
+        dims: dims.into(),
+        trained: true,
+    }
+}
+
+fn part(name: impl Into<Rc<str>>, width: usize) -> Part {
+    Part {
+        name: name.into(),
+        width,
+    }
+}
+
+/// A dimension whose entries are all alike.
+fn plain(width: usize) -> Rc<[Part]> {
+    [part("", width)].into()
 }

@@ -160,8 +160,8 @@ fn adapt(experts: &[&DomainExpert]) -> &'static str {
         let mut nodes = experts.iter().flat_map(|expert| &expert.nodes);
         nodes.any(|node| kind(&node.kind))
     };
-    let numbers = any(|kind| matches!(kind, NodeKind::BatchNorm { .. }));
-    let scaled = any(|kind| matches!(kind, NodeKind::SqueezeExcitation { .. }));
+    let numbers = any(|kind| matches!(kind, NodeKind::BatchNorm(_)));
+    let scaled = any(|kind| matches!(kind, NodeKind::SqueezeExcitation(_)));
     match (numbers, scaled) {
         (true, true) => "BatchNorm of the numbers and Squeeze-and-Excitation over the fields.",
         (true, false) => "BatchNorm of the numbers.",

@@ -2,7 +2,8 @@
 
 use super::canvas::{Anchor, Area, Canvas, Style};
 use super::tower::{INNER, PADDING, plural};
-use crate::graph::{DomainExpert, NodeKind, Role, TowerGraph};
+use crate::graph::blocks::{Cross, DomainShared, NodeKind, Shallow};
+use crate::graph::{DomainExpert, Role, TowerGraph};
 use crate::sema::spec::{Composition, Crossing, Norm, Spec};
 
 // The flow, downward from the adaptation's top.
@@ -34,6 +35,9 @@ pub(super) fn outputs_height(tasks: usize) -> f64 {
     let shallow = SHALLOW + EMBEDDING_HEIGHT - TO_OUTPUTS;
     (ROW * tasks.saturating_sub(1) as f64 + 20.0).max(shallow) + 2.0 * PADDING
 }
+
+/// Roles that are looked for.
+type Wanted = fn(Role) -> bool;
 
 /// The flow of one Domain Expert.
 pub(super) struct Flow<'a> {
@@ -73,7 +77,7 @@ impl Flow<'_> {
 
     /// The first expert of these roles, and how many there are; of the deep ones, each of another
     /// task, the first alone counts.
-    fn expert_of(&self, wanted: fn(Role) -> bool) -> Option<(&NodeKind, usize)> {
+    fn expert_of(&self, wanted: Wanted) -> Option<(&NodeKind, usize)> {
         let mut nodes = self.expert.nodes.iter().filter(|node| wanted(node.role));
         let first = nodes.next()?;
         let more = nodes.filter(|node| node.role.task().is_none());
@@ -82,19 +86,19 @@ impl Flow<'_> {
 
     fn adaptation(&self, canvas: &mut Canvas) {
         let area = self.area([ROUTING_COLUMN[0], INNER], 0.0, ADAPT);
-        let norm = self.kind(|kind| matches!(kind, NodeKind::BatchNorm { .. }));
+        let norm = self.kind(|kind| matches!(kind, NodeKind::BatchNorm(_)));
         let numbers = norm.map_or(String::new(), |norm| {
             let count = norm.output();
             format!("BatchNorm of {count} number{}", plural(count))
         });
-        let excitation = self.kind(|kind| matches!(kind, NodeKind::SqueezeExcitation { .. }));
+        let excitation = self.kind(|kind| matches!(kind, NodeKind::SqueezeExcitation(_)));
         let excitation = match excitation {
-            Some(NodeKind::SqueezeExcitation { fields, hidden, .. }) => {
+            Some(excitation) => {
                 let then = if numbers.is_empty() { "" } else { ", then " };
-                format!("{numbers}{then}Squeeze-and-Excitation {fields} → {hidden} → {fields}")
+                format!("{numbers}{then}{}", excitation.caption())
             }
-            _ if numbers.is_empty() => "the fields side by side".to_owned(),
-            _ => numbers,
+            None if numbers.is_empty() => "the fields side by side".to_owned(),
+            None => numbers,
         };
         block(canvas, area, "own", "Adaptation", &[excitation]);
         canvas.line(
@@ -113,15 +117,15 @@ impl Flow<'_> {
     fn experts(&self, canvas: &mut Canvas) {
         let widths = |wanted| {
             let (kind, count) = self.expert_of(wanted)?;
-            let (NodeKind::Ffn { widths, .. } | NodeKind::DomainShared { widths, .. }) = kind
+            let (NodeKind::Ffn(ffn) | NodeKind::DomainShared(DomainShared { expert: ffn })) = kind
             else {
                 return None;
             };
-            Some((pairs(widths), count))
+            Some((pairs(&ffn.widths), count))
         };
-        let routing = match self.kind(|kind| matches!(kind, NodeKind::Routing { .. })) {
-            Some(NodeKind::Routing { hidden, .. }) => {
-                let mut lines = pairs(hidden);
+        let routing = match self.kind(|kind| matches!(kind, NodeKind::Routing(_))) {
+            Some(NodeKind::Routing(routing)) => {
+                let mut lines = pairs(&routing.hidden.widths);
                 lines.push("softmax".to_owned());
                 Some((lines, 1))
             }
@@ -177,11 +181,11 @@ impl Flow<'_> {
     /// Composition, crossing and the deep embedding.
     fn composition(&self, canvas: &mut Canvas) {
         let area = self.area([DEEP_COLUMN[0], INNER], CROSS, CROSS_HEIGHT);
-        let cross = self.kind(|kind| matches!(kind, NodeKind::Cross { .. }));
+        let cross = self.kind(|kind| matches!(kind, NodeKind::Cross(_)));
         let text = cross.map_or_else(String::new, crossing);
         let width = cross.map_or(0, NodeKind::output);
         block(canvas, area, "task", "Crossing", &[text]);
-        let columns: [(_, fn(Role) -> bool); 3] = [
+        let columns: [(_, Wanted); 3] = [
             (DEEP_COLUMN, deep),
             (TASK_SHARED_COLUMN, task_shared),
             (DOMAIN_SHARED_COLUMN, domain_shared),
@@ -206,7 +210,7 @@ impl Flow<'_> {
                 &output,
             );
         }
-        if let Some(kind) = self.kind(|kind| matches!(kind, NodeKind::Routing { .. })) {
+        if let Some(kind) = self.kind(|kind| matches!(kind, NodeKind::Routing(_))) {
             let routing = self.area(ROUTING_COLUMN, EXPERTS, EXPERT);
             let (x, y) = (routing.middle(), area.centre());
             canvas.line(&[(x, routing.bottom() + 3.0), (x, y), (area.x, y)], "edge");
@@ -227,8 +231,10 @@ impl Flow<'_> {
 
     fn shallow(&self, canvas: &mut Canvas) {
         let expert = self.area(SHALLOW_COLUMN, SHALLOW, EMBEDDING_HEIGHT);
-        let (input, text) = match self.kind(|kind| matches!(kind, NodeKind::Shallow { .. })) {
-            Some(NodeKind::Shallow { input, hidden, .. }) => (Some(*input), layers(hidden)),
+        let (input, text) = match self.kind(|kind| matches!(kind, NodeKind::Shallow(_))) {
+            Some(NodeKind::Shallow(Shallow { hidden, .. })) => {
+                (Some(hidden.input), layers(&hidden.widths))
+            }
             _ => (None, "learned vector".to_owned()),
         };
         block(canvas, expert, "shallow", "Shallow", &[text]);
@@ -317,13 +323,13 @@ fn domain_shared(role: Role) -> bool {
 
 /// What a crossing does, in its order.
 fn crossing(kind: &NodeKind) -> String {
-    let NodeKind::Cross {
+    let NodeKind::Cross(Cross {
         routing,
         composition,
         crossing,
         norm,
         ..
-    } = kind
+    }) = kind
     else {
         return String::new();
     };
