@@ -10,7 +10,7 @@
 
 use mtmdc::diagnostics::render_text;
 use mtmdc::driver::compile::{Artefacts, compile};
-use mtmdc::graph::{Graph, Node};
+use mtmdc::graph::{Graph, Input, Node, TowerGraph};
 use mtmdc::source::Source;
 use serde_yaml::Value;
 use std::fs;
@@ -183,11 +183,11 @@ fn the_yaml_holds_the_whole_graph() {
         assert_eq!(yaml["spec_hash"].as_str(), Some(graph.spec_hash.as_str()));
         for tower in [&graph.query, &graph.item] {
             let written = &yaml[tower.name()];
-            assert_nodes(&tower.shared, &written["shared"]);
+            assert_nodes(&graph, tower, &tower.shared, &written["shared"]);
             let experts = written["experts"].as_sequence().unwrap();
             assert_eq!(experts.len(), tower.experts.len());
             for (expert, written) in tower.experts.iter().zip(experts) {
-                assert_nodes(&expert.nodes, &written["nodes"]);
+                assert_nodes(&graph, tower, &expert.nodes, &written["nodes"]);
                 assert_eq!(written["width"].as_u64(), Some(expert.width as u64));
                 let domains = written["domains"].as_sequence().unwrap();
                 assert_eq!(domains.len(), expert.domains.len());
@@ -196,11 +196,11 @@ fn the_yaml_holds_the_whole_graph() {
     }
 }
 
-fn assert_nodes(nodes: &[Node], written: &Value) {
+fn assert_nodes(graph: &Graph, tower: &TowerGraph, nodes: &[Node], written: &Value) {
     let written = written.as_mapping().unwrap();
     assert_eq!(nodes.len(), written.len());
     for (node, (path, written)) in nodes.iter().zip(written) {
-        assert_eq!(path.as_str(), Some(node.path.as_str()));
+        assert_eq!(path.as_str(), Some(&*node.role.path(&graph.spec)));
         let cost = |key: &str| u128::from(written[key].as_u64().unwrap_or_default());
         assert_eq!(cost("parameters"), node.cost.parameters);
         assert_eq!(cost("flops"), node.cost.flops);
@@ -209,7 +209,13 @@ fn assert_nodes(nodes: &[Node], written: &Value) {
             .into_iter()
             .flatten()
             .map(|input| input.as_str().unwrap());
-        assert!(inputs.eq(node.inputs.iter().map(String::as_str)));
+        let read = node.inputs.iter().map(|input| match input {
+            Input::Group(group) => group.name().to_owned(),
+            Input::Field(id) => tower.field(*id).name.clone(),
+            Input::Node(id) => nodes[id.0].role.path(&graph.spec),
+            Input::SharedMissing => format!("{}.shared.missing", tower.name()),
+        });
+        assert!(inputs.eq(read));
     }
 }
 

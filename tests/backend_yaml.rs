@@ -89,7 +89,7 @@ fn shapes(node: &Value) -> Vec<Vec<u64>> {
             shapes
         }
         "linear" => vec![vec![output, input], vec![output]],
-        "vector" => vec![vec![output]],
+        "vector" | "missing" => vec![vec![output]],
         "concat" => vec![],
         kind => panic!("unknown kind {kind}"),
     }

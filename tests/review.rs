@@ -12,7 +12,7 @@
 mod shop;
 
 use mtmdc::graph::diff::{Diff, Fate, Fit, Nature, diff};
-use mtmdc::graph::{Dim, Graph, NodeKind};
+use mtmdc::graph::{Dim, Graph, Input, NodeKind};
 use shop::{OLD, graph, graphs, new};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -233,9 +233,9 @@ fn like_goes_on_to_a_domain_of_the_old_model() {
     }
 }
 
-/// Features, tasks and groups may have one name: every weight reads as many inputs as its node.
+/// Features, tasks and groups may share a name: every weight reads as many inputs as its node.
 #[test]
-fn inputs_are_resolved_by_the_kind_of_node() {
+fn names_of_features_and_tasks_do_not_change_what_a_node_reads() {
     let text = "model twins\nsurfaces from \"s\" { a = 0 }\nproducts from \"p\" { b = 0 }\n\
         tasks { click from \"c\" { embedding 6 }, numbers from \"n\" { embedding 5 } }\n\
         query { id task_shared { rows 9, dim 3, shallow }, id click { rows 9, dim 4, shallow }\n\
@@ -254,14 +254,15 @@ fn inputs_are_resolved_by_the_kind_of_node() {
             for expert in &tower.experts {
                 let domain = &axis.domains[expert.domains[0].0].name;
                 for node in &expert.nodes {
-                    let (NodeKind::Ffn { input, .. }
-                    | NodeKind::Routing { input, .. }
-                    | NodeKind::Shallow { input, .. }
-                    | NodeKind::Linear { input, .. }) = node.kind
-                    else {
-                        continue;
+                    let input = match &node.kind {
+                        NodeKind::Ffn(ffn) => ffn.input,
+                        NodeKind::Routing(routing) => routing.hidden.input,
+                        NodeKind::Shallow(shallow) => shallow.hidden.input,
+                        NodeKind::Linear(linear) => linear.input,
+                        _ => continue,
                     };
-                    let path = format!("{}.{domain}.{}", tower.name(), node.path);
+                    let node = node.role.path(&graph.spec);
+                    let path = format!("{}.{domain}.{node}", tower.name());
                     let tensors = ["0.linear.weight", "output.weight", "weight"];
                     let mut keys = tensors.iter().map(|tensor| format!("{path}.{tensor}"));
                     let shape = keys.find_map(|key| shapes.get(&*key)).unwrap();
@@ -330,6 +331,39 @@ fn every_spec_has_pictures_and_a_report() {
                 .report_markdown()
                 .starts_with(&format!("# {}\n", graph.spec.name))
         );
+    }
+}
+
+/// A picture shows what nodes read, however the features are named.
+#[test]
+fn features_named_like_nodes_do_not_change_a_picture() {
+    let picture = |[first, second]: [&str; 2]| {
+        let text = format!(
+            "model twins\nsurfaces from \"s\" {{ a = 0 }}\nproducts from \"p\" {{ b = 0 }}\n\
+             tasks {{ save from \"c\" {{}} }}\n\
+             query {{ id {first} {{ rows 9, dim 4, shallow }}, id {second} {{ rows 9, dim 4, shallow }} }}\n\
+             item {{ id ad {{ rows 9, dim 4 }} }}\n"
+        );
+        let graph = graph(&text);
+        (graph.to_mermaid(), graph.to_dot())
+    };
+    assert_eq!(picture(["adapt", "save"]), picture(["user", "words"]));
+}
+
+/// A node reads only nodes before it, so a graph has no cycle.
+#[test]
+fn nodes_are_in_the_order_of_computation() {
+    for graph in graphs() {
+        let towers = [&graph.query, &graph.item].into_iter();
+        for expert in towers.flat_map(|tower| &tower.experts) {
+            for (place, node) in expert.nodes.iter().enumerate() {
+                let scale = node.kind.scaled_by().map(Input::Node);
+                for input in node.inputs.iter().copied().chain(scale) {
+                    let Input::Node(id) = input else { continue };
+                    assert!(id.0 < place, "{:?} reads {input:?}", node.role);
+                }
+            }
+        }
     }
 }
 

@@ -1,8 +1,12 @@
 //! Spec → graph.
 
-use super::node::{Cost, Node, NodeKind};
-use super::{DomainExpert, Field, FieldId, Graph, Group, Head, Totals, TowerGraph};
-use super::{meaning_hash, numbered, tower_name, weights_hash};
+use super::blocks::{
+    BatchNorm, Concat, Cost, Cross, DomainShared, Ffn, Linear, Missing, NodeKind, Routing, Shallow,
+    SqueezeExcitation, Vector,
+};
+use super::node::{Group, Input, NodeId, Role};
+use super::{DomainExpert, FeatureId, Field, Graph, Head, Node, Totals, TowerGraph};
+use super::{meaning_hash, weights_hash};
 use crate::sema::spec::{
     Architecture, Composition, DomainId, ExpertArchitecture, Feature, Spec, TaskId, Tower,
 };
@@ -36,7 +40,7 @@ fn tower(spec: &Spec, tower: Tower) -> TowerGraph {
         .collect();
     let width = fields.iter().map(|field| field.width).sum();
     // What only the domain-shared experts read.
-    let missing: Vec<FieldId> = ids(features, |feature| {
+    let missing: Vec<FeatureId> = ids(features, |feature| {
         spec.architecture.domain_shared > 0 && feature.domains.len() < axis.domains.len()
     });
     let mut graph = TowerGraph {
@@ -72,12 +76,12 @@ fn tower(spec: &Spec, tower: Tower) -> TowerGraph {
     graph
 }
 
-fn ids(features: &[Feature], keep: impl Fn(&Feature) -> bool) -> Vec<FieldId> {
+fn ids(features: &[Feature], keep: impl Fn(&Feature) -> bool) -> Vec<FeatureId> {
     let kept = features
         .iter()
         .enumerate()
         .filter(|(_, feature)| keep(feature));
-    kept.map(|(index, _)| FieldId(index)).collect()
+    kept.map(|(index, _)| FeatureId(index)).collect()
 }
 
 fn tasks(spec: &Spec, tower: Tower, domain: DomainId) -> Vec<TaskId> {
@@ -92,56 +96,63 @@ fn tasks(spec: &Spec, tower: Tower, domain: DomainId) -> Vec<TaskId> {
     tasks.map(|(index, _)| TaskId(index)).collect()
 }
 
-/// The domain-shared experts and the vectors that stand in for missing fields.
+/// The domain-shared experts and the vectors that replace missing fields.
 fn shared(spec: &Spec, tower: &TowerGraph) -> Vec<Node> {
-    let none = Vec::<String>::new;
     let architecture = &spec.architecture;
-    let mut nodes: Vec<Node> = (0..architecture.domain_shared)
-        .map(|index| {
-            let expert = NodeKind::Ffn {
-                input: tower.width,
-                widths: architecture.shared_deep.clone(),
-                norm: architecture.expert.norm,
-            };
-            node(numbered("expert", index), expert, none())
-        })
-        .collect();
+    let mut nodes = Nodes::default();
+    for index in 0..architecture.domain_shared {
+        let expert = NodeKind::Ffn(domain_shared(architecture, tower));
+        nodes.add(Role::Expert(index), expert, []);
+    }
     if !tower.missing.is_empty() {
         let width = tower.select(&tower.missing).map(|field| field.width).sum();
-        nodes.push(node("missing", NodeKind::Vector { width }, none()));
+        nodes.add(Role::Missing, NodeKind::Missing(Missing { width }), []);
     }
-    nodes
+    nodes.list
+}
+
+/// A domain-shared expert.
+fn domain_shared(architecture: &Architecture, tower: &TowerGraph) -> Ffn {
+    Ffn {
+        input: tower.width,
+        widths: architecture.shared_deep.clone(),
+        norm: architecture.expert.norm,
+    }
 }
 
 fn expert(
     spec: &Spec,
     tower: &TowerGraph,
     domain: DomainId,
-    fields: Vec<FieldId>,
+    fields: Vec<FeatureId>,
     tasks: Vec<TaskId>,
 ) -> DomainExpert {
     let width = tower.select(&fields).map(|field| field.width).sum();
     let architecture = spec.architecture.expert(tower.tower, domain);
-    let mut nodes = adaptation(architecture, tower, &fields, width);
-    nodes.extend(shared_experts(
-        &spec.architecture,
-        architecture,
+    let mut nodes = Nodes::default();
+    let adapted = adaptation(&mut nodes, architecture, tower, &fields, width);
+    let shared = SharedExperts {
+        architecture: &spec.architecture,
+        expert: architecture,
         tower,
         width,
-    ));
-    let shallow: Vec<&Field> = tower
-        .select(&fields)
-        .filter(|field| field.shallow)
-        .collect();
+        adapted,
+    };
+    let shallow = fields.iter().copied();
+    let shallow: Vec<FeatureId> = shallow.filter(|id| tower.field(*id).shallow).collect();
     let experts = TaskExperts {
         architecture: &spec.architecture,
         expert: architecture,
         width,
+        adapted,
+        shared: shared.add(&mut nodes),
+        shallow_width: tower.select(&shallow).map(|field| field.width).sum(),
         shallow: &shallow,
     };
-    for task in tasks.iter().filter_map(|task| spec.tasks.get(task.0)) {
-        nodes.extend(experts.of(&task.name, task.embedding));
+    for id in &tasks {
+        experts.add(&mut nodes, *id, embedding(spec, *id));
     }
+    let nodes = nodes.list;
     let cost = Cost::sum(nodes.iter().map(|node| node.cost));
     DomainExpert {
         domains: vec![domain],
@@ -153,71 +164,107 @@ fn expert(
     }
 }
 
+/// Width of a task's emb_deep.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a spec's ids are those of its tasks"
+)]
+fn embedding(spec: &Spec, task: TaskId) -> usize {
+    spec.tasks[task.0].embedding
+}
+
+/// Nodes in the order of computation.
+#[derive(Default)]
+struct Nodes {
+    list: Vec<Node>,
+}
+
+impl Nodes {
+    fn add(
+        &mut self,
+        role: Role,
+        kind: NodeKind,
+        inputs: impl IntoIterator<Item = Input>,
+    ) -> NodeId {
+        let cost = kind.cost();
+        self.list.push(Node {
+            role,
+            kind,
+            inputs: inputs.into_iter().collect(),
+            cost,
+        });
+        NodeId(self.list.len() - 1)
+    }
+}
+
 /// Step 1 of a Domain Expert: BatchNorm of the numbers, Squeeze-and-Excitation over the fields.
+/// The node of x_d.
 fn adaptation(
+    nodes: &mut Nodes,
     architecture: &ExpertArchitecture,
     tower: &TowerGraph,
-    fields: &[FieldId],
+    fields: &[FeatureId],
     width: usize,
-) -> Vec<Node> {
-    let mut nodes = vec![];
+) -> NodeId {
     let mut inputs = vec![];
-    for group in [Group::Embedded, Group::Vectors, Group::Numbers] {
-        let count = tower
-            .select(fields)
-            .filter(|field| field.group == group)
-            .count();
+    for group in Group::ALL {
+        let own = tower.select(fields).filter(|field| field.group == group);
+        let count = own.count();
         match group {
             _ if count == 0 => {}
             Group::Numbers if architecture.batch_norm => {
-                let kind = NodeKind::BatchNorm { width: count };
-                nodes.push(node("adapt.norm", kind, vec![group.name()]));
-                inputs.push("adapt.norm");
+                let kind = NodeKind::BatchNorm(BatchNorm { width: count });
+                let norm = nodes.add(Role::AdaptNorm, kind, [Input::Group(group)]);
+                inputs.push(Input::Node(norm));
             }
-            Group::Embedded | Group::Vectors | Group::Numbers => inputs.push(group.name()),
+            Group::Embedded | Group::Vectors | Group::Numbers => inputs.push(Input::Group(group)),
         }
     }
     let kind = match architecture.se_reduction {
-        Some(reduction) => NodeKind::SqueezeExcitation {
+        Some(reduction) => NodeKind::SqueezeExcitation(SqueezeExcitation {
             fields: fields.len(),
             hidden: (fields.len() / reduction.max(1)).max(1),
-            output: width,
-        },
-        None => NodeKind::Concat { width },
+            width,
+        }),
+        None => NodeKind::Concat(Concat { width }),
     };
-    nodes.push(node("adapt", kind, inputs));
-    nodes
+    nodes.add(Role::Adapt, kind, inputs)
 }
 
 /// Step 3: the experts that tasks and domains share.
-fn shared_experts(
-    architecture: &Architecture,
-    expert: &ExpertArchitecture,
-    tower: &TowerGraph,
+struct SharedExperts<'a> {
+    architecture: &'a Architecture,
+    expert: &'a ExpertArchitecture,
+    tower: &'a TowerGraph,
+    /// Width of x_d.
     width: usize,
-) -> Vec<Node> {
-    let missing = format!("{}.shared.missing", tower_name(tower.tower));
-    let mut inputs = vec!["adapt"];
-    if !tower.missing.is_empty() {
-        inputs.push(&missing);
+    /// Node of x_d.
+    adapted: NodeId,
+}
+
+impl SharedExperts<'_> {
+    /// The nodes of the experts, the task-shared ones first.
+    fn add(&self, nodes: &mut Nodes) -> Vec<NodeId> {
+        let adapted = Input::Node(self.adapted);
+        let mut experts = vec![];
+        for index in 0..self.expert.task_shared {
+            let ffn = NodeKind::Ffn(Ffn {
+                input: self.width,
+                widths: self.expert.deep.clone(),
+                norm: self.expert.norm,
+            });
+            experts.push(nodes.add(Role::TaskShared(index), ffn, [adapted]));
+        }
+        let missing = (!self.tower.missing.is_empty()).then_some(Input::SharedMissing);
+        for index in 0..self.architecture.domain_shared {
+            let ffn = NodeKind::DomainShared(DomainShared {
+                expert: domain_shared(self.architecture, self.tower),
+            });
+            let inputs = [adapted].into_iter().chain(missing);
+            experts.push(nodes.add(Role::DomainShared(index), ffn, inputs));
+        }
+        experts
     }
-    let task_shared = (0..expert.task_shared).map(|index| {
-        let ffn = NodeKind::Ffn {
-            input: width,
-            widths: expert.deep.clone(),
-            norm: expert.norm,
-        };
-        node(numbered("task_shared", index), ffn, vec!["adapt"])
-    });
-    let domain_shared = (0..architecture.domain_shared).map(|index| {
-        let ffn = NodeKind::DomainShared {
-            input: tower.width,
-            widths: architecture.shared_deep.clone(),
-            norm: architecture.expert.norm,
-        };
-        node(numbered("domain_shared", index), ffn, inputs.clone())
-    });
-    task_shared.chain(domain_shared).collect()
 }
 
 /// What the experts of a domain's tasks have in common.
@@ -226,57 +273,47 @@ struct TaskExperts<'a> {
     expert: &'a ExpertArchitecture,
     /// Width of x_d.
     width: usize,
-    shallow: &'a [&'a Field],
+    /// Node of x_d.
+    adapted: NodeId,
+    /// Experts that the tasks share, in the order in which the routing weighs them.
+    shared: Vec<NodeId>,
+    /// Fields that the shallow experts read.
+    shallow: &'a [FeatureId],
+    shallow_width: usize,
 }
 
 impl TaskExperts<'_> {
     /// Steps 2, 4, 5 and 6, for one task.
-    fn of(&self, task: &str, embedding: usize) -> Vec<Node> {
-        let path = |name: &str| format!("{task}.{name}");
-        let deep = NodeKind::Ffn {
-            input: self.width,
-            widths: self.expert.deep.clone(),
-            norm: self.expert.norm,
-        };
-        let mut nodes = vec![node(path("deep"), deep, vec!["adapt"])];
-        let experts = self.experts(task);
-        let routing = (experts.len() > 1).then(|| path("routing"));
-        if let Some(routing) = &routing {
-            let kind = NodeKind::Routing {
-                input: self.width,
-                hidden: self.expert.routing.clone(),
-                experts: experts.len(),
-                norm: self.expert.norm,
-            };
-            nodes.push(node(routing, kind, vec!["adapt"]));
-        }
+    fn add(&self, nodes: &mut Nodes, task: TaskId, embedding: usize) {
+        let adapted = Input::Node(self.adapted);
+        let deep = NodeKind::Ffn(self.ffn(self.width, &self.expert.deep));
+        let deep = nodes.add(Role::Deep(task), deep, [adapted]);
+        let experts = 1 + self.shared.len();
+        let routing = (experts > 1).then(|| {
+            let kind = NodeKind::Routing(Routing {
+                hidden: self.ffn(self.width, &self.expert.routing),
+                experts,
+            });
+            nodes.add(Role::Routing(task), kind, [adapted])
+        });
         let cross = self.cross(routing);
-        let linear = NodeKind::Linear {
+        let linear = NodeKind::Linear(Linear {
             input: cross.output(),
-            output: embedding,
-        };
-        let concat = NodeKind::Concat {
+            width: embedding,
+        });
+        let experts = [deep].into_iter().chain(self.shared.iter().copied());
+        let cross = nodes.add(Role::Cross(task), cross, experts.map(Input::Node));
+        let deep = nodes.add(Role::Embedding(task), linear, [Input::Node(cross)]);
+        let fields = self.shallow.iter().copied().map(Input::Field);
+        let shallow = nodes.add(Role::Shallow(task), self.shallow(), fields);
+        let concat = NodeKind::Concat(Concat {
             width: embedding + self.architecture.shallow_width,
-        };
-        nodes.extend([
-            node(path("cross"), cross, experts),
-            node(path("embedding"), linear, vec![path("cross")]),
-            self.shallow(path("shallow")),
-            node(task, concat, vec![path("embedding"), path("shallow")]),
-        ]);
-        nodes
+        });
+        let parts = [deep, shallow].map(Input::Node);
+        nodes.add(Role::Task(task), concat, parts);
     }
 
-    /// Paths of the experts of a task, as the routing weighs them.
-    fn experts(&self, task: &str) -> Vec<String> {
-        let copies = |name, count| (0..count).map(move |index| numbered(name, index));
-        let mut experts = vec![format!("{task}.deep")];
-        experts.extend(copies("task_shared", self.expert.task_shared));
-        experts.extend(copies("domain_shared", self.architecture.domain_shared));
-        experts
-    }
-
-    fn cross(&self, routing: Option<String>) -> NodeKind {
+    fn cross(&self, routing: Option<NodeId>) -> NodeKind {
         let last = |widths: &[usize]| widths.last().copied().unwrap_or(self.width);
         let own = last(&self.expert.deep);
         let width = match self.expert.composition {
@@ -286,39 +323,32 @@ impl TaskExperts<'_> {
                     + last(&self.architecture.shared_deep) * self.architecture.domain_shared
             }
         };
-        NodeKind::Cross {
+        NodeKind::Cross(Cross {
             routing,
             composition: self.expert.composition,
             width,
             crossing: self.expert.crossing.clone(),
             norm: self.expert.norm,
+        })
+    }
+
+    fn shallow(&self) -> NodeKind {
+        let width = self.architecture.shallow_width;
+        match self.shallow.is_empty() {
+            true => NodeKind::Vector(Vector { width }),
+            false => NodeKind::Shallow(Shallow {
+                hidden: self.ffn(self.shallow_width, &self.expert.shallow),
+                width,
+            }),
         }
     }
 
-    fn shallow(&self, path: String) -> Node {
-        let output = self.architecture.shallow_width;
-        let kind = if self.shallow.is_empty() {
-            NodeKind::Vector { width: output }
-        } else {
-            NodeKind::Shallow {
-                input: self.shallow.iter().map(|field| field.width).sum(),
-                hidden: self.expert.shallow.clone(),
-                output,
-                norm: self.expert.norm,
-            }
-        };
-        let inputs = self.shallow.iter().map(|field| field.name.clone());
-        node(path, kind, inputs.collect())
-    }
-}
-
-fn node<T: Into<String>>(path: impl Into<String>, kind: NodeKind, inputs: Vec<T>) -> Node {
-    let cost = kind.cost();
-    Node {
-        path: path.into(),
-        kind,
-        inputs: inputs.into_iter().map(Into::into).collect(),
-        cost,
+    fn ffn(&self, input: usize, widths: &[usize]) -> Ffn {
+        Ffn {
+            input,
+            widths: widths.to_vec(),
+            norm: self.expert.norm,
+        }
     }
 }
 

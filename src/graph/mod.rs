@@ -5,6 +5,7 @@
 //! Paths name weights: a weight's key in a checkpoint is tower, domain, path of the node and
 //! PyTorch's name of the tensor, joined by dots.
 
+pub mod blocks;
 mod build;
 pub mod diff;
 mod hash;
@@ -17,8 +18,10 @@ mod svg;
 mod weights;
 mod yaml;
 
+pub use blocks::{Cost, NodeKind};
 pub use build::build;
-pub use node::{Cost, Node, NodeKind};
+pub use mtmd_schema::FeatureId;
+pub use node::{Group, Input, NodeId, Role};
 pub use read::VocabularyFiles;
 pub use weights::{Dim, Part, Weight};
 
@@ -46,10 +49,6 @@ pub struct Graph {
     pub totals: Totals,
 }
 
-/// Index into the features of a tower, which are its fields in canonical order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FieldId(pub usize);
-
 /// One tower.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TowerGraph {
@@ -60,8 +59,8 @@ pub struct TowerGraph {
     /// Width of all fields together: what the domain-shared expert reads.
     pub width: usize,
     /// Fields that some domain lacks: the learned vectors that stand in for them.
-    pub missing: Vec<FieldId>,
-    /// Nodes that all Domain Experts share, by path relative to the tower's `shared`.
+    pub missing: Vec<FeatureId>,
+    /// Nodes that all Domain Experts share.
     pub shared: Vec<Node>,
     /// Domain Experts, those that are alike folded, ordered by first domain.
     pub experts: Vec<DomainExpert>,
@@ -80,15 +79,17 @@ pub struct Field {
     pub shallow: bool,
 }
 
-/// Groups of fields, in canonical order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Group {
-    /// From a table.
-    Embedded,
-    /// A vector of the data.
-    Vectors,
-    /// A number.
-    Numbers,
+/// A block of the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// What it is for. No two nodes of one holder have the same role.
+    pub role: Role,
+    /// What it is, with its shapes.
+    pub kind: NodeKind,
+    /// What it reads, in the order in which it is concatenated.
+    pub inputs: Vec<Input>,
+    /// Parameters, and operations of one row.
+    pub cost: Cost,
 }
 
 /// The Domain Experts of one or more domains that have the same fields, tasks and architecture.
@@ -100,10 +101,10 @@ pub struct DomainExpert {
     /// Tasks that exist on them.
     pub tasks: Vec<TaskId>,
     /// Fields that they have.
-    pub fields: Vec<FieldId>,
+    pub fields: Vec<FeatureId>,
     /// Width of the fields together.
     pub width: usize,
-    /// Nodes in the order of computation, by path relative to the domain.
+    /// Nodes in the order of computation: a node reads only those before it.
     pub nodes: Vec<Node>,
     /// Parameters of one of the domains, and operations of one row, the domain-shared expert's
     /// among them.
@@ -224,14 +225,39 @@ impl Graph {
 }
 
 impl TowerGraph {
-    /// The fields of these ids; every id that a tower holds is one of its fields.
-    pub fn select<'a>(&'a self, ids: &'a [FieldId]) -> impl Iterator<Item = &'a Field> {
-        ids.iter().filter_map(|id| self.fields.get(id.0))
+    /// The fields of these ids.
+    pub fn select<'a>(&'a self, ids: &'a [FeatureId]) -> impl Iterator<Item = &'a Field> {
+        ids.iter().map(|id| self.field(*id))
+    }
+
+    /// The field of an id.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a tower's ids are those of its fields"
+    )]
+    pub fn field(&self, id: FeatureId) -> &Field {
+        &self.fields[id.0]
     }
 
     /// Name of the tower, as paths have it.
     pub fn name(&self) -> &'static str {
         tower_name(self.tower)
+    }
+}
+
+impl DomainExpert {
+    /// The node of an id.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "ids in an expert are those of its nodes"
+    )]
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0]
+    }
+
+    /// The first node whose role is among those looked for.
+    pub fn find(&self, wanted: impl Fn(Role) -> bool) -> Option<&Node> {
+        self.nodes.iter().find(|node| wanted(node.role))
     }
 }
 
@@ -243,21 +269,15 @@ pub fn tower_name(tower: Tower) -> &'static str {
     }
 }
 
-/// Name of one of several modules of a kind: the first has no number, so that a second one leaves
-/// its weights where they are.
-pub fn numbered(name: &str, index: usize) -> String {
-    match index {
-        0 => name.to_owned(),
-        _ => format!("{name}{}", index + 1),
-    }
-}
-
 impl Field {
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a spec's ids are those of its tables"
+    )]
     fn new(feature: &Feature, spec: &Spec) -> Self {
         let (group, width, shallow) = match feature.kind {
             FeatureKind::Embedded { table, shallow, .. } => {
-                let width = spec.tables.get(table.0).map_or(0, |table| table.dim);
-                (Group::Embedded, width, shallow)
+                (Group::Embedded, spec.tables[table.0].dim, shallow)
             }
             FeatureKind::Vector { width } => (Group::Vectors, width, false),
             FeatureKind::Number { .. } => (Group::Numbers, 1, false),
@@ -267,17 +287,6 @@ impl Field {
             group,
             width,
             shallow,
-        }
-    }
-}
-
-impl Group {
-    /// Name, as inputs of nodes have it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Embedded => "embedded",
-            Self::Vectors => "vectors",
-            Self::Numbers => "numbers",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A page on one model: its grid of cells, and what it takes, part by part.
 
 use super::page::{Page, grouped, share};
-use super::{DomainExpert, Graph, TowerGraph};
+use super::{DomainExpert, Graph, Role, TowerGraph};
 use crate::sema::spec::{DomainId, Index, Spec, Tower};
 use std::collections::BTreeMap;
 
@@ -197,16 +197,13 @@ fn flops(page: &mut Page, graph: &Graph) {
 /// Operations of the costliest Domain Expert by kind of node, the same of all tasks together.
 fn parts(tower: &TowerGraph) -> Vec<(String, u128)> {
     let costliest = tower.experts.iter().max_by_key(|expert| expert.cost.flops);
-    let mut parts: BTreeMap<&str, u128> = BTreeMap::new();
+    let mut parts: BTreeMap<String, u128> = BTreeMap::new();
     for node in costliest.into_iter().flat_map(|expert| &expert.nodes) {
-        let part = node
-            .path
-            .split_once('.')
-            .map_or(&*node.path, |(first, rest)| match first {
-                "adapt" => first,
-                _ => rest,
-            });
-        *parts.entry(part).or_default() += node.cost.flops;
+        let part = match node.role {
+            Role::AdaptNorm => Role::Adapt,
+            role => role,
+        };
+        *parts.entry(part.local()).or_default() += node.cost.flops;
     }
     let mut parts: Vec<(String, u128)> = parts
         .into_iter()

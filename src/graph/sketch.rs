@@ -1,10 +1,10 @@
 //! The graph as boxes and arrows for tools that lay out by themselves: DOT and Mermaid. It is
 //! folded as the drawing is: of each tower one Domain Expert is drawn whole, its tasks as one.
 
-use super::node::{Node, NodeKind};
+use super::node::{Input, Role};
 use super::svg::{expanded, quantity};
-use super::{DomainExpert, Graph, TowerGraph};
-use crate::sema::spec::{Crossing, Tower};
+use super::{DomainExpert, Graph, Node, TowerGraph};
+use crate::sema::spec::Tower;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -320,7 +320,7 @@ fn add_tower(sketch: &mut Sketch, graph: &Graph, tower: &TowerGraph) {
     });
     if let Some(expert) = tower.experts.get(whole) {
         let title = format!("{}: {}", domains(expert), facts(expert));
-        add_expert(sketch, graph, tower, expert, title);
+        add_expert(sketch, tower, expert, title);
     }
 }
 
@@ -334,18 +334,10 @@ fn facts(expert: &DomainExpert) -> String {
 }
 
 /// A Domain Expert: the nodes of the domain, and those of its first task for all tasks.
-fn add_expert(
-    sketch: &mut Sketch,
-    graph: &Graph,
-    tower: &TowerGraph,
-    expert: &DomainExpert,
-    title: String,
-) {
-    let tasks = expert.tasks.iter();
-    let tasks = tasks.filter_map(|id| graph.spec.tasks.get(id.0));
-    let first = tasks.clone().next().map_or("", |task| &*task.name);
-    let id = |path: &str| format!("{}_{}", tower.name(), local(path, first).replace('.', "_"));
-    let fields = id("fields");
+fn add_expert(sketch: &mut Sketch, tower: &TowerGraph, expert: &DomainExpert, title: String) {
+    let first = expert.tasks.first().copied();
+    let id = |role| format!("{}_{}", tower.name(), name(role).replace('.', "_"));
+    let fields = format!("{}_fields", tower.name());
     let mut boxes = vec![Box {
         id: fields.clone(),
         lines: vec![
@@ -354,49 +346,48 @@ fn add_expert(
         ],
         class: Class::Own,
     }];
-    let others = |node: &Node| {
-        let head = node.path.split('.').next().unwrap_or_default();
-        tasks.clone().skip(1).any(|task| task.name == head)
-    };
-    let drawn = || expert.nodes.iter().filter(|node| !others(node));
-    let width = |path: &str| {
-        let node = drawn().find(|node| node.path == path);
-        node.map(|node| node.kind.output().to_string())
-    };
-    for node in drawn() {
+    let drawn = |node: &&Node| node.role.task().is_none() || node.role.task() == first;
+    for node in expert.nodes.iter().filter(drawn) {
         boxes.push(Box {
-            id: id(&node.path),
-            lines: lines(node, first),
-            class: class(node, first),
+            id: id(node.role),
+            lines: vec![name(node.role), node.kind.caption()],
+            class: class(node.role),
         });
         let mut from_fields = false;
-        for input in node.inputs.iter().chain(scale(node)) {
-            match width(input) {
-                Some(label) => sketch.arrows.push(Arrow {
-                    from: id(input),
-                    to: id(&node.path),
-                    label,
-                    dashed: false,
-                }),
-                // A group of fields or a field; `missing` is the tower's and is not drawn.
-                None => from_fields |= !input.ends_with(".shared.missing"),
+        let read = node.inputs.iter().copied();
+        for input in read.chain(node.kind.scaled_by().map(Input::Node)) {
+            match input {
+                Input::Node(from) => {
+                    let from = expert.node(from);
+                    sketch.arrows.push(Arrow {
+                        from: id(from.role),
+                        to: id(node.role),
+                        label: from.kind.output().to_string(),
+                        dashed: false,
+                    });
+                }
+                Input::Group(_) | Input::Field(_) => from_fields = true,
+                // The tower's own, not drawn.
+                Input::SharedMissing => {}
             }
         }
         if from_fields {
             sketch.arrows.push(Arrow {
                 from: fields.clone(),
-                to: id(&node.path),
+                to: id(node.role),
                 label: String::new(),
                 dashed: false,
             });
         }
     }
-    sketch.arrows.push(Arrow {
-        from: id(first),
-        to: "z".to_owned(),
-        label: "one a task".to_owned(),
-        dashed: false,
-    });
+    if let Some(task) = first {
+        sketch.arrows.push(Arrow {
+            from: id(Role::Task(task)),
+            to: "z".to_owned(),
+            label: "one a task".to_owned(),
+            dashed: false,
+        });
+    }
     sketch.groups.push(Group {
         id: format!("{}_expert", tower.name()),
         title,
@@ -405,65 +396,23 @@ fn add_expert(
     });
 }
 
-/// The path without the task.
-fn local<'a>(path: &'a str, task: &str) -> &'a str {
-    match path.split_once('.') {
-        Some((first, rest)) if first == task => rest,
-        None if path == task => "output",
-        _ => path,
+/// What a node is called, whatever its task.
+fn name(role: Role) -> String {
+    match role {
+        Role::Task(_) => "output".to_owned(),
+        role => role.local(),
     }
 }
 
-fn class(node: &Node, task: &str) -> Class {
-    match node.kind {
-        NodeKind::DomainShared { .. } => Class::Shared,
-        _ if local(&node.path, task) == node.path => Class::Own,
-        _ => Class::Task,
+fn class(role: Role) -> Class {
+    match role {
+        Role::DomainShared(_) | Role::Expert(_) | Role::Missing => Class::Shared,
+        Role::AdaptNorm | Role::Adapt | Role::TaskShared(_) => Class::Own,
+        Role::Deep(_)
+        | Role::Routing(_)
+        | Role::Cross(_)
+        | Role::Embedding(_)
+        | Role::Shallow(_)
+        | Role::Task(_) => Class::Task,
     }
-}
-
-fn scale(node: &Node) -> Option<&String> {
-    match &node.kind {
-        NodeKind::Cross { routing, .. } => routing.as_ref(),
-        NodeKind::BatchNorm { .. }
-        | NodeKind::SqueezeExcitation { .. }
-        | NodeKind::Ffn { .. }
-        | NodeKind::DomainShared { .. }
-        | NodeKind::Routing { .. }
-        | NodeKind::Linear { .. }
-        | NodeKind::Shallow { .. }
-        | NodeKind::Vector { .. }
-        | NodeKind::Concat { .. } => None,
-    }
-}
-
-fn lines(node: &Node, task: &str) -> Vec<String> {
-    let name = local(&node.path, task).to_owned();
-    let widths = |widths: &[usize]| {
-        let widths: Vec<String> = widths.iter().map(ToString::to_string).collect();
-        widths.join(" · ")
-    };
-    let facts = match &node.kind {
-        NodeKind::BatchNorm { width } => format!("BatchNorm of {width}"),
-        NodeKind::SqueezeExcitation { fields, hidden, .. } => {
-            format!("Squeeze-and-Excitation {fields} → {hidden} → {fields}")
-        }
-        NodeKind::Ffn { widths: list, .. } | NodeKind::DomainShared { widths: list, .. } => {
-            widths(list)
-        }
-        NodeKind::Routing {
-            hidden, experts, ..
-        } => format!("{} · {experts}, softmax", widths(hidden)),
-        NodeKind::Cross { crossing, .. } => match crossing {
-            Crossing::Dcn { rank, depth: 1 } => format!("DCN V2 of rank {rank}"),
-            Crossing::Dcn { rank, depth } => format!("DCN V2 of rank {rank}, {depth} layers"),
-            Crossing::Mlp(list) => format!("FFN {}", widths(list)),
-            Crossing::None => "composition alone".to_owned(),
-        },
-        NodeKind::Linear { output, .. } => format!("Linear to {output}"),
-        NodeKind::Shallow { hidden, output, .. } => format!("{} · {output}", widths(hidden)),
-        NodeKind::Vector { width } => format!("learned vector of {width}"),
-        NodeKind::Concat { .. } => "concatenation".to_owned(),
-    };
-    vec![name, facts]
 }

@@ -1,14 +1,12 @@
 //! Every weight of a graph by key and shape. A dimension knows what its entries stand for, so that
 //! a weight of another graph can be fitted to it part by part.
 
-use super::node::{Node, NodeKind};
-use super::{DomainExpert, Field, FieldId, Graph, Group, TowerGraph};
-use crate::sema::spec::{Axis, FeatureKind, Index, Input, RawValue, Spec, Table, TableId, Tower};
-use layers::{composed, crossed, node_weights, part, plain, weight};
+use super::blocks::{Entries, NodeKind, Shape, join};
+use super::node::{Input, NodeId, Role, task_name};
+use super::{DomainExpert, FeatureId, Field, Graph, Node, TowerGraph};
+use crate::sema::spec::{self, Axis, FeatureKind, Index, RawValue, Spec, Table, TableId, Tower};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-
-mod layers;
 
 /// A weight, as it stands in a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,7 +199,7 @@ fn buckets(spec: &Spec, id: TableId) -> Vec<Part> {
     let boundaries = features.find_map(|feature| match &feature.kind {
         FeatureKind::Embedded {
             table,
-            input: Input::Buckets { boundaries, .. },
+            input: spec::Input::Buckets { boundaries, .. },
             ..
         } if *table == id => Some(boundaries),
         _ => None,
@@ -272,12 +270,13 @@ impl<'a> Lister<'a> {
 
     fn shared(&self) -> Vec<Weight> {
         let all: Rc<[Part]> = self.fields.clone().into();
-        let weights = self.tower.shared.iter().flat_map(|node| match node.kind {
-            NodeKind::Vector { .. } => {
-                let missing = self.select(&self.tower.missing, |_| true);
-                vec![weight(node.path.clone(), vec![Dim::Units(missing)])]
-            }
-            _ => node_weights(&node.path, &node.kind, &all, vec![]),
+        let missing = self.parts(&self.tower.missing);
+        let weights = self.tower.shared.iter().flat_map(|node| {
+            let inputs = match node.role {
+                Role::Missing => &missing,
+                _ => &all,
+            };
+            node_weights(&self.path(node.role), &node.kind, inputs, &plain(0))
         });
         weights.collect()
     }
@@ -285,98 +284,134 @@ impl<'a> Lister<'a> {
     /// The weights of one domain.
     fn expert(&self, expert: &DomainExpert) -> Vec<Weight> {
         let mut weights = vec![];
-        // What the nodes put out; those that a node reads stand before it.
-        let mut outputs = BTreeMap::new();
-        for node in &expert.nodes {
+        // What the nodes put out; a node reads only those before it.
+        let mut outputs: Vec<Rc<[Part]>> = vec![];
+        for (id, node) in expert.nodes.iter().enumerate() {
             let inputs = self.inputs(expert, &outputs, node);
-            let routed = self.routed(expert, node);
-            weights.extend(node_weights(
-                &self.path(&node.path),
-                &node.kind,
-                &inputs,
-                routed,
-            ));
-            outputs.insert(&*node.path, self.output(expert, node, inputs));
+            let experts = self.routed(expert, NodeId(id));
+            let path = self.path(node.role);
+            weights.extend(node_weights(&path, &node.kind, &inputs, &experts));
+            outputs.push(match node.kind.output_entries() {
+                Entries::Columns(_) => inputs,
+                entries => [part(path, entries.len())].into(),
+            });
         }
         weights
     }
 
     /// The experts that a routing node weighs.
-    fn routed(&self, expert: &DomainExpert, node: &Node) -> Vec<Part> {
-        let inputs = expert.nodes.iter().find_map(|other| match &other.kind {
-            NodeKind::Cross { routing, .. } if routing.as_ref() == Some(&node.path) => {
-                Some(&other.inputs)
-            }
-            _ => None,
+    fn routed(&self, expert: &DomainExpert, routing: NodeId) -> Rc<[Part]> {
+        let mut nodes = expert.nodes.iter();
+        let composed = nodes.find(|other| other.kind.scaled_by() == Some(routing));
+        let inputs = composed.into_iter().flat_map(|node| &node.inputs);
+        let experts = inputs.filter_map(|input| match input {
+            Input::Node(id) => Some(expert.node(*id)),
+            Input::Group(_) | Input::Field(_) | Input::SharedMissing => None,
         });
-        let inputs = inputs.into_iter().flatten();
-        inputs.map(|input| part(self.path(input), 1)).collect()
+        experts.map(|node| part(self.path(node.role), 1)).collect()
     }
 
-    /// What a node reads. Inputs of a shallow expert are fields, those of any other node are groups
-    /// of fields and nodes: a field may have the name of either.
-    fn inputs(
-        &self,
-        expert: &DomainExpert,
-        outputs: &BTreeMap<&str, Rc<[Part]>>,
-        node: &Node,
-    ) -> Rc<[Part]> {
-        let read = |input: &String| match (&node.kind, group(input)) {
-            (NodeKind::Shallow { .. }, _) => {
-                self.select(&expert.fields, |field| field.name == *input)
-            }
-            (_, Some(group)) => self.select(&expert.fields, |field| field.group == group),
-            (_, None) => outputs.get(&**input).cloned().unwrap_or_default(),
-        };
+    fn inputs(&self, expert: &DomainExpert, outputs: &[Rc<[Part]>], node: &Node) -> Rc<[Part]> {
         match &*node.inputs {
             // Shared: x_d may have thousands of parts, and each expert reads it.
-            [input] => read(input),
+            [input] => self.input(expert, outputs, *input),
             inputs => {
-                let parts = inputs.iter().map(read);
+                let parts = inputs
+                    .iter()
+                    .map(|input| self.input(expert, outputs, *input));
                 parts.flat_map(|parts| parts.to_vec()).collect()
             }
         }
     }
 
-    fn output(&self, expert: &DomainExpert, node: &Node, inputs: Rc<[Part]>) -> Rc<[Part]> {
-        match &node.kind {
-            NodeKind::SqueezeExcitation { .. } => self.select(&expert.fields, |_| true),
-            NodeKind::BatchNorm { .. } | NodeKind::Concat { .. } => inputs,
-            NodeKind::Cross {
-                composition,
-                width,
-                crossing,
-                ..
-            } => crossed(composed(*composition, *width, inputs), crossing),
-            kind => [part(self.path(&node.path), kind.output())].into(),
+    #[expect(clippy::indexing_slicing, reason = "a node reads only nodes before it")]
+    fn input(&self, expert: &DomainExpert, outputs: &[Rc<[Part]>], input: Input) -> Rc<[Part]> {
+        match input {
+            Input::Field(id) => self.parts(&[id]),
+            Input::Group(group) => {
+                let fields = expert.fields.iter().copied();
+                let own = fields.filter(|id| self.tower.field(*id).group == group);
+                self.parts(&own.collect::<Vec<_>>())
+            }
+            Input::Node(id) => outputs[id.0].clone(),
+            Input::SharedMissing => self.parts(&self.tower.missing),
         }
     }
 
-    fn select(&self, ids: &[FieldId], keep: impl Fn(&Field) -> bool) -> Rc<[Part]> {
-        let fields = ids.iter().filter_map(|id| {
-            let field = self.tower.fields.get(id.0)?;
-            self.fields.get(id.0).filter(|_| keep(field))
-        });
-        fields.cloned().collect()
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a tower's ids are those of its fields"
+    )]
+    fn parts(&self, ids: &[FeatureId]) -> Rc<[Part]> {
+        ids.iter().map(|id| self.fields[id.0].clone()).collect()
     }
 
     /// The path of a node with its task as the other graph has it.
-    fn path(&self, path: &str) -> String {
-        let (task, rest) = path.split_once('.').unwrap_or((path, ""));
-        match self.names.tasks.get(task) {
-            Some(task) if rest.is_empty() => task.clone(),
-            Some(task) => format!("{task}.{rest}"),
-            None => path.to_owned(),
-        }
+    fn path(&self, role: Role) -> String {
+        role.path_with(|task| called(&self.names.tasks, task_name(self.spec, task)))
     }
-}
-
-/// The group of fields that an input names.
-fn group(input: &str) -> Option<Group> {
-    let groups = [Group::Embedded, Group::Vectors, Group::Numbers];
-    groups.into_iter().find(|group| group.name() == input)
 }
 
 fn called<'a>(names: &'a BTreeMap<String, String>, name: &'a str) -> &'a str {
     names.get(name).map_or(name, String::as_str)
+}
+
+/// The weights of a node that reads these inputs and weighs these experts.
+fn node_weights(
+    path: &str,
+    kind: &NodeKind,
+    inputs: &Rc<[Part]>,
+    experts: &Rc<[Part]>,
+) -> Vec<Weight> {
+    let parts = |entries| parts(entries, inputs, experts);
+    let weights = kind.tensors().into_iter().map(|tensor| Weight {
+        key: join(path, &tensor.name),
+        dims: match tensor.shape {
+            Shape::Vector(units) => [Dim::Units(parts(units))].into(),
+            Shape::Matrix { units, inputs } => {
+                [Dim::Units(parts(units)), Dim::Inputs(parts(inputs))].into()
+            }
+        },
+        trained: tensor.trained,
+    });
+    weights.collect()
+}
+
+/// What the entries along a dimension are, one by one or part by part.
+fn parts(entries: Entries, inputs: &Rc<[Part]>, experts: &Rc<[Part]>) -> Rc<[Part]> {
+    let parts = match entries {
+        Entries::Units(width) => plain(width),
+        Entries::Columns(_) => Rc::clone(inputs),
+        Entries::Fields(_) => {
+            let fields = inputs.iter().map(|field| part(Rc::clone(&field.name), 1));
+            fields.collect()
+        }
+        Entries::Experts(_) => Rc::clone(experts),
+    };
+    let width: usize = parts.iter().map(|part| part.width).sum();
+    assert!(
+        width == entries.len(),
+        "this is a bug of mtmdc: {entries:?} are {width}"
+    );
+    parts
+}
+
+fn weight(key: String, dims: Vec<Dim>) -> Weight {
+    Weight {
+        key,
+        dims: dims.into(),
+        trained: true,
+    }
+}
+
+fn part(name: impl Into<Rc<str>>, width: usize) -> Part {
+    Part {
+        name: name.into(),
+        width,
+    }
+}
+
+/// A dimension whose entries are all alike.
+fn plain(width: usize) -> Rc<[Part]> {
+    [part("", width)].into()
 }

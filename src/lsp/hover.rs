@@ -9,7 +9,7 @@ use super::reference::Reference;
 use crate::diagnostics::Code;
 use crate::graph::Graph;
 use crate::sema::spec::{
-    Axis, Domain, DomainId, Feature, FeatureKind, Index, RawValue, Task, Tower,
+    Axis, Domain, DomainId, Feature, FeatureKind, Index, RawValue, Task, TaskId, Tower,
 };
 use crate::sema::{self, Inside, NameKind, Symbol};
 use crate::source::Span;
@@ -206,20 +206,18 @@ fn task_facts(graph: &Graph, place: usize, task: &Task) -> Vec<String> {
     }
     facts.push(format!(
         "experts: {} in all domains",
-        quantity::parameters(of_task(graph, &task.name))
+        quantity::parameters(of_task(graph, TaskId(place)))
     ));
     facts
 }
 
 /// Parameters of a task's own nodes, in all Domain Experts.
-fn of_task(graph: &Graph, task: &str) -> u128 {
+fn of_task(graph: &Graph, task: TaskId) -> u128 {
     let towers = [&graph.query, &graph.item];
     let experts = towers.into_iter().flat_map(|tower| &tower.experts);
     let sizes = experts.map(|expert| {
-        let own = expert.nodes.iter().filter(|node| {
-            let rest = node.path.strip_prefix(task);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        });
+        let nodes = expert.nodes.iter();
+        let own = nodes.filter(|node| node.role.task() == Some(task));
         let one: u128 = own.map(|node| node.cost.parameters).sum();
         one * expert.domains.len() as u128
     });

@@ -14,7 +14,7 @@ pub static SCHEMA: Schema = Schema {
     name: "pinterest",
     spec_hash: "600a16e89e378c77",
     weights_hash: "bfddaaeaf17be508",
-    graph_hash: "011354897df82101",
+    graph_hash: "3b0ae23140700e54",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "surface",

@@ -2,7 +2,7 @@
 
 use super::schema::{Variants, domains};
 use super::{TaskView, docs};
-use crate::graph::{DomainExpert, Graph, NodeKind, TowerGraph};
+use crate::graph::{DomainExpert, Graph, NodeKind, Role, TowerGraph};
 use crate::plan::{ExpertPlan, Plan};
 use crate::sema::spec::Axis;
 use serde::Serialize;
@@ -160,8 +160,8 @@ fn adapt(experts: &[&DomainExpert]) -> &'static str {
         let mut nodes = experts.iter().flat_map(|expert| &expert.nodes);
         nodes.any(|node| kind(&node.kind))
     };
-    let numbers = any(|kind| matches!(kind, NodeKind::BatchNorm { .. }));
-    let scaled = any(|kind| matches!(kind, NodeKind::SqueezeExcitation { .. }));
+    let numbers = any(|kind| matches!(kind, NodeKind::BatchNorm(_)));
+    let scaled = any(|kind| matches!(kind, NodeKind::SqueezeExcitation(_)));
     match (numbers, scaled) {
         (true, true) => "BatchNorm of the numbers and Squeeze-and-Excitation over the fields.",
         (true, false) => "BatchNorm of the numbers.",
@@ -173,8 +173,9 @@ fn adapt(experts: &[&DomainExpert]) -> &'static str {
 /// Doc of the task-shared experts.
 fn task_shared(experts: &[&DomainExpert]) -> &'static str {
     let one = experts.iter().all(|expert| {
-        let mut paths = expert.nodes.iter().map(|node| node.path.as_str());
-        paths.clone().any(|path| path == "task_shared") && paths.all(|path| path != "task_shared2")
+        let nodes = expert.nodes.iter();
+        let shared = nodes.filter(|node| matches!(node.role, Role::TaskShared(_)));
+        shared.count() == 1
     });
     match one {
         true => "The expert that the tasks share.",

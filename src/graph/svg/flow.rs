@@ -2,7 +2,8 @@
 
 use super::canvas::{Anchor, Area, Canvas, Style};
 use super::tower::{INNER, PADDING, plural};
-use crate::graph::{DomainExpert, NodeKind, TowerGraph};
+use crate::graph::blocks::{Cross, DomainShared, NodeKind, Shallow};
+use crate::graph::{DomainExpert, Role, TowerGraph};
 use crate::sema::spec::{Composition, Crossing, Norm, Spec};
 
 // The flow, downward from the adaptation's top.
@@ -34,6 +35,9 @@ pub(super) fn outputs_height(tasks: usize) -> f64 {
     let shallow = SHALLOW + EMBEDDING_HEIGHT - TO_OUTPUTS;
     (ROW * tasks.saturating_sub(1) as f64 + 20.0).max(shallow) + 2.0 * PADDING
 }
+
+/// Roles that are looked for.
+type Wanted = fn(Role) -> bool;
 
 /// The flow of one Domain Expert.
 pub(super) struct Flow<'a> {
@@ -71,36 +75,30 @@ impl Flow<'_> {
             .find(|kind| matches(kind))
     }
 
-    /// An expert of the first task (without a prefix its deep one) and how many there are of its
-    /// kind.
-    fn expert_of(&self, prefix: Option<&str>) -> Option<(&NodeKind, usize)> {
-        let is = |path: &str| match prefix {
-            Some(prefix) => path
-                .strip_prefix(prefix)
-                .is_some_and(|number| number.chars().all(|c| c.is_ascii_digit())),
-            None => path.ends_with(".deep"),
-        };
-        let mut nodes = self.expert.nodes.iter().filter(|node| is(&node.path));
+    /// The first expert of these roles, and how many there are; of the deep ones, each of another
+    /// task, the first alone counts.
+    fn expert_of(&self, wanted: Wanted) -> Option<(&NodeKind, usize)> {
+        let mut nodes = self.expert.nodes.iter().filter(|node| wanted(node.role));
         let first = nodes.next()?;
-        let more = prefix.map_or(0, |_| nodes.count());
-        Some((&first.kind, 1 + more))
+        let more = nodes.filter(|node| node.role.task().is_none());
+        Some((&first.kind, 1 + more.count()))
     }
 
     fn adaptation(&self, canvas: &mut Canvas) {
         let area = self.area([ROUTING_COLUMN[0], INNER], 0.0, ADAPT);
-        let norm = self.kind(|kind| matches!(kind, NodeKind::BatchNorm { .. }));
+        let norm = self.kind(|kind| matches!(kind, NodeKind::BatchNorm(_)));
         let numbers = norm.map_or(String::new(), |norm| {
             let count = norm.output();
             format!("BatchNorm of {count} number{}", plural(count))
         });
-        let excitation = self.kind(|kind| matches!(kind, NodeKind::SqueezeExcitation { .. }));
+        let excitation = self.kind(|kind| matches!(kind, NodeKind::SqueezeExcitation(_)));
         let excitation = match excitation {
-            Some(NodeKind::SqueezeExcitation { fields, hidden, .. }) => {
+            Some(excitation) => {
                 let then = if numbers.is_empty() { "" } else { ", then " };
-                format!("{numbers}{then}Squeeze-and-Excitation {fields} → {hidden} → {fields}")
+                format!("{numbers}{then}{}", excitation.caption())
             }
-            _ if numbers.is_empty() => "the fields side by side".to_owned(),
-            _ => numbers,
+            None if numbers.is_empty() => "the fields side by side".to_owned(),
+            None => numbers,
         };
         block(canvas, area, "own", "Adaptation", &[excitation]);
         canvas.line(
@@ -117,17 +115,17 @@ impl Flow<'_> {
     }
 
     fn experts(&self, canvas: &mut Canvas) {
-        let widths = |prefix| {
-            let (kind, count) = self.expert_of(prefix)?;
-            let (NodeKind::Ffn { widths, .. } | NodeKind::DomainShared { widths, .. }) = kind
+        let widths = |wanted| {
+            let (kind, count) = self.expert_of(wanted)?;
+            let (NodeKind::Ffn(ffn) | NodeKind::DomainShared(DomainShared { expert: ffn })) = kind
             else {
                 return None;
             };
-            Some((pairs(widths), count))
+            Some((pairs(&ffn.widths), count))
         };
-        let routing = match self.kind(|kind| matches!(kind, NodeKind::Routing { .. })) {
-            Some(NodeKind::Routing { hidden, .. }) => {
-                let mut lines = pairs(hidden);
+        let routing = match self.kind(|kind| matches!(kind, NodeKind::Routing(_))) {
+            Some(NodeKind::Routing(routing)) => {
+                let mut lines = pairs(&routing.hidden.widths);
                 lines.push("softmax".to_owned());
                 Some((lines, 1))
             }
@@ -135,18 +133,18 @@ impl Flow<'_> {
         };
         let columns = [
             (ROUTING_COLUMN, "task", "Routing", routing),
-            (DEEP_COLUMN, "task", "Deep", widths(None)),
+            (DEEP_COLUMN, "task", "Deep", widths(deep)),
             (
                 TASK_SHARED_COLUMN,
                 "own",
                 "Task-shared",
-                widths(Some("task_shared")),
+                widths(task_shared),
             ),
             (
                 DOMAIN_SHARED_COLUMN,
                 "shared",
                 "Domain-shared",
-                widths(Some("domain_shared")),
+                widths(domain_shared),
             ),
         ];
         let bus = self.top + ADAPT + 22.0;
@@ -172,7 +170,7 @@ impl Flow<'_> {
             self.top + ADAPT + 14.0,
             &self.expert.width.to_string(),
         );
-        let shares = self.expert_of(Some("domain_shared")).is_some();
+        let shares = self.expert_of(domain_shared).is_some();
         if shares && self.expert.width != self.tower.width {
             let area = self.area(DOMAIN_SHARED_COLUMN, EXPERTS, EXPERT);
             let total = self.tower.width.to_string();
@@ -183,16 +181,17 @@ impl Flow<'_> {
     /// Composition, crossing and the deep embedding.
     fn composition(&self, canvas: &mut Canvas) {
         let area = self.area([DEEP_COLUMN[0], INNER], CROSS, CROSS_HEIGHT);
-        let cross = self.kind(|kind| matches!(kind, NodeKind::Cross { .. }));
+        let cross = self.kind(|kind| matches!(kind, NodeKind::Cross(_)));
         let text = cross.map_or_else(String::new, crossing);
         let width = cross.map_or(0, NodeKind::output);
         block(canvas, area, "task", "Crossing", &[text]);
-        for (column, prefix) in [
-            (DEEP_COLUMN, None),
-            (TASK_SHARED_COLUMN, Some("task_shared")),
-            (DOMAIN_SHARED_COLUMN, Some("domain_shared")),
-        ] {
-            let Some((expert, _)) = self.expert_of(prefix) else {
+        let columns: [(_, Wanted); 3] = [
+            (DEEP_COLUMN, deep),
+            (TASK_SHARED_COLUMN, task_shared),
+            (DOMAIN_SHARED_COLUMN, domain_shared),
+        ];
+        for (column, wanted) in columns {
+            let Some((expert, _)) = self.expert_of(wanted) else {
                 continue;
             };
             let output = expert.output().to_string();
@@ -211,7 +210,7 @@ impl Flow<'_> {
                 &output,
             );
         }
-        if let Some(kind) = self.kind(|kind| matches!(kind, NodeKind::Routing { .. })) {
+        if let Some(kind) = self.kind(|kind| matches!(kind, NodeKind::Routing(_))) {
             let routing = self.area(ROUTING_COLUMN, EXPERTS, EXPERT);
             let (x, y) = (routing.middle(), area.centre());
             canvas.line(&[(x, routing.bottom() + 3.0), (x, y), (area.x, y)], "edge");
@@ -232,8 +231,10 @@ impl Flow<'_> {
 
     fn shallow(&self, canvas: &mut Canvas) {
         let expert = self.area(SHALLOW_COLUMN, SHALLOW, EMBEDDING_HEIGHT);
-        let (input, text) = match self.kind(|kind| matches!(kind, NodeKind::Shallow { .. })) {
-            Some(NodeKind::Shallow { input, hidden, .. }) => (Some(*input), layers(hidden)),
+        let (input, text) = match self.kind(|kind| matches!(kind, NodeKind::Shallow(_))) {
+            Some(NodeKind::Shallow(Shallow { hidden, .. })) => {
+                (Some(hidden.input), layers(&hidden.widths))
+            }
             _ => (None, "learned vector".to_owned()),
         };
         block(canvas, expert, "shallow", "Shallow", &[text]);
@@ -308,15 +309,27 @@ impl Flow<'_> {
     }
 }
 
+fn deep(role: Role) -> bool {
+    matches!(role, Role::Deep(_))
+}
+
+fn task_shared(role: Role) -> bool {
+    matches!(role, Role::TaskShared(_))
+}
+
+fn domain_shared(role: Role) -> bool {
+    matches!(role, Role::DomainShared(_))
+}
+
 /// What a crossing does, in its order.
 fn crossing(kind: &NodeKind) -> String {
-    let NodeKind::Cross {
+    let NodeKind::Cross(Cross {
         routing,
         composition,
         crossing,
         norm,
         ..
-    } = kind
+    }) = kind
     else {
         return String::new();
     };

@@ -237,7 +237,7 @@ pub(super) fn plural(count: usize) -> &'static str {
 fn chips(tower: &TowerGraph, expert: &DomainExpert) -> (Vec<Chip>, f64) {
     let mut chips = vec![];
     let mut y = 0.0;
-    for group in [Group::Embedded, Group::Vectors, Group::Numbers] {
+    for group in Group::ALL {
         let fields = tower
             .select(&expert.fields)
             .filter(|field| field.group == group);

@@ -6,15 +6,14 @@ mod architecture;
 mod declarations;
 mod flow;
 
-use super::node::{Node, NodeKind};
-use super::{DomainExpert, Graph, Group, TowerGraph};
-use crate::sema::spec::{
-    Axis, Composition, Crossing, DomainId, Limit, LogitScale, Norm, Spec, Tower,
-};
+use super::blocks::{DEFINITIONS as BLOCKS, Entry, NodeKind};
+use super::node::{Group, Input, Role};
+use super::{DomainExpert, Graph, Node, TowerGraph};
+use crate::sema::spec::{Axis, DomainId, Limit, LogitScale, Norm, Spec, Tower};
 use flow::{Flow, float, string};
 use std::fmt::Display;
 
-/// Formulas, constants and the names and shapes of weights, the same for every model.
+/// What the file means, the same for every model; the kinds of blocks are added to it.
 const DEFINITIONS: &str = include_str!("definitions.yaml");
 
 /// The whole file.
@@ -43,7 +42,10 @@ pub(super) fn write(graph: &Graph) -> String {
     }
     heads(&mut out, graph);
     out.text.push('\n');
-    out.text + DEFINITIONS
+    out.text += DEFINITIONS;
+    let kinds = BLOCKS.iter().flat_map(|kind| kind.lines());
+    kinds.for_each(|line| out.text += &format!("    {line}\n"));
+    out.text
 }
 
 /// What the spec means: the declarations without their docs.
@@ -227,11 +229,12 @@ fn write_tower(out: &mut Writer, spec: &Spec, tower: &TowerGraph) {
     }
     for node in &tower.shared {
         let missing = tower.select(&tower.missing).map(|field| &field.name);
-        let features = (node.path == "missing").then(|| Flow::names(missing));
+        let features = (node.role == Role::Missing).then(|| Flow::names(missing));
         let map = Flow::map()
-            .text("kind", kind_name(&node.kind))
+            .text("kind", node.kind.word())
             .maybe("features", features);
-        out.flow(4, &node.path, &costs(shapes(map, &node.kind), node));
+        let path = node.role.path(spec);
+        out.flow(4, &path, &costs(shapes(map, &node.kind), node));
     }
     out.line(2, "experts:");
     let axis = axis(spec, tower.tower);
@@ -253,7 +256,7 @@ fn write_expert(
         .iter()
         .filter_map(|task| spec.tasks.get(task.0));
     out.flow(6, "tasks", &Flow::names(tasks.map(|task| &task.name)));
-    for group in [Group::Embedded, Group::Vectors, Group::Numbers] {
+    for group in Group::ALL {
         let fields = tower
             .select(&expert.fields)
             .filter(|field| field.group == group);
@@ -268,101 +271,36 @@ fn write_expert(
     out.entry(6, "flops", expert.cost.flops);
     out.line(6, "nodes:");
     for node in &expert.nodes {
-        let map = Flow::map().text("kind", kind_name(&node.kind));
-        let inputs = (!node.inputs.is_empty()).then(|| Flow::names(&node.inputs));
-        let map = shapes(map.maybe("inputs", inputs), &node.kind);
-        out.flow(8, &node.path, &costs(map, node));
+        let map = Flow::map().text("kind", node.kind.word());
+        let inputs = node.inputs.iter();
+        let inputs = inputs.map(|read| input(spec, tower, expert, *read));
+        let inputs = (!node.inputs.is_empty()).then(|| Flow::names(inputs));
+        let scale = node
+            .kind
+            .scaled_by()
+            .map(|id| string(&expert.node(id).role.path(spec)));
+        let map = map.maybe("inputs", inputs).maybe("scaled_by", scale);
+        let map = shapes(map, &node.kind);
+        out.flow(8, &node.role.path(spec), &costs(map, node));
     }
 }
 
-fn kind_name(kind: &NodeKind) -> &'static str {
-    match kind {
-        NodeKind::BatchNorm { .. } => "batch_norm",
-        NodeKind::SqueezeExcitation { .. } => "squeeze_excitation",
-        NodeKind::Ffn { .. } => "ffn",
-        NodeKind::DomainShared { .. } => "domain_shared",
-        NodeKind::Routing { .. } => "routing",
-        NodeKind::Cross { crossing, .. } => match crossing {
-            Crossing::Dcn { .. } => "cross",
-            Crossing::None => "compose",
-            Crossing::Mlp(_) => "mlp",
-        },
-        NodeKind::Linear { .. } => "linear",
-        NodeKind::Shallow { .. } => "shallow",
-        NodeKind::Vector { .. } => "vector",
-        NodeKind::Concat { .. } => "concat",
+fn input(spec: &Spec, tower: &TowerGraph, expert: &DomainExpert, input: Input) -> String {
+    match input {
+        Input::Group(group) => group.name().to_owned(),
+        Input::Field(id) => tower.field(id).name.clone(),
+        Input::Node(id) => expert.node(id).role.path(spec),
+        Input::SharedMissing => format!("{}.shared.{}", tower.name(), Role::Missing.path(spec)),
     }
 }
 
 fn shapes(map: Flow, kind: &NodeKind) -> Flow {
-    match kind {
-        NodeKind::BatchNorm { width } | NodeKind::Vector { width } | NodeKind::Concat { width } => {
-            map.with("out", width)
-        }
-        NodeKind::SqueezeExcitation {
-            fields,
-            hidden,
-            output,
-        } => map
-            .with("fields", fields)
-            .with("hidden", hidden)
-            .with("out", output),
-        NodeKind::Ffn {
-            input,
-            widths,
-            norm,
-        }
-        | NodeKind::DomainShared {
-            input,
-            widths,
-            norm,
-        } => norm_place(
-            map.with("in", input).with("widths", Flow::list(widths)),
-            *norm,
-        ),
-        NodeKind::Routing {
-            input,
-            hidden,
-            experts: output,
-            norm,
-        }
-        | NodeKind::Shallow {
-            input,
-            hidden,
-            output,
-            norm,
-        } => {
-            let map = map.with("in", input).with("hidden", Flow::list(hidden));
-            norm_place(map.with("out", output), *norm)
-        }
-        NodeKind::Cross {
-            routing,
-            composition,
-            width,
-            crossing,
-            norm,
-        } => {
-            let sum = (*composition == Composition::Sum).then_some("sum");
-            let map = map
-                .maybe("scaled_by", routing.as_deref().map(string))
-                .maybe("composition", sum);
-            let map = match crossing {
-                Crossing::Dcn { rank, depth } => map
-                    .with("out", width)
-                    .with("rank", rank)
-                    .with("depth", depth),
-                Crossing::None => map.with("out", width),
-                Crossing::Mlp(widths) => map.with("in", width).with("widths", Flow::list(widths)),
-            };
-            norm_place(map, *norm)
-        }
-        NodeKind::Linear { input, output } => map.with("in", input).with("out", output),
-    }
-}
-
-/// Where LayerNorm stands, unless it is the default.
-fn norm_place(map: Flow, norm: Norm) -> Flow {
-    map.maybe("norm", (norm != Norm::Pre).then(|| norm_name(norm)))
+    let entries = kind.entries().into_iter();
+    entries.fold(map, |map, (key, entry)| match entry {
+        Entry::Size(size) => map.with(key, size),
+        Entry::Widths(widths) => map.with(key, Flow::list(widths)),
+        Entry::Word(word) => map.text(key, word),
+    })
 }
 
 fn norm_name(norm: Norm) -> &'static str {
