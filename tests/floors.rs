@@ -13,11 +13,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Floors of the compiler, lowest first.
-const COMPILER: [&str; 10] = [
+const COMPILER: [&str; 11] = [
     "source",
     "diagnostics",
     "syntax",
     "sema",
+    "program",
     "graph",
     "plan",
     "emit",

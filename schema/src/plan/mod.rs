@@ -10,6 +10,7 @@
 //! A program works on rows: every operation but [`Op::BatchNorm`]'s statistics maps each row of
 //! its inputs to the same row of its output, so an executor may run any number of rows at once.
 
+mod access;
 mod op;
 
 use serde::{Deserialize, Serialize};

@@ -67,6 +67,16 @@ pub struct Target {
     pub write: Write,
 }
 
+impl Target {
+    /// Overwrites a view.
+    pub const fn set(to: View) -> Self {
+        Self {
+            to,
+            write: Write::Set,
+        }
+    }
+}
+
 /// `batch` linear maps of one shape: map `i` reads the `inputs` columns that start
 /// `i * from_step` columns into `from`, and writes the `outputs` columns that start
 /// `i * outputs` columns into `to`. `from.width` is the columns of one map, `to.width` those of

@@ -1,0 +1,246 @@
+//! From groups of a draft's operations to operations of a plan, forward.
+
+use mtmd_schema::plan::{Activate, Address, BufferId, Linear, Mix, Norm, Op, Target, View, Write};
+
+use super::fuse::{Column, Fused};
+use super::layout::{Layout, Shared};
+use crate::program::{self, Draft, DraftOp, ParameterId, Part, Slice, ValueId, bug};
+
+/// The forward program.
+pub fn forward(fused: &Fused, layout: &Layout, shared: &Shared) -> Vec<Op> {
+    let assembler = Assembler {
+        fused,
+        layout,
+        shared,
+    };
+    let groups = fused.groups.iter();
+    groups.flat_map(|group| assembler.group(group)).collect()
+}
+
+/// All columns of a value.
+pub fn view(fused: &Fused, value: ValueId) -> View {
+    at(fused.place(value), fused.draft.width(value))
+}
+
+fn at(place: Column, width: usize) -> View {
+    View {
+        buffer: BufferId(place.buffer),
+        start: place.start,
+        width,
+    }
+}
+
+struct Assembler<'a> {
+    fused: &'a Fused,
+    layout: &'a Layout,
+    shared: &'a Shared,
+}
+
+impl Assembler<'_> {
+    fn draft(&self) -> &Draft {
+        &self.fused.draft
+    }
+
+    fn address(&self, parameter: ParameterId) -> Address {
+        self.layout.address(self.fused, parameter, self.shared)
+    }
+
+    fn view(&self, value: ValueId) -> View {
+        view(self.fused, value)
+    }
+
+    fn slice(&self, slice: Slice) -> View {
+        at(self.fused.slice(slice), slice.width)
+    }
+
+    fn slices(&self, slices: &[Slice]) -> Vec<View> {
+        slices.iter().map(|slice| self.slice(*slice)).collect()
+    }
+
+    /// The values of a group, which are side by side, as one view.
+    fn across(&self, group: &[usize], value: impl Fn(&DraftOp) -> ValueId) -> View {
+        let mut views = group.iter().map(|op| self.view(value(self.fused.op(*op))));
+        let Some(mut all) = views.next() else {
+            bug(format_args!("a group has no operation"));
+        };
+        for view in views {
+            if view.buffer != all.buffer || view.start != all.start + all.width {
+                bug(format_args!("values of a group are not side by side"));
+            }
+            all.width += view.width;
+        }
+        all
+    }
+
+    fn group(&self, group: &[usize]) -> Vec<Op> {
+        let Some(first) = group.first().map(|first| self.fused.op(*first)) else {
+            bug(format_args!("a group has no operation"));
+        };
+        let to = || self.across(group, DraftOp::output);
+        let from = || {
+            self.across(group, |op| match op {
+                DraftOp::Activate { from, .. }
+                | DraftOp::Sigmoid { from, .. }
+                | DraftOp::Softmax { from, .. } => *from,
+                op => bug(format_args!("{op:?} has no single input")),
+            })
+        };
+        let op = match first {
+            DraftOp::Concat { parts, to } => return self.concat(parts, self.view(*to)),
+            DraftOp::BatchNorm {
+                from,
+                to,
+                weight,
+                bias,
+                mean,
+                variance,
+            } => Op::BatchNorm {
+                from: self.slice(*from),
+                to: self.view(*to),
+                weight: self.address(*weight),
+                bias: self.address(*bias),
+                mean: self.layout.statistic(*mean),
+                variance: self.layout.statistic(*variance),
+            },
+            DraftOp::Linear {
+                from, weight, bias, ..
+            } => Op::Linear(self.linear(group, *from, to(), (*weight, *bias))),
+            DraftOp::Activate {
+                bias, norm, slope, ..
+            } => {
+                let widths = group
+                    .iter()
+                    .map(|op| self.draft().width(self.fused.op(*op).output()));
+                Op::Activate(Activate {
+                    from: from(),
+                    to: to(),
+                    groups: widths.collect(),
+                    bias: bias.map(|bias| self.address(bias)),
+                    norm: norm.map(|norm| self.norm(norm)),
+                    slope: *slope,
+                })
+            }
+            DraftOp::Sigmoid { .. } => Op::Sigmoid {
+                from: from(),
+                to: to(),
+            },
+            DraftOp::Softmax { to: one, .. } => Op::Softmax {
+                from: from(),
+                to: to(),
+                width: self.draft().width(*one),
+            },
+            DraftOp::Means { parts, to } => Op::Means {
+                parts: self.slices(parts).into(),
+                to: self.view(*to),
+            },
+            DraftOp::Mix { parts, by, sum, to } => Op::Mix(Mix {
+                parts: self.slices(parts).into(),
+                by: by.map(|by| self.view(by)),
+                sum: *sum,
+                to: self.view(*to),
+            }),
+            DraftOp::Cross { .. } => {
+                let operand = |which: usize| {
+                    self.across(group, |op| match op {
+                        DraftOp::Cross { first, by, x, .. } => match which {
+                            0 => *first,
+                            1 => *by,
+                            _ => *x,
+                        },
+                        op => bug(format_args!("{op:?} is in a group of crosses")),
+                    })
+                };
+                Op::Cross {
+                    first: operand(0),
+                    by: operand(1),
+                    x: operand(2),
+                    to: to(),
+                }
+            }
+        };
+        vec![op]
+    }
+
+    fn norm(&self, norm: program::Norm) -> Norm {
+        Norm {
+            weight: self.address(norm.weight),
+            bias: self.address(norm.bias),
+            place: norm.place,
+        }
+    }
+
+    /// One map, one wide map, or maps of one shape.
+    fn linear(
+        &self,
+        group: &[usize],
+        from: Slice,
+        to: View,
+        (weight, bias): (ParameterId, Option<ParameterId>),
+    ) -> Linear {
+        let reads_first = |op: &usize| match self.fused.op(*op) {
+            DraftOp::Linear { from: read, .. } => *read == from,
+            op => bug(format_args!("{op:?} is in a group of linear maps")),
+        };
+        let wide = group.iter().all(reads_first);
+        let batch = if wide { 1 } else { group.len() };
+        Linear {
+            from: self.slice(from),
+            from_step: if wide { 0 } else { from.width },
+            to,
+            batch,
+            inputs: from.width,
+            outputs: to.width / batch,
+            weight: self.address(weight),
+            bias: bias.map(|bias| self.address(bias)),
+        }
+    }
+
+    /// Copies what is not written where the concatenation has it; neighbours in one copy.
+    fn concat(&self, parts: &[Part], to: View) -> Vec<Op> {
+        let mut ops: Vec<Op> = vec![];
+        let mut start = to.start;
+        for part in parts {
+            let width = part.width();
+            let here = View { start, width, ..to };
+            start += width;
+            match *part {
+                Part::Vector {
+                    parameter,
+                    start,
+                    width: _,
+                } => {
+                    let mut parameter = self.address(parameter);
+                    parameter.offset += start;
+                    ops.push(Op::Repeat {
+                        parameter,
+                        to: here,
+                    });
+                }
+                Part::Slice(slice) => {
+                    let from = self.slice(slice);
+                    if from == here {
+                        continue;
+                    }
+                    match ops.last_mut() {
+                        Some(Op::Copy { from: last, into })
+                            if last.buffer == from.buffer
+                                && last.start + last.width == from.start
+                                && into.to.start + into.to.width == here.start =>
+                        {
+                            last.width += width;
+                            into.to.width += width;
+                        }
+                        _ => ops.push(Op::Copy {
+                            from,
+                            into: Target {
+                                to: here,
+                                write: Write::Set,
+                            },
+                        }),
+                    }
+                }
+            }
+        }
+        ops
+    }
+}
