@@ -44,7 +44,7 @@ const RUNTIME: [&str; 13] = [
 ];
 
 /// Crates and modules that only one floor of the compiler names.
-const ALONE: [(&str, &str); 9] = [
+const ALONE: [(&str, &str); 10] = [
     ("pest", "syntax"),
     ("minijinja", "emit"),
     ("prettyplease", "emit"),
@@ -53,6 +53,7 @@ const ALONE: [(&str, &str); 9] = [
     ("lsp_server", "lsp"),
     ("gen_lsp_types", "lsp"),
     ("clap", "cli"),
+    ("mtmd_options", "cli"),
     ("std::fs", "cli"),
 ];
 

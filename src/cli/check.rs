@@ -11,10 +11,10 @@ pub(super) struct Arguments {
     /// Specs, or parts that specs use
     #[arg(required = true, value_name = "SPEC")]
     specs: Vec<PathBuf>,
-    /// Applies the fixes that cannot go wrong, and reports what is left
+    /// Apply the safe fixes, and report what remains
     #[arg(long)]
     fix: bool,
-    /// Applies the other fixes too: what they make of the spec may not be what was meant
+    /// Apply all other fixes too; they may change the meaning of the spec
     #[arg(long, requires = "fix")]
     unsafe_fixes: bool,
     #[command(flatten)]

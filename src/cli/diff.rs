@@ -16,10 +16,10 @@ pub(super) struct Arguments {
     /// The new spec
     #[arg(required_unless_present_any = ["git", "variant"], conflicts_with = "git")]
     new: Option<PathBuf>,
-    /// Compares the spec with what it was in this revision
+    /// Compare with the spec in this git revision
     #[arg(long, value_name = "REVISION", value_parser = NonEmptyStringValueParser::new())]
     git: Option<String>,
-    /// `text` for a terminal, `markdown` for a pull request, `json` for tools
+    /// Output format: `text` for a terminal, `markdown` for a pull request, `json` for tools
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
     #[command(flatten)]

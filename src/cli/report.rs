@@ -65,11 +65,11 @@ impl Failure {
 /// How diagnostics are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum MessageFormat {
-    /// For people, on stderr.
+    /// Text for people, on stderr
     Text,
-    /// For tools, as JSON lines on stdout.
+    /// JSON lines for tools, on stdout
     Json,
-    /// For pull requests, as GitHub's annotations on stdout.
+    /// GitHub annotations for pull requests, on stdout
     Github,
 }
 

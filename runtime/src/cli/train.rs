@@ -4,9 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::args::TrainArgs;
+use mtmd_options::Train;
+
+use super::args::apply_rows;
 use super::warm_start::WarmStart;
-use super::{NewLearner, eval, say, set_threads, warn};
+use super::{NewLearner, device, eval, say, set_threads, warn};
 use crate::data::{self, Dataset, Parts, Statistics, Vocabularies};
 use crate::error::{Error, Result};
 use crate::evaluation::{Report, grouped};
@@ -19,16 +21,17 @@ use crate::weights::Loading;
 
 pub fn train(
     schema: &'static Schema,
-    args: &TrainArgs,
+    args: &Train,
+    plan: Option<&Path>,
     new_learner: &NewLearner<'_>,
 ) -> Result<()> {
     let started = Instant::now();
-    set_threads(args.threads)?;
-    let device = args.device.open()?;
-    let warm = WarmStart::read(schema, args)?;
+    set_threads(args.machine.threads)?;
+    let device = device::open(args.machine.device)?;
+    let warm = WarmStart::read(schema, args.warm_start.as_deref(), plan)?;
     let dataset = Dataset::open(schema, &args.data)?;
     let folder = open_folder(schema, args)?;
-    let dataset = args.rows.apply(dataset, existing(args))?;
+    let dataset = apply_rows(&args.rows, dataset, existing(args))?;
     let (mut state, vocabularies, saved) = if args.resume {
         resume(&folder, &dataset, args)?
     } else {
@@ -71,7 +74,7 @@ pub fn train(
     Ok(())
 }
 
-fn open_folder(schema: &Schema, args: &TrainArgs) -> Result<RunFolder> {
+fn open_folder(schema: &Schema, args: &Train) -> Result<RunFolder> {
     let root = match &args.out {
         Some(out) => out.clone(),
         None => Path::new("runs").join(schema.name),
@@ -80,7 +83,7 @@ fn open_folder(schema: &Schema, args: &TrainArgs) -> Result<RunFolder> {
 }
 
 /// What becomes of what a run left.
-fn existing(args: &TrainArgs) -> Existing {
+fn existing(args: &Train) -> Existing {
     match (args.resume, args.force) {
         (true, _) => Existing::Resume,
         (false, true) => Existing::Replace,
@@ -90,7 +93,7 @@ fn existing(args: &TrainArgs) -> Existing {
 
 fn first_pass(
     dataset: &Dataset,
-    args: &TrainArgs,
+    args: &Train,
     warm: Option<&WarmStart>,
 ) -> Result<(State, Arc<Vocabularies>)> {
     let schema = dataset.schema();
@@ -117,7 +120,7 @@ fn first_pass(
     course.keep = args.keep.unwrap_or(course.keep);
     let state = State {
         max_rows: steps(args.max_rows),
-        precision: args.precision.unwrap_or_default(),
+        precision: args.precision.map(Into::into).unwrap_or_default(),
         ..State::new(
             schema,
             training,
@@ -130,7 +133,7 @@ fn first_pass(
 }
 
 /// Refuses settings of validations where no row validates.
-fn require_validation(schema: &Schema, args: &TrainArgs) -> Result<()> {
+fn require_validation(schema: &Schema, args: &Train) -> Result<()> {
     let (validates, _) = judged(schema);
     let asked = [
         ("--patience", args.patience),
@@ -254,7 +257,7 @@ fn require_files(state: &mut State, dataset: &Dataset, others: bool) -> Result<(
 fn resume(
     folder: &RunFolder,
     dataset: &Dataset,
-    args: &TrainArgs,
+    args: &Train,
 ) -> Result<(State, Arc<Vocabularies>, Option<Saved>)> {
     let (path, damaged) = folder.resume_from()?;
     for cause in damaged {
