@@ -361,3 +361,35 @@ fn explain_knows_every_code() {
         "{stderr}"
     );
 }
+
+/// Whatever a command compiles and however often: a diagnostic is printed once.
+#[test]
+fn a_diagnostic_is_printed_once() {
+    let folder = folder("once");
+    let spec = MINIMAL.replace("\nitem  {", "\nitem  { number is_liked,");
+    assert_ne!(spec, MINIMAL);
+    let spec = format!("{spec}\nvariant wide {{ architecture {{ deep [64] }} }}\n");
+    for name in ["new.mtmd", "old.mtmd"] {
+        fs::write(folder.join(name), &spec).unwrap();
+    }
+    for arguments in [
+        "check new.mtmd",
+        "check new.mtmd ./new.mtmd x/../new.mtmd",
+        "build new.mtmd --out out",
+        "build new.mtmd --out out --check",
+        "build new.mtmd --out out --variant wide",
+        "graph new.mtmd",
+        "graph new.mtmd --format svg",
+        "graph new.mtmd --variant wide -o graph.yaml",
+        "report new.mtmd --format html",
+        "diff old.mtmd new.mtmd",
+        "diff new.mtmd --variant wide",
+    ] {
+        fs::create_dir_all(folder.join("x")).unwrap();
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        let (exit, _, stderr) = run(&folder, &arguments);
+        assert_eq!(exit, 0, "{arguments:?}: {stderr}");
+        let printed = stderr.matches("warning[W0505]").count();
+        assert_eq!(printed, 1, "{arguments:?}: {stderr}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::report::{Exit, Failure, Reporter};
 use super::{Lints, files};
-use crate::diagnostics::{Levels, has_errors};
+use crate::diagnostics::{Levels, counted, has_errors};
 use crate::driver::{check::check_files, fix};
 use std::path::{Path, PathBuf};
 
@@ -58,11 +58,10 @@ fn mend(path: &Path, levels: &Levels, all: bool, reporter: &Reporter) -> Result<
         files::write(Path::new(name), text)?;
     }
     if fixed.applied > 0 {
-        let plural = if fixed.applied == 1 { "fix" } else { "fixes" };
         let names: Vec<&str> = fixed.texts.keys().map(String::as_str).collect();
         reporter.note(&format!(
-            "{} {plural} applied: {}",
-            fixed.applied,
+            "{} applied: {}",
+            counted(fixed.applied, "fix"),
             names.join(", ")
         ));
     }

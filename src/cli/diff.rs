@@ -49,11 +49,11 @@ pub(super) fn diff(arguments: &Arguments, reporter: &mut Reporter) -> Result<Exi
                     .map(|source| source.text().to_owned())
                     .map_err(|failure| failure.message().to_owned())
             };
-            compile_source(root, &read, which, Aim::Look, reporter)?
+            compile_source(root, &read, which, Aim::Before, reporter)?
         }
         // A spec against its own variant.
-        (None, None) => compile(old, &Which::default(), Aim::Look, reporter)?,
-        (None, Some(_)) => compile(old, which, Aim::Look, reporter)?,
+        (None, None) => compile(old, &Which::default(), Aim::Before, reporter)?,
+        (None, Some(_)) => compile(old, which, Aim::Before, reporter)?,
     };
     let after = compile(new, which, Aim::Look, reporter)?;
     let (Some(before), Some(after)) = (before, after) else {

@@ -4,6 +4,7 @@
 use super::node::{Node, NodeKind};
 use super::svg::{expanded, quantity};
 use super::{DomainExpert, Graph, TowerGraph};
+use crate::diagnostics::{counted, nouns};
 use crate::sema::spec::{Crossing, Tower};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -325,11 +326,13 @@ fn add_tower(sketch: &mut Sketch, graph: &Graph, tower: &TowerGraph) {
 }
 
 fn facts(expert: &DomainExpert) -> String {
+    let parameters = expert.cost.parameters;
     format!(
-        "{} fields, {} tasks, {} parameters",
-        expert.fields.len(),
-        expert.tasks.len(),
-        quantity(expert.cost.parameters).trim_end()
+        "{}, {}, {} {}",
+        counted(expert.fields.len(), "field"),
+        counted(expert.tasks.len(), "task"),
+        quantity(parameters).trim_end(),
+        nouns(parameters, "parameter"),
     )
 }
 
@@ -349,7 +352,7 @@ fn add_expert(
     let mut boxes = vec![Box {
         id: fields.clone(),
         lines: vec![
-            format!("{} fields", expert.fields.len()),
+            counted(expert.fields.len(), "field"),
             format!("width {}", expert.width),
         ],
         class: Class::Own,

@@ -1,12 +1,14 @@
 //! How the rows of tables are trained: of all in `training`, of one where it is declared.
 
 use super::context::Context;
-use super::settings::{Settings, Table as SettingsTable, setting};
+use super::settings::{Section, Settings, Table as SettingsTable, setting};
 use super::spec::{Embeddings, TableOptimiser};
 use super::value::{Bound, Form, Value};
 
 pub(super) static EMBEDDINGS: SettingsTable = SettingsTable {
     owner: "`embeddings`",
+    section: Section::Training,
+    empty_is_idle: true,
     settings: &[
         setting(
             "optimiser",

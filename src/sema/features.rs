@@ -99,7 +99,10 @@ impl Features {
             self.complete = false;
             return;
         };
-        let mut head = Head::new(statement, kind.form()).spelt(spelling);
+        let mut head = Head::new(statement, kind.form())
+            .spelt(spelling)
+            // The width of a vector is between the two.
+            .with_column(kind != Kind::Vector);
         let name = head.name(context, "the feature's name");
         let width = if kind == Kind::Vector && !head.failed() {
             number::whole(context, &mut head, "width", 1)

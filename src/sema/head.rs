@@ -20,6 +20,10 @@ pub(super) struct Head<'s> {
     rest: &'s [Atom],
     /// How the statement is written, for help.
     pub(super) form: String,
+    /// Whether `from COLUMN` may come right after the name.
+    names_column: bool,
+    /// Whether nothing may follow the word.
+    is_flag: bool,
     silent: bool,
 }
 
@@ -29,8 +33,22 @@ impl<'s> Head<'s> {
             statement,
             rest: &statement.atoms,
             form: form.into(),
+            names_column: false,
+            is_flag: false,
             silent: statement.damaged,
         }
+    }
+
+    /// `from COLUMN` may come right after the name: a fix of the name keeps the column.
+    pub fn with_column(mut self, names_column: bool) -> Self {
+        self.names_column = names_column;
+        self
+    }
+
+    /// Nothing may follow the word: a fix removes `true`.
+    pub fn flag(mut self, is_flag: bool) -> Self {
+        self.is_flag = is_flag;
+        self
     }
 
     /// Does not complain of a statement whose first word has been complained about.
@@ -117,7 +135,7 @@ impl<'s> Head<'s> {
     fn keeping_column(&self, mut wrong: Diagnostic, literal: &str) -> Diagnostic {
         let says_column =
             |atom: &Atom| matches!(&atom.kind, AtomKind::Word(word) if word == "from");
-        let reads_column = self.form.contains(" NAME from ") && !self.rest.iter().any(says_column);
+        let reads_column = self.names_column && !self.rest.iter().any(says_column);
         let edits = wrong.fix.iter_mut().flat_map(|fix| &mut fix.edits);
         for edit in
             edits.filter(|edit| reads_column && literal.trim_matches('"') != edit.replacement)
@@ -243,9 +261,8 @@ impl<'s> Head<'s> {
         };
         let is_true = matches!(&value.kind, AtomKind::Word(word) if word == "true");
         let word = self.statement.word.span;
-        let alone = self.form == self.statement.word.text;
         let place = Span::new(word.end, left_over.end);
-        (is_true && alone).then_some(("a flag is set by its word alone", place, ""))
+        (is_true && self.is_flag).then_some(("a flag is set by its word alone", place, ""))
     }
 
     /// End of what has been read.

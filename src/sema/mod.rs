@@ -39,7 +39,7 @@ pub use kinds::kinds;
 pub use names::{Kind as NameKind, objection, pascal_case};
 pub use number::grouped;
 pub use outline::statements;
-pub use settings::{Setting, Table as SettingsTable};
+pub use settings::{Section, Setting, Table as SettingsTable};
 pub use value::{Bound, Form};
 pub(crate) use vocabulary_file::values_of;
 

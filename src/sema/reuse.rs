@@ -5,7 +5,7 @@ use super::context::Context;
 use super::head::Head;
 use super::names::{self, Kind, Namespace, suggest};
 use super::outline::Outline;
-use super::settings::{Settings, Table as SettingsTable, setting};
+use super::settings::{Section, Settings, Table as SettingsTable, setting};
 use super::spec::{Budget, Limit};
 use super::value::Form;
 use crate::diagnostics::{Code, Diagnostic, Level};
@@ -15,6 +15,8 @@ use crate::syntax::merge::Vain;
 
 pub(super) static BUDGET: SettingsTable = SettingsTable {
     owner: "`budget`",
+    section: Section::Budget,
+    empty_is_idle: true,
     settings: &[
         setting("parameters", Form::Large(1)),
         setting("flops_per_request", Form::Large(1)),

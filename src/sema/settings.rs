@@ -23,31 +23,37 @@ pub struct Setting {
 /// The settings that a kind of statement takes.
 #[derive(Debug)]
 pub struct Table {
-    /// Who takes them, with an article: "a task".
+    /// Who takes them, with an article: "a task". For messages alone.
     pub owner: &'static str,
+    /// Section of the language reference that lists them.
+    pub section: Section,
+    /// Whether an empty block is reported as idle. It is not where a required setting is reported as missing instead.
+    pub empty_is_idle: bool,
     /// What they are.
     pub settings: &'static [Setting],
 }
 
-impl Table {
-    /// Whether none of the settings is required, so that nothing else is said of an empty block.
-    fn may_be_left_out(&self) -> bool {
-        let statements = [
-            "`architecture`",
-            "`architecture on`",
-            "`cross`",
-            "`rows`",
-            "`evaluation`",
-            "`training`",
-            "`dense`",
-            "`embeddings`",
-            "`select`",
-            "`early_stop`",
-            "`checkpoints`",
-            "`budget`",
-        ];
-        statements.contains(&self.owner)
-    }
+/// A section of the language reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// Tasks.
+    Tasks,
+    /// Shared tables.
+    Tables,
+    /// Features.
+    Features,
+    /// Architecture.
+    Architecture,
+    /// The split of the rows.
+    Split,
+    /// Rows.
+    Rows,
+    /// Evaluation.
+    Evaluation,
+    /// Training.
+    Training,
+    /// The budget.
+    Budget,
 }
 
 /// A setting of some name and form.
@@ -83,7 +89,7 @@ impl<'s> Settings<'s> {
     ) -> Self {
         if let Some(block) = block {
             context.index.block(block.span, Inside::Settings(table));
-            if table.may_be_left_out() && block.statements.is_empty() && !block.damaged {
+            if table.empty_is_idle && block.statements.is_empty() && !block.damaged {
                 context.report(
                     Diagnostic::new(
                         Code::W0530,

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::head::{Head, Text};
 use super::raw::{Raw, RawRange, report_mixed};
-use super::settings::{Settings, Table as SettingsTable, setting};
+use super::settings::{Section, Settings, Table as SettingsTable, setting};
 use super::spec::{RawValue, Split};
 use super::value::{Form, Value};
 use crate::diagnostics::{Code, Diagnostic};
@@ -11,6 +11,8 @@ use crate::syntax::ast::Statement;
 
 pub(super) static SPLIT: SettingsTable = SettingsTable {
     owner: "a split",
+    section: Section::Split,
+    empty_is_idle: false,
     settings: &[
         setting("train", Form::Ranges),
         setting("validate", Form::Ranges),

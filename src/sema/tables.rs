@@ -6,7 +6,7 @@ use super::context::{Context, doc};
 use super::embeddings::Given;
 use super::head::Head;
 use super::names::{Kind, Namespace, suggest};
-use super::settings::{Settings, Table as SettingsTable, setting};
+use super::settings::{Section, Settings, Table as SettingsTable, setting};
 use super::spec::{Embeddings, Index, Table};
 use super::value::{Form, Value};
 use super::vocabulary_file;
@@ -15,6 +15,8 @@ use crate::syntax::ast::{Statement, Word};
 
 pub(super) static TABLE: SettingsTable = SettingsTable {
     owner: "a table",
+    section: Section::Tables,
+    empty_is_idle: false,
     settings: &[
         setting("rows", Form::Whole(2)),
         setting("dim", Form::Whole(1)),

@@ -7,7 +7,7 @@ use super::domains::{Domains, noun};
 use super::head::{Head, Text};
 use super::index::Inside;
 use super::names::{Kind, Namespace, suggest};
-use super::settings::{Settings, Table as SettingsTable, setting};
+use super::settings::{Section, Settings, Table as SettingsTable, setting};
 use super::spec::{DomainId, Label, Task, TaskId, Tower};
 use super::value::{self, Bound, Form, Value};
 use crate::diagnostics::{Code, Diagnostic};
@@ -16,6 +16,8 @@ use crate::syntax::ast::{Statement, Word};
 
 pub(super) static TASK: SettingsTable = SettingsTable {
     owner: "a task",
+    section: Section::Tasks,
+    empty_is_idle: false,
     settings: &[
         setting("embedding", Form::Whole(1)),
         setting("weight", Form::Real(Bound::NotNegative)),

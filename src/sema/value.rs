@@ -124,7 +124,8 @@ pub(super) fn read<'s>(
         return None;
     }
     let form = written(setting);
-    let mut head = Head::new(statement, form.as_str());
+    let is_flag = matches!(setting.form, Form::Flag);
+    let mut head = Head::new(statement, form.as_str()).flag(is_flag);
     let takes_block = matches!(
         setting.form,
         Form::Block | Form::Crossing | Form::OptionalBlock
@@ -300,16 +301,7 @@ fn wrong_item(item: &Atom, wants: &str) -> Diagnostic {
         "expected {wants} in this list, not {}",
         item.kind.describe()
     );
-    let diagnostic = Diagnostic::new(Code::E0304, message, item.span, format!("expected {wants}"));
-    match &item.kind {
-        AtomKind::Text(text) if wants == "a name" => unquoted(diagnostic, text, item.span),
-        AtomKind::Word(word) if wants.contains("string") => diagnostic.fix(
-            "what stands in the data is written in quotes",
-            item.span,
-            format!("\"{word}\""),
-        ),
-        _ => diagnostic,
-    }
+    Diagnostic::new(Code::E0304, message, item.span, format!("expected {wants}"))
 }
 
 /// A name or a list of names, at least one; none twice.
@@ -324,7 +316,11 @@ pub(super) fn names(context: &mut Context<'_>, head: &mut Head<'_>) -> Option<Ve
     let mut sound = true;
     for item in items {
         let AtomKind::Word(text) = &item.kind else {
-            context.report(wrong_item(item, "a name"));
+            let wrong = wrong_item(item, "a name");
+            context.report(match &item.kind {
+                AtomKind::Text(text) => unquoted(wrong, text, item.span),
+                _ => wrong,
+            });
             sound = false;
             continue;
         };

@@ -2,6 +2,7 @@
 
 use super::schema::{Variants, domains};
 use super::{TaskView, docs};
+use crate::diagnostics::nouns;
 use crate::graph::{DomainExpert, Graph, NodeKind, TowerGraph};
 use crate::plan::{ExpertPlan, Plan};
 use crate::sema::spec::Axis;
@@ -201,6 +202,5 @@ fn count(count: usize, noun: &str) -> String {
     let number = WORDS
         .get(count)
         .map_or_else(|| count.to_string(), ToString::to_string);
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{number} {noun}{plural}")
+    format!("{number} {}", nouns(count, noun))
 }

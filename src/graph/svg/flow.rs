@@ -1,7 +1,8 @@
 //! What happens to the fields of one Domain Expert, down to its tasks' embeddings.
 
 use super::canvas::{Anchor, Area, Canvas, Style};
-use super::tower::{INNER, PADDING, plural};
+use super::tower::{INNER, PADDING};
+use crate::diagnostics::counted;
 use crate::graph::{DomainExpert, NodeKind, TowerGraph};
 use crate::sema::spec::{Composition, Crossing, Norm, Spec};
 
@@ -90,8 +91,7 @@ impl Flow<'_> {
         let area = self.area([ROUTING_COLUMN[0], INNER], 0.0, ADAPT);
         let norm = self.kind(|kind| matches!(kind, NodeKind::BatchNorm { .. }));
         let numbers = norm.map_or(String::new(), |norm| {
-            let count = norm.output();
-            format!("BatchNorm of {count} number{}", plural(count))
+            format!("BatchNorm of {}", counted(norm.output(), "number"))
         });
         let excitation = self.kind(|kind| matches!(kind, NodeKind::SqueezeExcitation { .. }));
         let excitation = match excitation {

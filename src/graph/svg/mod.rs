@@ -8,6 +8,7 @@ mod heads;
 mod tower;
 
 use super::{DomainExpert, Graph, TowerGraph};
+use crate::diagnostics::counted;
 use canvas::{Anchor, Area, Canvas, Style};
 use tower::{Frame, PANEL_WIDTH};
 
@@ -59,13 +60,14 @@ fn header(canvas: &mut Canvas, graph: &Graph, width: f64) -> f64 {
     let bytes = totals.item_bytes.iter().max().copied().unwrap_or_default();
     let facts = format!(
         "{} parameters: {} dense, {} in tables  ·  at most {}FLOP a query row, {}FLOP an item row  \
-         ·  at most {bytes} bytes an item  ·  {} cells",
+         ·  at most {} an item  ·  {}",
         quantity(totals.dense + totals.tables),
         quantity(totals.dense),
         quantity(totals.tables),
         quantity(totals.query_flops),
         quantity(totals.item_flops),
-        totals.cells,
+        counted(bytes, "byte"),
+        counted(totals.cells, "cell"),
     );
     line(top - 20.0, Style::Small, &facts);
     top
