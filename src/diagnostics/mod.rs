@@ -7,6 +7,7 @@ mod code;
 mod counts;
 mod github;
 mod json;
+mod level;
 mod levels;
 mod text;
 
@@ -14,7 +15,8 @@ pub use code::Code;
 pub use counts::{counted, nouns};
 pub use github::{data as github_data, render_github};
 pub use json::render_json;
-pub use levels::{Level, Levels};
+pub use level::Level;
+pub use levels::Levels;
 pub use text::render_text;
 
 use crate::source::Span;

@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 
 use super::context::Context;
 use super::domains::Domains;
+use super::forms::{Form, Section, Table as SettingsTable, setting};
 use super::head::Head;
-use super::settings::{Section, Settings, Table as SettingsTable, setting};
+use super::settings::Settings;
 use super::spec::{
     Architecture, Composition, Crossing, DomainId, ExpertArchitecture, LogitScale, Norm, Override,
     Tower,
 };
-use super::value::{self, Form, Value};
+use super::value::{self, Value};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::Statement;

@@ -1,7 +1,8 @@
 //! Cells: the surfaces and products that a task is on.
 
-use super::context::{Context, enumerate};
+use super::context::Context;
 use super::domains::{Domains, noun};
+use super::sentence::enumerate;
 use super::settings::Settings;
 use super::spec::{DomainId, Tower};
 use super::value::Value;

@@ -3,10 +3,11 @@
 use super::cells::Cells;
 use super::context::Context;
 use super::domains::Domains;
-use super::settings::{Given, Section, Settings, Table as SettingsTable, setting};
+use super::forms::{Bound, Form, Section, Table as SettingsTable, setting};
+use super::settings::{Given, Settings};
 use super::spec::{Course, Figure, Select, Tower};
 use super::tasks::{TaskDeclaration, Tasks};
-use super::value::{Bound, Form, Value};
+use super::value::Value;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::Word;

@@ -1,17 +1,11 @@
 //! Reading the head of a statement, atom by atom.
 
 use super::context::Context;
-use super::names::{Spelling, is_name, nearest_name};
+use super::literals::Text;
+use super::spelling::{Spelling, is_name, nearest_name};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::{Atom, AtomKind, Number, Statement, Word};
-
-/// A string of the spec, with its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Text {
-    pub text: String,
-    pub span: Span,
-}
 
 /// A cursor over a statement's atoms. It complains once: after the first atom that does not fit,
 /// the rest is no news.
@@ -79,7 +73,7 @@ impl<'s> Head<'s> {
 
     /// Whether a number is among what is left.
     pub fn holds_number(&self) -> bool {
-        super::raw::holds_number(self.rest)
+        holds_number(self.rest)
     }
 
     /// The next atom must be this word.
@@ -188,6 +182,26 @@ impl<'s> Head<'s> {
         }
         self.fail(context, what, None);
         None
+    }
+
+    /// The next atom must be a list that is not empty.
+    pub fn list(&mut self, context: &mut Context<'_>, what: &str) -> Option<(&'s [Atom], Span)> {
+        let Some(AtomKind::List(items)) = self.peek() else {
+            self.fail(context, what, None);
+            return None;
+        };
+        let span = self.next()?.span;
+        if items.is_empty() {
+            let expected = format!("expected {what}");
+            context.report(Diagnostic::new(
+                Code::E0308,
+                "this list is empty",
+                span,
+                expected,
+            ));
+            return None;
+        }
+        Some((items, span))
     }
 
     /// There must be no further atom.
@@ -343,6 +357,15 @@ impl<'s> Head<'s> {
             false => mended.help(help),
         });
     }
+}
+
+/// Whether a number is among some values, or in a list among them.
+pub(super) fn holds_number(items: &[Atom]) -> bool {
+    items.iter().any(|item| match &item.kind {
+        AtomKind::Number(number) => number.whole.is_some(),
+        AtomKind::List(inner) => holds_number(inner),
+        _ => false,
+    })
 }
 
 /// Adds the way out of a string where a name belongs.

@@ -1,9 +1,9 @@
 //! Kinds of features, and the settings of each.
 
-use super::context::{Context, enumerate};
-use super::names::{Spelling, closest, suggest};
-use super::settings::{Section, Setting, Table as SettingsTable, setting};
-use super::value::{Bound, Form};
+use super::context::Context;
+use super::forms::{Bound, Form, Section, Setting, Table as SettingsTable, setting};
+use super::sentence::enumerate;
+use super::spelling::{Spelling, closest, suggest};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::syntax::ast::{Atom, AtomKind, Statement, Word};
 

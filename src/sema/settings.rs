@@ -2,64 +2,16 @@
 //! table does not know, knows twice or knows in another form is reported, so nothing that a user
 //! writes is without effect.
 
-use super::context::{Context, enumerate, join};
-use super::head::Text;
+use super::context::Context;
+use super::forms::{Setting, Table};
 use super::index::Inside;
-use super::names::{Spelling, closest, suggest};
-use super::value::{self, Form, Value};
+use super::literals::Text;
+use super::sentence::{enumerate, join};
+use super::spelling::{Spelling, closest, suggest};
+use super::value::{self, Value};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::{Atom, AtomKind, Block, Statement};
-
-/// One setting that a block may hold.
-#[derive(Debug, Clone, Copy)]
-pub struct Setting {
-    /// Its word.
-    pub name: &'static str,
-    /// How it is written.
-    pub form: Form,
-}
-
-/// The settings that a kind of statement takes.
-#[derive(Debug)]
-pub struct Table {
-    /// Who takes them, with an article: "a task". For messages alone.
-    pub owner: &'static str,
-    /// Section of the language reference that lists them.
-    pub section: Section,
-    /// Whether an empty block is reported as idle. It is not where a required setting is reported as missing instead.
-    pub empty_is_idle: bool,
-    /// What they are.
-    pub settings: &'static [Setting],
-}
-
-/// A section of the language reference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Section {
-    /// Tasks.
-    Tasks,
-    /// Shared tables.
-    Tables,
-    /// Features.
-    Features,
-    /// Architecture.
-    Architecture,
-    /// The split of the rows.
-    Split,
-    /// Rows.
-    Rows,
-    /// Evaluation.
-    Evaluation,
-    /// Training.
-    Training,
-    /// The budget.
-    Budget,
-}
-
-/// A setting of some name and form.
-pub(super) const fn setting(name: &'static str, form: Form) -> Setting {
-    Setting { name, form }
-}
 
 /// A setting that stands in a block.
 #[derive(Debug)]

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use super::context::{Context, doc};
 use super::embeddings::Given;
+use super::forms::{Form, Section, Table as SettingsTable, setting};
 use super::head::Head;
-use super::names::{Kind, Namespace, suggest};
-use super::settings::{Section, Settings, Table as SettingsTable, setting};
+use super::name_kind::Kind;
+use super::names::Namespace;
+use super::settings::Settings;
 use super::spec::{Embeddings, Index, Table};
-use super::value::{Form, Value};
+use super::spelling::suggest;
+use super::value::Value;
 use super::vocabulary_file;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::syntax::ast::{Statement, Word};

@@ -4,11 +4,13 @@ use super::context::Context;
 use super::course;
 use super::domains::Domains;
 use super::embeddings::Given;
-use super::head::{Head, Text};
-use super::settings::{Section, Settings, Table as SettingsTable, setting};
+use super::forms::{Bound, Form, Section, Table as SettingsTable, setting};
+use super::head::Head;
+use super::literals::Text;
+use super::settings::Settings;
 use super::spec::{AdamW, BadRows, Decay, Embeddings, Request, TableOptimiser, Training};
 use super::tasks::Tasks;
-use super::value::{Bound, Form, Value};
+use super::value::Value;
 use crate::syntax::ast::Statement;
 
 pub(super) static ROWS: SettingsTable = SettingsTable {

@@ -174,7 +174,10 @@ fn use_tree(line: &str) -> Option<(bool, &str)> {
 /// The paths of a `use` tree, each with the name that it brings in.
 fn flatten(prefix: &[String], tree: &str, leaves: &mut Vec<(Segments, String)>) {
     let segments = |text: &str| {
-        let names = text.split("::").map(str::trim).filter(|name| !name.is_empty());
+        let names = text
+            .split("::")
+            .map(str::trim)
+            .filter(|name| !name.is_empty());
         let names = names.filter(|name| *name != "self" || prefix.is_empty());
         prefix
             .iter()
@@ -217,7 +220,9 @@ fn flatten(prefix: &[String], tree: &str, leaves: &mut Vec<(Segments, String)>) 
 /// The paths of two or more segments in code.
 fn paths(code: &str) -> Vec<Segments> {
     let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
-    let words = code.split(|c| !is_part(c)).filter(|word| word.contains("::"));
+    let words = code
+        .split(|c| !is_part(c))
+        .filter(|word| word.contains("::"));
     let path = |word: &str| -> Option<Segments> {
         let word = word.trim_matches(':');
         let path: Segments = word.split("::").map(str::to_owned).collect();

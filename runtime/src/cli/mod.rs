@@ -12,6 +12,7 @@ mod panics;
 mod synth;
 mod train;
 mod warm_start;
+mod wrapped;
 
 use std::ffi::OsString;
 use std::io::Write as _;

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::train::push_wrapped;
+use super::wrapped::push_wrapped;
 use crate::data::{Earlier, Growth, Vocabularies, rows_by_value};
 use crate::error::{Error, Result};
 use crate::evaluation::grouped;

@@ -1,6 +1,6 @@
 //! `model.rs`: the structs of the model.
 
-use super::schema::{Variants, domains};
+use super::variants::{Variants, domains};
 use super::{TaskView, docs};
 use crate::diagnostics::nouns;
 use crate::graph::{DomainExpert, Graph, NodeKind, TowerGraph};

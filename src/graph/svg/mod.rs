@@ -5,12 +5,14 @@
 mod canvas;
 mod flow;
 mod heads;
+mod sizes;
 mod tower;
 
 use super::{DomainExpert, Graph, TowerGraph};
 use crate::diagnostics::counted;
 use canvas::{Anchor, Area, Canvas, Style};
-use tower::{Frame, PANEL_WIDTH};
+use sizes::{GAP, PANEL_WIDTH};
+use tower::Frame;
 
 const MARGIN: f64 = 36.0;
 /// Height of the header, without the line of a doc comment.
@@ -21,7 +23,7 @@ const LEGEND: f64 = 52.0;
 /// The drawing.
 pub(super) fn draw(graph: &Graph) -> String {
     let tree = heads::Tree::new(&graph.spec);
-    let middle = tree.width().max(heads::LOGIT_WIDTH) + 2.0 * heads::GAP;
+    let middle = tree.width().max(heads::LOGIT_WIDTH) + 2.0 * GAP;
     let frames = [&graph.query, &graph.item].map(|tower| Frame::new(graph, tower));
     let [query, item] = &frames;
     // Both towers keep to the same lines from the adaptation down.

@@ -2,15 +2,12 @@
 
 use super::canvas::{Anchor, Area, Canvas, Style};
 use super::flow::Flow;
+use super::sizes::{INNER, PADDING, PANEL_WIDTH};
 use super::{expanded, quantity};
 use crate::diagnostics::{counted, nouns};
 use crate::graph::{DomainExpert, Field, Graph, Group, TowerGraph};
 use crate::sema::spec::{Axis, Tower};
 
-pub(super) const PANEL_WIDTH: f64 = 560.0;
-pub(super) const PADDING: f64 = 16.0;
-/// What is inside the card of the whole expert.
-pub(super) const INNER: f64 = PANEL_WIDTH - 4.0 * PADDING;
 const HEADING: f64 = 48.0;
 const FOLD: f64 = 40.0;
 /// Domain Experts that have a line of their own; the others share one.
