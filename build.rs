@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 /// Files and folders that a project holds as they are here.
-const WHOLE: [&str; 5] = [
+const WHOLE: [&str; 6] = [
     ".cargo/config.toml",
     "clippy.toml",
     "generated/rustfmt.toml",
+    "options",
     "runtime/src",
     "third_party/cubecl-llvm",
 ];

@@ -8,48 +8,14 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "common/program.rs"]
+mod program;
+
+use program::{MINIMAL, folder, run, with_spec};
 use serde_json::Value;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-const MINIMAL: &str = include_str!("../specs/minimal.mtmd");
-
-/// An empty folder of a test's own.
-fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("cli")
-        .join(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
-fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mtmdc"));
-    command.current_dir(folder).args(arguments);
-    command
-}
-
-fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
-    outcome(command(folder, arguments).output().unwrap())
-}
-
-fn outcome(output: Output) -> (i32, String, String) {
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code().unwrap(),
-        text(output.stdout),
-        text(output.stderr),
-    )
-}
-
-/// A folder with `minimal.mtmd` in it.
-fn with_spec(name: &str) -> PathBuf {
-    let folder = folder(name);
-    fs::write(folder.join("minimal.mtmd"), MINIMAL).unwrap();
-    folder
-}
+use std::path::Path;
+use std::process::Command;
 
 #[test]
 fn check_exits_with_what_it_finds() {
@@ -396,186 +362,34 @@ fn explain_knows_every_code() {
     );
 }
 
+/// Whatever a command compiles and however often: a diagnostic is printed once.
 #[test]
-fn without_a_workspace_nothing_is_trained() {
-    // A folder under the system's own temporary folder lies in no workspace.
-    let folder = std::env::temp_dir().join(format!("mtmdc-cli-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("minimal.mtmd"), MINIMAL).unwrap();
-    let (exit, _, stderr) = run(&folder, &["train", "minimal.mtmd"]);
-    fs::remove_dir_all(&folder).unwrap();
-    assert_eq!(exit, 3);
-    assert!(stderr.contains("no workspace of mtmdc"), "{stderr}");
-}
-
-/// A workspace whose cargo and whose program are one script that prints its arguments.
-#[cfg(unix)]
-fn with_workspace(name: &str) -> (PathBuf, PathBuf) {
-    use std::os::unix::fs::PermissionsExt;
-    let folder = folder(name);
-    fs::create_dir_all(folder.join("runtime")).unwrap();
-    fs::create_dir_all(folder.join("specs")).unwrap();
-    fs::write(folder.join("Cargo.toml"), "[workspace]\n").unwrap();
-    fs::write(folder.join("runtime/Cargo.toml"), "[package]\n").unwrap();
-    let spec = MINIMAL.replace("model minimal", "model minimal\ndata \"../data\"");
-    fs::write(folder.join("specs/minimal.mtmd"), spec).unwrap();
-    let script = folder.join("cargo");
-    let text = format!(
-        "#!/bin/sh\nif [ \"$1\" = build ]; then echo \"cargo $*\" >&2; \
-         echo '{{\"target\":{{\"name\":\"minimal\"}},\"executable\":\"{}\"}}'; \
-         else echo \"program $*\"; exit $CODE; fi\n",
-        script.display()
-    );
-    fs::write(&script, text).unwrap();
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-    (folder, script)
-}
-
-#[cfg(unix)]
-#[test]
-fn train_builds_the_crate_and_runs_its_program() {
-    let (folder, cargo) = with_workspace("train");
-    let launch = |arguments: &[&str], code: i32| {
-        let mut command = command(&folder, arguments);
-        outcome(
-            command
-                .env("CARGO", &cargo)
-                .env("CODE", code.to_string())
-                .output()
-                .unwrap(),
-        )
-    };
-    let (exit, stdout, stderr) = launch(&["train", "specs/minimal.mtmd", "--epochs", "1"], 0);
-    assert_eq!(exit, 0, "{stderr}");
-    assert_eq!(stdout, "program train --data specs/../data --epochs 1\n");
-    assert!(
-        stderr.contains("cargo build --release --workspace --bin minimal"),
-        "{stderr}"
-    );
-    assert!(folder.join("generated/minimal/src/model.rs").exists());
-
-    let arguments = [
-        "train",
-        "specs/minimal.mtmd",
-        "--data=else",
-        "--device",
-        "cuda:0",
-    ];
-    let (_, stdout, stderr) = launch(&arguments, 0);
-    assert_eq!(stdout, "program train --data=else --device cuda:0\n");
-    assert!(stderr.contains("--features minimal/cuda"), "{stderr}");
-
-    let (_, stdout, _) = launch(&["synth", "specs/minimal.mtmd", "--out", "x"], 0);
-    assert_eq!(stdout, "program synth --out x\n");
-    for code in 1..4 {
-        assert_eq!(launch(&["eval", "specs/minimal.mtmd"], code).0, code);
+fn a_diagnostic_is_printed_once() {
+    let folder = folder("once");
+    let spec = MINIMAL.replace("\nitem  {", "\nitem  { number is_liked,");
+    assert_ne!(spec, MINIMAL);
+    let spec = format!("{spec}\nvariant wide {{ architecture {{ deep [64] }} }}\n");
+    for name in ["new.mtmd", "old.mtmd"] {
+        fs::write(folder.join(name), &spec).unwrap();
     }
-}
-
-#[cfg(unix)]
-#[test]
-fn data_in_an_object_store_builds_the_program_for_it() {
-    let (folder, cargo) = with_workspace("store");
-    let run = |arguments: &[&str]| {
-        let mut command = command(&folder, arguments);
-        outcome(
-            command
-                .env("CARGO", &cargo)
-                .env("CODE", "0")
-                .output()
-                .unwrap(),
-        )
-    };
-    let eval = ["eval", "specs/minimal.mtmd", "--data", "gs://bucket/rows"];
-    let (_, stdout, stderr) = run(&eval);
-    assert_eq!(stdout, "program eval --data gs://bucket/rows\n");
-    assert!(stderr.contains("--features minimal/cloud"), "{stderr}");
-
-    let spec = folder.join("specs/minimal.mtmd");
-    let text = fs::read_to_string(&spec).unwrap();
-    fs::write(&spec, text.replace("\"../data\"", "\"s3://bucket/rows\"")).unwrap();
-    let (exit, _, stderr) = run(&["check", "specs/minimal.mtmd"]);
-    assert_eq!(exit, 0, "{stderr}");
-    let (_, stdout, stderr) = run(&["train", "specs/minimal.mtmd"]);
-    assert_eq!(stdout, "program train --data s3://bucket/rows\n");
-    assert!(stderr.contains("--features minimal/cloud"), "{stderr}");
-    let (_, stdout, stderr) = run(&["train", "specs/minimal.mtmd", "--data", "else"]);
-    assert_eq!(stdout, "program train --data else\n");
-    assert!(!stderr.contains("--features"), "{stderr}");
-}
-
-#[cfg(unix)]
-#[test]
-fn a_failed_build_of_the_crate_is_the_environments() {
-    let (folder, cargo) = with_workspace("failed");
-    fs::write(&cargo, "#!/bin/sh\necho 'error: no' >&2\nexit 101\n").unwrap();
-    let mut train = command(&folder, &["train", "specs/minimal.mtmd"]);
-    let (exit, _, stderr) = outcome(train.env("CARGO", &cargo).output().unwrap());
-    assert_eq!(exit, 3);
-    assert!(
-        stderr.contains("the crate of `minimal` was not built"),
-        "{stderr}"
-    );
-
-    let mut train = command(&folder, &["train", "specs/minimal.mtmd"]);
-    let (exit, _, stderr) = outcome(train.env("CARGO", folder.join("absent")).output().unwrap());
-    assert_eq!(exit, 3);
-    assert!(
-        stderr.contains("cannot run") && stderr.contains("rustup"),
-        "{stderr}"
-    );
-}
-
-/// The plan of a warm start is shown without a program being built, from what the folder of the weights tells.
-#[test]
-fn a_warm_start_is_shown_before_it_is_made() {
-    let folder = with_spec("warm-start");
-    let (_, graph, _) = run(&folder, &["graph", "minimal.mtmd"]);
-    for path in ["run/model", "damaged"] {
-        fs::create_dir_all(folder.join(path)).unwrap();
-        fs::write(folder.join(path).join("model.safetensors"), "").unwrap();
-        fs::write(folder.join(path).join("graph.yaml"), &graph).unwrap();
-    }
-    let damaged = graph.replace("dim: 16", "dim: 8");
-    fs::write(folder.join("damaged/graph.yaml"), damaged).unwrap();
-    let grown = MINIMAL
-        .replace("search = 1", "search = 1, reels = 2 like feed")
-        .replace("{ rows 10_000, dim 16 }", "{ rows 20_000, dim 16 }");
-    assert_ne!(grown, MINIMAL);
-    fs::write(folder.join("grown.mtmd"), grown).unwrap();
-
-    let train = |from: &[&str]| run(&folder, &[&["train", "grown.mtmd"], from].concat());
-    for run in ["run", "run/model"] {
-        let (exit, shown, said) = train(&["--warm-start", run, "--dry-run"]);
-        assert_eq!((exit, &*said), (0, ""), "{said}");
-        for part in [
-            "surface reels, values [2], like feed",
-            "seeded",
-            "query.reels",
-            "from query.feed",
-            "values hash to other rows",
-        ] {
-            assert!(shown.contains(part), "no {part:?} in\n{shown}");
-        }
-    }
-    let (exit, shown, _) = run(
-        &folder,
-        &["train", "minimal.mtmd", "--warm-start=run", "--dry-run"],
-    );
-    assert_eq!(exit, 0);
-    assert!(shown.contains("The models are the same"), "{shown}");
-
-    for (arguments, exit, part) in [
-        (&["--dry-run"][..], 2, "--warm-start DIR"),
-        (
-            &["--warm-start", "nowhere"],
-            1,
-            "no model to start from lies in `nowhere`",
-        ),
-        (&["--warm-start", "damaged"], 1, "it was edited"),
+    for arguments in [
+        "check new.mtmd",
+        "check new.mtmd ./new.mtmd x/../new.mtmd",
+        "build new.mtmd --out out",
+        "build new.mtmd --out out --check",
+        "build new.mtmd --out out --variant wide",
+        "graph new.mtmd",
+        "graph new.mtmd --format svg",
+        "graph new.mtmd --variant wide -o graph.yaml",
+        "report new.mtmd --format html",
+        "diff old.mtmd new.mtmd",
+        "diff new.mtmd --variant wide",
     ] {
-        let (found, _, said) = train(arguments);
-        assert_eq!(found, exit, "{said}");
-        assert!(said.contains(part), "no {part:?} in {said}");
+        fs::create_dir_all(folder.join("x")).unwrap();
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        let (exit, _, stderr) = run(&folder, &arguments);
+        assert_eq!(exit, 0, "{arguments:?}: {stderr}");
+        let printed = stderr.matches("warning[W0505]").count();
+        assert_eq!(printed, 1, "{arguments:?}: {stderr}");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::report::{Exit, Failure, Reporter};
 use super::{Lints, files};
-use crate::diagnostics::{Levels, has_errors};
+use crate::diagnostics::{Levels, counted, has_errors};
 use crate::driver::{check::check_files, fix};
 use std::path::{Path, PathBuf};
 
@@ -11,10 +11,10 @@ pub(super) struct Arguments {
     /// Specs, or parts that specs use
     #[arg(required = true, value_name = "SPEC")]
     specs: Vec<PathBuf>,
-    /// Applies the fixes that cannot go wrong, and reports what is left
+    /// Apply the safe fixes, and report what remains
     #[arg(long)]
     fix: bool,
-    /// Applies the other fixes too: what they make of the spec may not be what was meant
+    /// Apply all other fixes too; they may change the meaning of the spec
     #[arg(long, requires = "fix")]
     unsafe_fixes: bool,
     #[command(flatten)]
@@ -58,11 +58,10 @@ fn mend(path: &Path, levels: &Levels, all: bool, reporter: &Reporter) -> Result<
         files::write(Path::new(name), text)?;
     }
     if fixed.applied > 0 {
-        let plural = if fixed.applied == 1 { "fix" } else { "fixes" };
         let names: Vec<&str> = fixed.texts.keys().map(String::as_str).collect();
         reporter.note(&format!(
-            "{} {plural} applied: {}",
-            fixed.applied,
+            "{} applied: {}",
+            counted(fixed.applied, "fix"),
             names.join(", ")
         ));
     }

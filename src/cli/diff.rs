@@ -16,10 +16,10 @@ pub(super) struct Arguments {
     /// The new spec
     #[arg(required_unless_present_any = ["git", "variant"], conflicts_with = "git")]
     new: Option<PathBuf>,
-    /// Compares the spec with what it was in this revision
+    /// Compare with the spec in this git revision
     #[arg(long, value_name = "REVISION", value_parser = NonEmptyStringValueParser::new())]
     git: Option<String>,
-    /// `text` for a terminal, `markdown` for a pull request, `json` for tools
+    /// Output format: `text` for a terminal, `markdown` for a pull request, `json` for tools
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
     #[command(flatten)]
@@ -49,11 +49,11 @@ pub(super) fn diff(arguments: &Arguments, reporter: &mut Reporter) -> Result<Exi
                     .map(|source| source.text().to_owned())
                     .map_err(|failure| failure.message().to_owned())
             };
-            compile_source(root, &read, which, Aim::Look, reporter)?
+            compile_source(root, &read, which, Aim::Before, reporter)?
         }
         // A spec against its own variant.
-        (None, None) => compile(old, &Which::default(), Aim::Look, reporter)?,
-        (None, Some(_)) => compile(old, which, Aim::Look, reporter)?,
+        (None, None) => compile(old, &Which::default(), Aim::Before, reporter)?,
+        (None, Some(_)) => compile(old, which, Aim::Before, reporter)?,
     };
     let after = compile(new, which, Aim::Look, reporter)?;
     let (Some(before), Some(after)) = (before, after) else {

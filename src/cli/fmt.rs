@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Specs; `-` reads standard input and prints the result
+    /// Specs; `-` formats standard input to standard output
     #[arg(required = true, value_name = "SPEC")]
     specs: Vec<PathBuf>,
-    /// Writes nothing; names what is not formatted and exits with 1 if anything is not
+    /// Write nothing; list unformatted files, and exit with 1 if there are any
     #[arg(long)]
     check: bool,
 }

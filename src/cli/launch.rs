@@ -1,75 +1,215 @@
-//! `train`, `eval` and `synth`: builds a spec's crate and runs its program.
+//! `train`, `eval`, `synth` and `bench`: builds a spec's crate and runs its program.
 
 use super::report::{self, Exit, Failure, Reporter};
-use super::{Aim, RunArguments, Which, build, compile, warm_start, workspace};
+use super::{Aim, Which, build, cargo, compile, warm_start, workspace};
 use crate::driver::compile::Artefacts;
-use crate::graph::diff::Diff;
-use std::ffi::{OsStr, OsString};
+use mtmd_options::{Bench, Device, Eval, Given, Machine, Synth, Train, in_object_store};
+use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Seek, Write};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-/// Runs a command of a spec's program, with the program built if need be.
-pub(super) fn launch(
-    command: &str,
-    run: &RunArguments,
-    reporter: &Reporter,
-) -> Result<Exit, Failure> {
-    let (path, arguments) = (&*run.spec, &*run.arguments);
-    let which = Which {
-        variant: run.variant.clone(),
-        ..Which::default()
-    };
-    let Some(artefacts) = compile(path, &which, Aim::Build, reporter)? else {
+/// The model to run.
+#[derive(Debug, clap::Args)]
+pub(super) struct Model {
+    /// Spec
+    spec: PathBuf,
+    #[command(flatten)]
+    which: Which,
+}
+
+/// What `eval`, `synth` and `bench` take.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments<O: clap::Args> {
+    #[command(flatten)]
+    model: Model,
+    #[command(flatten)]
+    given: Given<O>,
+}
+
+/// What `train` takes.
+#[derive(Debug, clap::Args)]
+pub(super) struct TrainArguments {
+    #[command(flatten)]
+    model: Model,
+    #[command(flatten)]
+    given: Given<Train>,
+    /// Show how the weights of the warm start transfer, and train nothing
+    #[arg(long, requires = "warm_start")]
+    dry_run: bool,
+}
+
+pub(super) fn train(arguments: TrainArguments, reporter: &Reporter) -> Result<Exit, Failure> {
+    let TrainArguments {
+        model,
+        given: Given { options, arguments },
+        dry_run,
+    } = arguments;
+    let Some(artefacts) = model.compile(reporter)? else {
         return Ok(Exit::Wrong);
     };
-    let plan = match command {
-        "train" => plan(&artefacts, arguments)?,
-        _ => None,
-    };
-    if command == "train" && gives(arguments, DRY_RUN) {
-        let plan = plan.ok_or_else(nothing_to_show)?;
+    let warm_start = options.warm_start.as_deref();
+    let plan = warm_start
+        .map(|folder| warm_start::plan(folder, &artefacts.graph))
+        .transpose()?;
+    if let (Some(plan), true) = (&plan, dry_run) {
         report::print(&plan.to_text())?;
         return Ok(Exit::Fine);
     }
-    let workspace = workspace::find(path)?;
-    let spec = artefacts.spec();
-    let folder = workspace::shorten(&workspace.join("generated").join(&spec.name));
-    if build::apply(&build::changes(&folder, &artefacts)?)? {
-        reporter.note(&format!("built: {}", folder.display()));
-    }
-    let data = match &spec.data {
-        Some(data) if command != "synth" && !gives(arguments, "--data") => Some(place(path, data)),
-        _ => None,
+    let mut run = Run::new("train", arguments);
+    run.read_data_or_the_specs(&model.spec, &artefacts, options.data)?;
+    run.use_machine(&options.machine);
+    run.plan = plan.map(|plan| plan.to_json());
+    run.launch(&model.spec, &artefacts, reporter)
+}
+
+pub(super) fn eval(arguments: Arguments<Eval>, reporter: &Reporter) -> Result<Exit, Failure> {
+    let Arguments {
+        model,
+        given: Given { options, arguments },
+    } = arguments;
+    let Some(artefacts) = model.compile(reporter)? else {
+        return Ok(Exit::Wrong);
     };
-    let mut features = vec![];
-    if wants_cuda(arguments) {
-        features.push("cuda");
+    require_path("--model", &options.model)?;
+    let mut run = Run::new("eval", arguments);
+    run.read_data_or_the_specs(&model.spec, &artefacts, options.data)?;
+    run.use_machine(&options.machine);
+    run.launch(&model.spec, &artefacts, reporter)
+}
+
+pub(super) fn synth(arguments: Arguments<Synth>, reporter: &Reporter) -> Result<Exit, Failure> {
+    let Arguments { model, given } = arguments;
+    let Some(artefacts) = model.compile(reporter)? else {
+        return Ok(Exit::Wrong);
+    };
+    Run::new("synth", given.arguments).launch(&model.spec, &artefacts, reporter)
+}
+
+pub(super) fn bench(arguments: Arguments<Bench>, reporter: &Reporter) -> Result<Exit, Failure> {
+    let Arguments {
+        model,
+        given: Given { options, arguments },
+    } = arguments;
+    let Some(artefacts) = model.compile(reporter)? else {
+        return Ok(Exit::Wrong);
+    };
+    let mut run = Run::new("bench", arguments);
+    run.read_data(&options.data)?;
+    run.use_machine(&options.machine);
+    run.launch(&model.spec, &artefacts, reporter)
+}
+
+impl Model {
+    fn compile(&self, reporter: &Reporter) -> Result<Option<Artefacts>, Failure> {
+        compile(&self.spec, &self.which, Aim::Build, reporter)
     }
-    let data_in_spec = data.iter().map(|data| data.as_os_str());
-    if data_in_spec
-        .chain(arguments.iter().map(OsString::as_os_str))
-        .any(is_in_a_store)
-    {
-        features.push("cloud");
+}
+
+/// A run of a spec's program.
+struct Run {
+    /// The program's command.
+    command: &'static str,
+    arguments: Vec<OsString>,
+    /// Cargo features that the options need.
+    features: Vec<&'static str>,
+    /// The plan of a warm start.
+    plan: Option<String>,
+}
+
+impl Run {
+    fn new(command: &'static str, arguments: Vec<OsString>) -> Self {
+        Self {
+            command,
+            arguments,
+            features: vec![],
+            plan: None,
+        }
     }
-    let program = build_program(&workspace, &spec.name, &features)?;
-    let mut run = Command::new(&program);
-    run.arg(command);
-    if let Some(data) = data {
-        run.arg("--data").arg(data);
+
+    fn use_machine(&mut self, machine: &Machine) {
+        match machine.device {
+            Device::Cpu => {}
+            Device::Cuda(_) => self.features.push("cuda"),
+        }
     }
-    run.args(arguments);
-    if let Some(plan) = plan {
-        let input = input(&plan.to_json()).map_err(|error| {
-            let message = format!("cannot hand the plan to `{}`: {error}", program.display());
-            Failure::new(Exit::Environment, message)
-                .with_help("the folder for temporary files must have room for it")
-        })?;
-        run.args(["--plan", "-"]).stdin(input);
+
+    /// Prepares for reading data; local paths must exist.
+    fn read_data(&mut self, paths: &[PathBuf]) -> Result<(), Failure> {
+        let (remote, local): (Vec<_>, Vec<_>) =
+            paths.iter().partition(|path| in_object_store(path));
+        if !remote.is_empty() {
+            self.features.push("cloud");
+        }
+        local
+            .into_iter()
+            .try_for_each(|path| require_path("--data", path))
     }
-    become_program(&mut run, &program)
+
+    /// As [`Self::read_data`], with the spec's data as the default.
+    fn read_data_or_the_specs(
+        &mut self,
+        spec: &Path,
+        artefacts: &Artefacts,
+        mut given: Vec<PathBuf>,
+    ) -> Result<(), Failure> {
+        if given.is_empty() {
+            let Some(data) = &artefacts.spec().data else {
+                let message = "no data: the spec declares none, and `--data` is not given";
+                return Err(Failure::new(Exit::Misuse, message)
+                    .with_help("add `--data PATH`, or declare `data \"PATH\"` in the spec"));
+            };
+            let data = place(spec, data);
+            let mut argument = OsString::from("--data=");
+            argument.push(&data);
+            self.arguments.push(argument);
+            given.push(data);
+        }
+        self.read_data(&given)
+    }
+
+    /// Builds the program if need be, and runs it.
+    fn launch(
+        self,
+        spec: &Path,
+        artefacts: &Artefacts,
+        reporter: &Reporter,
+    ) -> Result<Exit, Failure> {
+        let workspace = workspace::find(spec)?;
+        let name = &artefacts.spec().name;
+        let folder = workspace::shorten(&workspace.join("generated").join(name));
+        if build::apply(&build::changes(&folder, artefacts)?)? {
+            reporter.note(&format!("built: {}", folder.display()));
+        }
+        let program = cargo::build_program(&workspace, name, &self.features)?;
+        let mut run = Command::new(&program);
+        run.arg(self.command).args(self.arguments);
+        if let Some(plan) = self.plan {
+            let input = input(&plan).map_err(|error| {
+                let message = format!("cannot hand the plan to `{}`: {error}", program.display());
+                Failure::new(Exit::Environment, message)
+                    .with_help("the folder for temporary files must have room for it")
+            })?;
+            run.args(["--plan", "-"]).stdin(input);
+        }
+        become_program(&mut run, &program)
+    }
+}
+
+/// Refuses the path of an option where nothing exists: the program would only after it is built.
+fn require_path(option: &str, path: &Path) -> Result<(), Failure> {
+    match path.try_exists() {
+        Ok(true) => Ok(()),
+        found => {
+            let reason = match found {
+                Err(error) => error.to_string(),
+                Ok(_) => "it does not exist".to_owned(),
+            };
+            let message = format!("{option}: cannot read `{}`: {reason}", path.display());
+            Err(Failure::new(Exit::Misuse, message).with_help("give an existing file or folder"))
+        }
+    }
 }
 
 /// Where a spec's data lies: a URL as it is, a path from the spec's folder.
@@ -109,26 +249,6 @@ fn become_program(command: &mut Command, program: &Path) -> Result<Exit, Failure
     }
 }
 
-/// Folder of the weights that a model starts from.
-const WARM_START: &str = "--warm-start";
-/// Shows what a warm start would do, and trains nothing.
-const DRY_RUN: &str = "--dry-run";
-
-/// What the model takes over from the one in the folder of `--warm-start`, if that is given.
-fn plan(artefacts: &Artefacts, arguments: &[OsString]) -> Result<Option<Diff>, Failure> {
-    let folder = value_of(arguments, WARM_START);
-    folder
-        .map(|folder| warm_start::plan(Path::new(&folder), &artefacts.graph))
-        .transpose()
-}
-
-fn nothing_to_show() -> Failure {
-    let message = format!("`{DRY_RUN}` shows the plan of a warm start, and there is none");
-    Failure::new(Exit::Misuse, message).with_help(format!(
-        "give the folder of the weights to start from by `{WARM_START} DIR`"
-    ))
-}
-
 /// A text as the standard input of a program that takes this process's place: a file that has no name any more.
 fn input(text: &str) -> io::Result<File> {
     let name = format!("mtmdc-plan-{}.json", std::process::id());
@@ -146,146 +266,9 @@ fn input(text: &str) -> io::Result<File> {
     Ok(file)
 }
 
-/// Builds the program of a generated crate. The whole workspace takes part, so that its crates
-/// share one build of the runtime and its dependencies.
-fn build_program(workspace: &Path, name: &str, features: &[&str]) -> Result<PathBuf, Failure> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(&cargo);
-    build
-        .current_dir(workspace)
-        .args(["build", "--release", "--workspace", "--bin", name])
-        .arg("--message-format=json-render-diagnostics")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped());
-    for feature in features {
-        build.arg("--features").arg(format!("{name}/{feature}"));
-    }
-    let mut child = build.spawn().map_err(|error| {
-        let message = format!("cannot run `{}`: {error}", cargo.display());
-        Failure::new(Exit::Environment, message)
-            .with_help("training needs Rust's cargo: https://rustup.rs")
-    })?;
-    let program = executable(&mut child, name);
-    let ended = child.wait();
-    match (ended.is_ok_and(|status| status.success()), program) {
-        (true, Some(program)) => Ok(program),
-        (true, None) => {
-            let message = format!("cargo built no program `{name}`");
-            let help = "the workspace's Cargo.toml must have `generated/*` among its members";
-            Err(Failure::new(Exit::Environment, message).with_help(help))
-        }
-        (false, _) => {
-            let message = format!("the crate of `{name}` was not built: see cargo's message above");
-            Err(Failure::new(Exit::Environment, message))
-        }
-    }
-}
-
-/// The path of the program that cargo says it built.
-fn executable(cargo: &mut Child, name: &str) -> Option<PathBuf> {
-    let lines = BufReader::new(cargo.stdout.take()?).lines();
-    let mut program = None;
-    for line in lines.map_while(Result::ok) {
-        let Ok(message) = serde_json::from_str::<serde_json::Value>(&line) else {
-            continue;
-        };
-        let is_it = message
-            .pointer("/target/name")
-            .is_some_and(|target| target == name);
-        let path = message
-            .get("executable")
-            .and_then(serde_json::Value::as_str);
-        if let (true, Some(path)) = (is_it, path) {
-            program = Some(PathBuf::from(path));
-        }
-    }
-    program
-}
-
-fn wants_cuda(arguments: &[OsString]) -> bool {
-    let is_cuda = |device: &OsStr| device.as_encoded_bytes().starts_with(b"cuda");
-    let mut rest = arguments.iter();
-    while let Some(argument) = rest.next() {
-        if argument == "--device" {
-            return rest.next().is_some_and(|device| is_cuda(device));
-        }
-        if argument.as_encoded_bytes().starts_with(b"--device=cuda") {
-            return true;
-        }
-    }
-    false
-}
-
-/// Whether an argument, or the value in it, is the URL of an object store.
-fn is_in_a_store(argument: &OsStr) -> bool {
-    let text = argument.to_string_lossy();
-    let value = match text.split_once('=') {
-        Some((option, value)) if option.starts_with("--") => value,
-        _ => &text,
-    };
-    value.starts_with("s3://") || value.starts_with("gs://")
-}
-
-/// Whether an option is among the arguments, as `--option value` or `--option=value`.
-fn gives(arguments: &[OsString], option: &str) -> bool {
-    arguments.iter().any(|argument| {
-        let rest = argument.as_encoded_bytes().strip_prefix(option.as_bytes());
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"="))
-    })
-}
-
-/// The value of an option among the arguments, in either form.
-fn value_of(arguments: &[OsString], option: &str) -> Option<OsString> {
-    let mut rest = arguments.iter();
-    while let Some(argument) = rest.next() {
-        if argument == option {
-            return rest.next().cloned();
-        }
-        let value = argument.to_str().and_then(|text| {
-            let rest = text.strip_prefix(option)?;
-            rest.strip_prefix('=')
-        });
-        if let Some(value) = value {
-            return Some(value.into());
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn os(arguments: &[&str]) -> Vec<OsString> {
-        arguments.iter().map(OsString::from).collect()
-    }
-
-    #[test]
-    fn cuda_is_asked_for_by_the_device() {
-        assert!(wants_cuda(&os(&["--epochs", "2", "--device", "cuda:1"])));
-        assert!(wants_cuda(&os(&["--device=cuda"])));
-        assert!(!wants_cuda(&os(&["--device", "cpu", "--out", "cuda"])));
-        assert!(!wants_cuda(&os(&["--device"])));
-    }
-
-    #[test]
-    fn object_stores_are_known_by_their_urls() {
-        for argument in [
-            "s3://bucket/folder",
-            "gs://bucket",
-            "--data=s3://bucket/a=b",
-        ] {
-            assert!(is_in_a_store(OsStr::new(argument)), "{argument}");
-        }
-        for argument in [
-            "folder/a=b.parquet",
-            "ftp://host",
-            "--data",
-            "--data=folder",
-        ] {
-            assert!(!is_in_a_store(OsStr::new(argument)), "{argument}");
-        }
-    }
 
     #[test]
     fn data_lies_beside_the_spec_or_at_its_url() {
@@ -295,19 +278,5 @@ mod tests {
             place(spec, "s3://bucket/rows").to_str(),
             Some("s3://bucket/rows")
         );
-    }
-
-    #[test]
-    fn options_are_found_in_both_forms() {
-        assert!(gives(&os(&["--data", "x"]), "--data"));
-        assert!(gives(&os(&["--data=x"]), "--data"));
-        assert!(!gives(&os(&["--database", "x"]), "--data"));
-        for given in [
-            &["--out", "o", "--warm-start", "x"][..],
-            &["--warm-start=x"],
-        ] {
-            assert_eq!(value_of(&os(given), WARM_START), Some("x".into()));
-        }
-        assert_eq!(value_of(&os(&["--out", "x"]), WARM_START), None);
     }
 }

@@ -6,7 +6,7 @@ use crate::lsp;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Says what is done in any case: editors pass it
+    /// Use standard input and output, which is the default; editors pass it
     #[arg(long)]
     stdio: bool,
 }

@@ -1,6 +1,7 @@
 //! The command line: the only room that reads and writes files.
 
 mod build;
+mod cargo;
 mod check;
 mod diff;
 mod files;
@@ -14,27 +15,25 @@ mod summary;
 mod warm_start;
 mod workspace;
 
-use crate::diagnostics::{Code, Level, Levels};
+use crate::diagnostics::{Code, Level, Levels, Severity};
 use crate::driver::compile::{Artefacts, compile_files};
 use crate::driver::load::Read;
 use crate::emit::File;
 use crate::source::Source;
 use clap::{Parser, Subcommand, ValueEnum};
 use report::{Exit, Failure, MessageFormat, Reporter};
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Compiles a declarative spec to a multi-task multi-domain ranking model.
+/// Compile a declarative spec to a multi-task multi-domain ranking model
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Exit codes: 0 fine; 1 something is wrong with the spec, the data \
-    or the weights, or is stale; 2 misuse of the command line; 3 the environment or the run failed."
+    after_help = "Exit codes: 0 success; 1 errors in the spec, the data or the weights, or stale files; \
+    2 wrong command line; 3 the environment or the run failed."
 )]
 struct Cli {
-    /// How diagnostics are printed: `text` on stderr, `json` as JSON lines on stdout, `github` as
-    /// annotations on stdout
+    /// Format of diagnostics
     #[arg(
         long,
         global = true,
@@ -57,70 +56,71 @@ enum GraphFormat {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Checks specs and reports every mistake
+    /// Report errors and lints; `--fix` applies the safe fixes
     Check(check::Arguments),
-    /// Writes the graph and the crate of specs
+    /// Write the graph and the crate of each spec
     Build {
         /// Specs
         #[arg(required = true, value_name = "SPEC")]
         specs: Vec<PathBuf>,
-        /// Folder in which each spec's crate is a folder of the model's name; the workspace's
-        /// `generated` if not given
+        /// Folder to write to; each crate is in a subfolder with the model's name [default: the workspace's `generated`]
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
-        /// Writes nothing; names what is stale or missing and exits with 1 if anything is
+        /// Write nothing; list stale and missing files, and exit with 1 if there are any
         #[arg(long)]
         check: bool,
         #[command(flatten)]
         which: Which,
     },
-    /// Tells what changed between two specs, and what becomes of every weight
+    /// Compare two specs: what changed, and how each weight transfers
     Diff(diff::Arguments),
-    /// Formats specs; a file with syntax errors is left as it is
+    /// Format specs; files with syntax errors are left unchanged
     Fmt(fmt::Arguments),
-    /// Prints the Domain Expert graph of a spec
+    /// Print the Domain Expert graph of a spec
     Graph {
         /// Spec
         spec: PathBuf,
-        /// `yaml` is the graph whole, `svg` a drawing of it, `dot` and `mermaid` boxes and arrows
+        /// Output format: `yaml` is the complete graph, `svg` a drawing, `dot` and `mermaid` a flowchart
         #[arg(long, value_enum, default_value = "yaml")]
         format: GraphFormat,
-        /// File to write in place of stdout
+        /// Write to this file instead of stdout
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
         #[command(flatten)]
         which: Which,
     },
-    /// Tells on one page what a model is and takes
+    /// Print a one-page summary of the model and its cost
     Report(summary::Arguments),
-    /// Serves an editor over standard input and output, by the Language Server Protocol
+    /// Run the language server over standard input and output
     Lsp(lsp::Arguments),
-    /// Makes a project of its own: a spec, the runtime, and what builds them
+    /// Create a new project with a starter spec
     New(new::Arguments),
-    /// Prints the completions of a shell
+    /// Print the completion script of a shell
     Completions {
         /// Shell
         shell: clap_complete::Shell,
     },
-    /// Prints the manual as a page for `man`
+    /// Print the manual page
     Man,
-    /// Explains a diagnostic by its code or name
+    /// Explain a diagnostic
     Explain {
-        /// Code, as `E0101`
+        /// Code or name of the diagnostic, such as `E0101`
         code: String,
     },
-    /// Builds a spec's crate and trains its model
-    Train(RunArguments),
-    /// Builds a spec's crate and evaluates a trained model
-    Eval(RunArguments),
-    /// Builds a spec's crate and writes synthetic data for it
-    Synth(RunArguments),
+    /// Build a spec's crate and train its model
+    Train(launch::TrainArguments),
+    /// Build a spec's crate and evaluate a trained model
+    Eval(launch::Arguments<mtmd_options::Eval>),
+    /// Build a spec's crate and write synthetic data for it
+    Synth(launch::Arguments<mtmd_options::Synth>),
+    /// Build a spec's crate and measure its training throughput
+    Bench(launch::Arguments<mtmd_options::Bench>),
 }
 
 /// Which model of a spec, and how strictly.
 #[derive(Debug, Default, clap::Args)]
 struct Which {
-    /// The model of this variant of the spec
+    /// Use this variant of the spec
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
     #[command(flatten)]
@@ -130,13 +130,13 @@ struct Which {
 /// Levels of warnings.
 #[derive(Debug, Default, clap::Args)]
 struct Lints {
-    /// Makes errors of these warnings; `warnings` stands for all
+    /// Treat these warnings as errors; `warnings` means all of them
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     deny: Vec<String>,
-    /// Hides these warnings
+    /// Hide these warnings
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     allow: Vec<String>,
-    /// Shows these warnings, also those that are hidden unless asked for
+    /// Show these warnings, including those that are hidden by default
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     warn: Vec<String>,
 }
@@ -175,51 +175,36 @@ fn not_a_warning(text: &str, found: Option<Code>) -> Failure {
     Failure::new(Exit::Misuse, message).with_help(help)
 }
 
-#[derive(Debug, clap::Args)]
-struct RunArguments {
-    /// Trains the model of this variant of the spec
-    #[arg(long, value_name = "NAME")]
-    variant: Option<String>,
-    /// Spec
-    spec: PathBuf,
-    /// What the model's own program takes; `-- --help` lists it
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "ARGS"
-    )]
-    arguments: Vec<OsString>,
-}
-
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let mut reporter = Reporter::new(cli.message_format);
-    let result = match &cli.command {
-        Command::Check(arguments) => check::check(arguments, &reporter),
+    let result = match cli.command {
+        Command::Check(arguments) => check::check(&arguments, &reporter),
         Command::Build {
             specs,
             out,
             check,
             which,
-        } => build::build(specs, out.as_deref(), *check, which, &reporter),
-        Command::Diff(arguments) => diff::diff(arguments, &mut reporter),
-        Command::Fmt(arguments) => fmt::fmt(arguments, &mut reporter),
+        } => build::build(&specs, out.as_deref(), check, &which, &reporter),
+        Command::Diff(arguments) => diff::diff(&arguments, &mut reporter),
+        Command::Fmt(arguments) => fmt::fmt(&arguments, &mut reporter),
         Command::Graph {
             spec,
             format,
             output,
             which,
-        } => graph(spec, *format, output.as_deref(), which, &mut reporter),
-        Command::Report(arguments) => summary::report(arguments, &mut reporter),
+        } => graph(&spec, format, output.as_deref(), &which, &mut reporter),
+        Command::Report(arguments) => summary::report(&arguments, &mut reporter),
         Command::Lsp(_) => lsp::serve(),
-        Command::New(arguments) => new::new(arguments, &reporter),
-        Command::Completions { shell } => shell::completions(*shell),
+        Command::New(arguments) => new::new(&arguments, &reporter),
+        Command::Completions { shell } => shell::completions(shell),
         Command::Man => shell::man(),
-        Command::Explain { code } => explain(code),
-        Command::Train(run) => launch::launch("train", run, &reporter),
-        Command::Eval(run) => launch::launch("eval", run, &reporter),
-        Command::Synth(run) => launch::launch("synth", run, &reporter),
+        Command::Explain { code } => explain(&code),
+        Command::Train(arguments) => launch::train(arguments, &reporter),
+        Command::Eval(arguments) => launch::eval(arguments, &reporter),
+        Command::Synth(arguments) => launch::synth(arguments, &reporter),
+        Command::Bench(arguments) => launch::bench(arguments, &reporter),
     };
     let exit = result.unwrap_or_else(|failure| reporter.failure(&failure));
     exit.code()
@@ -258,6 +243,9 @@ enum Aim {
     Build,
     /// To be looked at; it may be beyond its budget.
     Look,
+    /// As the old side of a comparison: as [`Self::Look`], without its warnings, which nobody can act on and which the new
+    /// side mostly repeats.
+    Before,
 }
 
 /// Compiles and reports; `None` if the spec has errors.
@@ -282,10 +270,14 @@ fn compile_source(
     let name = root.name().to_owned();
     let variant = which.variant.as_deref();
     let levels = Levels {
-        beyond_budget: aim == Aim::Look,
+        beyond_budget: aim != Aim::Build,
         ..which.lints.levels()?
     };
-    let outcome = compile_files(root, read, &levels, variant);
+    let mut outcome = compile_files(root, read, &levels, variant);
+    if aim == Aim::Before {
+        let diagnostics = &mut outcome.diagnostics;
+        diagnostics.retain(|diagnostic| diagnostic.severity == Severity::Error);
+    }
     reporter.diagnostics(&outcome.source, &outcome.diagnostics);
     match variant {
         Some(variant) if !outcome.variants.iter().any(|other| other == variant) => {
@@ -319,6 +311,44 @@ fn explain(code: &str) -> Result<Exit, Failure> {
             let message = format!("there is no diagnostic `{code}`");
             let help = "the code of a diagnostic stands in brackets before its message";
             Err(Failure::new(Exit::Misuse, message).with_help(help))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::{Args, CommandFactory};
+    use mtmd_options::{Bench, Eval, Synth, Train};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    /// The other half is a test of the runtime: both take all options of `mtmd-options`.
+    #[test]
+    fn commands_that_run_a_program_have_the_shared_options() {
+        fn shared<O: Args>() -> BTreeSet<String> {
+            ids(&O::augment_args(clap::Command::new("shared")))
+        }
+        fn ids(command: &clap::Command) -> BTreeSet<String> {
+            let ids = command.get_arguments().map(|option| option.get_id());
+            ids.map(ToString::to_string).collect()
+        }
+        let model = ["spec", "variant", "deny", "allow", "warn"];
+        let commands = [
+            ("train", shared::<Train>(), &["dry_run"][..]),
+            ("eval", shared::<Eval>(), &[]),
+            ("synth", shared::<Synth>(), &[]),
+            ("bench", shared::<Bench>(), &[]),
+        ];
+        let compiler = Cli::command();
+        for (name, mut expected, own) in commands {
+            expected.extend(model.iter().chain(own).map(ToString::to_string));
+            let found = compiler.find_subcommand(name).map(ids);
+            assert_eq!(found, Some(expected), "{name}");
         }
     }
 }

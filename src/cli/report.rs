@@ -1,7 +1,7 @@
 //! What the command line prints, and what it exits with.
 
 use crate::diagnostics::{self, Code, Diagnostic};
-use crate::source::Source;
+use crate::source::{Source, beside};
 use serde_json::json;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -65,11 +65,11 @@ impl Failure {
 /// How diagnostics are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum MessageFormat {
-    /// For people, on stderr.
+    /// Text for people, on stderr
     Text,
-    /// For tools, as JSON lines on stdout.
+    /// JSON lines for tools, on stdout
     Json,
-    /// For pull requests, as GitHub's annotations on stdout.
+    /// GitHub annotations for pull requests, on stdout
     Github,
 }
 
@@ -79,7 +79,8 @@ pub(super) struct Reporter {
     format: MessageFormat,
     color: bool,
     stdout_is_taken: bool,
-    /// What has been said: two specs may share a file, and be two variants of one.
+    /// Diagnostics printed so far, by file, place, code and message: each is printed once, although specs share files and
+    /// one spec may be compiled several times, also under another spelling of its path.
     said: RefCell<BTreeSet<(String, usize, Code, String)>>,
 }
 
@@ -107,7 +108,7 @@ impl Reporter {
             let (file, whole) = source.file(start);
             let place = start.saturating_sub(whole.start);
             let message = diagnostic.message.clone();
-            said.insert((file.to_owned(), place, diagnostic.code, message))
+            said.insert((beside("", file), place, diagnostic.code, message))
         });
         let diagnostics: Vec<Diagnostic> = news.cloned().collect();
         let text = match self.format {

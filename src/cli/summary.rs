@@ -9,10 +9,10 @@ use std::path::PathBuf;
 pub(super) struct Arguments {
     /// Spec
     spec: PathBuf,
-    /// `markdown` for a wiki or a pull request, `text` for a terminal, `html` with the drawing in it
+    /// Output format: `markdown` for a wiki or a pull request, `text` for a terminal, `html` with the drawing
     #[arg(long, value_enum, default_value = "markdown")]
     format: Format,
-    /// File to write in place of stdout
+    /// Write to this file instead of stdout
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]

@@ -1,17 +1,6 @@
 //! Levels: which warnings are shown, and which count as errors.
 
-use super::{Code, Diagnostic, Severity};
-
-/// What happens to a kind of message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
-    /// Nothing is built. An error stays one, whatever is asked for.
-    Error,
-    /// It is shown, and the build goes on.
-    Warning,
-    /// It is not shown.
-    Allow,
-}
+use super::{Code, Diagnostic, Level, Severity};
 
 /// Levels that differ from the registry's. Later ones win.
 #[derive(Debug, Clone, Default)]

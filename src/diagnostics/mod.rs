@@ -4,15 +4,19 @@
 //! one, a fix; the renderers decide how that looks.
 
 mod code;
+mod counts;
 mod github;
 mod json;
+mod level;
 mod levels;
 mod text;
 
 pub use code::Code;
+pub use counts::{counted, nouns};
 pub use github::{data as github_data, render_github};
 pub use json::render_json;
-pub use levels::{Level, Levels};
+pub use level::Level;
+pub use levels::Levels;
 pub use text::render_text;
 
 use crate::source::Span;
@@ -238,7 +242,7 @@ pub fn arrange(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     diagnostics.sort_by_cached_key(place);
     if let Some(last) = diagnostics.last_mut() {
         last.notes
-            .push(format!("{hidden} more messages are not shown"));
+            .push(format!("not shown: {}", counted(hidden, "more message")));
     }
     diagnostics
 }

@@ -1,25 +1,28 @@
-//! The budget of a spec against what its graph costs.
+//! The budget of a spec against the cost of its graph.
 
-use crate::diagnostics::{Code, Diagnostic};
-use crate::graph;
+use crate::diagnostics::{Code, Diagnostic, nouns};
+use crate::graph::{self, Graph};
 use crate::sema::grouped;
 use crate::sema::spec::{Limit, Spec};
 
 /// From this part of a limit on, the budget is nearly spent.
 const NEARLY: f64 = 0.9;
 
-/// Errors for what costs more than the budget has, warnings for what comes near it.
-pub(super) fn check(spec: &Spec) -> Vec<Diagnostic> {
+/// The graph of a spec, if its budget needs one: a spec without limits has no cost to compare.
+pub(super) fn graph(spec: &Spec) -> Option<Graph> {
     let budget = &spec.budget;
     let limits = [
         budget.parameters,
         budget.flops_per_request,
         budget.bytes_per_item,
     ];
-    if limits.iter().all(Option::is_none) {
-        return vec![];
-    }
-    let graph = graph::build(spec);
+    let limited = limits.iter().any(Option::is_some);
+    limited.then(|| graph::build(spec))
+}
+
+/// Errors for costs above the budget, warnings for costs close to it.
+pub(super) fn check(graph: &Graph) -> Vec<Diagnostic> {
+    let budget = &graph.spec.budget;
     let totals = &graph.totals;
     let parameters = totals.dense + totals.tables;
     let bytes = totals.item_bytes.iter().copied().max().unwrap_or_default();
@@ -40,10 +43,11 @@ pub(super) fn check(spec: &Spec) -> Vec<Diagnostic> {
             totals.request_flops(budget.candidates),
             "operations a request",
             format!(
-                "{} for the costliest query row, {} for each of {} candidates",
+                "{} for the costliest query row, {} for each of {} {}",
                 grouped(totals.query_flops),
                 grouped(dot),
-                grouped(u128::from(budget.candidates))
+                grouped(u128::from(budget.candidates)),
+                nouns(budget.candidates, "candidate")
             ),
         ),
         (

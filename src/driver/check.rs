@@ -3,7 +3,7 @@
 use super::budget;
 use super::load::{Loaded, Read, load, no_files};
 use crate::diagnostics::{self, Code, Diagnostic, Levels, has_errors};
-use crate::graph;
+use crate::graph::{self, Graph};
 use crate::sema::{self, Allowed, Index, Variant, spec::Spec};
 use crate::source::Source;
 use crate::syntax::ast::File;
@@ -17,6 +17,8 @@ pub struct Checked {
     pub source: Source,
     /// The checked spec; `None` if there is an error, or if the file is a part that others use.
     pub spec: Option<Spec>,
+    /// The graph of the spec, if the check needed it. Whoever needs it later takes this one.
+    pub graph: Option<Graph>,
     /// Whether the file is a part: it says nothing of model, surfaces and products.
     pub part: bool,
     /// The variants that it declares.
@@ -36,6 +38,14 @@ pub struct CheckedVariant {
     pub name: String,
     /// The spec that it makes; `None` if that has an error.
     pub spec: Option<Spec>,
+    /// The graph of that, if the check needed it.
+    pub graph: Option<Graph>,
+}
+
+/// The sound spec that variants are compared with.
+struct Base<'s> {
+    spec: &'s Spec,
+    hash: String,
 }
 
 /// Checks a spec of one file.
@@ -57,8 +67,9 @@ pub fn check_files(root: Source, read: &Read<'_>, levels: &Levels) -> Checked {
     diagnostics.append(&mut base.diagnostics);
     let sound = !has_errors(&diagnostics);
     let mut spec = base.spec.filter(|_| sound);
-    if let Some(found) = &spec {
-        let over = levels.apply(budget::check(found));
+    let graph = spec.as_ref().and_then(budget::graph);
+    if let Some(graph) = &graph {
+        let over = levels.apply(budget::check(graph));
         let fits = !has_errors(&over);
         diagnostics.extend(over);
         spec = spec.filter(|_| fits);
@@ -68,10 +79,22 @@ pub fn check_files(root: Source, read: &Read<'_>, levels: &Levels) -> Checked {
     let mut variants = vec![];
     let mut index = base.index;
     // What a part's variants mean shows where the part is used.
-    let whole = base.variants.iter().filter(|_| !base.part);
+    let whole: Vec<&Variant> = base.variants.iter().filter(|_| !base.part).collect();
+    let compared = spec.as_ref().filter(|_| !whole.is_empty());
+    let compared = compared.map(|spec| Base {
+        spec,
+        hash: graph::meaning_hash(spec),
+    });
     for variant in whole {
-        let (checked, found, names) =
-            check_variant(&source, &file, variant, read, levels, &known, spec.as_ref());
+        let (checked, found, names) = check_variant(
+            &source,
+            &file,
+            variant,
+            read,
+            levels,
+            &known,
+            compared.as_ref(),
+        );
         let inside = |diagnostic: &Diagnostic| {
             let (place, whole) = (diagnostic.primary.span, variant.statement.span());
             whole.start <= place.start && place.end <= whole.end
@@ -86,6 +109,7 @@ pub fn check_files(root: Source, read: &Read<'_>, levels: &Levels) -> Checked {
     Checked {
         source,
         spec: spec.filter(|_| !refused),
+        graph: graph.filter(|_| !refused),
         part: base.part,
         variants,
         diagnostics: diagnostics::arrange(diagnostics),
@@ -102,7 +126,7 @@ fn check_variant(
     read: &Read<'_>,
     levels: &Levels,
     known: &[Diagnostic],
-    base_spec: Option<&Spec>,
+    compared: Option<&Base<'_>>,
 ) -> (CheckedVariant, Vec<Diagnostic>, Index) {
     let name = variant.name.text.clone();
     let over = variant.statement.block.as_ref();
@@ -132,11 +156,14 @@ fn check_variant(
         .map(|found| found.note(format!("in variant `{name}`")))
         .collect();
     let mut spec = checked.spec;
-    if let Some(found) = &spec {
-        let over = levels.apply(budget::check(found)).into_iter();
+    let graph = spec.as_ref().and_then(budget::graph);
+    if let Some(graph) = &graph {
+        let over = levels.apply(budget::check(graph)).into_iter();
         let over = over.map(|found| found.note(format!("in variant `{name}`")));
         diagnostics.extend(over);
-        if base_spec.is_some_and(|base| means_the_same(base, found)) {
+    }
+    if let Some(found) = &spec {
+        if compared.is_some_and(|base| means_the_same(base, found)) {
             diagnostics.push(
                 Diagnostic::new(
                     Code::W0510,
@@ -148,16 +175,22 @@ fn check_variant(
             );
         }
     }
-    spec = spec.filter(|_| !has_errors(&diagnostics));
-    (CheckedVariant { name, spec }, diagnostics, checked.index)
+    let sound = !has_errors(&diagnostics);
+    spec = spec.filter(|_| sound);
+    let graph = graph.filter(|_| sound);
+    (
+        CheckedVariant { name, spec, graph },
+        diagnostics,
+        checked.index,
+    )
 }
 
-fn means_the_same(base: &Spec, variant: &Spec) -> bool {
+fn means_the_same(base: &Base<'_>, variant: &Spec) -> bool {
     let variant = Spec {
-        name: base.name.clone(),
+        name: base.spec.name.clone(),
         ..variant.clone()
     };
-    base.budget == variant.budget && graph::meaning_hash(base) == graph::meaning_hash(&variant)
+    base.spec.budget == variant.budget && base.hash == graph::meaning_hash(&variant)
 }
 
 /// Gives every message its level; a lint that is allowed and never fires is reported.

@@ -63,6 +63,7 @@ pub fn compile_files(
     let Checked {
         source,
         spec,
+        graph,
         part,
         variants,
         mut diagnostics,
@@ -86,20 +87,19 @@ pub fn compile_files(
         .iter()
         .map(|variant| variant.name.clone())
         .collect();
-    let spec = match variant {
+    let (spec, graph) = match variant {
+        None => (spec, graph),
         // A variant of a spec with errors is not built, even if it removes them.
-        Some(name) => spec.and(
-            variants
-                .into_iter()
-                .find(|variant| variant.name == name)
-                .and_then(|variant| variant.spec),
-        ),
-        None => spec,
+        Some(name) => {
+            let mut variants = variants.into_iter().filter(|_| spec.is_some());
+            let found = variants.find(|variant| variant.name == name);
+            found.map_or((None, None), |variant| (variant.spec, variant.graph))
+        }
     };
     let name = source.name();
     let file_name = name.rsplit(['/', '\\']).next().unwrap_or(name);
     let artefacts = spec.map(|spec| Artefacts {
-        graph: graph::build(&spec),
+        graph: graph.unwrap_or_else(|| graph::build(&spec)),
         file_name: file_name.to_owned(),
     });
     Outcome {

@@ -2,6 +2,7 @@
 
 use super::page::{Page, grouped, share};
 use super::{DomainExpert, Graph, Role, TowerGraph};
+use crate::diagnostics::nouns;
 use crate::sema::spec::{DomainId, Index, Spec, Tower};
 use std::collections::BTreeMap;
 
@@ -42,8 +43,9 @@ fn summary(page: &mut Page, graph: &Graph) {
         ),
         (
             format!(
-                "FLOPs of a request for {} items",
-                grouped(u128::from(budget.candidates))
+                "FLOPs of a request for {} {}",
+                grouped(u128::from(budget.candidates)),
+                nouns(budget.candidates, "item")
             ),
             totals.request_flops(budget.candidates),
             budget.flops_per_request,
@@ -165,9 +167,10 @@ fn flops(page: &mut Page, graph: &Graph) {
     let whole = graph.totals.request_flops(graph.spec.budget.candidates);
     page.heading("FLOPs of a request");
     page.text(format!(
-        "The costliest query row, and for each of {} items a dot product a task. Item rows are \
+        "The costliest query row, and for each of {} {} a dot product a task. Item rows are \
          computed ahead of requests.",
-        grouped(candidates)
+        grouped(candidates),
+        nouns(candidates, "item"),
     ));
     let mut rows = vec![];
     for (part, flops) in parts(&graph.query) {
@@ -256,7 +259,10 @@ fn tables(page: &mut Page, graph: &Graph) {
             Index::Vocabulary { min_count: 1 } => "values seen".to_owned(),
             Index::Vocabulary { min_count } => format!("values seen {min_count} times or more"),
             Index::Buckets => "intervals".to_owned(),
-            Index::Values(values) => format!("{} values", grouped(values.len() as u128)),
+            Index::Values(values) => {
+                let count = values.len() as u128;
+                format!("{} {}", grouped(count), nouns(count, "value"))
+            }
         };
         let index = match table.oov {
             0 => index,

@@ -4,6 +4,7 @@
 use super::node::{Input, Role};
 use super::svg::{expanded, quantity};
 use super::{DomainExpert, Graph, Node, TowerGraph};
+use crate::diagnostics::{counted, nouns};
 use crate::sema::spec::Tower;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -325,11 +326,13 @@ fn add_tower(sketch: &mut Sketch, graph: &Graph, tower: &TowerGraph) {
 }
 
 fn facts(expert: &DomainExpert) -> String {
+    let parameters = expert.cost.parameters;
     format!(
-        "{} fields, {} tasks, {} parameters",
-        expert.fields.len(),
-        expert.tasks.len(),
-        quantity(expert.cost.parameters).trim_end()
+        "{}, {}, {} {}",
+        counted(expert.fields.len(), "field"),
+        counted(expert.tasks.len(), "task"),
+        quantity(parameters).trim_end(),
+        nouns(parameters, "parameter"),
     )
 }
 
@@ -341,7 +344,7 @@ fn add_expert(sketch: &mut Sketch, tower: &TowerGraph, expert: &DomainExpert, ti
     let mut boxes = vec![Box {
         id: fields.clone(),
         lines: vec![
-            format!("{} fields", expert.fields.len()),
+            counted(expert.fields.len(), "field"),
             format!("width {}", expert.width),
         ],
         class: Class::Own,

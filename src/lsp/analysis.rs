@@ -50,7 +50,7 @@ impl Analysis {
         let model = match checked.spec {
             Some(spec) => Some(Rc::new(Model {
                 spec,
-                graph: OnceCell::new(),
+                graph: checked.graph.map_or_else(OnceCell::new, OnceCell::from),
             })),
             None => before.and_then(|before| before.model.clone()),
         };

@@ -106,7 +106,7 @@ fn named(name: &str, kind: NameKind) -> CompletionItem {
 }
 
 fn statements() -> Vec<CompletionItem> {
-    let reference = Reference::read();
+    let reference = Reference::get();
     let item = |(word, form)| documented(keyword(word, form), reference.statement(word));
     sema::statements().map(item).collect()
 }
@@ -119,7 +119,7 @@ fn kinds() -> Vec<CompletionItem> {
 
 /// The settings that the block does not have yet.
 fn settings(spot: &Spot<'_>, table: &SettingsTable) -> Vec<CompletionItem> {
-    let reference = Reference::read();
+    let reference = Reference::get();
     let given = |name: &str| {
         spot.siblings
             .iter()
@@ -130,7 +130,7 @@ fn settings(spot: &Spot<'_>, table: &SettingsTable) -> Vec<CompletionItem> {
         kind: Some(CompletionItemKind::Property),
         ..documented(
             keyword(setting.name, &setting.written()),
-            reference.setting(table.owner, setting.name),
+            reference.setting(table, setting.name),
         )
     };
     missing.map(item).collect()

@@ -3,6 +3,7 @@
 
 use super::analysis::View;
 use super::{place, quantity};
+use crate::diagnostics::counted;
 use crate::graph::Graph;
 use crate::sema::spec::{FeatureKind, Tower};
 use crate::sema::{Inside, NameKind};
@@ -109,7 +110,11 @@ pub(super) fn features(graph: &Graph, tower: Tower) -> &[crate::sema::spec::Feat
 fn table_size(graph: &Graph, name: &str) -> Option<(String, String)> {
     let table = graph.spec.tables.iter().find(|table| table.name == name)?;
     let floats = table.rows as u128 * table.dim as u128;
-    let about = format!("{} rows of {} floats", table.rows, table.dim);
+    let about = format!(
+        "{} of {}",
+        counted(table.rows, "row"),
+        counted(table.dim, "float")
+    );
     Some((quantity::bytes(floats * FLOAT), about))
 }
 

@@ -6,7 +6,7 @@ use super::cursor::{self, Ground, Step};
 use super::hints::{FLOAT, features};
 use super::quantity;
 use super::reference::Reference;
-use crate::diagnostics::Code;
+use crate::diagnostics::{Code, counted};
 use crate::graph::Graph;
 use crate::sema::spec::{
     Axis, Domain, DomainId, Feature, FeatureKind, Index, RawValue, Task, TaskId, Tower,
@@ -63,12 +63,10 @@ fn lint(step: &Step<'_>, offset: usize) -> Option<(Span, Code)> {
 /// A word of the language.
 fn word(step: &Step<'_>) -> Option<String> {
     let word = step.statement.word.text.as_str();
-    let reference = Reference::read();
+    let reference = Reference::get();
     match step.ground {
         Ground::File => reference.statement(word).map(str::to_owned),
-        Ground::Block(Inside::Settings(table)) => {
-            reference.setting(table.owner, word).map(str::to_owned)
-        }
+        Ground::Block(Inside::Settings(table)) => reference.setting(table, word).map(str::to_owned),
         Ground::Block(Inside::Features(_)) => {
             let (_, form) = sema::kinds().find(|(kind, _)| *kind == word)?;
             Some(code(form))
@@ -138,7 +136,7 @@ fn model(graph: &Graph) -> Vec<String> {
             quantity::parameters(totals.tables),
             quantity::bytes(totals.tables * FLOAT)
         ),
-        format!("{} cells (surface, product, task)", totals.cells),
+        format!("{} (surface, product, task)", counted(totals.cells, "cell")),
         format!(
             "{} FLOPs for the costliest query row, {} for the costliest item row",
             quantity::count(totals.query_flops),
@@ -159,8 +157,8 @@ fn domain(graph: &Graph, tower: Tower, axis: &Axis, name: &str) -> Option<(Strin
     let facts = vec![
         format!("rows with `{}` = {}", axis.column, raw_values(values)),
         format!(
-            "input: {} fields, width {}",
-            expert.fields.len(),
+            "input: {}, width {}",
+            counted(expert.fields.len(), "field"),
             expert.width
         ),
         format!("tasks: {}", list(tasks.map(|task| task.name.as_str()))),
@@ -202,7 +200,10 @@ fn task_facts(graph: &Graph, place: usize, task: &Task) -> Vec<String> {
         names(&spec.products, &task.products)
     ));
     if let Some(head) = graph.heads.iter().find(|head| head.task.0 == place) {
-        facts.push(format!("served embedding: {} floats", head.width));
+        facts.push(format!(
+            "served embedding: {}",
+            counted(head.width, "float")
+        ));
     }
     facts.push(format!(
         "experts: {} in all domains",

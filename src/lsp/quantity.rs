@@ -1,5 +1,7 @@
 //! Counts and sizes for people.
 
+use crate::diagnostics::nouns;
+
 /// A count, to three digits: `1.25 M`.
 pub(super) fn count(number: u128) -> String {
     scale(number, "")
@@ -12,8 +14,7 @@ pub(super) fn bytes(number: u128) -> String {
 
 /// Parameters: `1.25 M parameters`.
 pub(super) fn parameters(number: u128) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} parameter{plural}", count(number))
+    format!("{} {}", count(number), nouns(number, "parameter"))
 }
 
 fn scale(number: u128, unit: &str) -> String {

@@ -1,6 +1,9 @@
 //! The language reference, as the book has it: what a hover says of a word is the row of a table
 //! there. So the book and the editor cannot disagree, and a setting without a row fails a test.
 
+use crate::sema::{Section, SettingsTable};
+use std::sync::LazyLock;
+
 /// Pages of the reference.
 const PAGES: [&str; 7] = [
     include_str!("../../book/src/language.md"),
@@ -29,19 +32,23 @@ pub(super) struct Reference {
     rows: Vec<Row>,
 }
 
+/// The reference, parsed once.
+static REFERENCE: LazyLock<Reference> = LazyLock::new(|| Reference {
+    rows: PAGES.iter().flat_map(|page| read_page(page)).collect(),
+});
+
 impl Reference {
-    pub fn read() -> Self {
-        Self {
-            rows: PAGES.iter().flat_map(|page| read_page(page)).collect(),
-        }
+    /// The reference.
+    pub fn get() -> &'static Self {
+        &REFERENCE
     }
 
-    /// What the reference says of a setting of `owner`, as sema calls whoever takes it.
-    pub fn setting(&self, owner: &str, word: &str) -> Option<&str> {
-        let section = section(owner);
+    /// The row of a setting of a table.
+    pub fn setting(&self, table: &SettingsTable, word: &str) -> Option<&str> {
+        let heading = heading(table.section);
         let under = |row: &&Row| {
             let mut sections = row.sections.iter();
-            section.is_none_or(|section| sections.any(|other| other.starts_with(section)))
+            sections.any(|section| section.starts_with(heading))
         };
         let about = |row: &&Row| row.words.first().is_some_and(|first| first == word);
         let within = |row: &&Row| row.words.iter().any(|other| other == word);
@@ -66,44 +73,19 @@ impl Reference {
     }
 }
 
-/// The section of the reference that lists the settings of an owner.
-fn section(owner: &str) -> Option<&'static str> {
-    let sections = [
-        (&["a task"][..], "tasks"),
-        (&["a table"], "tables"),
-        (
-            &[
-                "an `id`",
-                "an `ids`",
-                "a `category`",
-                "a `number`",
-                "a `vector`",
-                "`standardise`",
-            ],
-            "features",
-        ),
-        (
-            &["`architecture`", "`architecture on`", "`cross`"],
-            "architecture",
-        ),
-        (&["a split"], "split"),
-        (&["`budget`"], "budget"),
-        (&["`rows`"], "rows"),
-        (&["`evaluation`"], "evaluation"),
-        (
-            &[
-                "`training`",
-                "`dense`",
-                "`embeddings`",
-                "`select`",
-                "`early_stop`",
-                "`checkpoints`",
-            ],
-            "training",
-        ),
-    ];
-    let found = sections.iter().find(|(owners, _)| owners.contains(&owner));
-    found.map(|(_, section)| *section)
+/// How the headings of a section start.
+fn heading(section: Section) -> &'static str {
+    match section {
+        Section::Tasks => "tasks",
+        Section::Tables => "tables",
+        Section::Features => "features",
+        Section::Architecture => "architecture",
+        Section::Split => "split",
+        Section::Rows => "rows",
+        Section::Evaluation => "evaluation",
+        Section::Training => "training",
+        Section::Budget => "budget",
+    }
 }
 
 fn read_page(page: &str) -> Vec<Row> {
@@ -189,12 +171,12 @@ fn describe(titles: &[String], cells: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Reference;
+    use super::{Reference, Section};
     use crate::sema;
 
     #[test]
     fn every_setting_and_statement_has_its_row() {
-        let reference = Reference::read();
+        let reference = Reference::get();
         for (word, _) in sema::statements() {
             assert!(
                 reference.statement(word).is_some(),
@@ -204,7 +186,7 @@ mod tests {
         for table in sema::tables_of_settings() {
             for setting in table.settings {
                 assert!(
-                    reference.setting(table.owner, setting.name).is_some(),
+                    reference.setting(table, setting.name).is_some(),
                     "`{}` of {} has no row in a table of book/src/language",
                     setting.name,
                     table.owner
@@ -215,10 +197,19 @@ mod tests {
 
     #[test]
     fn a_row_is_that_of_the_owner() {
-        let reference = Reference::read();
-        let clip = reference.setting("`training`", "clip").unwrap();
+        let reference = Reference::get();
+        let clips = |section| {
+            let mut tables = sema::tables_of_settings().filter(|table| table.section == section);
+            let has = |table: &&sema::SettingsTable| {
+                table.settings.iter().any(|setting| setting.name == "clip")
+            };
+            reference
+                .setting(tables.find(has).unwrap(), "clip")
+                .unwrap()
+        };
+        let clip = clips(Section::Training);
         assert!(clip.contains("gradients"), "{clip}");
-        let clip = reference.setting("a `number`", "clip").unwrap();
+        let clip = clips(Section::Features);
         assert!(clip.contains("LO"), "{clip}");
     }
 

@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 
 use super::context::Context;
 use super::domains::Domains;
+use super::forms::{Form, Section, Table as SettingsTable, setting};
 use super::head::Head;
-use super::settings::{Settings, Table as SettingsTable, setting};
+use super::settings::Settings;
 use super::spec::{
     Architecture, Composition, Crossing, DomainId, ExpertArchitecture, LogitScale, Norm, Override,
     Tower,
 };
-use super::value::{self, Form, Value};
+use super::value::{self, Value};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::Statement;
@@ -23,6 +24,8 @@ const FORM: &str = "architecture { … }` or `architecture on NAME { … }";
 
 pub(super) static ARCHITECTURE: SettingsTable = SettingsTable {
     owner: "`architecture`",
+    section: Section::Architecture,
+    empty_is_idle: true,
     settings: &[
         setting("deep", Form::Sizes),
         setting("routing", Form::Sizes),
@@ -44,6 +47,8 @@ pub(super) static ARCHITECTURE: SettingsTable = SettingsTable {
 /// What may differ by domain: neither what both towers share nor what all domains of one do.
 pub(super) static ARCHITECTURE_ON: SettingsTable = SettingsTable {
     owner: "`architecture on`",
+    section: Section::Architecture,
+    empty_is_idle: true,
     settings: &[
         setting("deep", Form::Sizes),
         setting("routing", Form::Sizes),
@@ -59,6 +64,8 @@ pub(super) static ARCHITECTURE_ON: SettingsTable = SettingsTable {
 
 pub(super) static CROSS: SettingsTable = SettingsTable {
     owner: "`cross`",
+    section: Section::Architecture,
+    empty_is_idle: true,
     settings: &[
         setting("rank", Form::Whole(1)),
         setting("depth", Form::Whole(1)),

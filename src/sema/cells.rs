@@ -1,10 +1,12 @@
 //! Cells: the surfaces and products that a task is on.
 
-use super::context::{Context, enumerate};
+use super::context::Context;
 use super::domains::{Domains, noun};
+use super::sentence::enumerate;
 use super::settings::Settings;
 use super::spec::{DomainId, Tower};
 use super::value::Value;
+use crate::diagnostics::nouns;
 
 const TOWERS: [Tower; 2] = [Tower::Query, Tower::Item];
 
@@ -83,8 +85,8 @@ impl Cells {
         let on = |tower: Tower| {
             let beyond = self.of(tower).iter().filter(|id| !outer.has(tower, **id));
             let names: Vec<&str> = beyond.map(|id| domains.name(tower, *id)).collect();
-            let plural = if names.len() > 1 { "s" } else { "" };
-            (!names.is_empty()).then(|| format!("{}{plural} {}", noun(tower), enumerate(names, 5)))
+            let nouns = nouns(names.len(), noun(tower));
+            (!names.is_empty()).then(|| format!("{nouns} {}", enumerate(names, 5)))
         };
         let parts: Vec<String> = TOWERS.into_iter().filter_map(on).collect();
         (!parts.is_empty()).then(|| parts.join(" nor on "))

@@ -1,7 +1,7 @@
 //! What every check needs: the source, and a place to report to.
 
-use super::head::Text;
 use super::index::Index;
+use super::literals::Text;
 use crate::diagnostics::{Applicability, Code, Diagnostic, Edit};
 use crate::source::{Read, Source, Span, beside};
 use crate::syntax::ast::{Block, Doc, Statement};
@@ -157,25 +157,4 @@ pub(super) fn doc(statement: &Statement) -> String {
         .as_ref()
         .map(|doc| doc.text.clone())
         .unwrap_or_default()
-}
-
-/// `a`, `b` and `c`, in backticks; more than `most` are counted.
-pub(super) fn enumerate<'n>(names: impl IntoIterator<Item = &'n str>, most: usize) -> String {
-    let mut names = names.into_iter();
-    let shown = names.by_ref().take(most);
-    let mut shown: Vec<String> = shown.map(|name| format!("`{name}`")).collect();
-    let more = names.count();
-    if more > 0 {
-        shown.push(format!("{more} more"));
-    }
-    join(shown)
-}
-
-/// a, b and c.
-pub(super) fn join(words: Vec<String>) -> String {
-    match words.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
-        Some((last, _)) => last.clone(),
-        None => String::new(),
-    }
 }

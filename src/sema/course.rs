@@ -3,16 +3,19 @@
 use super::cells::Cells;
 use super::context::Context;
 use super::domains::Domains;
-use super::settings::{Given, Settings, Table as SettingsTable, setting};
+use super::forms::{Bound, Form, Section, Table as SettingsTable, setting};
+use super::settings::{Given, Settings};
 use super::spec::{Course, Figure, Select, Tower};
 use super::tasks::{TaskDeclaration, Tasks};
-use super::value::{Bound, Form, Value};
+use super::value::Value;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::Word;
 
 pub(super) static SELECT: SettingsTable = SettingsTable {
     owner: "`select`",
+    section: Section::Training,
+    empty_is_idle: true,
     settings: &[
         setting("metric", Form::Choice(&["log_mae", "mae", "kl", "auc"])),
         setting("task", Form::Name),
@@ -22,6 +25,8 @@ pub(super) static SELECT: SettingsTable = SettingsTable {
 
 pub(super) static EARLY_STOP: SettingsTable = SettingsTable {
     owner: "`early_stop`",
+    section: Section::Training,
+    empty_is_idle: true,
     settings: &[
         setting("patience", Form::Whole(1)),
         setting("min_delta", Form::Real(Bound::NotNegative)),
@@ -30,6 +35,8 @@ pub(super) static EARLY_STOP: SettingsTable = SettingsTable {
 
 pub(super) static CHECKPOINTS: SettingsTable = SettingsTable {
     owner: "`checkpoints`",
+    section: Section::Training,
+    empty_is_idle: true,
     settings: &[
         setting("every", Form::Whole(1)),
         setting("keep", Form::Whole(1)),

@@ -1,11 +1,12 @@
 //! Inputs that are made of a column: a part of a time, the length of a list.
 
 use super::context::Context;
-use super::head::{Head, Text};
+use super::head::Head;
 use super::kinds::Kind;
-use super::names::suggest;
+use super::literals::Text;
 use super::settings::Settings;
 use super::spec::{Derive, TimePart, Unit};
+use super::spelling::suggest;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::Word;

@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::context::{Context, doc, enumerate};
+use super::context::{Context, doc};
 use super::cycles::cycles;
-use super::head::{Head, Text};
+use super::head::{Head, holds_number};
 use super::index::Inside;
-use super::names::{Kind, Namespace, closest, suggest};
+use super::literals::Text;
+use super::name_kind::Kind;
+use super::names::Namespace;
 use super::raw::{self, Raw, repeated};
+use super::sentence::enumerate;
 use super::spec::{Axis, Domain, DomainId, Others, RawValue, Tower};
+use super::spelling::{closest, suggest};
 use super::value;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
@@ -239,7 +243,7 @@ fn read_axis(
         numbers: block
             .statements
             .iter()
-            .any(|inner| raw::holds_number(&inner.atoms)),
+            .any(|inner| holds_number(&inner.atoms)),
     };
     for inner in &block.statements {
         reader.statement(context, inner);

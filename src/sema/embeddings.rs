@@ -1,12 +1,15 @@
 //! How the rows of tables are trained: of all in `training`, of one where it is declared.
 
 use super::context::Context;
-use super::settings::{Settings, Table as SettingsTable, setting};
+use super::forms::{Bound, Form, Section, Table as SettingsTable, setting};
+use super::settings::Settings;
 use super::spec::{Embeddings, TableOptimiser};
-use super::value::{Bound, Form, Value};
+use super::value::Value;
 
 pub(super) static EMBEDDINGS: SettingsTable = SettingsTable {
     owner: "`embeddings`",
+    section: Section::Training,
+    empty_is_idle: true,
     settings: &[
         setting(
             "optimiser",

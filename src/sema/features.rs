@@ -1,14 +1,17 @@
 //! Features: the inputs of a tower.
 
-use super::context::{Context, doc, enumerate};
+use super::context::{Context, doc};
 use super::derived::{self, ColumnSource};
 use super::domains::{Domains, noun};
-use super::head::{Head, Text};
+use super::head::Head;
 use super::index::Inside;
 use super::inputs::{DeclaredKind, read_buckets, read_embedded, read_number};
 use super::kinds::{Kind, find_kind};
-use super::names::{Kind as NameKind, Namespace};
+use super::literals::Text;
+use super::name_kind::Kind as NameKind;
+use super::names::Namespace;
 use super::number;
+use super::sentence::enumerate;
 use super::settings::Settings;
 use super::spec::{Derive, DomainId, Feature, FeatureKind, Input, TableId, Tower};
 use super::tables::Tables;
@@ -99,7 +102,10 @@ impl Features {
             self.complete = false;
             return;
         };
-        let mut head = Head::new(statement, kind.form()).spelt(spelling);
+        let mut head = Head::new(statement, kind.form())
+            .spelt(spelling)
+            // The width of a vector is between the two.
+            .with_column(kind != Kind::Vector);
         let name = head.name(context, "the feature's name");
         let width = if kind == Kind::Vector && !head.failed() {
             number::whole(context, &mut head, "width", 1)

@@ -1,17 +1,11 @@
 //! Reading the head of a statement, atom by atom.
 
 use super::context::Context;
-use super::names::{Spelling, is_name, nearest_name};
+use super::literals::Text;
+use super::spelling::{Spelling, is_name, nearest_name};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::{Atom, AtomKind, Number, Statement, Word};
-
-/// A string of the spec, with its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Text {
-    pub text: String,
-    pub span: Span,
-}
 
 /// A cursor over a statement's atoms. It complains once: after the first atom that does not fit,
 /// the rest is no news.
@@ -20,6 +14,10 @@ pub(super) struct Head<'s> {
     rest: &'s [Atom],
     /// How the statement is written, for help.
     pub(super) form: String,
+    /// Whether `from COLUMN` may come right after the name.
+    names_column: bool,
+    /// Whether nothing may follow the word.
+    is_flag: bool,
     silent: bool,
 }
 
@@ -29,8 +27,22 @@ impl<'s> Head<'s> {
             statement,
             rest: &statement.atoms,
             form: form.into(),
+            names_column: false,
+            is_flag: false,
             silent: statement.damaged,
         }
+    }
+
+    /// `from COLUMN` may come right after the name: a fix of the name keeps the column.
+    pub fn with_column(mut self, names_column: bool) -> Self {
+        self.names_column = names_column;
+        self
+    }
+
+    /// Nothing may follow the word: a fix removes `true`.
+    pub fn flag(mut self, is_flag: bool) -> Self {
+        self.is_flag = is_flag;
+        self
     }
 
     /// Does not complain of a statement whose first word has been complained about.
@@ -61,7 +73,7 @@ impl<'s> Head<'s> {
 
     /// Whether a number is among what is left.
     pub fn holds_number(&self) -> bool {
-        super::raw::holds_number(self.rest)
+        holds_number(self.rest)
     }
 
     /// The next atom must be this word.
@@ -117,7 +129,7 @@ impl<'s> Head<'s> {
     fn keeping_column(&self, mut wrong: Diagnostic, literal: &str) -> Diagnostic {
         let says_column =
             |atom: &Atom| matches!(&atom.kind, AtomKind::Word(word) if word == "from");
-        let reads_column = self.form.contains(" NAME from ") && !self.rest.iter().any(says_column);
+        let reads_column = self.names_column && !self.rest.iter().any(says_column);
         let edits = wrong.fix.iter_mut().flat_map(|fix| &mut fix.edits);
         for edit in
             edits.filter(|edit| reads_column && literal.trim_matches('"') != edit.replacement)
@@ -170,6 +182,26 @@ impl<'s> Head<'s> {
         }
         self.fail(context, what, None);
         None
+    }
+
+    /// The next atom must be a list that is not empty.
+    pub fn list(&mut self, context: &mut Context<'_>, what: &str) -> Option<(&'s [Atom], Span)> {
+        let Some(AtomKind::List(items)) = self.peek() else {
+            self.fail(context, what, None);
+            return None;
+        };
+        let span = self.next()?.span;
+        if items.is_empty() {
+            let expected = format!("expected {what}");
+            context.report(Diagnostic::new(
+                Code::E0308,
+                "this list is empty",
+                span,
+                expected,
+            ));
+            return None;
+        }
+        Some((items, span))
     }
 
     /// There must be no further atom.
@@ -243,9 +275,8 @@ impl<'s> Head<'s> {
         };
         let is_true = matches!(&value.kind, AtomKind::Word(word) if word == "true");
         let word = self.statement.word.span;
-        let alone = self.form == self.statement.word.text;
         let place = Span::new(word.end, left_over.end);
-        (is_true && alone).then_some(("a flag is set by its word alone", place, ""))
+        (is_true && self.is_flag).then_some(("a flag is set by its word alone", place, ""))
     }
 
     /// End of what has been read.
@@ -326,6 +357,15 @@ impl<'s> Head<'s> {
             false => mended.help(help),
         });
     }
+}
+
+/// Whether a number is among some values, or in a list among them.
+pub(super) fn holds_number(items: &[Atom]) -> bool {
+    items.iter().any(|item| match &item.kind {
+        AtomKind::Number(number) => number.whole.is_some(),
+        AtomKind::List(inner) => holds_number(inner),
+        _ => false,
+    })
 }
 
 /// Adds the way out of a string where a name belongs.

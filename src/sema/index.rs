@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use super::names::Kind;
-use super::settings::Table;
+use super::forms::Table;
+use super::name_kind::Kind;
 use super::spec::Tower;
 use crate::source::Span;
 use crate::syntax::ast::{Atom, AtomKind, Block, Statement, Word};

@@ -1,9 +1,9 @@
 //! Kinds of features, and the settings of each.
 
-use super::context::{Context, enumerate};
-use super::names::{Spelling, closest, suggest};
-use super::settings::{Setting, Table as SettingsTable, setting};
-use super::value::{Bound, Form};
+use super::context::Context;
+use super::forms::{Bound, Form, Section, Setting, Table as SettingsTable, setting};
+use super::sentence::enumerate;
+use super::spelling::{Spelling, closest, suggest};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::syntax::ast::{Atom, AtomKind, Statement, Word};
 
@@ -24,12 +24,16 @@ const UNIT: Setting = setting(
 
 pub(super) static ID: SettingsTable = SettingsTable {
     owner: "an `id`",
+    section: Section::Features,
+    empty_is_idle: false,
     settings: &[
         ROWS, DIM, TABLE, VOCABULARY, VALUES, OOV, EMBEDDINGS, DEFAULT, UNIT, SHALLOW, ON,
     ],
 };
 pub(super) static IDS: SettingsTable = SettingsTable {
     owner: "an `ids`",
+    section: Section::Features,
+    empty_is_idle: false,
     settings: &[
         ROWS,
         DIM,
@@ -47,6 +51,8 @@ pub(super) static IDS: SettingsTable = SettingsTable {
 };
 pub(super) static CATEGORY: SettingsTable = SettingsTable {
     owner: "a `category`",
+    section: Section::Features,
+    empty_is_idle: false,
     settings: &[
         ROWS,
         DIM,
@@ -64,6 +70,8 @@ pub(super) static CATEGORY: SettingsTable = SettingsTable {
 };
 pub(super) static NUMBER: SettingsTable = SettingsTable {
     owner: "a `number`",
+    section: Section::Features,
+    empty_is_idle: false,
     settings: &[
         setting("log", Form::Flag),
         setting("clip", Form::Interval),
@@ -78,6 +86,8 @@ pub(super) static NUMBER: SettingsTable = SettingsTable {
 };
 pub(super) static STANDARDISE: SettingsTable = SettingsTable {
     owner: "`standardise`",
+    section: Section::Features,
+    empty_is_idle: false,
     settings: &[
         setting("mean", Form::Real(Bound::Finite)),
         setting("std", Form::Real(Bound::Positive)),
@@ -85,6 +95,8 @@ pub(super) static STANDARDISE: SettingsTable = SettingsTable {
 };
 pub(super) static VECTOR: SettingsTable = SettingsTable {
     owner: "a `vector`",
+    section: Section::Features,
+    empty_is_idle: false,
     settings: &[ON],
 };
 

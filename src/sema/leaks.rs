@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::context::Context;
 use super::domains::Domains;
 use super::features::Features;
-use super::head::Text;
+use super::literals::Text;
 use super::spec::Tower;
 use super::tasks::Tasks;
 use crate::diagnostics::{Code, Diagnostic};

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::context::{Context, enumerate};
+use super::context::Context;
 use super::domains::{Domains, noun};
 use super::features::{FeatureDeclaration, Features};
+use super::sentence::enumerate;
 use super::spec::{DomainId, Tower};
 use super::tasks::Tasks;
 use crate::diagnostics::{Code, Diagnostic};

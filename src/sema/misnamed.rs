@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::context::Context;
 use super::index::{Index, Symbol};
-use super::names::Kind;
+use super::name_kind::Kind;
 use crate::diagnostics::{Code, Diagnostic, Edit};
 use crate::source::Span;
 

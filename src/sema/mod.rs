@@ -13,20 +13,25 @@ mod derived;
 mod domains;
 mod embeddings;
 mod features;
+mod forms;
 mod head;
 mod index;
 mod inputs;
 mod kinds;
 mod leaks;
 mod lints;
+mod literals;
 mod misnamed;
+mod name_kind;
 mod names;
 mod number;
 mod outline;
 mod raw;
 mod reuse;
+mod sentence;
 mod settings;
 pub mod spec;
+mod spelling;
 mod split;
 mod tables;
 mod tasks;
@@ -34,19 +39,20 @@ mod training;
 mod value;
 mod vocabulary_file;
 
+pub use forms::{Bound, Form, Section, Setting, Table as SettingsTable};
 pub use index::{Index, Inside, Symbol};
 pub use kinds::kinds;
-pub use names::{Kind as NameKind, objection, pascal_case};
+use literals::Text;
+pub use name_kind::Kind as NameKind;
+pub use names::{objection, pascal_case};
 pub use number::grouped;
 pub use outline::statements;
-pub use settings::{Setting, Table as SettingsTable};
-pub use value::{Bound, Form};
 pub(crate) use vocabulary_file::values_of;
 
 use context::Context;
 use domains::Domains;
 use features::Features;
-use head::{Head, Text};
+use head::Head;
 use outline::Outline;
 pub use reuse::{Allowed, Variant};
 use spec::{Spec, TableId, Tower};
@@ -217,8 +223,8 @@ fn read_model(context: &mut Context<'_>, statement: &Statement) -> (String, Stri
     let name = head.name(context, "the model's name");
     if let Some(name) = &name {
         head.end(context);
-        names::check(context, name, names::Kind::Model);
-        context.index.define(names::Kind::Model, name);
+        names::check(context, name, NameKind::Model);
+        context.index.define(NameKind::Model, name);
     }
     (
         name.map(|name| name.text).unwrap_or_default(),
@@ -237,7 +243,7 @@ fn read_data(context: &mut Context<'_>, statement: &Statement) -> Option<String>
 }
 
 /// All tables of settings: of an editor's interest, and to say whose setting a misplaced one is.
-pub fn tables_of_settings() -> impl Iterator<Item = &'static settings::Table> {
+pub fn tables_of_settings() -> impl Iterator<Item = &'static SettingsTable> {
     [
         &tasks::TASK,
         &tables::TABLE,

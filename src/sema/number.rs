@@ -1,12 +1,33 @@
 //! Numbers: their ranges, and how a spec writes them.
 
 use super::context::Context;
+use super::forms::Bound;
 use super::head::Head;
 use super::spec::MAX_SIZE;
-use super::value::Bound;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::Number;
+
+impl Bound {
+    pub(super) fn holds(self, value: f64) -> bool {
+        fits(value)
+            && match self {
+                Self::Finite => true,
+                Self::Positive => value > 0.0,
+                Self::NotNegative => value >= 0.0,
+                Self::Fraction => (0.0..1.0).contains(&value),
+            }
+    }
+
+    pub(super) fn describe(self) -> &'static str {
+        match self {
+            Self::Finite => "finite",
+            Self::Positive => "above 0",
+            Self::NotNegative => "0 or above",
+            Self::Fraction => "from 0 to below 1",
+        }
+    }
+}
 
 fn out_of_range(name: &str, wants: &str, span: Span, found: &str) -> Diagnostic {
     let message = format!("`{name}` must be {wants}, not `{found}`");

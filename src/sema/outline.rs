@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::context::{Context, enumerate};
-use super::names::{Spelling, closest, did_you_mean, suggest};
+use super::context::Context;
+use super::sentence::enumerate;
+use super::spelling::{Spelling, closest, did_you_mean, suggest};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::{File, Statement};

@@ -1,9 +1,8 @@
 //! Raw values: what stands in the data, and ranges of it.
 
 use super::context::Context;
-use super::head::Head;
+use super::head::{Head, holds_number};
 use super::spec::RawValue;
-use super::value::list;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::{Atom, AtomKind, Number};
@@ -90,17 +89,8 @@ pub(super) fn raw_beside(context: &mut Context<'_>, item: &Atom, numbers: bool) 
     }
 }
 
-/// Whether a number is among some values, or in a list among them.
-pub(super) fn holds_number(items: &[Atom]) -> bool {
-    items.iter().any(|item| match &item.kind {
-        AtomKind::Number(number) => number.whole.is_some(),
-        AtomKind::List(inner) => holds_number(inner),
-        _ => false,
-    })
-}
-
 pub(super) fn raw_list(context: &mut Context<'_>, head: &mut Head<'_>) -> Option<Vec<Raw>> {
-    let (items, _) = list(context, head, "a list of values")?;
+    let (items, _) = head.list(context, "a list of values")?;
     let numbers = holds_number(items);
     let all = items.iter().map(|item| raw_beside(context, item, numbers));
     let all: Vec<Option<Raw>> = all.collect();

@@ -2,12 +2,14 @@
 //! and the lints that it allows.
 
 use super::context::Context;
+use super::forms::{Form, Section, Table as SettingsTable, setting};
 use super::head::Head;
-use super::names::{self, Kind, Namespace, suggest};
+use super::name_kind::Kind;
+use super::names::{self, Namespace};
 use super::outline::Outline;
-use super::settings::{Settings, Table as SettingsTable, setting};
+use super::settings::Settings;
 use super::spec::{Budget, Limit};
-use super::value::Form;
+use super::spelling::suggest;
 use crate::diagnostics::{Code, Diagnostic, Level};
 use crate::source::Span;
 use crate::syntax::ast::{Atom, AtomKind, Statement, Word};
@@ -15,6 +17,8 @@ use crate::syntax::merge::Vain;
 
 pub(super) static BUDGET: SettingsTable = SettingsTable {
     owner: "`budget`",
+    section: Section::Budget,
+    empty_is_idle: true,
     settings: &[
         setting("parameters", Form::Large(1)),
         setting("flops_per_request", Form::Large(1)),

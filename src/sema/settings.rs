@@ -2,58 +2,16 @@
 //! table does not know, knows twice or knows in another form is reported, so nothing that a user
 //! writes is without effect.
 
-use super::context::{Context, enumerate, join};
-use super::head::Text;
+use super::context::Context;
+use super::forms::{Setting, Table};
 use super::index::Inside;
-use super::names::{Spelling, closest, suggest};
-use super::value::{self, Form, Value};
+use super::literals::Text;
+use super::sentence::{enumerate, join};
+use super::spelling::{Spelling, closest, suggest};
+use super::value::{self, Value};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::{Atom, AtomKind, Block, Statement};
-
-/// One setting that a block may hold.
-#[derive(Debug, Clone, Copy)]
-pub struct Setting {
-    /// Its word.
-    pub name: &'static str,
-    /// How it is written.
-    pub form: Form,
-}
-
-/// The settings that a kind of statement takes.
-#[derive(Debug)]
-pub struct Table {
-    /// Who takes them, with an article: "a task".
-    pub owner: &'static str,
-    /// What they are.
-    pub settings: &'static [Setting],
-}
-
-impl Table {
-    /// Whether none of the settings is required, so that nothing else is said of an empty block.
-    fn may_be_left_out(&self) -> bool {
-        let statements = [
-            "`architecture`",
-            "`architecture on`",
-            "`cross`",
-            "`rows`",
-            "`evaluation`",
-            "`training`",
-            "`dense`",
-            "`embeddings`",
-            "`select`",
-            "`early_stop`",
-            "`checkpoints`",
-            "`budget`",
-        ];
-        statements.contains(&self.owner)
-    }
-}
-
-/// A setting of some name and form.
-pub(super) const fn setting(name: &'static str, form: Form) -> Setting {
-    Setting { name, form }
-}
 
 /// A setting that stands in a block.
 #[derive(Debug)]
@@ -83,7 +41,7 @@ impl<'s> Settings<'s> {
     ) -> Self {
         if let Some(block) = block {
             context.index.block(block.span, Inside::Settings(table));
-            if table.may_be_left_out() && block.statements.is_empty() && !block.damaged {
+            if table.empty_is_idle && block.statements.is_empty() && !block.damaged {
                 context.report(
                     Diagnostic::new(
                         Code::W0530,

@@ -1,16 +1,20 @@
 //! The split of the rows into training, validation and test.
 
 use super::context::Context;
-use super::head::{Head, Text};
+use super::forms::{Form, Section, Table as SettingsTable, setting};
+use super::head::Head;
+use super::literals::Text;
 use super::raw::{Raw, RawRange, report_mixed};
-use super::settings::{Settings, Table as SettingsTable, setting};
+use super::settings::Settings;
 use super::spec::{RawValue, Split};
-use super::value::{Form, Value};
+use super::value::Value;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::syntax::ast::Statement;
 
 pub(super) static SPLIT: SettingsTable = SettingsTable {
     owner: "a split",
+    section: Section::Split,
+    empty_is_idle: false,
     settings: &[
         setting("train", Form::Ranges),
         setting("validate", Form::Ranges),

@@ -4,17 +4,22 @@ use std::collections::BTreeMap;
 
 use super::context::{Context, doc};
 use super::embeddings::Given;
+use super::forms::{Form, Section, Table as SettingsTable, setting};
 use super::head::Head;
-use super::names::{Kind, Namespace, suggest};
-use super::settings::{Settings, Table as SettingsTable, setting};
+use super::name_kind::Kind;
+use super::names::Namespace;
+use super::settings::Settings;
 use super::spec::{Embeddings, Index, Table};
-use super::value::{Form, Value};
+use super::spelling::suggest;
+use super::value::Value;
 use super::vocabulary_file;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::syntax::ast::{Statement, Word};
 
 pub(super) static TABLE: SettingsTable = SettingsTable {
     owner: "a table",
+    section: Section::Tables,
+    empty_is_idle: false,
     settings: &[
         setting("rows", Form::Whole(2)),
         setting("dim", Form::Whole(1)),

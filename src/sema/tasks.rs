@@ -1,21 +1,28 @@
 //! Tasks: labels, parents and cells.
 
 use super::cells::Cells;
-use super::context::{Context, doc, enumerate};
+use super::context::{Context, doc};
 use super::cycles::cycles;
 use super::domains::{Domains, noun};
-use super::head::{Head, Text};
+use super::forms::{Bound, Form, Section, Table as SettingsTable, setting};
+use super::head::Head;
 use super::index::Inside;
-use super::names::{Kind, Namespace, suggest};
-use super::settings::{Settings, Table as SettingsTable, setting};
+use super::literals::Text;
+use super::name_kind::Kind;
+use super::names::Namespace;
+use super::sentence::enumerate;
+use super::settings::Settings;
 use super::spec::{DomainId, Label, Task, TaskId, Tower};
-use super::value::{self, Bound, Form, Value};
+use super::spelling::suggest;
+use super::value::{self, Value};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::{Statement, Word};
 
 pub(super) static TASK: SettingsTable = SettingsTable {
     owner: "a task",
+    section: Section::Tasks,
+    empty_is_idle: false,
     settings: &[
         setting("embedding", Form::Whole(1)),
         setting("weight", Form::Real(Bound::NotNegative)),

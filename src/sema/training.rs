@@ -4,15 +4,19 @@ use super::context::Context;
 use super::course;
 use super::domains::Domains;
 use super::embeddings::Given;
-use super::head::{Head, Text};
-use super::settings::{Settings, Table as SettingsTable, setting};
+use super::forms::{Bound, Form, Section, Table as SettingsTable, setting};
+use super::head::Head;
+use super::literals::Text;
+use super::settings::Settings;
 use super::spec::{AdamW, BadRows, Decay, Embeddings, Request, TableOptimiser, Training};
 use super::tasks::Tasks;
-use super::value::{Bound, Form, Value};
+use super::value::Value;
 use crate::syntax::ast::Statement;
 
 pub(super) static ROWS: SettingsTable = SettingsTable {
     owner: "`rows`",
+    section: Section::Rows,
+    empty_is_idle: true,
     settings: &[
         setting("bad", Form::Choice(&["stop", "skip"])),
         setting("sample_weight", Form::Text),
@@ -22,11 +26,15 @@ pub(super) static ROWS: SettingsTable = SettingsTable {
 
 pub(super) static EVALUATION: SettingsTable = SettingsTable {
     owner: "`evaluation`",
+    section: Section::Evaluation,
+    empty_is_idle: true,
     settings: &[setting("buckets", Form::Whole(5))],
 };
 
 pub(super) static TRAINING: SettingsTable = SettingsTable {
     owner: "`training`",
+    section: Section::Training,
+    empty_is_idle: true,
     settings: &[
         setting("batch", Form::Whole(1)),
         setting("epochs", Form::Whole(1)),
@@ -50,6 +58,8 @@ pub(super) static TRAINING: SettingsTable = SettingsTable {
 
 pub(super) static DENSE: SettingsTable = SettingsTable {
     owner: "`dense`",
+    section: Section::Training,
+    empty_is_idle: true,
     settings: &[
         setting("lr", Form::Real(Bound::Positive)),
         setting("weight_decay", Form::Real(Bound::NotNegative)),

@@ -1,96 +1,17 @@
 //! Values of settings, by form: types and ranges.
 
-use super::context::{Context, enumerate};
-use super::head::{Head, Text, unquoted};
-use super::names::{closest, suggest};
+use super::context::Context;
+use super::forms::{Form, Setting};
+use super::head::{Head, unquoted};
+use super::literals::Text;
 use super::number::{fits, large, real, too_large, whole, whole_of};
 use super::raw::{Raw, RawRange, ranges, raw, raw_list, repeated};
-use super::settings::Setting;
+use super::sentence::enumerate;
 use super::spec::MAX_SIZE;
+use super::spelling::{closest, suggest};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::{Atom, AtomKind, Block, Number, Statement, Word};
-
-/// How a setting is written.
-#[derive(Debug, Clone, Copy)]
-pub enum Form {
-    /// Nothing after the word.
-    Flag,
-    /// A whole number, at least this.
-    Whole(u64),
-    /// A whole number, at least this, that counts what may be more than [`MAX_SIZE`].
-    Large(u64),
-    /// A whole number, at least this, or nothing.
-    OptionalWhole(u64),
-    /// A number.
-    Real(Bound),
-    /// A number or `none`.
-    RealOrNone(Bound),
-    /// `[LO, HI]`, LO below HI.
-    Interval,
-    /// A list of whole numbers above 0, at least one.
-    Sizes,
-    /// A name.
-    Name,
-    /// A name or a list of names, at least one.
-    Names,
-    /// Strings with `&` between them.
-    Columns,
-    /// A string.
-    Text,
-    /// One of some words.
-    Choice(&'static [&'static str]),
-    /// A list of strings or of whole numbers, at least one, or the path of a file of them.
-    Values,
-    /// A string or a whole number.
-    Value,
-    /// A list of finite numbers, each above the one before it, at least one.
-    Boundaries,
-    /// A value, a range or a list of values.
-    Ranges,
-    /// A block.
-    Block,
-    /// A block or nothing.
-    OptionalBlock,
-    /// A whole number, at least this, or `none`.
-    WholeOrNone(u64),
-    /// A block, `none`, or `mlp` and a list of sizes.
-    Crossing,
-}
-
-/// Which numbers a setting takes.
-#[derive(Debug, Clone, Copy)]
-pub enum Bound {
-    /// Any that is finite.
-    Finite,
-    /// Above 0.
-    Positive,
-    /// 0 or above.
-    NotNegative,
-    /// From 0, below 1.
-    Fraction,
-}
-
-impl Bound {
-    pub(super) fn holds(self, value: f64) -> bool {
-        fits(value)
-            && match self {
-                Self::Finite => true,
-                Self::Positive => value > 0.0,
-                Self::NotNegative => value >= 0.0,
-                Self::Fraction => (0.0..1.0).contains(&value),
-            }
-    }
-
-    pub(super) fn describe(self) -> &'static str {
-        match self {
-            Self::Finite => "finite",
-            Self::Positive => "above 0",
-            Self::NotNegative => "0 or above",
-            Self::Fraction => "from 0 to below 1",
-        }
-    }
-}
 
 /// The value of a setting.
 #[derive(Debug)]
@@ -123,8 +44,9 @@ pub(super) fn read<'s>(
     if statement.damaged {
         return None;
     }
-    let form = written(setting);
-    let mut head = Head::new(statement, form.as_str());
+    let form = setting.written();
+    let is_flag = matches!(setting.form, Form::Flag);
+    let mut head = Head::new(statement, form.as_str()).flag(is_flag);
     let takes_block = matches!(
         setting.form,
         Form::Block | Form::Crossing | Form::OptionalBlock
@@ -178,64 +100,9 @@ pub(super) fn read<'s>(
     value.filter(|_| !head.failed())
 }
 
-impl Setting {
-    /// How it is written, for help.
-    pub fn written(&self) -> String {
-        written(self)
-    }
-}
-
-fn written(setting: &Setting) -> String {
-    let form = match setting.form {
-        Form::Flag => "WORD",
-        Form::Whole(_) | Form::Large(_) | Form::OptionalWhole(_) => "WORD N",
-        Form::Real(_) => "WORD X",
-        Form::RealOrNone(_) => "WORD X` or `WORD none",
-        Form::Interval => "WORD [LO, HI]",
-        Form::Sizes => "WORD [N, N]",
-        Form::Name => "WORD NAME",
-        Form::Names => "WORD NAME` or `WORD [NAME, NAME]",
-        Form::Columns => "WORD \"COLUMN\" & \"COLUMN\"",
-        Form::Text => "WORD \"COLUMN\"",
-        Form::Choice(_) => "WORD CHOICE",
-        Form::Values => "WORD [VALUE, VALUE]` or `WORD \"FILE\"",
-        Form::Value => "WORD VALUE",
-        Form::Boundaries => "WORD [X, X]",
-        Form::OptionalBlock => "WORD` or `WORD { … }",
-        Form::Ranges => "WORD VALUE`, `WORD FIRST .. LAST` or `WORD [VALUE, VALUE]",
-        Form::Block => "WORD { … }",
-        Form::WholeOrNone(_) => "WORD N` or `WORD none",
-        Form::Crossing => "WORD { … }`, `WORD mlp [N, N]` or `WORD none",
-    };
-    form.replace("WORD", setting.name)
-}
-
-/// The list that must come next.
-pub(super) fn list<'s>(
-    context: &mut Context<'_>,
-    head: &mut Head<'s>,
-    what: &str,
-) -> Option<(&'s [Atom], Span)> {
-    if let Some(AtomKind::List(items)) = head.peek() {
-        let span = head.next()?.span;
-        if items.is_empty() {
-            context.report(Diagnostic::new(
-                Code::E0308,
-                "this list is empty",
-                span,
-                format!("expected {what}"),
-            ));
-            return None;
-        }
-        return Some((items, span));
-    }
-    head.fail(context, what, None);
-    None
-}
-
 fn interval<'s>(context: &mut Context<'_>, head: &mut Head<'s>) -> Option<Value<'s>> {
     let what = "`[LO, HI]`, two numbers";
-    let (items, span) = list(context, head, what)?;
+    let (items, span) = head.list(context, what)?;
     let ends: Vec<&Number> = items
         .iter()
         .filter_map(|item| as_number(&item.kind))
@@ -283,7 +150,7 @@ fn as_number(kind: &AtomKind) -> Option<&Number> {
 }
 
 fn sizes<'s>(context: &mut Context<'_>, head: &mut Head<'s>, name: &str) -> Option<Value<'s>> {
-    let (items, _) = list(context, head, "a list of whole numbers")?;
+    let (items, _) = head.list(context, "a list of whole numbers")?;
     let mut sizes = Vec::new();
     for item in items {
         let AtomKind::Number(number) = &item.kind else {
@@ -300,16 +167,7 @@ fn wrong_item(item: &Atom, wants: &str) -> Diagnostic {
         "expected {wants} in this list, not {}",
         item.kind.describe()
     );
-    let diagnostic = Diagnostic::new(Code::E0304, message, item.span, format!("expected {wants}"));
-    match &item.kind {
-        AtomKind::Text(text) if wants == "a name" => unquoted(diagnostic, text, item.span),
-        AtomKind::Word(word) if wants.contains("string") => diagnostic.fix(
-            "what stands in the data is written in quotes",
-            item.span,
-            format!("\"{word}\""),
-        ),
-        _ => diagnostic,
-    }
+    Diagnostic::new(Code::E0304, message, item.span, format!("expected {wants}"))
 }
 
 /// A name or a list of names, at least one; none twice.
@@ -319,12 +177,16 @@ pub(super) fn names(context: &mut Context<'_>, head: &mut Head<'_>) -> Option<Ve
             .name(context, "a name or a list of names")
             .map(|name| vec![name]);
     }
-    let (items, _) = list(context, head, "a name or a list of names")?;
+    let (items, _) = head.list(context, "a name or a list of names")?;
     let mut names: Vec<Word> = Vec::new();
     let mut sound = true;
     for item in items {
         let AtomKind::Word(text) = &item.kind else {
-            context.report(wrong_item(item, "a name"));
+            let wrong = wrong_item(item, "a name");
+            context.report(match &item.kind {
+                AtomKind::Text(text) => unquoted(wrong, text, item.span),
+                _ => wrong,
+            });
             sound = false;
             continue;
         };
@@ -356,7 +218,7 @@ fn raw_value(context: &mut Context<'_>, head: &mut Head<'_>) -> Option<Raw> {
 
 /// Boundaries of buckets.
 fn boundaries(context: &mut Context<'_>, head: &mut Head<'_>) -> Option<Vec<f64>> {
-    let (items, _) = list(context, head, "a list of numbers")?;
+    let (items, _) = head.list(context, "a list of numbers")?;
     let mut found: Vec<(f64, Span)> = Vec::new();
     for item in items {
         let Some(number) = as_number(&item.kind) else {

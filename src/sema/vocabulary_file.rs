@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::context::Context;
-use super::head::Text;
+use super::literals::Text;
 use super::spec::{MAX_SIZE, RawValue};
 use crate::diagnostics::{Code, Diagnostic};
 

@@ -1,44 +1,17 @@
 //! The device that a command runs on.
 
-use std::str::FromStr;
-
 use burn::tensor::Device;
 
 use crate::error::{Error, Result};
 
-/// A device by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeviceChoice {
-    /// The processor.
-    Cpu,
-    /// An NVIDIA card by its number.
-    Cuda(usize),
-}
-
-impl FromStr for DeviceChoice {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let unknown = || "it must be cpu, cuda or cuda:N".to_owned();
-        match text.split_once(':') {
-            None if text == "cpu" => Ok(Self::Cpu),
-            None if text == "cuda" => Ok(Self::Cuda(0)),
-            Some(("cuda", index)) => index.parse().map(Self::Cuda).map_err(|_| unknown()),
-            _ => Err(unknown()),
-        }
-    }
-}
-
-impl DeviceChoice {
-    /// The device, without autodiff.
-    ///
-    /// # Errors
-    /// A device that this build or this machine lacks.
-    pub fn open(self) -> Result<Device> {
-        match self {
-            Self::Cpu => Ok(Device::flex()),
-            Self::Cuda(index) => cuda(index),
-        }
+/// The device of an option, without autodiff.
+///
+/// # Errors
+/// A device that this build or this machine lacks.
+pub fn open(option: mtmd_options::Device) -> Result<Device> {
+    match option {
+        mtmd_options::Device::Cpu => Ok(Device::flex()),
+        mtmd_options::Device::Cuda(index) => cuda(index),
     }
 }
 
@@ -80,27 +53,14 @@ fn cuda(index: usize) -> Result<Device> {
     ))
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "cuda")))]
 mod tests {
     use super::*;
 
     #[test]
-    fn devices_have_names() {
-        assert_eq!("cpu".parse(), Ok(DeviceChoice::Cpu));
-        assert_eq!("cuda".parse(), Ok(DeviceChoice::Cuda(0)));
-        assert_eq!("cuda:3".parse(), Ok(DeviceChoice::Cuda(3)));
-        for text in ["", "gpu", "cuda:", "cuda:x", "cpu:1"] {
-            assert!(text.parse::<DeviceChoice>().is_err(), "{text}");
-        }
-    }
-
-    #[cfg(not(feature = "cuda"))]
-    #[test]
     fn a_build_without_cuda_says_how_to_get_it() {
-        let error = DeviceChoice::Cuda(0)
-            .open()
-            .err()
-            .map(|error| error.to_string());
+        let opened = open(mtmd_options::Device::Cuda(0));
+        let error = opened.err().map(|error| error.to_string());
         assert!(error.is_some_and(|text| text.contains("--features cuda")));
     }
 }

@@ -3,8 +3,10 @@
 use std::fs;
 use std::sync::Arc;
 
-use super::args::EvalArgs;
-use super::{NewLearner, say, set_threads};
+use mtmd_options::Eval;
+
+use super::args::{apply_rows, parts};
+use super::{NewLearner, device, say, set_threads};
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
 use crate::evaluation::{Report, grouped};
@@ -12,23 +14,19 @@ use crate::layers::Precision;
 use crate::schema::Schema;
 use crate::training::{Existing, checkpoint, evaluate_and_count};
 
-pub fn eval(schema: &'static Schema, args: &EvalArgs, new_learner: &NewLearner<'_>) -> Result<()> {
-    set_threads(args.threads)?;
-    let device = args.device.open()?;
-    let dataset = args
-        .rows
-        .apply(Dataset::open(schema, &args.data)?, Existing::Refuse)?;
+pub fn eval(schema: &'static Schema, args: &Eval, new_learner: &NewLearner<'_>) -> Result<()> {
+    set_threads(args.machine.threads)?;
+    let device = device::open(args.machine.device)?;
+    let dataset = Dataset::open(schema, &args.data)?;
+    let dataset = apply_rows(&args.rows, dataset, Existing::Refuse)?;
     let (weights, vocabularies) =
         checkpoint::load_model(&checkpoint::find_model(&args.model)?, schema)?;
     let mut learner = new_learner(&schema.training, Precision::default(), &device);
     learner.import(weights, None)?;
-    let (report, rows) = evaluate_and_count(
-        learner.as_ref(),
-        &dataset,
-        &Arc::new(vocabularies),
-        args.part.parts(),
-        args.part.name(),
-    )?;
+    let (parts, name) = parts(args.part);
+    let vocabularies = Arc::new(vocabularies);
+    let (report, rows) =
+        evaluate_and_count(learner.as_ref(), &dataset, &vocabularies, parts, name)?;
     tell_bad_rows(rows.as_ref());
     show(&report);
     match &args.json {

@@ -12,20 +12,21 @@ mod panics;
 mod synth;
 mod train;
 mod warm_start;
+mod wrapped;
 
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use burn::tensor::Device;
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::FromArgMatches as _;
 
 use crate::error::{Error, Result};
 use crate::layers::Precision;
 use crate::model::Model;
 use crate::schema::{Schema, Training};
 use crate::training::{Learner, ModelLearner};
-use args::{Cli, Command};
+use args::{Cli, Command, command};
 
 pub use memory::Memory;
 
@@ -55,7 +56,7 @@ pub fn run<M: Model>(args: impl IntoIterator<Item = OsString>) -> u8 {
 }
 
 fn run_model(schema: &'static Schema, args: &[OsString], new_learner: &NewLearner<'_>) -> u8 {
-    let command = Cli::command().name(schema.name).bin_name(schema.name);
+    let command = command().name(schema.name).bin_name(schema.name);
     let parsed = command
         .try_get_matches_from(args)
         .and_then(|matches| Cli::from_arg_matches(&matches));
@@ -94,7 +95,9 @@ fn dispatch(
     new_learner: &NewLearner<'_>,
 ) -> Result<()> {
     match command {
-        Command::Train(args) => train::train(schema, args, new_learner),
+        Command::Train(args) => {
+            train::train(schema, &args.options, args.plan.as_deref(), new_learner)
+        }
         Command::Eval(args) => eval::eval(schema, args, new_learner),
         Command::Synth(args) => synth::synth(schema, args),
         Command::Bench(args) => bench::bench(schema, args, new_learner),

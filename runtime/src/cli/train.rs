@@ -4,9 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::args::TrainArgs;
+use mtmd_options::Train;
+
+use super::args::apply_rows;
 use super::warm_start::WarmStart;
-use super::{NewLearner, eval, say, set_threads, warn};
+use super::wrapped::push_wrapped;
+use super::{NewLearner, device, eval, say, set_threads, warn};
 use crate::data::{self, Dataset, Parts, Statistics, Vocabularies};
 use crate::error::{Error, Result};
 use crate::evaluation::{Report, grouped};
@@ -19,16 +22,17 @@ use crate::weights::Loading;
 
 pub fn train(
     schema: &'static Schema,
-    args: &TrainArgs,
+    args: &Train,
+    plan: Option<&Path>,
     new_learner: &NewLearner<'_>,
 ) -> Result<()> {
     let started = Instant::now();
-    set_threads(args.threads)?;
-    let device = args.device.open()?;
-    let warm = WarmStart::read(schema, args)?;
+    set_threads(args.machine.threads)?;
+    let device = device::open(args.machine.device)?;
+    let warm = WarmStart::read(schema, args.warm_start.as_deref(), plan)?;
     let dataset = Dataset::open(schema, &args.data)?;
     let folder = open_folder(schema, args)?;
-    let dataset = args.rows.apply(dataset, existing(args))?;
+    let dataset = apply_rows(&args.rows, dataset, existing(args))?;
     let (mut state, vocabularies, saved) = if args.resume {
         resume(&folder, &dataset, args)?
     } else {
@@ -71,7 +75,7 @@ pub fn train(
     Ok(())
 }
 
-fn open_folder(schema: &Schema, args: &TrainArgs) -> Result<RunFolder> {
+fn open_folder(schema: &Schema, args: &Train) -> Result<RunFolder> {
     let root = match &args.out {
         Some(out) => out.clone(),
         None => Path::new("runs").join(schema.name),
@@ -80,7 +84,7 @@ fn open_folder(schema: &Schema, args: &TrainArgs) -> Result<RunFolder> {
 }
 
 /// What becomes of what a run left.
-fn existing(args: &TrainArgs) -> Existing {
+fn existing(args: &Train) -> Existing {
     match (args.resume, args.force) {
         (true, _) => Existing::Resume,
         (false, true) => Existing::Replace,
@@ -90,7 +94,7 @@ fn existing(args: &TrainArgs) -> Existing {
 
 fn first_pass(
     dataset: &Dataset,
-    args: &TrainArgs,
+    args: &Train,
     warm: Option<&WarmStart>,
 ) -> Result<(State, Arc<Vocabularies>)> {
     let schema = dataset.schema();
@@ -117,7 +121,7 @@ fn first_pass(
     course.keep = args.keep.unwrap_or(course.keep);
     let state = State {
         max_rows: steps(args.max_rows),
-        precision: args.precision.unwrap_or_default(),
+        precision: args.precision.map(Into::into).unwrap_or_default(),
         ..State::new(
             schema,
             training,
@@ -130,7 +134,7 @@ fn first_pass(
 }
 
 /// Refuses settings of validations where no row validates.
-fn require_validation(schema: &Schema, args: &TrainArgs) -> Result<()> {
+fn require_validation(schema: &Schema, args: &Train) -> Result<()> {
     let (validates, _) = judged(schema);
     let asked = [
         ("--patience", args.patience),
@@ -254,7 +258,7 @@ fn require_files(state: &mut State, dataset: &Dataset, others: bool) -> Result<(
 fn resume(
     folder: &RunFolder,
     dataset: &Dataset,
-    args: &TrainArgs,
+    args: &Train,
 ) -> Result<(State, Arc<Vocabularies>, Option<Saved>)> {
     let (path, damaged) = folder.resume_from()?;
     for cause in damaged {
@@ -355,54 +359,4 @@ fn data_report(schema: &Schema, learned: &data::Learned) -> String {
     });
     push_wrapped(&mut text, "vocabularies: ", vocabularies);
     text
-}
-
-/// Adds a list in lines of at most a hundred columns; nothing for an empty list.
-pub(super) fn push_wrapped(
-    text: &mut String,
-    heading: &str,
-    entries: impl Iterator<Item = String>,
-) {
-    const COLUMNS: usize = 100;
-    let mut line = String::new();
-    for entry in entries {
-        if line.is_empty() {
-            line = format!("{heading}{entry}");
-        } else if line.chars().count() + entry.chars().count() + 3 > COLUMNS {
-            text.push_str(&line);
-            text.push_str(",\n");
-            line = format!("  {entry}");
-        } else {
-            line.push_str(", ");
-            line.push_str(&entry);
-        }
-    }
-    if !line.is_empty() {
-        text.push_str(&line);
-        text.push('\n');
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lists_are_wrapped() {
-        let mut text = String::new();
-        push_wrapped(
-            &mut text,
-            "values: ",
-            (0..40).map(|value| format!("value_{value}")),
-        );
-        assert!(
-            text.lines().all(|line| line.chars().count() <= 100),
-            "{text}"
-        );
-        assert!(text.starts_with("values: value_0, value_1"));
-        assert!(text.ends_with("value_39\n"));
-        let mut empty = String::new();
-        push_wrapped(&mut empty, "values: ", std::iter::empty());
-        assert_eq!(empty, "");
-    }
 }

@@ -5,8 +5,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::args::TrainArgs;
-use super::train::push_wrapped;
+use super::wrapped::push_wrapped;
 use crate::data::{Earlier, Growth, Vocabularies, rows_by_value};
 use crate::error::{Error, Result};
 use crate::evaluation::grouped;
@@ -29,14 +28,25 @@ pub struct WarmStart {
 }
 
 impl WarmStart {
-    /// What `--warm-start` and `--plan` name; `None` without them.
+    /// The weights in the folder of `--warm-start`, with the plan of `--plan`; `None` without a folder.
     ///
     /// # Errors
-    /// Files that cannot be read or are damaged, and a plan of other weights or of another model.
-    pub fn read(schema: &Schema, args: &TrainArgs) -> Result<Option<Self>> {
-        let (Some(path), Some(plan)) = (&args.warm_start, &args.plan) else {
+    /// Files that cannot be read or are damaged, no plan, and a plan of other weights or of another model.
+    pub fn read(
+        schema: &Schema,
+        folder: Option<&Path>,
+        plan: Option<&Path>,
+    ) -> Result<Option<Self>> {
+        let Some(path) = folder else {
             return Ok(None);
         };
+        let plan = plan.ok_or_else(|| {
+            Error::usage(
+                "--warm-start",
+                "a warm start needs a plan",
+                "run `mtmdc train SPEC --warm-start DIR`, which makes it, or add `--plan FILE`",
+            )
+        })?;
         let folder = checkpoint::find_model(path)?;
         let (weights, vocabularies) = checkpoint::read_model(&folder)?;
         let text = read_plan(plan)?;

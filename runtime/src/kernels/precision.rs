@@ -1,7 +1,6 @@
 //! What the products of a pass are rounded to.
 
 use std::fmt::{Display, Formatter};
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -30,15 +29,5 @@ impl Precision {
 impl Display for Precision {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-impl FromStr for Precision {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let mut all = [Self::Float32, Self::Bfloat16].into_iter();
-        let found = all.find(|precision| precision.name() == text);
-        found.ok_or_else(|| "it must be float32 or bfloat16".to_owned())
     }
 }

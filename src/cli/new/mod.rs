@@ -19,10 +19,10 @@ const SPEC: &str = include_str!("templates/spec.mtmd");
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Folder of the project; its last part is the model's name
+    /// Folder of the project; its last component is the name of the model
     #[arg(value_name = "NAME")]
     path: PathBuf,
-    /// Drafts the spec from the columns of these Parquet files
+    /// Draft the spec from the columns of these Parquet files
     #[arg(long, value_name = "FILE", num_args = 1..)]
     from: Vec<PathBuf>,
 }

@@ -1,6 +1,6 @@
 //! The architecture as Rust literals.
 
-use super::schema::Variants;
+use super::variants::Variants;
 use crate::sema::spec::{
     Architecture, Composition, Crossing, DomainId, ExpertArchitecture, LogitScale, Norm, Override,
     Tower,
@@ -69,7 +69,7 @@ fn overrides(
         };
         OverrideView {
             tower,
-            domains: super::schema::domains(&domains, variants),
+            domains: super::variants::domains(&domains, variants),
             expert: expert(&one.expert),
         }
     };

@@ -3,6 +3,7 @@
 mod architecture;
 mod model;
 mod schema;
+mod variants;
 
 use super::docs;
 use crate::graph::Graph;

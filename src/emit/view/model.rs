@@ -1,7 +1,8 @@
 //! `model.rs`: the structs of the model.
 
-use super::schema::{Variants, domains};
+use super::variants::{Variants, domains};
 use super::{TaskView, docs};
+use crate::diagnostics::nouns;
 use crate::graph::{DomainExpert, Graph, NodeKind, Role, TowerGraph};
 use crate::plan::{ExpertPlan, Plan};
 use crate::sema::spec::Axis;
@@ -202,6 +203,5 @@ fn count(count: usize, noun: &str) -> String {
     let number = WORDS
         .get(count)
         .map_or_else(|| count.to_string(), ToString::to_string);
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{number} {noun}{plural}")
+    format!("{number} {}", nouns(count, noun))
 }

@@ -1,11 +1,12 @@
 //! `schema.rs`: the static data of the spec.
 
 use super::architecture::ArchitectureView;
+use super::variants::{Variants, domains, slice};
 use crate::graph::Graph;
 use crate::plan::Plan;
 use crate::sema::spec::{
-    Axis, BadRows, Course, Decay, Derive, DomainId, Embeddings, Feature, FeatureKind, Index, Input,
-    Label, Others, RawValue, Spec, Split, Standardise, Table, TableOptimiser, Task, Training,
+    Axis, BadRows, Course, Decay, Derive, Embeddings, Feature, FeatureKind, Index, Input, Label,
+    Others, RawValue, Spec, Split, Standardise, Table, TableOptimiser, Task, Training,
 };
 use serde::Serialize;
 
@@ -96,29 +97,6 @@ struct TrainingView {
     decay: &'static str,
     clip: String,
     course: String,
-}
-
-/// The enum of an axis and its variants.
-#[derive(Clone, Copy)]
-pub(super) struct Variants<'a> {
-    pub(super) name: &'static str,
-    names: &'a [String],
-}
-
-impl<'a> Variants<'a> {
-    pub(super) fn surfaces(plan: &'a Plan) -> Self {
-        Self {
-            name: "Surface",
-            names: &plan.surfaces,
-        }
-    }
-
-    pub(super) fn products(plan: &'a Plan) -> Self {
-        Self {
-            name: "Product",
-            names: &plan.products,
-        }
-    }
 }
 
 impl SchemaView {
@@ -404,16 +382,6 @@ fn derive(derive: Derive) -> String {
     }
 }
 
-/// The indices of some domains of an axis, by name.
-pub(super) fn domains(domains: &[DomainId], variants: Variants) -> String {
-    let name = variants.name;
-    if domains.len() == variants.names.len() {
-        return format!("{name}::ALL");
-    }
-    let variants = domains.iter().filter_map(|id| variants.names.get(id.0));
-    slice(variants.map(|variant| format!("{name}::{variant}.index()")))
-}
-
 fn split(split: &Split) -> String {
     let ranges = |ranges: &[(RawValue, RawValue)]| {
         slice(
@@ -485,10 +453,6 @@ fn course(course: &Course, surfaces: Variants<'_>, products: Variants<'_>) -> St
     } else {
         format!("Course {{ {}, ..Course::DEFAULT }}", fields.join(", "))
     }
-}
-
-fn slice(items: impl Iterator<Item = String>) -> String {
-    format!("&[{}]", items.collect::<Vec<_>>().join(", "))
 }
 
 fn value(value: &RawValue) -> String {

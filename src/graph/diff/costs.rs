@@ -1,5 +1,6 @@
 //! What two models take.
 
+use crate::diagnostics::nouns;
 use crate::graph::Graph;
 use crate::graph::page::grouped;
 
@@ -29,8 +30,9 @@ pub(super) fn costs(old: &Graph, new: &Graph) -> Vec<Measure> {
             ("FLOPs of an item row".to_owned(), totals.item_flops),
             (
                 format!(
-                    "FLOPs of a request for {} items",
-                    grouped(u128::from(candidates))
+                    "FLOPs of a request for {} {}",
+                    grouped(u128::from(candidates)),
+                    nouns(candidates, "item")
                 ),
                 totals.request_flops(candidates),
             ),

@@ -1,7 +1,8 @@
 //! What happens to the fields of one Domain Expert, down to its tasks' embeddings.
 
 use super::canvas::{Anchor, Area, Canvas, Style};
-use super::tower::{INNER, PADDING, plural};
+use super::sizes::{GAP, INNER, PADDING, ROW};
+use crate::diagnostics::counted;
 use crate::graph::blocks::{Cross, DomainShared, NodeKind, Shallow};
 use crate::graph::{DomainExpert, Role, TowerGraph};
 use crate::sema::spec::{Composition, Crossing, Norm, Spec};
@@ -17,8 +18,6 @@ const EMBEDDING_HEIGHT: f64 = 40.0;
 const SHALLOW: f64 = EMBEDDING + EMBEDDING_HEIGHT + 24.0;
 /// From the adaptation's top to the middle of the first task's output.
 pub(super) const TO_OUTPUTS: f64 = EMBEDDING + EMBEDDING_HEIGHT / 2.0;
-/// From one task's output to the next.
-pub(super) const ROW: f64 = 44.0;
 
 // Columns of the flow, from the outer side inward.
 const SHALLOW_COLUMN: [f64; 2] = [0.0, 90.0];
@@ -88,8 +87,7 @@ impl Flow<'_> {
         let area = self.area([ROUTING_COLUMN[0], INNER], 0.0, ADAPT);
         let norm = self.kind(|kind| matches!(kind, NodeKind::BatchNorm(_)));
         let numbers = norm.map_or(String::new(), |norm| {
-            let count = norm.output();
-            format!("BatchNorm of {count} number{}", plural(count))
+            format!("BatchNorm of {}", counted(norm.output(), "number"))
         });
         let excitation = self.kind(|kind| matches!(kind, NodeKind::SqueezeExcitation(_)));
         let excitation = match excitation {
@@ -299,10 +297,7 @@ impl Flow<'_> {
             );
             let panel = self.left + INNER + 2.0 * PADDING;
             canvas.line(
-                &[
-                    (area.right(), area.centre()),
-                    (panel + super::heads::GAP, area.centre()),
-                ],
+                &[(area.right(), area.centre()), (panel + GAP, area.centre())],
                 "edge",
             );
         }

@@ -1,12 +1,10 @@
 //! Between the towers: a dot product for each task, and the tree in which the tasks are given.
 
 use super::canvas::{Anchor, Area, Canvas, Style};
-use super::flow::ROW;
+use super::sizes::{GAP, ROW};
 use crate::graph::Graph;
 use crate::sema::spec::{LogitScale, Spec, Task};
 
-/// Between a tower and what stands in the middle.
-pub(super) const GAP: f64 = 46.0;
 pub(super) const LOGIT_WIDTH: f64 = 190.0;
 const NODE: f64 = 46.0;
 const LEVEL: f64 = NODE + 34.0;

@@ -5,11 +5,14 @@
 mod canvas;
 mod flow;
 mod heads;
+mod sizes;
 mod tower;
 
 use super::{DomainExpert, Graph, TowerGraph};
+use crate::diagnostics::counted;
 use canvas::{Anchor, Area, Canvas, Style};
-use tower::{Frame, PANEL_WIDTH};
+use sizes::{GAP, PANEL_WIDTH};
+use tower::Frame;
 
 const MARGIN: f64 = 36.0;
 /// Height of the header, without the line of a doc comment.
@@ -20,7 +23,7 @@ const LEGEND: f64 = 52.0;
 /// The drawing.
 pub(super) fn draw(graph: &Graph) -> String {
     let tree = heads::Tree::new(&graph.spec);
-    let middle = tree.width().max(heads::LOGIT_WIDTH) + 2.0 * heads::GAP;
+    let middle = tree.width().max(heads::LOGIT_WIDTH) + 2.0 * GAP;
     let frames = [&graph.query, &graph.item].map(|tower| Frame::new(graph, tower));
     let [query, item] = &frames;
     // Both towers keep to the same lines from the adaptation down.
@@ -59,13 +62,14 @@ fn header(canvas: &mut Canvas, graph: &Graph, width: f64) -> f64 {
     let bytes = totals.item_bytes.iter().max().copied().unwrap_or_default();
     let facts = format!(
         "{} parameters: {} dense, {} in tables  ·  at most {}FLOP a query row, {}FLOP an item row  \
-         ·  at most {bytes} bytes an item  ·  {} cells",
+         ·  at most {} an item  ·  {}",
         quantity(totals.dense + totals.tables),
         quantity(totals.dense),
         quantity(totals.tables),
         quantity(totals.query_flops),
         quantity(totals.item_flops),
-        totals.cells,
+        counted(bytes, "byte"),
+        counted(totals.cells, "cell"),
     );
     line(top - 20.0, Style::Small, &facts);
     top

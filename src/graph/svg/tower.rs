@@ -2,14 +2,12 @@
 
 use super::canvas::{Anchor, Area, Canvas, Style};
 use super::flow::Flow;
+use super::sizes::{INNER, PADDING, PANEL_WIDTH};
 use super::{expanded, quantity};
+use crate::diagnostics::{counted, nouns};
 use crate::graph::{DomainExpert, Field, Graph, Group, TowerGraph};
 use crate::sema::spec::{Axis, Tower};
 
-pub(super) const PANEL_WIDTH: f64 = 560.0;
-pub(super) const PADDING: f64 = 16.0;
-/// What is inside the card of the whole expert.
-pub(super) const INNER: f64 = PANEL_WIDTH - 4.0 * PADDING;
 const HEADING: f64 = 48.0;
 const FOLD: f64 = 40.0;
 /// Domain Experts that have a line of their own; the others share one.
@@ -122,7 +120,7 @@ impl<'a> Frame<'a> {
         }
         let more = folded.len().saturating_sub(FOLDS);
         if more > 0 {
-            let name = format!("{more} more Domain Expert{}", plural(more));
+            let name = counted(more, "more Domain Expert");
             Self::fold(canvas, line(FOLDS), &name, "of other fields or tasks");
         }
         let Some(expert) = self.tower.experts.get(self.expanded) else {
@@ -219,18 +217,15 @@ impl<'a> Frame<'a> {
 }
 
 fn facts(expert: &DomainExpert) -> String {
-    let (fields, tasks) = (expert.fields.len(), expert.tasks.len());
+    let parameters = expert.cost.parameters;
     format!(
-        "{fields} field{}  ·  width {}  ·  {tasks} task{}  ·  {} parameters",
-        plural(fields),
+        "{}  ·  width {}  ·  {}  ·  {} {}",
+        counted(expert.fields.len(), "field"),
         expert.width,
-        plural(tasks),
-        quantity(expert.cost.parameters).trim_end(),
+        counted(expert.tasks.len(), "task"),
+        quantity(parameters).trim_end(),
+        nouns(parameters, "parameter"),
     )
-}
-
-pub(super) fn plural(count: usize) -> &'static str {
-    if count == 1 { "" } else { "s" }
 }
 
 /// The chips of an expert's fields in rows, group by group, and the height of all.

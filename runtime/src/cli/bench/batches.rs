@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::super::args::BenchArgs;
+use mtmd_options::Bench;
+
 use crate::data::batch::Batch;
 use crate::data::{Dataset, Parts, Scan, Shuffle, synth};
 use crate::error::Result;
@@ -14,7 +15,7 @@ use crate::training::folder;
 const PER_REQUEST: u64 = 10;
 
 /// `args.batches` training batches of `size` rows, of the data or of synthetic rows.
-pub fn batches(schema: &'static Schema, args: &BenchArgs, size: usize) -> Result<Vec<Batch>> {
+pub fn batches(schema: &'static Schema, args: &Bench, size: usize) -> Result<Vec<Batch>> {
     if args.data.is_empty() {
         synthetic(schema, size, args.batches)
     } else {

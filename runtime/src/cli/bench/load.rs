@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::args::BenchArgs;
+use mtmd_options::Bench;
+
 use crate::data::{Dataset, Parts, Scan, Shuffle, Vocabularies};
 use crate::error::{Error, Result};
 use crate::schema::Schema;
@@ -51,7 +52,7 @@ impl Pass {
 
 impl Loads {
     /// Opens the data and learns its vocabularies; batches have `batch` rows.
-    pub fn open(schema: &'static Schema, args: &BenchArgs, batch: usize) -> Result<Self> {
+    pub fn open(schema: &'static Schema, args: &Bench, batch: usize) -> Result<Self> {
         if args.data.is_empty() {
             return Err(Error::usage(
                 "`load`",

@@ -9,11 +9,13 @@ mod work;
 
 use std::time::Duration;
 
-use super::args::BenchArgs;
-use super::{NewLearner, say, set_threads};
+use mtmd_options::Bench;
+
+use super::{NewLearner, device, say, set_threads};
 use crate::error::Result;
 use crate::evaluation::grouped;
 use crate::kernels::without_amx;
+use crate::layers::Precision;
 use crate::schema::Schema;
 use crate::training::Times;
 use steps::Steps;
@@ -22,19 +24,16 @@ use work::{SIDE, Work, peak};
 /// Steps before the first repeat: memory is laid out, kernels are compiled and tuned.
 const WARM_UP: usize = 5;
 
-pub fn bench(
-    schema: &'static Schema,
-    args: &BenchArgs,
-    new_learner: &NewLearner<'_>,
-) -> Result<()> {
-    set_threads(args.threads)?;
+pub fn bench(schema: &'static Schema, args: &Bench, new_learner: &NewLearner<'_>) -> Result<()> {
+    set_threads(args.machine.threads)?;
     if args.no_amx {
         without_amx();
     }
-    let device = args.device.open()?;
+    let device = device::open(args.machine.device)?;
+    let precision = Precision::from(args.precision);
     let size = args.batch.unwrap_or(schema.training.batch);
     let batches = batches::batches(schema, args, size)?;
-    let learner = new_learner(&schema.training, args.precision, &device);
+    let learner = new_learner(&schema.training, precision, &device);
     let work = Work::of(schema, &learner.parameters(), &batches);
     let mut steps = Steps::new(learner, batches, device.clone());
     if let Some(folder) = &args.dump {
@@ -46,7 +45,7 @@ pub fn bench(
     if args.serve {
         return serve::serve(schema, &mut steps, args, size, work, &device);
     }
-    let peak = peak(&device, args.precision)?;
+    let peak = peak(&device, precision)?;
     let measured = measure(&mut steps, args)?;
     say(report(schema, args, size, &measured, work.flops, peak));
     Ok(())
@@ -61,7 +60,7 @@ struct Measured {
     step: Duration,
 }
 
-fn measure(steps: &mut Steps, args: &BenchArgs) -> Result<Measured> {
+fn measure(steps: &mut Steps, args: &Bench) -> Result<Measured> {
     steps.run(WARM_UP)?;
     let mut measured = Measured {
         speeds: Vec::new(),
@@ -85,7 +84,7 @@ fn measure(steps: &mut Steps, args: &BenchArgs) -> Result<Measured> {
 
 fn report(
     schema: &Schema,
-    args: &BenchArgs,
+    args: &Bench,
     size: usize,
     measured: &Measured,
     flops: f64,
@@ -127,7 +126,7 @@ fn report(
          {:.0} % of the peak of {peak:.0} GFLOP/s ({SIDE} x {SIDE} x {SIDE}, {}, same run)\n",
         flops / 1e6,
         100.0 * reached / peak,
-        args.precision,
+        Precision::from(args.precision),
     ));
     text
 }

@@ -8,25 +8,27 @@
 use std::io::{BufRead as _, stdin};
 
 use burn::tensor::Device;
+use mtmd_options::Bench;
 use serde_json::json;
 
-use super::super::args::BenchArgs;
 use super::super::say;
 use super::load::{Loaded, Loads, Pass};
 use super::steps::Steps;
 use super::work::{Work, peak, rounds_factors};
 use crate::data::columns;
 use crate::error::{Error, Result};
+use crate::layers::Precision;
 use crate::schema::Schema;
 
 pub fn serve(
     schema: &'static Schema,
     steps: &mut Steps,
-    args: &BenchArgs,
+    args: &Bench,
     size: usize,
     work: Work,
     device: &Device,
 ) -> Result<()> {
+    let precision = Precision::from(args.precision);
     say(json!({
         "model": schema.name,
         "columns": columns(schema),
@@ -37,7 +39,7 @@ pub fn serve(
         "outputs_per_row": work.outputs,
         "weights": work.weights,
         "threads": rayon::current_num_threads(),
-        "precision": args.precision.name(),
+        "precision": precision.name(),
         "tf32": rounds_factors(device)?,
     })
     .to_string());
@@ -54,7 +56,7 @@ pub fn serve(
                 };
                 load(loads, pass, count)?
             }
-            ["peak"] => json!({ "gflops": peak(device, args.precision)? }),
+            ["peak"] => json!({ "gflops": peak(device, precision)? }),
             _ => return Err(unknown(&line)),
         };
         say(answer.to_string());

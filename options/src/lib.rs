@@ -1,0 +1,177 @@
+//! The options of the commands that run a model: `train`, `eval`, `synth` and `bench`.
+//!
+//! `mtmdc` and the generated programs flatten the same structs, so the compiler shows every option and rejects a wrong one
+//! before it builds anything. It passes them on as [`Given`] holds them.
+
+mod given;
+mod values;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+pub use given::Given;
+pub use values::{Device, OnBadRow, Part, Precision, in_object_store};
+use values::{data_path, positive, whole};
+
+/// Options of `train`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct Train {
+    /// Parquet files or folders, or s3:// and gs:// URLs [default in mtmdc: the spec's `data`]
+    #[arg(long, num_args = 1.., value_name = "PATH", value_parser = data_path())]
+    pub data: Vec<PathBuf>,
+    /// Bad rows.
+    #[command(flatten)]
+    pub rows: Rows,
+    /// Folder of the run [default: runs/NAME]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Device and threads.
+    #[command(flatten)]
+    pub machine: Machine,
+    /// Start from the weights in the folder of a model, a checkpoint or a run, possibly of another spec
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    pub warm_start: Option<PathBuf>,
+    /// Passes over the training rows [default: the spec's]; 0 saves and evaluates the initial model
+    #[arg(long, value_name = "N", value_parser = whole, conflicts_with = "resume")]
+    pub epochs: Option<usize>,
+    /// Rows per step [default: the spec's]
+    #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "resume")]
+    pub batch: Option<usize>,
+    /// Seed of the initial weights and of the order of the rows [default: the spec's]
+    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    pub seed: Option<u64>,
+    /// Train on the validation rows too, once the hyperparameters are chosen
+    #[arg(long, conflicts_with_all = ["resume", "validate_every", "patience"])]
+    pub refit: bool,
+    /// Precision of the factors of matrix products in a step; weights stay float32 [default: float32]
+    #[arg(long, value_enum, value_name = "TYPE", conflicts_with = "resume")]
+    pub precision: Option<Precision>,
+    /// Maximum number of rows per epoch, rounded up to whole batches
+    #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "resume")]
+    pub max_rows: Option<usize>,
+    /// Save a checkpoint every N steps, in addition to each epoch's [default: the spec's]
+    #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "resume")]
+    pub checkpoint_every: Option<usize>,
+    /// Number of recent checkpoints to keep, in addition to the best [default: the spec's]
+    #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "resume")]
+    pub keep: Option<usize>,
+    /// Validate every N steps, in addition to after each epoch [default: the spec's]
+    #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "resume")]
+    pub validate_every: Option<usize>,
+    /// Stop after N validations without an improvement [default: the spec's]
+    #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "resume")]
+    pub patience: Option<usize>,
+    /// Resume from the last whole checkpoint in the run's folder
+    #[arg(long, conflicts_with = "force")]
+    pub resume: bool,
+    /// Resume even if the data files have changed, as long as they have the same number of rows
+    #[arg(long, requires = "resume")]
+    pub other_files: bool,
+    /// Delete an earlier run in the folder
+    #[arg(long)]
+    pub force: bool,
+    /// Show no progress
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// Options of `eval`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct Eval {
+    /// Folder of a model, a checkpoint or a run
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// Parquet files or folders, or s3:// and gs:// URLs [default in mtmdc: the spec's `data`]
+    #[arg(long, num_args = 1.., value_name = "PATH", value_parser = data_path())]
+    pub data: Vec<PathBuf>,
+    /// Bad rows.
+    #[command(flatten)]
+    pub rows: Rows,
+    /// Part of the data to evaluate
+    #[arg(long, value_enum, default_value_t = Part::Test)]
+    pub part: Part,
+    /// Write all metrics to this file as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Device and threads.
+    #[command(flatten)]
+    pub machine: Machine,
+}
+
+/// Options of `synth`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct Synth {
+    /// Folder to write to; it must not contain Parquet files
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Number of rows
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = positive)]
+    pub rows: usize,
+    /// Rows per request, if the spec has requests
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = positive)]
+    pub per_request: usize,
+    /// Seed
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// Options of `bench`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct Bench {
+    /// Parquet files or folders, or s3:// and gs:// URLs [default: synthetic rows]
+    #[arg(long, num_args = 1.., value_name = "PATH", value_parser = data_path())]
+    pub data: Vec<PathBuf>,
+    /// Rows per step [default: the spec's]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub batch: Option<usize>,
+    /// Steps per repeat
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = positive)]
+    pub steps: usize,
+    /// Number of repeats
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = positive)]
+    pub repeats: usize,
+    /// Number of different batches
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = positive)]
+    pub batches: usize,
+    /// Precision of the factors of matrix products in a step; weights stay float32
+    #[arg(long, value_enum, value_name = "TYPE", default_value_t = Precision::Float32)]
+    pub precision: Precision,
+    /// Multiply without the AMX instructions
+    #[arg(long)]
+    pub no_amx: bool,
+    /// Write the graph and the batches to this folder, for another implementation
+    #[arg(long, value_name = "DIR")]
+    pub dump: Option<PathBuf>,
+    /// Write the weights, the scores of the first batch and the results of `--steps` steps too; measure nothing
+    #[arg(long, requires = "dump", conflicts_with = "serve")]
+    pub oracle: bool,
+    /// Measure on request: read `run N` and `peak` from standard input, answer each by a line of JSON
+    #[arg(long)]
+    pub serve: bool,
+    /// Device and threads.
+    #[command(flatten)]
+    pub machine: Machine,
+}
+
+/// Treatment of rows that cannot be used.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct Rows {
+    /// Stop at rows that cannot be used, or skip and count them [default: the spec's]
+    #[arg(long, value_enum, value_name = "ACTION")]
+    pub on_bad_row: Option<OnBadRow>,
+    /// Write skipped rows to this file, one JSON object per line
+    #[arg(long, value_name = "FILE")]
+    pub quarantine: Option<PathBuf>,
+}
+
+/// Where a command runs.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct Machine {
+    /// Device: cpu, cuda or cuda:N
+    #[arg(long, default_value_t = Device::Cpu)]
+    pub device: Device,
+    /// Number of threads [default: one per core]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub threads: Option<usize>,
+}

@@ -1,0 +1,142 @@
+//! Values of options.
+
+use std::fmt::{self, Display, Formatter};
+use std::num::ParseIntError;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::ValueEnum;
+use clap::builder::{PathBufValueParser, TypedValueParser};
+
+/// A device to run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Device {
+    /// The processor.
+    Cpu,
+    /// An NVIDIA GPU, by its index.
+    Cuda(usize),
+}
+
+impl FromStr for Device {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let unknown = || "expected cpu, cuda or cuda:N".to_owned();
+        match text.split_once(':') {
+            None if text == "cpu" => Ok(Self::Cpu),
+            None if text == "cuda" => Ok(Self::Cuda(0)),
+            Some(("cuda", index)) => index.parse().map(Self::Cuda).map_err(|_| unknown()),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+impl Display for Device {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+/// Precision of the factors of matrix products.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Precision {
+    /// 32-bit floats.
+    Float32,
+    /// Factors are rounded to bfloat16: float32's exponent, 8 bits of precision
+    Bfloat16,
+}
+
+/// What to do with rows that cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnBadRow {
+    /// Stop and report the first one
+    Stop,
+    /// Skip them and count them by column
+    Skip,
+}
+
+/// A part of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// Training rows
+    Train,
+    /// Validation rows
+    Validate,
+    /// Test rows
+    Test,
+    /// All three
+    All,
+}
+
+/// Whether data is in an object store and not in files.
+pub fn in_object_store(path: &Path) -> bool {
+    matches!(scheme(path), Some("s3" | "gs"))
+}
+
+/// The scheme of a URL; `None` for a path.
+fn scheme(path: &Path) -> Option<&str> {
+    let (scheme, _) = path.to_str()?.split_once("://")?;
+    Some(scheme)
+}
+
+/// A path, or the URL of an object store.
+pub(crate) fn data_path() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match scheme(&path) {
+        Some(_) if !in_object_store(&path) => {
+            Err("expected a path, or a URL that starts with s3:// or gs://")
+        }
+        _ => Ok(path),
+    })
+}
+
+/// A number that may have `_` between its digits.
+pub(crate) fn whole(text: &str) -> Result<usize, String> {
+    let digits = text.replace('_', "");
+    digits
+        .parse()
+        .map_err(|error: ParseIntError| error.to_string())
+}
+
+/// As [`whole`], 1 or more.
+pub(crate) fn positive(text: &str) -> Result<usize, String> {
+    match whole(text)? {
+        0 => Err("must be at least 1".to_owned()),
+        number => Ok(number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_read_as_they_are_written() {
+        assert_eq!("cuda".parse(), Ok(Device::Cuda(0)));
+        for device in [Device::Cpu, Device::Cuda(0), Device::Cuda(3)] {
+            assert_eq!(device.to_string().parse(), Ok(device));
+        }
+        for text in ["", "gpu", "cuda:", "cuda:x", "cpu:1"] {
+            assert!(text.parse::<Device>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn object_stores_are_known_by_their_urls() {
+        for path in ["s3://bucket/folder", "gs://bucket"] {
+            assert!(in_object_store(Path::new(path)), "{path}");
+        }
+        for path in ["folder/a=b.parquet", "s3", "ftp://host/s3://"] {
+            assert!(!in_object_store(Path::new(path)), "{path}");
+        }
+    }
+
+    #[test]
+    fn numbers_may_be_grouped() {
+        assert_eq!(whole("1_000"), Ok(1_000));
+        assert_eq!(whole("0"), Ok(0));
+        assert!(positive("0").is_err() && whole("-1").is_err() && whole("1k").is_err());
+    }
+}

@@ -1,0 +1,10 @@
+//! Literals of a spec, with their places.
+
+use crate::source::Span;
+
+/// A string of the spec, with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Text {
+    pub text: String,
+    pub span: Span,
+}
