@@ -21,6 +21,7 @@ fn help_is_no_error_and_misuse_is_two() {
         &["eval", "--data", "x"],
         &["train", "--data", "x", "--refit", "--patience", "1"],
         &["train", "--data", "x", "--other-files"],
+        &["train", "--data", "x", "--warm-start", "x"],
     ] {
         assert_eq!(run(args).status.code(), Some(2), "{args:?}");
     }
