@@ -252,7 +252,7 @@ class TaskExpert(nn.Module):
         else:
             self.shallow = ffn(shallow, path("shallow"), shallow["hidden"])
             self.shallow_output = Linear(weights, path("shallow.output"), self.shallow.width, shallow["out"])
-            self.columns = [columns[name] for name in shallow["inputs"]]
+            self.columns = [columns[name] for name in shallow["features"]]
 
     def forward(self, deep, routing, embedded, shared):
         """[rows, out], from what `deep` and `routing` start with, the raw embeddings and the shared experts' outputs."""

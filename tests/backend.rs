@@ -10,7 +10,7 @@
 
 use mtmdc::diagnostics::render_text;
 use mtmdc::driver::compile::{Artefacts, compile};
-use mtmdc::graph::{Graph, Input, Node, TowerGraph};
+use mtmdc::graph::{Graph, Input, Node, Role, TowerGraph};
 use mtmdc::source::Source;
 use serde_yaml::Value;
 use std::fs;
@@ -204,18 +204,34 @@ fn assert_nodes(graph: &Graph, tower: &TowerGraph, nodes: &[Node], written: &Val
         let cost = |key: &str| u128::from(written[key].as_u64().unwrap_or_default());
         assert_eq!(cost("parameters"), node.cost.parameters);
         assert_eq!(cost("flops"), node.cost.flops);
-        let inputs = written.get("inputs").and_then(Value::as_sequence);
-        let inputs = inputs
-            .into_iter()
-            .flatten()
-            .map(|input| input.as_str().unwrap());
-        let read = node.inputs.iter().map(|input| match input {
-            Input::Group(group) => group.name().to_owned(),
-            Input::Field(id) => tower.field(*id).name.clone(),
-            Input::Node(id) => nodes[id.0].role.path(&graph.spec),
-            Input::SharedMissing => format!("{}.shared.missing", tower.name()),
-        });
-        assert!(inputs.eq(read));
+        if node.role == Role::Missing {
+            // What it replaces, not what it reads.
+            let features = tower.select(&tower.missing).map(|field| &*field.name);
+            let written = written["features"].as_sequence().unwrap().iter();
+            assert!(features.eq(written.map(|name| name.as_str().unwrap())));
+            continue;
+        }
+        let list = |key: &'static str| {
+            let names = written.get(key).and_then(Value::as_sequence);
+            let names = names.into_iter().flatten();
+            names.map(move |name| (key, name.as_str().unwrap().to_owned()))
+        };
+        let mut inputs = list("features").chain(list("groups")).chain(list("inputs"));
+        let mut shared = list("shared").filter(|(_, name)| name == "missing");
+        for read in &node.inputs {
+            let (key, name) = match read {
+                Input::Field(id) => ("features", tower.field(*id).name.clone()),
+                Input::Group(group) => ("groups", group.name().to_owned()),
+                Input::Node(id) => ("inputs", nodes[id.0].role.path(&graph.spec)),
+                Input::SharedMissing => ("shared", "missing".to_owned()),
+            };
+            let found = match read {
+                Input::SharedMissing => shared.next(),
+                _ => inputs.next(),
+            };
+            assert_eq!(found, Some((key, name)));
+        }
+        assert_eq!((inputs.next(), shared.next()), (None, None));
     }
 }
 

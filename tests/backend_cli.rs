@@ -335,7 +335,7 @@ fn graph_goes_to_stdout_or_a_file() {
     let folder = with_spec("graph");
     let (exit, yaml, stderr) = run(&folder, &["graph", "minimal.mtmd"]);
     assert_eq!((exit, stderr.as_str()), (0, ""));
-    assert!(yaml.contains("\nmtmd: 1\nmodel: minimal\n"));
+    assert!(yaml.contains("\nmtmd: 2\nblocks: 1\nmodel: minimal\n"));
     let (exit, svg, _) = run(
         &folder,
         &["graph", "minimal.mtmd", "--format", "svg", "-o", "a/b.svg"],

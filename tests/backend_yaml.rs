@@ -142,14 +142,9 @@ fn field_widths<'a>(graph: &'a Value, tower: &str) -> BTreeMap<&'a str, u64> {
 /// Checks a Domain Expert: its parameters and operations of a row.
 fn check_expert(graph: &Value, tower: &str, expert: &Value) -> (u64, u64) {
     let fields = field_widths(graph, tower);
-    let mut widths: BTreeMap<String, u64> = BTreeMap::new();
-    for (name, width) in &fields {
-        widths.insert((*name).to_owned(), *width);
-    }
-    for group in ["embedded", "vectors", "numbers"] {
-        let width = names(&expert[group]).iter().map(|name| fields[name]).sum();
-        widths.insert(group.to_owned(), width);
-    }
+    let group = |name: &str| names(&expert[name]).iter().map(|name| fields[name]).sum();
+    // Outputs of the nodes so far.
+    let mut widths: BTreeMap<&str, u64> = BTreeMap::new();
     let missing = &graph[tower]["shared"]["missing"];
     let stand_in: u64 = names(&missing["features"])
         .iter()
@@ -158,23 +153,35 @@ fn check_expert(graph: &Value, tower: &str, expert: &Value) -> (u64, u64) {
     assert_eq!(stand_in, number(&missing["out"]));
     let mut sums = (0, 0);
     for (path, node) in entries(&expert["nodes"]) {
-        let width = |input: &&str| widths[*input];
+        let features = names(&node["features"])
+            .into_iter()
+            .map(|name| fields[name]);
+        let groups = names(&node["groups"]).into_iter().map(group);
+        let inputs = names(&node["inputs"]).into_iter().map(|name| widths[name]);
+        let read: u64 = features.chain(groups).chain(inputs).sum();
         match node["kind"].as_str().unwrap() {
-            "domain_shared" => assert_eq!(number(&node["in"]), fields.values().sum::<u64>()),
+            "domain_shared" => {
+                assert_eq!(number(&node["in"]), fields.values().sum::<u64>());
+                let shared = names(&node["shared"]);
+                let expert = &graph[tower]["shared"][shared[0]];
+                assert_eq!(
+                    (&expert["in"], &expert["widths"]),
+                    (&node["in"], &node["widths"])
+                );
+                let missing = shared.get(1).copied();
+                assert_eq!(missing.is_some(), stand_in > 0, "{path}");
+                assert!(missing.is_none_or(|missing| missing == "missing"));
+            }
             "vector" => {}
             "cross" | "squeeze_excitation" | "batch_norm" | "concat" => {
-                let sum: u64 = names(&node["inputs"]).iter().map(width).sum();
-                assert_eq!(sum, number(&node["out"]), "{path}");
+                assert_eq!(read, number(&node["out"]), "{path}");
             }
-            _ => {
-                let sum: u64 = names(&node["inputs"]).iter().map(width).sum();
-                assert_eq!(sum, number(&node["in"]), "{path}");
-            }
+            _ => assert_eq!(read, number(&node["in"]), "{path}"),
         }
         assert_eq!(parameters(node), number(&node["parameters"]), "{path}");
         assert_eq!(flops(node), number(&node["flops"]), "{path}");
         sums = (sums.0 + parameters(node), sums.1 + flops(node));
-        widths.insert(path.to_owned(), output(node));
+        widths.insert(path, output(node));
     }
     assert_eq!(widths["adapt"], number(&expert["width"]));
     assert_eq!(

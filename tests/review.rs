@@ -517,9 +517,88 @@ fn a_graph_file_that_was_edited_is_refused() {
     let read = |text: &str| Graph::from_yaml(text, &|_| None, &written.spec).unwrap_err();
     let yaml = written.to_yaml();
     assert!(read(&yaml.replace("dim: 8", "dim: 6")).contains("edited"));
-    assert!(read(&yaml.replace("mtmd: 1", "mtmd: 2")).contains("layout 2"));
+    assert!(read(&yaml.replace("mtmd: 2", "mtmd: 3")).contains("layout 3"));
     assert!(read("surfaces: [").contains("line"));
     assert!(read(&yaml.replace("\ntasks:", "\nnothing:")).contains("tasks"));
+}
+
+/// The nodes of a file are compared with those that this version builds from its declarations.
+#[test]
+fn a_graph_file_with_other_nodes_is_refused() {
+    let written = graph(OLD);
+    let yaml = written.to_yaml();
+    let refused = |from: &str, to: &str| {
+        let edited = yaml.replacen(from, to, 1);
+        assert_ne!(edited, yaml, "{from}");
+        Graph::from_yaml(&edited, &|_| None, &written.spec).unwrap_err()
+    };
+    let version = refused("blocks: 1", "blocks: 2");
+    assert!(
+        version.contains("version 2") && version.contains("version 1"),
+        "{version}"
+    );
+    for (from, to, found) in [
+        (
+            "expert: { kind: ffn, in: 13, widths: [16, 8]",
+            "expert: { kind: ffn, in: 13, widths: [16, 9]",
+            "`widths` of node `query.shared.expert` is [16, 9], but this version builds [16, 8]",
+        ),
+        (
+            "click.deep: { kind: ffn, inputs: [adapt]",
+            "click.deep: { kind: ffn, inputs: [task_shared]",
+            "`inputs` of node `query.feed.click.deep` is [task_shared], but this version builds [adapt]",
+        ),
+        (
+            "click.shallow: { kind: shallow, features: [country]",
+            "click.shallow: { kind: shallow, inputs: [country]",
+            "`features` of node `query.feed.click.shallow` is absent, but this version builds [country]",
+        ),
+        (
+            "buy.shallow: {",
+            "buy.deeper: {",
+            "node `query.feed.buy.shallow` is missing",
+        ),
+        (
+            "task_shared: {",
+            "task_shared2: { kind: concat, out: 1 }\n        task_shared: {",
+            "node `query.feed.task_shared2` is not one that this version builds",
+        ),
+        (
+            "vectors: []",
+            "vectors: [country]",
+            "`vectors` of node `query.feed` is [country], but this version builds []",
+        ),
+        (
+            "  click: { in: 20,",
+            "  click: { in: 20, scale: none,",
+            "`scale` of node `heads.click` is none, but this version builds absent",
+        ),
+    ] {
+        assert_eq!(refused(from, to), found);
+    }
+}
+
+/// What a node reads is told apart by its key, not by its name.
+#[test]
+fn features_and_nodes_of_one_name_are_told_apart_in_the_file() {
+    let text = "model twins\nsurfaces from \"s\" { a = 0 }\nproducts from \"p\" { b = 0 }\n\
+        tasks { save from \"c\" {} }\n\
+        query { id adapt { rows 9, dim 4, shallow }, id save { rows 9, dim 4, shallow } }\n\
+        item { id ad { rows 9, dim 4 } }\n";
+    let yaml: serde_yaml::Value = serde_yaml::from_str(&graph(text).to_yaml()).unwrap();
+    let nodes = &yaml["query"]["experts"][0]["nodes"];
+    let names = |node: &str, key: &str| {
+        let list = nodes[node].get(key).and_then(|list| list.as_sequence());
+        let names = list.map(|list| list.iter().map(|name| name.as_str().unwrap()));
+        names.map(Vec::from_iter)
+    };
+    assert_eq!(
+        names("save.shallow", "features"),
+        Some(vec!["adapt", "save"])
+    );
+    assert_eq!(names("save.shallow", "inputs"), None);
+    assert_eq!(names("save.deep", "inputs"), Some(vec!["adapt"]));
+    assert_eq!(names("save.deep", "features"), None);
 }
 
 /// Weights fit a spec that trains or judges in another way, and no other.

@@ -33,11 +33,12 @@ pub struct Graph {
     /// The declarations that the graph was built from.
     pub spec: Spec,
     /// First 16 hex digits of the SHA-256 of the spec's meaning: everything but line numbers, doc
-    /// comments and the place of the data. Training hyperparameters are part of it.
+    /// comments and the place of the data. Training hyperparameters are part of it, and so is the
+    /// version of the blocks.
     pub spec_hash: String,
     /// First 16 hex digits of the SHA-256 of what the weights mean: domains and their raw values,
-    /// tasks but for their weights, tables, features, architecture. Weights fit every spec of this
-    /// hash.
+    /// tasks but for their weights, tables, features, architecture, the version of the blocks.
+    /// Weights fit every spec of this hash.
     pub weights_hash: String,
     /// Query tower.
     pub query: TowerGraph,
@@ -143,13 +144,18 @@ pub struct Totals {
 
 /// First 16 hex digits of the SHA-256 of a spec's meaning, as [`Graph::spec_hash`] has them.
 pub fn meaning_hash(spec: &Spec) -> String {
-    hash::short(&yaml::meaning(spec))
+    of_this_version(&yaml::meaning(spec))
 }
 
 /// First 16 hex digits of the SHA-256 of what the weights of a spec mean, as
 /// [`Graph::weights_hash`] has them.
 pub fn weights_hash(spec: &Spec) -> String {
-    hash::short(&yaml::weights_meaning(spec))
+    of_this_version(&yaml::weights_meaning(spec))
+}
+
+/// A hash of declarations, which mean what this version's blocks mean.
+fn of_this_version(declarations: &str) -> String {
+    hash::short(&format!("blocks: {}\n{declarations}", blocks::VERSION))
 }
 
 /// A vocabulary as a file: one value a line.

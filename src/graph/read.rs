@@ -1,10 +1,13 @@
 //! `graph.yaml` → graph: what weights are of, told by the folder that they lie in.
 //!
 //! Only what the weights depend on is read; hyperparameters, split and evaluation are none of it.
-//! That nothing was lost on the way is checked by the hash that the file states.
+//! The graph is built from the declarations again. That they were not edited is checked by the hash
+//! that the file states, and that the nodes of the file are those of this version one by one.
 
 mod document;
+mod verify;
 
+use super::yaml::LAYOUT;
 use super::{Graph, build, hash, vocabulary_text};
 use crate::sema::spec::{
     Architecture, Axis, Derive, Domain, DomainId, ExpertArchitecture, Feature, FeatureKind, Index,
@@ -17,9 +20,6 @@ use document::{
     TableText, TaskText,
 };
 use std::collections::BTreeSet;
-
-/// The layout of `graph.yaml` that this reads.
-const LAYOUT: u32 = 1;
 
 /// Texts of vocabularies that are files, by the name of their table; one value a line.
 pub type VocabularyFiles<'a> = dyn Fn(&str) -> Option<String> + 'a;
@@ -39,6 +39,7 @@ impl Graph {
                 document.mtmd
             ));
         }
+        let nodes = verify::Nodes::read(text)?;
         let (spec_hash, weights_hash) = (document.spec_hash.clone(), document.weights_hash.clone());
         let spec = spec(document, files, rest)?;
         let graph = Self {
@@ -46,7 +47,7 @@ impl Graph {
             ..build(&spec)
         };
         match graph.weights_hash == weights_hash {
-            true => Ok(graph),
+            true => nodes.verify(&graph).map(|()| graph),
             false => Err(format!(
                 "what it declares has the hash {}, and it says {weights_hash}: it was edited, or \
                  another version wrote it",

@@ -60,14 +60,13 @@ class Model:
         raw = dict(fields)
         adapted = {}
         outputs = {}
-        for group in ("embedded", "vectors", "numbers"):
-            outputs[group] = concat([fields[f] for f in expert[group]])
+        groups = {g: concat([fields[f] for f in expert[g]]) for g in ("embedded", "vectors", "numbers")}
         for path, node in expert["nodes"].items():
             key = f"{tower}.{domain}.{path}"
-            inputs = node.get("inputs", [])
+            inputs = [groups[i] for i in node.get("groups", [])] + [outputs[i] for i in node.get("inputs", [])]
             if node["kind"] == "batch_norm":
                 outputs[path], self.running[key] = ref.batch_norm(
-                    outputs[inputs[0]], self.weights, key, self.eps, self.momentum, training
+                    concat(inputs), self.weights, key, self.eps, self.momentum, training
                 )
                 for i, f in enumerate(expert["numbers"]):
                     fields[f] = outputs[path][:, [i]]
@@ -79,17 +78,17 @@ class Model:
             elif path == "adapt":
                 # Without Squeeze-and-Excitation the fields are as they are.
                 adapted = {f: fields[f] for group in ("embedded", "vectors", "numbers") for f in expert[group]}
-                outputs[path] = concat([outputs[i] for i in inputs])
+                outputs[path] = concat(inputs)
             elif node["kind"] == "domain_shared":
-                outputs[path] = self.domain_shared(tower, path.removeprefix("domain_shared"), adapted)
+                outputs[path] = self.domain_shared(tower, node["shared"][0], adapted)
             elif node["kind"] == "shallow":
-                x = concat([raw[f] for f in inputs])
+                x = concat([raw[f] for f in node["features"]])
                 outputs[path] = ref.shallow(x, self.weights, key, len(node["hidden"]), self.eps, self.slope, norm(node))
             elif node["kind"] == "vector":
                 rows = len(next(iter(fields.values())))
                 outputs[path] = np.tile(self.weights[f"{key}.vector"], (rows, 1))
             else:
-                outputs[path] = self.node(node, key, [outputs[i] for i in inputs], outputs)
+                outputs[path] = self.node(node, key, inputs, outputs)
         return outputs
 
     def node(self, node, key, inputs, outputs):
@@ -112,7 +111,7 @@ class Model:
             return concat(inputs)
         raise ValueError(f"unknown kind {node['kind']}")
 
-    def domain_shared(self, tower, number, adapted):
+    def domain_shared(self, tower, expert, adapted):
         """The tower's fields in canonical order, learned vectors in place of those the domain lacks."""
         shared = self.graph[tower]["shared"]
         widths = {feature["name"]: self.width(feature) for feature in self.graph[tower]["features"]}
@@ -123,8 +122,8 @@ class Model:
             stand_ins[name] = np.tile(vector, (rows, 1))
             start += widths[name]
         x = concat([adapted[name] if name in adapted else stand_ins[name] for name in widths])
-        node = shared[f"expert{number}"]
-        key = f"{tower}.shared.expert{number}"
+        node = shared[expert]
+        key = f"{tower}.shared.{expert}"
         return ref.ffn(x, self.weights, key, len(node["widths"]), self.eps, self.slope, norm(node))
 
     def width(self, feature):
@@ -234,6 +233,8 @@ def node_shapes(key, node):
         yield f"{key}.bias", (node["out"],)
     elif kind == "vector":
         yield f"{key}.vector", (node["out"],)
+    elif kind == "missing":
+        yield key, (node["out"],)
 
 
 def weight_shapes(graph):
@@ -242,10 +243,7 @@ def weight_shapes(graph):
         yield f"tables.{table['name']}.weight", (table["rows"], table["dim"])
     for tower in ("query", "item"):
         for path, node in graph[tower]["shared"].items():
-            if path == "missing":
-                yield f"{tower}.shared.missing", (node["out"],)
-            else:
-                yield from node_shapes(f"{tower}.shared.{path}", node)
+            yield from node_shapes(f"{tower}.shared.{path}", node)
         for expert in graph[tower]["experts"]:
             for domain in expert["domains"]:
                 for path, node in expert["nodes"].items():

@@ -12,9 +12,9 @@ use mtmd::schema::{
 /// The spec, in canonical order: an index means the same here, in `graph.yaml` and in the data.
 pub static SCHEMA: Schema = Schema {
     name: "marketplace",
-    spec_hash: "39923406eb1b9415",
-    weights_hash: "540799009337e826",
-    graph_hash: "ca9137e67dc0f4cc",
+    spec_hash: "8225175e64749cb3",
+    weights_hash: "de5e35a172deb911",
+    graph_hash: "890c4d370ddd2f14",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "placement",

@@ -12,12 +12,10 @@ pub struct DomainShared {
 
 pub(super) const DEFINITION: &str = "\
 domain_shared:
-  weights: >-
-    those of the tower's shared expert, an ffn: of `expert` in `shared`, or of the one with the
-    number that ends the node's path (domain_shared2 is expert2)
+  weights: those of the tower's expert, an ffn, that `shared` names first
   formula: >-
     the tower's fields in the order of its features: the domain's own as `adapt` puts them out,
-    the others as their part of the learned vector `missing`, the same for every row; then the ffn.
+    the others as their part of the learned vectors `missing`, the same for every row; then the ffn.
 ";
 
 impl Block for DomainShared {

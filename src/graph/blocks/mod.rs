@@ -27,6 +27,14 @@ pub use vector::{Missing, Vector};
 
 use super::node::NodeId;
 
+/// Version of what the blocks mean. It is part of both hashes of a spec, so that weights of another
+/// version are refused.
+///
+/// Raise it with every change after which the same declarations and weights give other outputs, or
+/// weights have other keys or shapes: another formula, constant, order of inputs, or rule that
+/// builds the graph from a spec. A faster way to the same result is no such change.
+pub const VERSION: u32 = 1;
+
 /// Kind of a node, with its shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeKind {

@@ -15,7 +15,7 @@ pub struct Shallow {
 pub(super) const DEFINITION: &str = "\
 shallow:
   weights: { I.…: as in an ffn of `hidden`, output.weight: [out, \"last of hidden, or in\"], output.bias: [out] }
-  formula: output(ffn(x)), the ffn with the node's `norm`, x the inputs' embeddings as they come from the tables, before `adapt`
+  formula: output(ffn(x)), the ffn with the node's `norm`, x the embeddings of `features` as they come from the tables, before `adapt`
 ";
 
 impl Block for Shallow {
