@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use super::args::EvalArgs;
-use super::{NewLearner, say, set_threads};
+use super::{NewLearner, say, set_threads, warn};
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
 use crate::evaluation::{Report, grouped};
@@ -30,6 +30,9 @@ pub fn eval(schema: &'static Schema, args: &EvalArgs, new_learner: &NewLearner<'
         args.part.name(),
     )?;
     tell_bad_rows(rows.as_ref());
+    if let Some(rows) = dataset.unassigned()? {
+        warn(rows.to_string());
+    }
     show(&report);
     match &args.json {
         Some(path) => write_json(path, &report),

@@ -7,7 +7,7 @@ use crate::layers::Precision;
 use crate::schema::{Figure, Schema, Select, Training};
 
 /// Version of the checkpoint's layout.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// Where a training run stands, and all that decides how it goes on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -210,6 +210,7 @@ mod exact {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::NumberStatistics;
     use crate::schema::{AdamW, Course, Decay, Embeddings, TableOptimiser};
 
     fn state(course: Course) -> State {
@@ -253,6 +254,7 @@ mod tests {
             statistics: Statistics {
                 cells: Vec::new(),
                 tasks: Vec::new(),
+                numbers: NumberStatistics::default(),
             },
         }
     }
