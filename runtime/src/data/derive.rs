@@ -197,7 +197,7 @@ impl fmt::Display for OddTime {
             let days = (count / per_second / SECONDS_A_DAY as f64).floor();
             DAYS.contains(&(days as i64))
         };
-        let finer = [Unit::Milliseconds, Unit::Microseconds].into_iter();
+        let finer = [Unit::Milliseconds, Unit::Microseconds];
         match finer
             .into_iter()
             .find(|unit| fits(per_second(*unit) as f64))

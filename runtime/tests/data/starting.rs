@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int32Array, ListArray};
-use arrow::datatypes::Float32Type;
+use arrow::array::{ArrayRef, Float64Array, Int32Array, ListArray, new_null_array};
+use arrow::datatypes::{DataType, Float32Type};
 use mtmd::data::{Learned, Parts, StartingStatistics};
 use mtmd::schema::{Feature, Kind, Schema, Standardise, Tower, Transform};
 
@@ -20,8 +20,8 @@ fn starting(learned: &Learned, schema: &Schema, tower: Tower, domain: usize) -> 
 }
 
 fn close(found: &[f64], expected: &[f64]) -> bool {
-    let pairs = found.iter().zip(expected);
-    found.len() == expected.len() && pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-12)
+    let mut pairs = found.iter().zip(expected);
+    found.len() == expected.len() && pairs.all(|(a, b)| (a - b).abs() < 1e-12)
 }
 
 fn mean_and_variance(values: &[f64]) -> (f64, f64) {
@@ -58,10 +58,12 @@ fn each_domain_starts_from_what_it_reads() {
 #[test]
 fn a_domain_without_rows_keeps_0_and_1_and_one_row_has_no_variance() {
     let small = schema(|_| {});
-    let one = frame().with(
-        "surface",
-        Arc::new(Int32Array::from(vec![0, 0, 0, 2])) as ArrayRef,
-    );
+    let one = frame()
+        .with(
+            "surface",
+            Arc::new(Int32Array::from(vec![0, 0, 0, 2])) as ArrayRef,
+        )
+        .with("text", new_null_array(&DataType::Null, 4));
     let search = starting(&learned(&one, small), small, Tower::Query, 1);
     assert_eq!((search.mean, search.variance), (vec![0.0], vec![1.0]));
     let none = frame().with(
