@@ -14,7 +14,7 @@ pub static SCHEMA: Schema = Schema {
     name: "kuairand",
     spec_hash: "6d1b3c7503df1c25",
     weights_hash: "d7380987321113d7",
-    graph_hash: "3e40272e01f3afbd",
+    graph_hash: "86a99c6daab02504",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "tab",

@@ -14,7 +14,7 @@ pub static SCHEMA: Schema = Schema {
     name: "marketplace",
     spec_hash: "39923406eb1b9415",
     weights_hash: "540799009337e826",
-    graph_hash: "3c0d8b31ee7b3724",
+    graph_hash: "e570ba1bfc8c9e1b",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "placement",

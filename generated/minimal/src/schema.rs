@@ -13,7 +13,7 @@ pub static SCHEMA: Schema = Schema {
     name: "minimal",
     spec_hash: "93667ff170810ed8",
     weights_hash: "fcb8afc8d9554b7f",
-    graph_hash: "cb7da038f0babb8f",
+    graph_hash: "1f9edb9d31d59045",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "surface",

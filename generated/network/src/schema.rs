@@ -14,7 +14,7 @@ pub static SCHEMA: Schema = Schema {
     name: "network",
     spec_hash: "a108aa3663852ac8",
     weights_hash: "7fada7bcd554df09",
-    graph_hash: "a58b743903e6e12d",
+    graph_hash: "4695e337b1e00c0c",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "slot",

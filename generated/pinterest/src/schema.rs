@@ -14,7 +14,7 @@ pub static SCHEMA: Schema = Schema {
     name: "pinterest",
     spec_hash: "600a16e89e378c77",
     weights_hash: "bfddaaeaf17be508",
-    graph_hash: "011354897df82101",
+    graph_hash: "ed3ad25ee0cd4d5b",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "surface",

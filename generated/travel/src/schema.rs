@@ -14,7 +14,7 @@ pub static SCHEMA: Schema = Schema {
     name: "travel",
     spec_hash: "f149075d2f62c403",
     weights_hash: "a17d22020396a7df",
-    graph_hash: "4aeb9255b38fe119",
+    graph_hash: "0e6fcf6f54533b74",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "page",

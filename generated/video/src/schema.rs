@@ -14,7 +14,7 @@ pub static SCHEMA: Schema = Schema {
     name: "video",
     spec_hash: "3932693cbf487cd4",
     weights_hash: "d66ce2d06c7f8633",
-    graph_hash: "21d28d4421a65a87",
+    graph_hash: "9b1d8e8ac9ca8198",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "surface",

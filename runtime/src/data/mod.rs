@@ -32,6 +32,7 @@ mod domains;
 mod earlier;
 mod encoder;
 mod encryption;
+pub(crate) mod exact;
 mod features;
 mod file;
 mod fingerprint;

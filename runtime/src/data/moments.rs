@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::exact;
 use crate::schema::{Feature, Kind, Schema, Standardise, Tower, Transform};
 
 /// A feature that is a number.
@@ -52,8 +53,10 @@ pub struct Running {
     /// Numbers.
     pub count: u64,
     /// Their mean; 0 of none.
+    #[serde(with = "exact")]
     pub mean: f64,
     /// Sum of their squared deviations.
+    #[serde(with = "exact")]
     pub squares: f64,
 }
 
@@ -134,5 +137,16 @@ mod tests {
                 std: 1.0
             }
         );
+    }
+
+    #[test]
+    fn they_survive_json_to_the_bit() {
+        let running = Running {
+            count: 3,
+            mean: 0.1 + 0.2,
+            squares: f64::from_bits(0x3FB9_9999_9999_999B),
+        };
+        let text = serde_json::to_string(&running).unwrap();
+        assert_eq!(serde_json::from_str::<Running>(&text).unwrap(), running);
     }
 }

@@ -185,26 +185,11 @@ pub struct Best {
     /// The epoch of that step, from 1.
     pub epoch: u64,
     /// The figure that chooses the model.
-    #[serde(with = "exact")]
+    #[serde(with = "crate::data::exact")]
     pub value: f64,
     /// The last figure that was better than the one before it by enough for an early stop to wait on.
-    #[serde(with = "exact")]
+    #[serde(with = "crate::data::exact")]
     pub mark: f64,
-}
-
-/// Numbers as strings: a JSON number read back may differ in its last bit.
-mod exact {
-    use serde::de::Error as _;
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(value)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(D::Error::custom)
-    }
 }
 
 #[cfg(test)]
