@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Float64Array};
+use arrow::array::{AsArray, Float64Array};
 use arrow::datatypes::{Float64Type, Int64Type};
 use burn::tensor::Device;
 use mtmd::data::batch::Batch;
