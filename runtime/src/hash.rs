@@ -1,7 +1,8 @@
 //! The hash that gives a raw value its table row, and the random numbers made from it. Both are part
 //! of the format of weights and of the order of training: they never change.
 //!
-//! - A whole number `x` hashes to `mix(x)`, its 64 bits in two's complement. Booleans are 0 and 1; a
+//! - A whole number `x` hashes to `mix(x)`, its 64 bits in two's complement; so do an unsigned number from 2^63 on and the
+//!   negative number with its bits. Booleans are 0 and 1; a
 //!   float that is a whole number hashes as that number, since pandas turns nullable integers to floats.
 //! - A string hashes to `mix(fnv1a(bytes))`, FNV-1a 64 over its UTF-8 bytes.
 //! - The row in a table of `rows` rows is `1 + hash % (rows - 1)`; row 0 is the missing value.
@@ -44,6 +45,12 @@ pub const fn mix(mut z: u64) -> u64 {
 #[inline]
 pub const fn hash_int(value: i64) -> u64 {
     mix(value.cast_unsigned())
+}
+
+/// Hash of an unsigned whole number.
+#[inline]
+pub const fn hash_unsigned(value: u64) -> u64 {
+    mix(value)
 }
 
 /// Hash of a string.

@@ -339,7 +339,7 @@ pub enum Split {
         /// Where the spec says so: `line 3`, or `line 3 of members.mtmd`.
         place: &'static str,
     },
-    /// By a hash of the row's place in the data: 80 % train, 10 % validate, 10 % test.
+    /// By a hash of the row's request, or else of its place in the data: 80 % train, 10 % validate, 10 % test.
     Hash,
 }
 

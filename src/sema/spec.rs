@@ -36,7 +36,7 @@ pub struct Spec {
     pub item: Vec<Feature>,
     /// What the Domain Experts and heads are made of.
     pub architecture: Architecture,
-    /// Which rows train, validate and test; `None`: by a hash of the row's place.
+    /// Which rows train, validate and test; `None`: by a hash of the row's request or place.
     pub split: Option<Split>,
     /// Fate of rows that cannot be used.
     pub bad_rows: BadRows,

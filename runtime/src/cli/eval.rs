@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mtmd_options::Eval;
 
 use super::args::{apply_rows, parts};
-use super::{NewLearner, device, say, set_threads};
+use super::{NewLearner, device, say, set_threads, warn};
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
 use crate::evaluation::{Report, grouped};
@@ -28,6 +28,9 @@ pub fn eval(schema: &'static Schema, args: &Eval, new_learner: &NewLearner<'_>) 
     let (report, rows) =
         evaluate_and_count(learner.as_ref(), &dataset, &vocabularies, parts, name)?;
     tell_bad_rows(rows.as_ref());
+    if let Some(rows) = dataset.unassigned()? {
+        warn(rows.to_string());
+    }
     show(&report);
     match &args.json {
         Some(path) => write_json(path, &report),

@@ -10,13 +10,13 @@ use super::args::apply_rows;
 use super::warm_start::WarmStart;
 use super::wrapped::push_wrapped;
 use super::{NewLearner, device, eval, say, set_threads, warn};
-use crate::data::{self, Dataset, Parts, Statistics, Vocabularies};
+use crate::data::{self, Dataset, Parts, Vocabularies};
 use crate::error::{Error, Result};
 use crate::evaluation::{Report, grouped};
 use crate::schema::{Figure, Schema, Split, Training};
 use crate::training::{
     Existing, Files, Fit, Interrupt, Learner, RunFolder, State, checkpoint, duration, evaluate,
-    evaluate_and_count, has_rows,
+    evaluate_and_count, first_values, has_rows,
 };
 use crate::weights::Loading;
 
@@ -42,7 +42,7 @@ pub fn train(
     let mut learner = new_learner(&state.training, state.precision, &device);
     match saved {
         Some((weights, optimiser)) => learner.import(weights, Some(optimiser))?,
-        None => learner.set_biases(&biases(&state.statistics))?,
+        None => learner.set(first_values(schema, &state.statistics, &vocabularies))?,
     }
     if let Some(warm) = warm {
         say(warm.start(schema, learner.as_mut(), &vocabularies, &folder)?);
@@ -113,6 +113,7 @@ fn first_pass(
         learned.vocabularies = warm.vocabularies(schema, &learned.vocabularies)?;
     }
     say(data_report(schema, &learned));
+    learned.warnings().iter().for_each(warn);
     let steps = |given: Option<usize>| given.map(|steps| steps as u64);
     let course = &mut training.course;
     course.checkpoint_every = steps(args.checkpoint_every).or(course.checkpoint_every);
@@ -270,14 +271,6 @@ fn resume(
     require_files(&mut state, dataset, args.other_files)?;
     say(format!("going on from {}", path.display()));
     Ok((state, Arc::new(vocabularies), Some((weights, optimiser))))
-}
-
-fn biases(statistics: &Statistics) -> Vec<f64> {
-    statistics
-        .tasks
-        .iter()
-        .map(data::TaskStatistics::bias)
-        .collect()
 }
 
 /// Parts of the data that are scored.

@@ -1,25 +1,29 @@
-//! Arrow's many types in four plain forms: raw values, lists of them, numbers, lists of numbers.
+//! Arrow's types in plain forms: raw values, lists of them, lists of numbers.
 
+use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Float32Array, Int32Array, Int64Array, ListArray, StringArray,
-    new_null_array,
+    Array, ArrayRef, AsArray, Float32Array, Int32Array, Int64Array, PrimitiveArray, StringArray,
+    UInt64Array, new_null_array,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, TimeUnit, UInt64Type};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Date32Type, Date64Type, Int32Type, Int64Type, UInt64Type,
+};
 use arrow::error::ArrowError;
 
-use crate::data::numbers::{Ints, Numbers};
-use crate::schema::{Derive, TimePart, Unit};
+use crate::data::calendar;
+use crate::data::numbers::{Ints, Numbers, value};
 
 /// A column of raw values.
 #[derive(Debug, Clone)]
 pub(super) enum Keys {
     /// Whole numbers.
     Ints(Ints),
+    /// Unsigned ones, some of which are 2^63 and more.
+    Unsigned(UInt64Array),
     /// Strings.
     Texts(Texts),
 }
@@ -38,8 +42,51 @@ pub(super) struct Texts {
 pub(super) struct ReadKeys {
     /// The values; null at the places of `odd`.
     pub values: Keys,
-    /// Places with a float that is no whole number, and the float.
-    pub odd: Vec<(usize, f64)>,
+    /// Ascending places of what is not a raw value.
+    pub odd: Vec<(usize, Odd)>,
+}
+
+/// Something that is not a raw value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Odd {
+    /// A float that is not a whole number.
+    Fraction(f64),
+    /// A whole float that may stand for its neighbours as well: from 2 to the power of `bits` on, floats of this width leave
+    /// whole numbers out.
+    Inexact { value: f64, bits: u32 },
+    /// A day since 1970, whose year has no four digits: as text it would not be in order.
+    Date(i64),
+    /// Bytes that are not text in UTF-8.
+    Bytes,
+}
+
+impl Odd {
+    /// What is wrong, in a sentence about `noun`, such as "an id".
+    pub(super) fn fault(&self, noun: &str) -> String {
+        match self {
+            Self::Fraction(_) => {
+                format!("{noun} must be a whole number or a string, this is {self}")
+            }
+            Self::Inexact { bits, .. } => format!(
+                "{noun} in a float is exact below 2^{bits} only, this is {self}: write the column as int64"
+            ),
+            Self::Date(_) => format!("{noun} must be in the years 0 to 9999, this is {self}"),
+            Self::Bytes => format!("{noun} must be a whole number or a string, these are {self}"),
+        }
+    }
+}
+
+impl fmt::Display for Odd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Fraction(value) | Self::Inexact { value, .. } => match value.abs() < 1e20 {
+                true => write!(f, "{value}"),
+                false => write!(f, "{value:e}"),
+            },
+            Self::Date(day) => f.write_str(&calendar::text(day)),
+            Self::Bytes => f.write_str("bytes that are not UTF-8"),
+        }
+    }
 }
 
 /// How a date reads as a raw value.
@@ -143,16 +190,33 @@ fn code(codes: &Int32Array, place: usize) -> Option<usize> {
     usize::try_from(*code).ok()
 }
 
-impl Keys {
-    /// The value at a place as people write it; "null" if missing.
+impl ReadKeys {
+    fn all(values: Keys) -> Self {
+        Self {
+            values,
+            odd: Vec::new(),
+        }
+    }
+
+    /// What is not a raw value at a place.
+    pub(super) fn odd_at(&self, place: usize) -> Option<Odd> {
+        let found = self.odd.binary_search_by_key(&place, |(place, _)| *place);
+        self.odd.get(found.ok()?).map(|(_, odd)| *odd)
+    }
+
+    /// What is at a place as people write it; "null" if missing.
     pub(super) fn show(&self, place: usize) -> String {
-        match self {
-            Self::Ints(ints) => ints
-                .get(place)
-                .map_or("null".to_owned(), |key| key.to_string()),
-            Self::Texts(texts) => texts.get(place).map_or("null".to_owned(), |key| {
-                format!("\"{}\"", key.escape_debug())
-            }),
+        if let Some(odd) = self.odd_at(place) {
+            return odd.to_string();
+        }
+        let null = || "null".to_owned();
+        match &self.values {
+            Keys::Ints(ints) => ints.get(place).map_or_else(null, |key| key.to_string()),
+            Keys::Unsigned(keys) => value(keys, place).map_or_else(null, |key| key.to_string()),
+            Keys::Texts(texts) => {
+                let quoted = |key: &str| format!("\"{}\"", key.escape_debug());
+                texts.get(place).map_or_else(null, quoted)
+            }
         }
     }
 }
@@ -173,76 +237,143 @@ impl Spans {
     }
 }
 
-/// Reads raw values: integers of any width (an unsigned one above `i64::MAX` keeps its bits), booleans
-/// as 0 and 1, floats that are whole numbers (NaN is missing), strings, dates, dictionaries of these.
+/// Reads raw values: integers of any width, booleans as 0 and 1, floats that are whole numbers (NaN is missing),
+/// strings, bytes that are strings, dates, strings in a dictionary.
 pub(super) fn keys(array: &ArrayRef, dates: DateForm) -> Result<ReadKeys, ArrowError> {
-    let read = |values: Ints| ReadKeys {
-        values: Keys::Ints(values),
-        odd: Vec::new(),
-    };
-    let whole = |values: Int64Array| read(Ints::Wide(values));
     Ok(match array.data_type() {
-        DataType::Dictionary(_, values) if is_text(values) => coded(array)?,
-        DataType::Dictionary(_, values) => return keys(&cast(array, values)?, dates),
-        DataType::Null => whole(
-            new_null_array(&DataType::Int64, array.len())
-                .as_primitive::<Int64Type>()
-                .clone(),
-        ),
-        DataType::UInt64 => whole(array.as_primitive::<UInt64Type>().unary(u64::cast_signed)),
-        DataType::Date32 => match dates {
-            DateForm::Int => whole(array.as_primitive::<Date32Type>().unary(civil_number)),
-            DateForm::Text => texts(array)?,
-        },
-        found if found.is_floating() => {
-            let floats = Numbers::read(array)?;
-            let whole: Int64Array = match &floats {
-                Numbers::Narrow(floats) => floats.unary_opt(|value| whole_number(f64::from(value))),
-                Numbers::Wide(floats) => floats.unary_opt(whole_number),
-                Numbers::Ints(ints) => ints.unary(i64::from),
-            };
-            let odd = match whole.null_count() == array.null_count() {
-                true => Vec::new(),
-                false => {
-                    let odd = (0..array.len()).filter_map(|place| {
-                        let value = floats.get(place)?;
-                        (!value.is_nan() && whole.is_null(place)).then_some((place, value))
-                    });
-                    odd.collect()
-                }
-            };
-            ReadKeys {
-                odd,
-                values: Keys::Ints(Ints::Wide(whole)),
-            }
+        DataType::Dictionary(..) => coded(array)?,
+        DataType::Null => {
+            let none = new_null_array(&DataType::Int64, array.len());
+            wide(none.as_primitive::<Int64Type>().clone())
         }
-        found if found.is_integer() || *found == DataType::Boolean => read(Ints::read(array)?),
-        _ => texts(array)?,
+        DataType::UInt64 => unsigned(array.as_primitive::<UInt64Type>()),
+        DataType::Date32 => {
+            let days = array.as_primitive::<Date32Type>();
+            dated(days, |day| i64::from(day), dates)
+        }
+        DataType::Date64 => {
+            let days = array.as_primitive::<Date64Type>();
+            dated(days, |time| time.div_euclid(MILLISECONDS_A_DAY), dates)
+        }
+        found if found.is_floating() => floats(array)?,
+        found if found.is_integer() || *found == DataType::Boolean => {
+            ReadKeys::all(Keys::Ints(Ints::read(array)?))
+        }
+        DataType::Binary => bytes(array),
+        _ => texts(cast(array, &DataType::Utf8)?.as_string::<i32>().clone()),
     })
 }
 
-fn texts(array: &ArrayRef) -> Result<ReadKeys, ArrowError> {
-    let texts = cast(array, &DataType::Utf8)?.as_string::<i32>().clone();
+const MILLISECONDS_A_DAY: i64 = 86_400_000;
+
+fn wide(values: Int64Array) -> ReadKeys {
+    ReadKeys::all(Keys::Ints(Ints::Wide(values)))
+}
+
+fn texts(strings: StringArray) -> ReadKeys {
+    ReadKeys::all(Keys::Texts(Texts {
+        strings,
+        codes: None,
+    }))
+}
+
+fn unsigned(values: &UInt64Array) -> ReadKeys {
+    let bits = values.values().iter().fold(0, |all, value| all | value);
+    match i64::try_from(bits) {
+        Ok(_) => wide(values.unary(u64::cast_signed)),
+        Err(_) => ReadKeys::all(Keys::Unsigned(values.clone())),
+    }
+}
+
+fn dated<A: ArrowPrimitiveType>(
+    dates: &PrimitiveArray<A>,
+    day: impl Fn(A::Native) -> i64,
+    form: DateForm,
+) -> ReadKeys {
+    if form == DateForm::Int {
+        return wide(dates.unary(|date| calendar::number(day(date))));
+    }
+    let mut odd = Vec::new();
+    let strings = dates.iter().enumerate().map(|(place, date)| {
+        let day = day(date?);
+        if !(0..=9999).contains(&calendar::year(day)) {
+            odd.push((place, Odd::Date(day)));
+            return None;
+        }
+        Some(calendar::text(day))
+    });
+    let strings: StringArray = strings.collect();
+    ReadKeys {
+        odd,
+        ..texts(strings)
+    }
+}
+
+fn floats(array: &ArrayRef) -> Result<ReadKeys, ArrowError> {
+    let bits = match array.data_type() {
+        DataType::Float16 => 11,
+        DataType::Float32 => 24,
+        _ => 53,
+    };
+    let bound = f64::from(bits).exp2();
+    let whole = |value: f64| {
+        let is_whole = value.fract() == 0.0 && value.abs() < bound;
+        is_whole.then_some(value as i64)
+    };
+    let floats = Numbers::read(array)?;
+    let keys: Int64Array = match &floats {
+        Numbers::Narrow(floats) => floats.unary_opt(|value| whole(f64::from(value))),
+        Numbers::Wide(floats) => floats.unary_opt(whole),
+        Numbers::Ints(ints) => ints.unary(i64::from),
+    };
+    let mut odd = Vec::new();
+    if keys.null_count() > array.null_count() {
+        for place in 0..array.len() {
+            let value = floats.get(place).filter(|value| !value.is_nan());
+            let Some(value) = value.filter(|_| keys.is_null(place)) else {
+                continue;
+            };
+            odd.push((
+                place,
+                match value.fract() == 0.0 {
+                    true => Odd::Inexact { value, bits },
+                    false => Odd::Fraction(value),
+                },
+            ));
+        }
+    }
     Ok(ReadKeys {
-        values: Keys::Texts(Texts {
-            strings: texts,
-            codes: None,
-        }),
-        odd: Vec::new(),
+        values: Keys::Ints(Ints::Wide(keys)),
+        odd,
     })
+}
+
+/// Bytes that nothing marks as text.
+fn bytes(array: &ArrayRef) -> ReadKeys {
+    let bytes = array.as_binary::<i32>();
+    let mut odd = Vec::new();
+    let strings = bytes.iter().enumerate().map(|(place, bytes)| {
+        let text = std::str::from_utf8(bytes?).ok();
+        if text.is_none() {
+            odd.push((place, Odd::Bytes));
+        }
+        text
+    });
+    let strings: StringArray = strings.collect();
+    ReadKeys {
+        odd,
+        ..texts(strings)
+    }
 }
 
 /// Strings in a dictionary.
 fn coded(array: &ArrayRef) -> Result<ReadKeys, ArrowError> {
     let array = cast(array, &text_codes())?;
     let dictionary = array.as_dictionary::<Int32Type>();
-    Ok(ReadKeys {
-        values: Keys::Texts(Texts {
-            strings: dictionary.values().as_string::<i32>().clone(),
-            codes: Some(dictionary.keys().clone()),
-        }),
-        odd: Vec::new(),
-    })
+    Ok(ReadKeys::all(Keys::Texts(Texts {
+        strings: dictionary.values().as_string::<i32>().clone(),
+        codes: Some(dictionary.keys().clone()),
+    })))
 }
 
 /// Strings as codes in a dictionary.
@@ -250,12 +381,9 @@ pub(super) fn text_codes() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
-/// Whether it is a type of strings.
+/// Whether it is a type of strings, or of bytes that may be some.
 pub(super) fn is_text(found: &DataType) -> bool {
-    matches!(
-        found,
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
-    )
+    matches!(found, DataType::Utf8 | DataType::Binary)
 }
 
 /// Reads entries of vectors.
@@ -263,197 +391,35 @@ pub(super) fn entries(array: &ArrayRef) -> Result<Float32Array, ArrowError> {
     Ok(cast(array, &DataType::Float32)?.as_primitive().clone())
 }
 
-/// Reads lists of any kind: where each row's entries lie, and the entries.
+/// Reads lists: where each row's entries lie, and the entries.
 pub(super) fn lists(array: &ArrayRef) -> Result<(Spans, ArrayRef), ArrowError> {
-    let list: ListArray = match array.data_type() {
-        DataType::List(_) => array.as_list::<i32>().clone(),
-        DataType::LargeList(field) | DataType::FixedSizeList(field, _) => {
-            cast(array, &DataType::List(Arc::clone(field)))?
-                .as_list::<i32>()
-                .clone()
+    match array.data_type() {
+        DataType::List(_) => {
+            let (_, offsets, entries, nulls) = array.as_list::<i32>().clone().into_parts();
+            Ok((Spans { offsets, nulls }, entries))
         }
-        _ => {
+        DataType::Null => {
             let spans = Spans {
                 offsets: OffsetBuffer::new_zeroed(array.len()),
                 nulls: Some(NullBuffer::new_null(array.len())),
             };
-            return Ok((spans, new_null_array(&DataType::Null, 0)));
+            Ok((spans, new_null_array(&DataType::Null, 0)))
         }
-    };
-    let (_, offsets, entries, nulls) = list.into_parts();
-    Ok((Spans { offsets, nulls }, entries))
-}
-
-/// What a feature makes of its column.
-pub(super) fn derived(array: &ArrayRef, derive: Derive) -> Result<ArrayRef, ArrowError> {
-    let numbers: Int64Array = match derive {
-        Derive::Length => lengths(array)?,
-        Derive::Time(part, unit) => {
-            let (times, per_second) = times(array, unit)?;
-            times.unary(|time| part_of(part, time.div_euclid(per_second)))
-        }
-    };
-    Ok(Arc::new(numbers))
-}
-
-/// Entries of lists, characters of strings.
-fn lengths(array: &ArrayRef) -> Result<Int64Array, ArrowError> {
-    let rows = 0..array.len();
-    match array.data_type() {
-        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => {
-            let (spans, _) = lists(array)?;
-            Ok(rows.map(|row| Some(spans.get(row)?.len() as i64)).collect())
-        }
-        _ => {
-            let texts = cast(array, &DataType::Utf8)?;
-            let texts = texts.as_string::<i32>();
-            let length = |row| {
-                texts
-                    .is_valid(row)
-                    .then(|| texts.value(row).chars().count() as i64)
-            };
-            Ok(rows.map(length).collect())
-        }
+        found => Err(ArrowError::SchemaError(format!("{found} is not a list"))),
     }
-}
-
-/// Times since 1970, and how many of their units a second has.
-fn times(array: &ArrayRef, unit: Unit) -> Result<(Int64Array, i64), ArrowError> {
-    let whole = |array: &ArrayRef| -> Result<Int64Array, ArrowError> {
-        Ok(cast(array, &DataType::Int64)?
-            .as_primitive::<Int64Type>()
-            .clone())
-    };
-    Ok(match array.data_type() {
-        DataType::Dictionary(_, values) => return times(&cast(array, values)?, unit),
-        DataType::Date32 => {
-            let days = array.as_primitive::<Date32Type>();
-            (days.unary(|day| i64::from(day) * SECONDS_A_DAY), 1)
-        }
-        DataType::Date64 => (whole(array)?, 1000),
-        DataType::Timestamp(unit, _) => {
-            let per_second = match unit {
-                TimeUnit::Second => 1,
-                TimeUnit::Millisecond => 1000,
-                TimeUnit::Microsecond => 1_000_000,
-                TimeUnit::Nanosecond => 1_000_000_000,
-            };
-            (whole(array)?, per_second)
-        }
-        _ => {
-            let per_second = match unit {
-                Unit::Seconds => 1,
-                Unit::Milliseconds => 1000,
-                Unit::Microseconds => 1_000_000,
-            };
-            (whole(array)?, per_second)
-        }
-    })
-}
-
-const SECONDS_A_DAY: i64 = 86_400;
-
-/// A part of a time in seconds since 1970, UTC.
-fn part_of(part: TimePart, seconds: i64) -> i64 {
-    let days = seconds.div_euclid(SECONDS_A_DAY);
-    match part {
-        TimePart::Hour => seconds.rem_euclid(SECONDS_A_DAY) / 3600,
-        // 1 January 1970 was a Thursday.
-        TimePart::Weekday => (days + 3).rem_euclid(7),
-        TimePart::Day => days,
-        TimePart::Month => i32::try_from(days).map_or(0, |days| civil_number(days) / 100 % 100),
-    }
-}
-
-/// A float that is a whole number within ±2^63.
-fn whole_number(value: f64) -> Option<i64> {
-    const BOUND: f64 = 9_223_372_036_854_775_808.0;
-    let whole = value as i64;
-    (whole as f64 == value && (-BOUND..BOUND).contains(&value)).then_some(whole)
-}
-
-/// Days since 1970-01-01 as year, month and day in digits (Howard Hinnant's `civil_from_days`).
-fn civil_number(days: i32) -> i64 {
-    let days = i64::from(days) + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    year * 10_000 + month * 100 + day
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::Float64Array;
+    use std::sync::Arc;
+
+    use arrow::array::{BinaryArray, Date32Array, Date64Array, Float64Array};
 
     use super::*;
 
-    #[test]
-    fn dates_read_as_digits() {
-        for (days, expected) in [
-            (0, 19_700_101),
-            (-1, 19_691_231),
-            (19_107, 20_220_425),
-            (11_016, 20_000_229),
-        ] {
-            assert_eq!(civil_number(days), expected);
-        }
-    }
-
-    #[test]
-    fn parts_of_times() {
-        // 25 April 2022, a Monday, 13:59:59; and one second before 1970.
-        for (seconds, parts) in [(1_650_895_199, [13, 0, 19_107, 4]), (-1, [23, 2, -1, 12])] {
-            let all = [
-                TimePart::Hour,
-                TimePart::Weekday,
-                TimePart::Day,
-                TimePart::Month,
-            ];
-            assert_eq!(all.map(|part| part_of(part, seconds)), parts);
-        }
-        let times: ArrayRef = Arc::new(Int64Array::from(vec![
-            Some(1_650_895_199_999),
-            None,
-            Some(-1),
-        ]));
-        let derive = Derive::Time(TimePart::Hour, Unit::Milliseconds);
-        let hours = derived(&times, derive).unwrap();
-        let expected = Int64Array::from(vec![Some(13), None, Some(23)]);
-        assert_eq!(hours.as_primitive::<Int64Type>(), &expected);
-        for unit in [TimeUnit::Second, TimeUnit::Nanosecond] {
-            let seconds: ArrayRef = Arc::new(Int64Array::from(vec![1_650_895_199]));
-            let stamps = cast(&seconds, &DataType::Timestamp(TimeUnit::Second, None)).unwrap();
-            let stamps = cast(&stamps, &DataType::Timestamp(unit, None)).unwrap();
-            // The type says the unit.
-            let hours = derived(&stamps, derive).unwrap();
-            assert_eq!(hours.as_primitive::<Int64Type>().value(0), 13);
-        }
-    }
-
-    #[test]
-    fn lengths_of_lists_and_strings() {
-        let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("éa"), None, Some("")]));
-        let lengths = derived(&texts, Derive::Length).unwrap();
-        let expected = Int64Array::from(vec![Some(2), None, Some(0)]);
-        assert_eq!(lengths.as_primitive::<Int64Type>(), &expected);
-        let lists = ListArray::from_iter_primitive::<Int64Type, _, _>(vec![
-            Some(vec![Some(1), None]),
-            None,
-            Some(vec![]),
-        ]);
-        let lists: ArrayRef = Arc::new(lists);
-        let lengths = derived(&lists, Derive::Length).unwrap();
-        assert_eq!(lengths.as_primitive::<Int64Type>(), &expected);
+    fn shown(array: ArrayRef) -> Vec<String> {
+        let read = keys(&array, DateForm::Int).unwrap();
+        (0..array.len()).map(|place| read.show(place)).collect()
     }
 
     #[test]
@@ -464,10 +430,67 @@ mod tests {
             Some(f64::NAN),
             Some(1.5),
             Some(1e300),
+            Some(f64::INFINITY),
         ]));
         let read = keys(&array, DateForm::Int).unwrap();
-        assert_eq!(read.odd, vec![(3, 1.5), (4, 1e300)]);
-        let shown: Vec<String> = (0..5).map(|place| read.values.show(place)).collect();
-        assert_eq!(shown, ["3", "null", "null", "null", "null"]);
+        let inexact = |value| Odd::Inexact { value, bits: 53 };
+        let infinite = Odd::Fraction(f64::INFINITY);
+        let odd = vec![(3, Odd::Fraction(1.5)), (4, inexact(1e300)), (5, infinite)];
+        assert_eq!(read.odd, odd);
+        let expected = ["3", "null", "null", "1.5", "1e300", "inf"];
+        assert_eq!(shown(array), expected);
+    }
+
+    /// A float from 2^53 on, or 2^24, or 2^11, may be its neighbour, rounded.
+    #[test]
+    fn floats_are_exact_or_odd() {
+        let all: [(u32, fn(f64) -> ArrayRef); 3] = [
+            (53, |value| Arc::new(Float64Array::from(vec![value]))),
+            (24, |value| Arc::new(Float32Array::from(vec![value as f32]))),
+            (11, |value| {
+                let wide: ArrayRef = Arc::new(Float64Array::from(vec![value]));
+                cast(&wide, &DataType::Float16).unwrap()
+            }),
+        ];
+        for (bits, array) in all {
+            let bound = f64::from(bits).exp2();
+            for value in [bound - 1.0, 1.0 - bound] {
+                let read = keys(&array(value), DateForm::Int).unwrap();
+                assert!(read.odd.is_empty(), "{value}");
+                assert_eq!(read.show(0), format!("{value}"));
+            }
+            for value in [bound, -bound] {
+                let read = keys(&array(value), DateForm::Int).unwrap();
+                assert_eq!(read.odd, [(0, Odd::Inexact { value, bits })]);
+            }
+        }
+    }
+
+    #[test]
+    fn unsigned_numbers_keep_their_value() {
+        let array: ArrayRef = Arc::new(UInt64Array::from(vec![Some(7), None, Some(u64::MAX)]));
+        assert_eq!(shown(array), ["7", "null", "18446744073709551615"]);
+    }
+
+    #[test]
+    fn bytes_are_text_or_odd() {
+        let bytes: Vec<Option<&[u8]>> = vec![Some(b"ab"), None, Some(&[0xff])];
+        let array: ArrayRef = Arc::new(BinaryArray::from(bytes));
+        let expected = ["\"ab\"", "null", "bytes that are not UTF-8"];
+        assert_eq!(shown(array), expected);
+    }
+
+    #[test]
+    fn dates_have_two_forms() {
+        let days: ArrayRef = Arc::new(Date32Array::from(vec![19_107]));
+        // A minute before 1970.
+        let times: ArrayRef = Arc::new(Date64Array::from(vec![-60_000]));
+        for (array, int, text) in [
+            (days, "20220425", "\"2022-04-25\""),
+            (times, "19691231", "\"1969-12-31\""),
+        ] {
+            assert_eq!(keys(&array, DateForm::Int).unwrap().show(0), int);
+            assert_eq!(keys(&array, DateForm::Text).unwrap().show(0), text);
+        }
     }
 }

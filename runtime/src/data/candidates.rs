@@ -54,6 +54,18 @@ impl NumbersRead {
     }
 }
 
+impl Fault {
+    /// A value that cannot be used.
+    pub(super) fn bad(column: &'static str, cause: String) -> Self {
+        Self {
+            column,
+            cause,
+            fix: "repair the data, or write `rows { bad skip }` in the spec to leave such rows out and count them; \
+                  `--on-bad-row skip` does so for this run (rows are counted from 0)",
+        }
+    }
+}
+
 impl Task {
     /// For each row of a surface and a product, whether the task exists on its cell.
     fn on(&self, surface: &[u16], product: &[u16]) -> Vec<bool> {
@@ -68,13 +80,8 @@ impl Task {
 
 impl Candidates {
     pub(super) fn fault(&mut self, row: u32, column: &'static str, cause: impl FnOnce() -> String) {
-        let fix = "repair the data, or write `rows { bad skip }` in the spec to leave such rows out and count them; \
-                   `--on-bad-row skip` does so for this run (rows are counted from 0)";
-        self.faults.entry(row).or_insert_with(|| Fault {
-            column,
-            cause: cause(),
-            fix,
-        });
+        let faults = self.faults.entry(row);
+        faults.or_insert_with(|| Fault::bad(column, cause()));
     }
 
     /// Label, weights and action of a task, appended to `targets`.

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use arrow::datatypes::{DataType, Fields, Schema as ArrowSchema};
+use arrow::datatypes::DataType;
 
 use crate::data::arrays::is_text;
+use crate::data::footer::{Column, Footer};
 use crate::data::kinds;
 use crate::error::{ColumnFault, ColumnProblem, Error, Result};
 use crate::schema::{Derive, Index, Input, Kind, Label, Schema, Split, Tower, Value};
@@ -57,7 +58,7 @@ enum Values {
 /// Every column that is missing or of another type, at once.
 pub(super) fn check<'a>(
     schema: &Schema,
-    files: impl Iterator<Item = (&'a Path, &'a ArrowSchema)> + Clone,
+    files: impl Iterator<Item = (&'a Path, &'a Footer)> + Clone,
 ) -> Result<()> {
     let problems: Vec<ColumnProblem> = needs(schema)
         .into_iter()
@@ -208,18 +209,22 @@ fn kind_of(values: impl Iterator<Item = Value>) -> Values {
 impl Need {
     fn problems<'a>(
         &self,
-        files: impl Iterator<Item = (&'a Path, &'a ArrowSchema)>,
+        files: impl Iterator<Item = (&'a Path, &'a Footer)>,
     ) -> Vec<ColumnProblem> {
         let mut problems: Vec<ColumnProblem> = Vec::new();
         let mut first: Option<(&'static str, &Path)> = None;
-        for (path, schema) in files {
-            let fields = schema.fields().iter();
-            let fields: Vec<_> = fields.filter(|field| field.name() == self.column).collect();
-            let fault = match fields.as_slice() {
+        for (path, footer) in files {
+            let columns = footer.columns();
+            let columns: Vec<&Column> = columns.filter(|it| it.name == self.column).collect();
+            let fault = match columns.as_slice() {
                 [] => ColumnFault::Missing {
-                    similar: similar(self.column, schema.fields()),
+                    similar: similar(self.column, footer.columns()),
                 },
-                [field] if self.form.holds(field.data_type()) => {
+                [
+                    Column {
+                        found: Ok(field), ..
+                    },
+                ] if self.form.holds(field.data_type()) => {
                     let Some(found) = self.form.kind(field.data_type()) else {
                         continue;
                     };
@@ -233,12 +238,15 @@ impl Need {
                         first: first.to_owned(),
                     }
                 }
-                [field] => ColumnFault::Type {
-                    found: describe(field.data_type()),
+                [column] => ColumnFault::Type {
+                    found: match &column.found {
+                        Ok(field) => describe(field.data_type()),
+                        Err(found) => found.clone(),
+                    },
                     accepted: self.form.accepted(),
                 },
-                fields => ColumnFault::Repeated {
-                    times: fields.len(),
+                columns => ColumnFault::Repeated {
+                    times: columns.len(),
                 },
             };
             if let Some(same) = problems.iter_mut().find(|problem| problem.fault == fault) {
@@ -268,7 +276,7 @@ impl Form {
             Self::Time => {
                 is_number(found)
                     || matches!(
-                        plain(found),
+                        found,
                         DataType::Date32 | DataType::Date64 | DataType::Timestamp(..)
                     )
             }
@@ -308,8 +316,8 @@ impl Form {
 
 impl Values {
     fn hold(self, found: &DataType) -> bool {
-        let text = is_text(plain(found));
-        let date = matches!(plain(found), DataType::Date32);
+        let text = is_text(found);
+        let date = matches!(found, DataType::Date32 | DataType::Date64);
         // A column without any value has the type Null: every row of it is missing.
         let int = is_number(found);
         match self {
@@ -323,33 +331,27 @@ impl Values {
 }
 
 fn is_number(found: &DataType) -> bool {
-    let found = plain(found);
     found.is_integer() || found.is_floating() || matches!(found, DataType::Boolean | DataType::Null)
 }
 
-/// The type of a dictionary's values.
-pub(super) fn plain(found: &DataType) -> &DataType {
-    match found {
-        DataType::Dictionary(_, values) => values,
-        other => other,
-    }
-}
-
+/// The type of a list's entries.
 pub(super) fn element(found: &DataType) -> Option<&DataType> {
     match found {
-        DataType::List(field) | DataType::LargeList(field) | DataType::FixedSizeList(field, _) => {
-            Some(field.data_type())
-        }
+        DataType::List(field) => Some(field.data_type()),
         DataType::Null => Some(found),
         _ => None,
     }
 }
 
+/// A type, with one to write instead where there is one.
 fn describe(found: &DataType) -> String {
     match found {
-        DataType::Dictionary(_, values) => format!("a dictionary of {}", describe(values)),
         DataType::Struct(_) => "a struct".to_owned(),
         DataType::Map(_, _) => "a map".to_owned(),
+        DataType::Decimal128(..) | DataType::Decimal256(..) => {
+            format!("{found} (cast it to BIGINT or DOUBLE)")
+        }
+        DataType::FixedSizeBinary(_) => format!("{found} (cast it to VARCHAR)"),
         _ => match element(found) {
             Some(element) if !found.is_null() => format!("a list of {}", describe(element)),
             _ => found.to_string(),
@@ -358,10 +360,8 @@ fn describe(found: &DataType) -> String {
 }
 
 /// The column whose name is closest, if it is close.
-fn similar(wanted: &str, fields: &Fields) -> Option<String> {
-    let distances = fields
-        .iter()
-        .map(|field| (distance(wanted, field.name()), field.name()));
+fn similar<'a>(wanted: &str, columns: impl Iterator<Item = &'a Column>) -> Option<String> {
+    let distances = columns.map(|column| (distance(wanted, &column.name), &column.name));
     let (distance, name) = distances.min()?;
     (distance <= (wanted.chars().count() / 3).max(1)).then(|| name.clone())
 }

@@ -3,36 +3,23 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Fields};
-use parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use arrow::datatypes::{DataType, Field, FieldRef};
 use parquet::basic::{ConvertedType, Encoding};
 use parquet::file::metadata::ColumnChunkMetaData;
 
 use crate::data::arrays::{is_text, text_codes};
+use crate::data::footer::{Column, Footer};
 
-/// The fields of a row group: strings, and lists of them, as codes where all of the group's pages hold codes.
-pub(super) fn fields(metadata: &ArrowReaderMetadata, group: usize) -> Fields {
-    let coded = coded_roots(metadata, group);
-    let fields = metadata.schema().fields().iter().zip(coded);
-    let fields = fields.map(|(field, coded)| match coded_type(field.data_type()) {
-        Some(found) if coded => Arc::new(field.as_ref().clone().with_data_type(found)),
-        _ => Arc::clone(field),
-    });
-    fields.collect()
-}
-
-/// For each field of the file, whether its one column in the row group is of codes alone.
-fn coded_roots(metadata: &ArrowReaderMetadata, group: usize) -> Vec<bool> {
-    let mut coded = vec![true; metadata.schema().fields().len()];
-    let columns = metadata.metadata().row_groups().get(group);
-    let columns = columns.map(|group| group.columns()).unwrap_or_default();
-    for (leaf, column) in columns.iter().enumerate() {
-        let root = metadata.parquet_schema().get_column_root_idx(leaf);
-        if let Some(coded) = coded.get_mut(root) {
-            *coded &= is_coded(column);
+/// The field of a column in a row group: strings, and lists of them, as codes where all of the group's pages hold codes.
+pub(super) fn field(footer: &Footer, column: &Column, field: &FieldRef, group: usize) -> FieldRef {
+    let chunks = footer.metadata.row_group(group).columns();
+    let chunks = chunks.get(column.leaves.clone()).unwrap_or_default();
+    match coded_type(field.data_type()) {
+        Some(found) if chunks.iter().all(is_coded) => {
+            Arc::new(field.as_ref().clone().with_data_type(found))
         }
+        _ => Arc::clone(field),
     }
-    coded
 }
 
 fn is_coded(column: &ColumnChunkMetaData) -> bool {

@@ -13,6 +13,8 @@ use crate::schema::Table;
 pub(super) struct Counts {
     small: Small,
     ints: HashMap<i64, u64, BuildMix>,
+    /// From 2^63 on.
+    unsigned: HashMap<u64, u64, BuildMix>,
     texts: HashMap<Box<str>, u64, BuildMix>,
     most: usize,
     short: u64,
@@ -68,6 +70,7 @@ impl Counts {
         Self {
             small: Small::default(),
             ints: HashMap::default(),
+            unsigned: HashMap::default(),
             texts: HashMap::default(),
             most,
             short: 0,
@@ -78,6 +81,18 @@ impl Counts {
     pub(super) fn int(&mut self, value: i64) {
         if self.add_int(value, 1) {
             self.keep_within(self.most);
+        }
+    }
+
+    /// Counts an unsigned number.
+    #[inline]
+    pub(super) fn unsigned(&mut self, value: u64) {
+        match i64::try_from(value) {
+            Ok(value) => self.int(value),
+            Err(_) => {
+                *self.unsigned.entry(value).or_default() += 1;
+                self.keep_within(self.most);
+            }
         }
     }
 
@@ -109,6 +124,9 @@ impl Counts {
         for (value, count) in other.small.each().chain(other.ints) {
             self.add_int(value, count);
         }
+        for (value, count) in other.unsigned {
+            *self.unsigned.entry(value).or_default() += count;
+        }
         for (value, count) in other.texts {
             *self.texts.entry(value).or_default() += count;
         }
@@ -118,7 +136,7 @@ impl Counts {
 
     /// Forgets the values seen least, ties by value, if there are more than `most`.
     fn keep_within(&mut self, most: usize) {
-        if self.small.seen + self.ints.len() + self.texts.len() <= most {
+        if self.values() <= most {
             return;
         }
         let mut seen = self.take();
@@ -127,9 +145,14 @@ impl Counts {
         for (count, value) in seen {
             match value {
                 Raw::Int(value) => drop(self.add_int(value, count)),
+                Raw::Unsigned(value) => drop(self.unsigned.insert(value, count)),
                 Raw::Text(value) => drop(self.texts.insert(value, count)),
             }
         }
+    }
+
+    fn values(&self) -> usize {
+        self.small.seen + self.ints.len() + self.unsigned.len() + self.texts.len()
     }
 
     /// The values, the most frequent first, ties by value; none is left.
@@ -137,9 +160,11 @@ impl Counts {
         let small = std::mem::take(&mut self.small).each();
         let ints = small.chain(std::mem::take(&mut self.ints));
         let ints = ints.map(|(value, count)| (count, Raw::Int(value)));
+        let unsigned = std::mem::take(&mut self.unsigned).into_iter();
+        let unsigned = unsigned.map(|(value, count)| (count, Raw::Unsigned(value)));
         let texts = std::mem::take(&mut self.texts).into_iter();
         let texts = texts.map(|(value, count)| (count, Raw::Text(value)));
-        let mut seen: Vec<(u64, Raw)> = ints.chain(texts).collect();
+        let mut seen: Vec<(u64, Raw)> = ints.chain(unsigned).chain(texts).collect();
         seen.sort_unstable_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.cmp(y)));
         seen
     }
@@ -201,7 +226,7 @@ mod tests {
                 stray += 1;
                 counts.int(stray);
             }
-            assert!(counts.small.seen + counts.ints.len() <= 100);
+            assert!(counts.values() <= 100);
         }
         let vocabulary = counts.vocabulary(&table(5), 2);
         let frequent = [0, 1, 2, 3].map(Raw::Int);

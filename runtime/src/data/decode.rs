@@ -8,21 +8,22 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 
-use crate::data::arrays::{DateForm, Keys, keys};
+use crate::data::arrays::{DateForm, Keys, Odd, ReadKeys, keys};
 use crate::data::candidates::{Candidates, Fault, NumbersRead, Targets, column_of};
 use crate::data::chunk::Chunk;
 use crate::data::counts::Counts;
 use crate::data::domains::Domains;
-use crate::data::file::damaged;
+use crate::data::guard::damaged;
+use crate::data::numbers::value;
 use crate::data::origin::Origin;
 use crate::data::quarantine::Quarantine;
 use crate::data::report::{Bad, Report, Unknown};
 use crate::data::source::Dataset;
-use crate::data::split::{Parts, Selector, part_of_place};
+use crate::data::split::{Parts, Splitter, part_of_place, part_of_request};
 use crate::data::values::{Places, Values};
 use crate::data::vocabularies::Vocabularies;
 use crate::error::{Error, Result};
-use crate::hash::{hash_int, hash_text};
+use crate::hash::{hash_int, hash_text, hash_unsigned};
 use crate::schema::{BadRows, Kind, Schema, Standardise, Tower, Transform};
 
 /// Reads record batches of files that were checked against the schema.
@@ -30,7 +31,7 @@ use crate::schema::{BadRows, Kind, Schema, Standardise, Tower, Transform};
 pub(super) struct Decoder {
     schema: &'static Schema,
     parts: Parts,
-    selector: Selector,
+    splitter: Splitter,
     surfaces: Domains,
     products: Domains,
     bad_rows: BadRows,
@@ -69,7 +70,7 @@ impl Decoder {
         Self {
             schema,
             parts,
-            selector: Selector::new(&schema.split, parts),
+            splitter: Splitter::new(&schema.split),
             surfaces: Domains::new(&schema.surfaces),
             products: Domains::new(&schema.products),
             bad_rows: dataset.bad_rows(),
@@ -96,7 +97,8 @@ impl Decoder {
         report: &mut Report,
     ) -> Result<Usable> {
         let odd = |error: ArrowError| damaged(place.path, &error);
-        let mut candidates = self.candidates(batch, place, report)?;
+        let requests = self.requests(batch).map_err(odd)?;
+        let mut candidates = self.candidates(batch, &requests, place, report)?;
         let mut columns = NumbersRead::default();
         let mut targets = Targets::default();
         for task in self.schema.tasks {
@@ -112,35 +114,45 @@ impl Decoder {
             .map_err(odd)?;
         self.count_faults(&candidates.faults, batch, place, report)?;
         let mut usable = candidates.finish(targets, query, item);
-        if let Some(request) = &self.schema.request {
-            let read =
-                column_of(batch, request.column).and_then(|array| keys(&array, DateForm::Int));
-            usable.request = request_keys(&read.map_err(odd)?.values, &usable.rows);
-        }
+        usable.request = requests.keys(&usable.rows);
         report.used += usable.rows.len() as u64;
         Ok(usable)
+    }
+
+    /// The requests of all rows.
+    fn requests(&self, batch: &RecordBatch) -> std::result::Result<Requests, ArrowError> {
+        let Some(request) = &self.schema.request else {
+            return Ok(Requests::default());
+        };
+        let read = keys(&column_of(batch, request.column)?, DateForm::Int)?;
+        Ok(Requests {
+            column: request.column,
+            hashes: hashes(&read.values, batch.num_rows()),
+            odd: read.odd,
+        })
     }
 
     /// The rows of the wanted parts and of declared domains.
     fn candidates(
         &self,
         batch: &RecordBatch,
+        requests: &Requests,
         place: Place,
         report: &mut Report,
     ) -> Result<Candidates> {
-        let read = |column: &str, dates| -> Result<Keys> {
+        let read = |column: &str, dates| -> Result<ReadKeys> {
             let read = column_of(batch, column).and_then(|array| keys(&array, dates));
-            Ok(read.map_err(|error| damaged(place.path, &error))?.values)
+            read.map_err(|error| damaged(place.path, &error))
         };
         let surface_keys = read(self.surfaces.axis.column, DateForm::Int)?;
         let product_keys = read(self.products.axis.column, DateForm::Int)?;
-        let split_keys = match &self.selector {
-            Selector::Column { column, dates, .. } => Some(read(column, *dates)?),
-            Selector::Hash => None,
+        let split_keys = match &self.splitter {
+            Splitter::Column { column, dates, .. } => Some(read(column, *dates)?.values),
+            Splitter::Hash => None,
         };
         let capacity = batch.num_rows();
-        let surfaces = self.surfaces.find(&surface_keys, capacity);
-        let products = self.products.find(&product_keys, capacity);
+        let surfaces = self.surfaces.find(&surface_keys.values, capacity);
+        let products = self.products.find(&product_keys.values, capacity);
         let mut candidates = Candidates {
             rows: Vec::with_capacity(capacity),
             surface: Vec::with_capacity(capacity),
@@ -148,16 +160,17 @@ impl Decoder {
             faults: BTreeMap::new(),
         };
         for (row, (surface, product)) in surfaces.into_iter().zip(products).enumerate() {
-            let wanted = match &split_keys {
-                Some(keys) => self.selector.takes(keys, row),
-                None => part_of_place(place.file, place.first_row + row as u64).meets(self.parts),
+            let part = match (&split_keys, requests.hash(row)) {
+                (Some(keys), _) => self.splitter.part(keys, row),
+                (None, Some(hash)) => Some(part_of_request(hash)),
+                (None, None) => Some(part_of_place(place.file, place.first_row + row as u64)),
             };
-            if !wanted {
+            if !part.is_some_and(|part| part.meets(self.parts)) {
                 report.outside += 1;
                 continue;
             }
             report.read += 1;
-            let mut unknown = |domains: &Domains, keys: &Keys, counts: &mut Unknown| {
+            let mut unknown = |domains: &Domains, keys: &ReadKeys, counts: &mut Unknown| {
                 let fault = domains.unknown(keys, row, place, counts);
                 candidates
                     .faults
@@ -174,6 +187,12 @@ impl Decoder {
             candidates.rows.push(row as u32);
             candidates.surface.push(surface);
             candidates.product.push(product);
+        }
+        for (row, odd) in &requests.odd {
+            let row = *row as u32;
+            if candidates.rows.binary_search(&row).is_ok() {
+                candidates.fault(row, requests.column, || odd.fault("a request"));
+            }
         }
         Ok(candidates)
     }
@@ -204,14 +223,38 @@ impl Decoder {
     }
 }
 
-/// A key of each row's request, 0 where it is missing. Two requests of one key are told apart by
-/// their features.
-fn request_keys(values: &Keys, rows: &[u32]) -> Vec<u64> {
-    let rows = rows.iter().map(|row| *row as usize);
-    let keyed = |key: Option<u64>| key.map_or(0, |key| key.max(1));
+/// The requests of a record batch's rows; of none where the schema has none.
+#[derive(Default)]
+struct Requests {
+    column: &'static str,
+    /// The hash of each row's, as an id has one.
+    hashes: Vec<Option<u64>>,
+    odd: Vec<(usize, Odd)>,
+}
+
+impl Requests {
+    fn hash(&self, row: usize) -> Option<u64> {
+        self.hashes.get(row).copied().flatten()
+    }
+
+    /// A key of each row's, 0 where it is missing. Two requests of one key are told apart by their features.
+    fn keys(&self, rows: &[u32]) -> Vec<u64> {
+        if self.hashes.is_empty() {
+            return Vec::new();
+        }
+        let key = |row: &u32| self.hash(*row as usize).map_or(0, |hash| hash.max(1));
+        rows.iter().map(key).collect()
+    }
+}
+
+fn hashes(values: &Keys, rows: usize) -> Vec<Option<u64>> {
+    let rows = 0..rows;
     match values {
-        Keys::Ints(ints) => rows.map(|row| keyed(ints.get(row).map(hash_int))).collect(),
-        Keys::Texts(texts) => rows.map(texts.each(hash_text)).map(keyed).collect(),
+        Keys::Ints(ints) => rows.map(|row| ints.get(row).map(hash_int)).collect(),
+        Keys::Unsigned(keys) => rows
+            .map(|row| value(keys, row).map(hash_unsigned))
+            .collect(),
+        Keys::Texts(texts) => rows.map(texts.each(hash_text)).collect(),
     }
 }
 
@@ -299,18 +342,16 @@ impl Usable {
         }
     }
 
-    /// The numbers of a feature that are there, clipped and with their logarithm taken.
-    pub(super) fn present<'a>(
-        &'a self,
-        schema: &'a Schema,
+    /// A feature's values, and the rows that have them.
+    pub(super) fn feature(
+        &self,
+        schema: &Schema,
         tower: Tower,
         index: usize,
-    ) -> impl Iterator<Item = f64> + 'a {
+    ) -> Option<(&Values, Places<'_>)> {
         let (values, domains) = self.of(tower);
-        let feature = schema.features(tower).get(index);
-        let values = feature.zip(values.get(index));
-        values.into_iter().flat_map(move |(feature, values)| {
-            values.present(Places::new(schema, tower, feature, &self.rows, domains))
-        })
+        let feature = schema.features(tower).get(index)?;
+        let places = Places::new(schema, tower, feature, &self.rows, domains);
+        Some((values.get(index)?, places))
     }
 }

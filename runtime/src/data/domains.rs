@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::data::arrays::Keys;
+use crate::data::arrays::{Keys, Odd, ReadKeys};
 use crate::data::candidates::Fault;
 use crate::data::decode::Place;
+use crate::data::numbers::value;
 use crate::data::report::Unknown;
 use crate::hash::BuildMix;
 use crate::schema::{Axis, Others, Value};
@@ -43,6 +44,14 @@ impl Domains {
                 let find = |row| self.ints.get(&ints.get(row)?).copied();
                 rows.map(find).collect()
             }
+            Keys::Unsigned(keys) => {
+                let find = |row| {
+                    self.ints
+                        .get(&i64::try_from(value(keys, row)?).ok()?)
+                        .copied()
+                };
+                rows.map(find).collect()
+            }
             Keys::Texts(texts) => {
                 let mut find = texts.each(|key| self.texts.get(key).copied());
                 rows.map(|row| find(row)?).collect()
@@ -50,14 +59,18 @@ impl Domains {
         }
     }
 
-    /// What a row of no domain is: skipped and counted, or, where the spec says so, faulty.
+    /// What a row of no domain is: faulty, or, where the spec says so, skipped and counted. A value that may stand for
+    /// several, one of a domain among them, is a fault in any case.
     pub(super) fn unknown(
         &self,
-        keys: &Keys,
+        keys: &ReadKeys,
         row: usize,
         place: Place,
         unknown: &mut Unknown,
     ) -> Option<Fault> {
+        if let Some(odd @ Odd::Inexact { .. }) = keys.odd_at(row) {
+            return Some(Fault::bad(self.axis.column, odd.fault("a domain's value")));
+        }
         match self.axis.others {
             Others::Skip => {
                 let at = || place.row_of_file(row as u32);

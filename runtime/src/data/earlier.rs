@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
-use super::vocabularies::{Moments, Stored, Vocabularies};
+use super::moments::Moments;
+use super::vocabularies::{Stored, Vocabularies};
 use super::vocabulary::{Raw, Vocabulary};
 use crate::error::{Error, Result};
-use crate::hash::{hash_int, hash_text};
 use crate::schema::{Index, Schema};
 use crate::weights::plan::Piece;
 
@@ -126,13 +126,7 @@ fn join(schema: &Schema, earlier: &[Raw], learned: &Vocabulary) -> (Vocabulary, 
 pub fn rows_by_value(earlier: &[Raw], now: &[Raw], others: Option<Range<usize>>) -> Vec<Piece> {
     let rows: HashMap<&Raw, usize> = earlier.iter().zip(1..).collect();
     let others = others.filter(|rows| !rows.is_empty()).unwrap_or(0..1);
-    let outside = |value: &Raw| {
-        let hash = match value {
-            Raw::Int(value) => hash_int(*value),
-            Raw::Text(value) => hash_text(value),
-        };
-        others.start + (hash % others.len() as u64) as usize
-    };
+    let outside = |value: &Raw| others.start + (value.hash() % others.len() as u64) as usize;
     let mut pieces: Vec<Piece> = Vec::new();
     for (value, to) in now.iter().zip(1..) {
         let from = rows.get(value).copied().unwrap_or_else(|| outside(value));
@@ -149,6 +143,7 @@ pub fn rows_by_value(earlier: &[Raw], now: &[Raw], others: Option<Range<usize>>)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hash::hash_int;
 
     #[test]
     fn rows_follow_their_values() {

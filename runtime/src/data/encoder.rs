@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::data::vocabulary::{Raw, Vocabulary, mismatch, room};
 use crate::error::Result;
-use crate::hash::{BuildMix, hash_int, hash_text, row};
+use crate::hash::{BuildMix, hash_int, hash_text, hash_unsigned, row};
 use crate::schema::{Index, Table, Value};
 
 /// How one table finds the row of a value.
@@ -39,6 +39,8 @@ pub(super) struct Hashed {
 pub(super) struct Lookup {
     outside: Outside,
     ints: HashMap<i64, u32, BuildMix>,
+    /// From 2^63 on.
+    unsigned: HashMap<u64, u32, BuildMix>,
     texts: HashMap<Box<str>, u32, BuildMix>,
     dense: Dense,
 }
@@ -126,7 +128,7 @@ impl Encoder {
                     ));
                 }
                 let lookup = Lookup::new(table, vocabulary.values.iter().map(Cow::Borrowed));
-                if lookup.ints.len() + lookup.texts.len() != found {
+                if lookup.values() != found {
                     return Err(mismatch(table.name, "a value stands in it twice"));
                 }
                 Ok(Self::Learned { lookup, vocabulary })
@@ -145,6 +147,19 @@ impl Encoder {
             Self::Inline(lookup) | Self::Learned { lookup, .. } => lookup.int(value),
             // A number finds its bucket by itself.
             Self::Buckets => 0,
+        }
+    }
+
+    #[inline]
+    pub(super) fn unsigned(&self, value: u64) -> u32 {
+        match (i64::try_from(value), self) {
+            (Ok(value), _) => self.int(value),
+            (Err(_), Self::Hash(hashed)) => row(hash_unsigned(value), hashed.rows),
+            (Err(_), Self::Inline(lookup) | Self::Learned { lookup, .. }) => {
+                let found = lookup.unsigned.get(&value).copied();
+                found.unwrap_or_else(|| lookup.outside.row(hash_unsigned(value)))
+            }
+            (Err(_), Self::Buckets) => 0,
         }
     }
 
@@ -189,6 +204,7 @@ impl Lookup {
         for (value, row) in values.zip(1..) {
             match value.as_ref() {
                 Raw::Int(value) => lookup.ints.insert(*value, row),
+                Raw::Unsigned(value) => lookup.unsigned.insert(*value, row),
                 Raw::Text(value) => lookup.texts.insert(value.clone(), row),
             };
         }
@@ -200,6 +216,10 @@ impl Lookup {
     pub(super) fn int(&self, value: i64) -> u32 {
         let known = self.known_int(value);
         known.unwrap_or_else(|| self.outside.row(hash_int(value)))
+    }
+
+    fn values(&self) -> usize {
+        self.ints.len() + self.unsigned.len() + self.texts.len()
     }
 
     #[inline]

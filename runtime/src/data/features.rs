@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use arrow::array::{Array, ArrayRef, Float32Array, RecordBatch};
 use arrow::error::ArrowError;
 
-use crate::data::arrays::{DateForm, ReadKeys, Spans, derived, entries, keys, lists};
+use crate::data::arrays::{DateForm, Odd, ReadKeys, Spans, entries, keys, lists};
 use crate::data::candidates::{Candidates, column_of};
+use crate::data::derive::derived;
 use crate::data::numbers::{MOST, Numbers, are_sound, is_sound};
 use crate::data::values::{Buckets, Lists, Places, Values, are_usable, is_usable};
 use crate::schema::{Feature, Input, Kind, Schema, Tower};
@@ -24,11 +25,18 @@ impl Candidates {
         features
             .map(|feature| {
                 let column = column_of(batch, feature.column)?;
-                let column = match feature.derive {
-                    Some(derive) => derived(&column, derive)?,
-                    None => column,
+                let Some(derive) = feature.derive else {
+                    return self.feature(schema, feature, tower, &column, batch);
                 };
-                self.feature(schema, feature, tower, &column, batch)
+                let made = derived(&column, derive)?;
+                let odd = made.odd.into_iter();
+                self.faults_of(
+                    schema,
+                    feature,
+                    tower,
+                    odd.map(|(row, time)| (row as u32, time.to_string())),
+                );
+                self.feature(schema, feature, tower, &made.numbers, batch)
             })
             .collect()
     }
@@ -42,8 +50,7 @@ impl Candidates {
         batch: &RecordBatch,
     ) -> Result<Values, ArrowError> {
         let mut bad: Vec<(u32, String)> = Vec::new();
-        let whole =
-            |value: f64| format!("an id must be a whole number or a string, this is {value}");
+        let whole = |odd: Odd| odd.fault("an id");
         let values = match feature.kind {
             Kind::Embedded {
                 input: Input::One { default },
@@ -63,7 +70,7 @@ impl Candidates {
                 let (spans, array) = lists(array)?;
                 let ReadKeys { values, odd } = keys(&array, DateForm::Int)?;
                 if !odd.is_empty() {
-                    let odd: BTreeMap<usize, f64> = odd.into_iter().collect();
+                    let odd: BTreeMap<usize, Odd> = odd.into_iter().collect();
                     for &row in &self.rows {
                         let entry = spans
                             .get(row as usize)
@@ -122,15 +129,27 @@ impl Candidates {
                 Values::Numbers(values, transform)
             }
         };
-        if !bad.is_empty() {
-            let having = self.rows_with(schema, feature, tower);
-            for (row, cause) in bad {
-                if having.binary_search(&row).is_ok() {
-                    self.fault(row, feature.column, || cause);
-                }
+        self.faults_of(schema, feature, tower, bad.into_iter());
+        Ok(values)
+    }
+
+    /// Marks rows as faulty, as far as they are candidates whose domain has the feature.
+    fn faults_of(
+        &mut self,
+        schema: &Schema,
+        feature: &Feature,
+        tower: Tower,
+        bad: impl ExactSizeIterator<Item = (u32, String)>,
+    ) {
+        if bad.len() == 0 {
+            return;
+        }
+        let having = self.rows_with(schema, feature, tower);
+        for (row, cause) in bad {
+            if having.binary_search(&row).is_ok() {
+                self.fault(row, feature.column, || cause);
             }
         }
-        Ok(values)
     }
 
     /// The weights of a list's entries. A row whose weights are not as many as its entries, or not numbers of 0

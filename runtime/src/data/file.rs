@@ -1,24 +1,21 @@
 //! One Parquet file, on disk or in an object store: found, its footer read, its row groups read in slices.
 
-use std::cell::Cell;
 use std::fs::{self, File};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
-};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ColumnChunkMetaData;
-use parquet::file::reader::ChunkReader;
 
 use crate::data::coded;
+use crate::data::footer::{Footer, schema_of};
+use crate::data::guard::{Failure, Source, guarded};
 use crate::data::lists::{Lists, lists};
 use crate::data::object::{self, Object};
 use crate::data::pages::Pages;
@@ -34,7 +31,7 @@ const BATCH_ROWS: usize = 8192;
 pub(super) struct DataFile {
     /// Its path or URL.
     pub path: PathBuf,
-    pub metadata: ArrowReaderMetadata,
+    pub footer: Footer,
     lies: Lies,
 }
 
@@ -63,31 +60,6 @@ struct Columns {
     /// Those that are read as lists, at the end of the schema.
     lists: Vec<Box<dyn Lists>>,
     schema: Arc<Schema>,
-}
-
-/// Where the bytes of a file come from.
-pub(super) trait Source: ChunkReader + 'static {
-    fn failure(&self) -> Failure {
-        Failure::default()
-    }
-}
-
-impl Source for File {}
-
-/// Why bytes could not be fetched: the Parquet reader's own error does not tell.
-#[derive(Clone, Default)]
-pub(super) struct Failure(Arc<Mutex<Option<Error>>>);
-
-impl Failure {
-    #[cfg(feature = "cloud")]
-    pub(super) fn set(&self, error: Error) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-    }
-
-    fn take(&self) -> Option<Error> {
-        let mut failure = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        failure.take()
-    }
 }
 
 /// The files at a path or URL: a Parquet file, or a folder of `*.parquet`, sorted by name; not those in folders within,
@@ -123,7 +95,7 @@ impl DataFile {
     /// Reads the footer.
     pub(super) fn new(path: PathBuf, bytes: &impl Source, lies: Lies) -> Result<Self> {
         Ok(Self {
-            metadata: read_footer(&path, bytes)?,
+            footer: Footer::read(&path, bytes)?,
             path,
             lies,
         })
@@ -131,7 +103,7 @@ impl DataFile {
 
     /// Indices and sizes of the row groups.
     pub(super) fn groups(&self) -> impl Iterator<Item = (usize, u64)> {
-        let groups = self.metadata.metadata().row_groups().iter();
+        let groups = self.footer.metadata.row_groups().iter();
         groups
             .map(|group| u64::try_from(group.num_rows()).unwrap_or(0))
             .enumerate()
@@ -139,7 +111,7 @@ impl DataFile {
 
     /// Bytes of a column in a row group, once they are decompressed.
     pub(super) fn size(&self, group: usize, column: &str) -> u64 {
-        let group = self.metadata.metadata().row_groups().get(group);
+        let group = self.footer.metadata.row_groups().get(group);
         let chunks = group.into_iter().flat_map(|group| group.columns());
         let chunks = chunks.filter(|chunk| is_of(chunk, column));
         let sizes = chunks.map(|chunk| u64::try_from(chunk.uncompressed_size()).unwrap_or(0));
@@ -177,7 +149,7 @@ impl DataFile {
         columns: &[&'static str],
     ) -> Result<RowGroup> {
         let failure = bytes.failure();
-        let open = || Columns::open(&self.metadata, bytes, group, columns);
+        let open = || Columns::open(&self.footer, bytes, group, columns);
         Ok(RowGroup {
             path: self.path.clone(),
             columns: guarded(&self.path, &failure, open)?,
@@ -192,10 +164,10 @@ impl DataFile {
         group: usize,
         columns: &[&'static str],
     ) -> Vec<std::ops::Range<u64>> {
-        let group = self.metadata.metadata().row_groups().get(group);
+        let group = self.footer.metadata.row_groups().get(group);
         let chunks = group.into_iter().flat_map(|group| group.columns());
         let needed = chunks.filter(|chunk| columns.iter().any(|column| is_of(chunk, column)));
-        let spans = needed.filter_map(span);
+        let spans = needed.filter_map(crate::data::footer::span);
         spans.filter(|span| !span.is_empty()).collect()
     }
 }
@@ -211,24 +183,27 @@ impl Iterator for RowGroup {
 
 impl Columns {
     fn open(
-        metadata: &ArrowReaderMetadata,
+        footer: &Footer,
         bytes: impl Source,
         group: usize,
         columns: &[&'static str],
     ) -> std::result::Result<Self, ParquetError> {
-        let fields = coded::fields(metadata, group);
-        let descriptor = metadata.parquet_schema();
-        let pages = Pages::new(bytes, metadata.metadata(), group);
-        let (mut plain, mut read, mut added) = (Vec::new(), Vec::new(), Vec::new());
-        for (root, field) in fields.iter().enumerate() {
-            if !columns.contains(&field.name().as_str()) {
+        let pages = Pages::new(bytes, &footer.metadata, group);
+        let schema = footer.schema();
+        let roots = schema.root_schema().get_fields();
+        let (mut plain, mut fields, mut leaves) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut read, mut added) = (Vec::new(), Vec::new());
+        for (column, root) in footer.columns().zip(roots) {
+            if !columns.contains(&column.name.as_str()) {
                 continue;
             }
-            let mut leaves = (0..descriptor.num_columns())
-                .filter(|leaf| descriptor.get_column_root_idx(*leaf) == root);
-            let found = match (leaves.next(), leaves.next()) {
-                (Some(leaf), None) => {
-                    lists(field, &descriptor.column(leaf), || pages.column(leaf))?
+            let field = column.found.as_ref();
+            let field = field.map_err(|cause| ParquetError::NYI(cause.clone()))?;
+            let field = coded::field(footer, column, field, group);
+            let found = match column.leaves.len() {
+                1 => {
+                    let leaf = column.leaves.start;
+                    lists(&field, &schema.column(leaf), || pages.column(leaf))?
                 }
                 _ => None,
             };
@@ -237,11 +212,20 @@ impl Columns {
                     added.push(field);
                     read.push(lists);
                 }
-                None => plain.push(root),
+                None => {
+                    plain.push(Arc::clone(root));
+                    fields.push(field);
+                    leaves.extend(column.leaves.clone());
+                }
             }
         }
-        let mask = ProjectionMask::roots(descriptor, plain);
-        let levels = parquet_to_arrow_field_levels(descriptor, mask, Some(&fields))?;
+        // Of the needed columns alone: whatever the others are, the reader does not meet them.
+        let levels = parquet_to_arrow_field_levels(
+            &schema_of(plain)?,
+            ProjectionMask::all(),
+            Some(&fields.into()),
+        )?;
+        let pages = pages.of(leaves);
         let plain =
             ParquetRecordBatchReader::try_new_with_row_groups(&levels, &pages, BATCH_ROWS, None)?;
         let found = plain.schema();
@@ -272,29 +256,6 @@ pub(super) fn is_of(chunk: &ColumnChunkMetaData, column: &str) -> bool {
     root.is_some_and(|root| root == column)
 }
 
-/// Where a column chunk lies in its file.
-fn span(column: &ColumnChunkMetaData) -> Option<std::ops::Range<u64>> {
-    let start = column.dictionary_page_offset();
-    let start = u64::try_from(start.unwrap_or(column.data_page_offset())).ok()?;
-    let size = u64::try_from(column.compressed_size()).ok()?;
-    Some(start..start.checked_add(size)?)
-}
-
-fn read_footer(path: &Path, bytes: &impl Source) -> Result<ArrowReaderMetadata> {
-    let metadata = guarded(path, &bytes.failure(), || {
-        ArrowReaderMetadata::load(bytes, ArrowReaderOptions::new())
-    })?;
-    let length = bytes.len();
-    let groups = metadata.metadata().row_groups().iter();
-    for column in groups.flat_map(|group| group.columns()) {
-        if span(column).is_none_or(|span| span.end > length) {
-            let cause = format!("column `{}` lies outside the file", column.column_path());
-            return Err(damaged(path, &cause));
-        }
-    }
-    Ok(metadata)
-}
-
 fn list(path: &Path) -> Result<Vec<PathBuf>> {
     let refused = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => Error::data(
@@ -307,72 +268,41 @@ fn list(path: &Path) -> Result<Vec<PathBuf>> {
     if !fs::metadata(path).map_err(refused)?.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let mut files = Vec::new();
+    let (mut files, mut folders) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(path).map_err(refused)? {
-        let file = entry.map_err(refused)?.path();
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        if name.ends_with(".parquet") && !name.starts_with(['.', '_']) {
-            files.push(file);
+        let entry = entry.map_err(refused)?.path();
+        let name = entry.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(['.', '_']) {
+            continue;
+        }
+        let is_folder = entry.is_dir();
+        if name.ends_with(".parquet") && !is_folder {
+            files.push(entry);
+        } else if is_folder {
+            folders.push(entry);
         }
     }
-    if files.is_empty() {
-        return Err(Error::data(
-            path.display().to_string(),
-            "the folder holds no `*.parquet` file",
-            "give a folder with Parquet files right in it, or a file",
-        ));
-    }
     files.sort();
-    Ok(files)
-}
-
-/// Runs a part of the Parquet reader, which panics on some damaged files.
-fn guarded<T, E: ToString>(
-    path: &Path,
-    failure: &Failure,
-    read: impl FnOnce() -> std::result::Result<T, E>,
-) -> Result<T> {
-    silence();
-    let outer = GUARDED.replace(true);
-    // What was in use when the reader panicked is not used again: the error ends the pass.
-    let read = catch_unwind(AssertUnwindSafe(read));
-    GUARDED.set(outer);
-    let error = match read {
-        Ok(Ok(read)) => return Ok(read),
-        Ok(Err(error)) => damaged(path, &error),
-        Err(_) => damaged(path, &"its parts contradict each other"),
+    folders.sort();
+    let within = |folder: &Path| {
+        let folder = folder.display();
+        format!("folders within are not read: give each that has files, as `--data {folder}`")
     };
-    Err(failure.take().unwrap_or(error))
-}
-
-thread_local! {
-    /// Whether a panic of this thread becomes an error.
-    static GUARDED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Keeps panics that become errors off the terminal; the others go the way they went.
-fn silence() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let hook = take_hook();
-        set_hook(Box::new(move |panic| {
-            if !GUARDED.get() {
-                hook(panic);
-            }
-        }));
-    });
-}
-
-/// A file whose bytes are no whole Parquet file.
-pub(super) fn damaged(path: &Path, error: &impl ToString) -> Error {
-    Error::data(
-        path.display().to_string(),
-        format!(
-            "not a whole Parquet file, or a damaged one: {}",
-            error.to_string()
-        ),
-        "write the file again, or leave it out of the data",
-    )
+    // Some programs write one table as a folder of such a name.
+    let table = |folder: &&PathBuf| folder.extension().is_some_and(|it| it == "parquet");
+    if let Some(folder) = folders.iter().find(table) {
+        let place = folder.display().to_string();
+        return Err(Error::data(place, "a folder, not a file", within(folder)));
+    }
+    if files.is_empty() {
+        let fix = match folders.first() {
+            Some(folder) => within(folder),
+            None => "give a folder with Parquet files right in it, or a file".to_owned(),
+        };
+        let cause = "the folder holds no `*.parquet` file";
+        return Err(Error::data(path.display().to_string(), cause, fix));
+    }
+    Ok(files)
 }
 
 #[cfg(test)]
@@ -439,8 +369,8 @@ mod tests {
             writer.write(&written).unwrap();
             writer.close().unwrap();
             let file = Bytes::from(file);
-            let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).unwrap();
-            let mut columns = Columns::open(&metadata, file.clone(), 0, &names).unwrap();
+            let footer = Footer::read(Path::new("a.parquet"), &file).unwrap();
+            let mut columns = Columns::open(&footer, file.clone(), 0, &names).unwrap();
             let found = columns.next().unwrap().unwrap();
             prop_assert!(columns.next().unwrap().is_none());
             let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();

@@ -3,7 +3,7 @@
 use arrow::datatypes::DataType;
 
 use crate::data::arrays::is_text;
-use crate::data::check::{element, plain};
+use crate::data::check::element;
 use crate::data::source::Dataset;
 use crate::data::vocabularies::Vocabularies;
 use crate::data::vocabulary::{Raw, Vocabulary};
@@ -13,10 +13,10 @@ use crate::schema::{Input, Kind, Tower};
 const INTS: &str = "whole numbers";
 const TEXTS: &str = "strings";
 
-/// The kind of a column's raw values, in words: those of a dictionary, the entries of a list. Booleans and floats
+/// The kind of a column's raw values, in words; of a list, that of its entries. Booleans and floats
 /// stand for whole numbers; a column without any value has no kind.
 pub(super) fn kind(found: &DataType) -> Option<&'static str> {
-    let entry = plain(element(found).unwrap_or(found));
+    let entry = element(found).unwrap_or(found);
     match is_text(entry) {
         true => Some(TEXTS),
         false => (!entry.is_null()).then_some(INTS),
@@ -25,7 +25,7 @@ pub(super) fn kind(found: &DataType) -> Option<&'static str> {
 
 fn kind_of_raw(value: &Raw) -> &'static str {
     match value {
-        Raw::Int(_) => INTS,
+        Raw::Int(_) | Raw::Unsigned(_) => INTS,
         Raw::Text(_) => TEXTS,
     }
 }
@@ -49,9 +49,9 @@ impl Dataset {
         let found = columns
             .filter(|feature| feature.derive.is_none())
             .filter_map(|feature| {
-                let mut files = self.columns();
-                files.find_map(|(path, fields)| {
-                    let field = fields.field_with_name(feature.column).ok()?;
+                let mut files = self.footers();
+                files.find_map(|(path, footer)| {
+                    let field = footer.field(feature.column)?;
                     Some((kind(field.data_type())?, feature.column, path))
                 })
             });

@@ -6,10 +6,14 @@ use serde::{Deserialize, Serialize};
 use crate::data::check;
 use crate::data::counts::Counts;
 use crate::data::decode::{Decoder, Place, Usable};
+use crate::data::moments::{Number, Running, numbers};
 use crate::data::report::Report;
 use crate::data::source::{Dataset, Unit};
 use crate::data::split::Parts;
-use crate::data::vocabularies::{Moments, Vocabularies, key, standardised};
+use crate::data::starting::NumberStatistics;
+use crate::data::unassigned::Unassigned;
+use crate::data::vectors::VectorSize;
+use crate::data::vocabularies::{Vocabularies, key};
 use crate::error::{Error, Result};
 use crate::schema::{Index, Schema};
 
@@ -22,6 +26,19 @@ pub struct Learned {
     pub statistics: Statistics,
     /// What became of the rows.
     pub report: Report,
+    /// Rows of no part of the split, over all of the data.
+    pub unassigned: Option<Unassigned>,
+    /// How large the entries of each vector feature are.
+    pub vectors: Vec<VectorSize>,
+}
+
+impl Learned {
+    /// What is odd about the data, though every row of it can be read.
+    pub fn warnings(&self) -> Vec<String> {
+        let rows = self.unassigned.iter().map(ToString::to_string);
+        let vectors = self.vectors.iter().filter(|vector| vector.is_odd());
+        rows.chain(vectors.map(ToString::to_string)).collect()
+    }
 }
 
 /// Counts and means over the rows that train.
@@ -31,6 +48,8 @@ pub struct Statistics {
     pub cells: Vec<Vec<u64>>,
     /// Labels of each task.
     pub tasks: Vec<TaskStatistics>,
+    /// Numbers of each domain.
+    pub numbers: NumberStatistics,
 }
 
 /// Labels of a task.
@@ -52,45 +71,10 @@ pub struct TaskStatistics {
 struct Part {
     statistics: Statistics,
     counts: Vec<Option<Counts>>,
-    /// Of each number that learns its mean and deviation.
-    moments: Vec<Running>,
+    /// Of each number, in the order of [`numbers`], those that are there.
+    present: Vec<Running>,
+    vectors: Vec<VectorSize>,
     report: Report,
-}
-
-/// Mean and squared deviation of the numbers so far (Chan, Golub and LeVeque's updates).
-#[derive(Debug, Clone, Copy, Default)]
-struct Running {
-    count: f64,
-    mean: f64,
-    squares: f64,
-}
-
-impl Running {
-    fn push(&mut self, value: f64) {
-        self.count += 1.0;
-        let off = value - self.mean;
-        self.mean += off / self.count;
-        self.squares += off * (value - self.mean);
-    }
-
-    fn add(&mut self, other: Self) {
-        let count = self.count + other.count;
-        if count > 0.0 {
-            let off = other.mean - self.mean;
-            self.mean += off * other.count / count;
-            self.squares += other.squares + off * off * self.count * other.count / count;
-            self.count = count;
-        }
-    }
-
-    /// The mean, and the deviation over all of them; 1 in place of 0.
-    fn moments(self) -> Moments {
-        let std = (self.squares / self.count.max(1.0)).sqrt();
-        Moments {
-            mean: self.mean,
-            std: if std > 0.0 { std } else { 1.0 },
-        }
-    }
 }
 
 impl Dataset {
@@ -103,7 +87,7 @@ impl Dataset {
         let schema = self.schema();
         let decoder = Decoder::new(self, parts);
         let columns = check::columns(schema);
-        let (units, outside) = self.units(parts)?;
+        let (units, outside) = self.units(parts);
         let mut all = Part::new(schema, decoder.report());
         all.report.outside = outside;
         // Row groups are read in parallel and added in file order, so that sums and the first error do
@@ -122,6 +106,15 @@ impl Dataset {
                 all.add(part?);
             }
         }
+        let unassigned = self.unassigned()?;
+        if let (0, Some(rows)) = (all.report.read, &unassigned) {
+            let cause = format!("no row is of this part; {}", rows.cause());
+            return Err(Error::data(
+                format!("the data to {parts}"),
+                cause,
+                rows.fix(),
+            ));
+        }
         require_rows(&all.report)?;
         let learned =
             schema
@@ -134,14 +127,18 @@ impl Dataset {
                     }
                     Index::Hash | Index::Values(_) | Index::Lines { .. } | Index::Buckets => None,
                 });
-        let moments = standardised(schema).zip(&all.moments);
-        let moments =
-            moments.map(|((tower, index), running)| (key(schema, tower, index), running.moments()));
+        let moments = numbers(schema).zip(&all.present);
+        let moments = moments.filter(|(number, _)| number.learns());
+        let moments = moments.map(|(Number { tower, feature, .. }, present)| {
+            (key(tower, feature.name), present.moments())
+        });
         let vocabularies = Vocabularies::new(schema, learned.collect(), moments.collect())?;
         Ok(Learned {
             vocabularies,
             statistics: all.statistics,
             report: all.report,
+            unassigned,
+            vectors: all.vectors,
         })
     }
 }
@@ -184,10 +181,7 @@ fn learn_unit(
         let batch = batch?;
         let usable = decoder.usable(&batch, place, &mut part.report)?;
         usable.count(schema, &mut part.counts);
-        for ((tower, index), running) in standardised(schema).zip(&mut part.moments) {
-            let numbers = usable.present(schema, tower, index);
-            numbers.for_each(|value| running.push(value));
-        }
+        part.measure(schema, &usable);
         part.statistics.count(schema, &usable);
         place.first_row += batch.num_rows() as u64;
     }
@@ -203,15 +197,34 @@ impl Part {
         Self {
             statistics: Statistics::new(schema),
             counts: counts.collect(),
-            moments: standardised(schema).map(|_| Running::default()).collect(),
+            present: numbers(schema).map(|_| Running::default()).collect(),
+            vectors: VectorSize::all(schema),
             report,
         }
+    }
+
+    /// Adds the numbers and vectors of some rows.
+    fn measure(&mut self, schema: &Schema, rows: &Usable) {
+        let to = self
+            .present
+            .iter_mut()
+            .zip(self.statistics.numbers.iter_mut());
+        for (number, (present, read)) in numbers(schema).zip(to) {
+            if let Some((values, places)) = rows.feature(schema, number.tower, number.index) {
+                values.measure(&places, present, read);
+            }
+        }
+        let vectors = self.vectors.iter_mut();
+        vectors.for_each(|vector| vector.count(schema, rows));
     }
 
     fn add(&mut self, other: Self) {
         self.statistics.add(&other.statistics);
         self.report.add(other.report);
-        for (to, from) in self.moments.iter_mut().zip(other.moments) {
+        for (to, from) in self.present.iter_mut().zip(&other.present) {
+            to.add(from);
+        }
+        for (to, from) in self.vectors.iter_mut().zip(&other.vectors) {
             to.add(from);
         }
         for (to, from) in self.counts.iter_mut().zip(other.counts) {
@@ -227,6 +240,7 @@ impl Statistics {
         Self {
             cells: vec![vec![0; schema.products.domains.len()]; schema.surfaces.domains.len()],
             tasks: vec![TaskStatistics::default(); schema.tasks.len()],
+            numbers: NumberStatistics::new(schema),
         }
     }
 
@@ -272,6 +286,7 @@ impl Statistics {
             to.joint_sum += from.joint_sum;
             to.parent_sum += from.parent_sum;
         }
+        self.numbers.add(&other.numbers);
     }
 
     /// Rows of all cells.

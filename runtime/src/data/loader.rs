@@ -126,7 +126,7 @@ impl Dataset {
     pub fn batches(&self, vocabularies: &Arc<Vocabularies>, scan: Scan) -> Result<Batches> {
         let stop = Arc::new(AtomicBool::new(false));
         self.require_kinds(vocabularies)?;
-        let (mut units, outside) = self.units(scan.parts)?;
+        let (mut units, outside) = self.units(scan.parts);
         if let Some(Shuffle { seed, epoch, .. }) = scan.shuffle {
             Random::new(seed, &[epoch, 0]).shuffle(&mut units);
         }

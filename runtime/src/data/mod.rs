@@ -6,11 +6,12 @@
 //! What raw values mean:
 //!
 //! - A missing id or category is row 0; a missing list is empty; a missing number takes its default; a
-//!   missing vector is zeros. NaN in an id column of floats is missing, as pandas writes it.
+//!   missing vector is zeros. NaN in an id or time column of floats is missing, as pandas writes it.
 //! - A missing label leaves the row out of that task only. An action is the conjunction of its columns: 0
 //!   if one is 0, else missing if one is missing.
 //! - A row is bad if a label is outside [0, 1] or NaN, an action is not 0 or 1, a number or an entry of
-//!   a vector is not finite or above 1e15 in size, a vector has another width or lacks an entry, or an id is a broken number.
+//!   a vector is not finite or above 1e15 in size, a vector has another width or lacks an entry, an id is a broken number or a
+//!   float that is not exact, or a time is outside the years 1 to 9999.
 //!   Only what the row's cell uses counts. The spec says whether the run stops or skips and counts.
 //! - A value of a domain key that no domain names, or a missing one, is skipped and counted or an error,
 //!   as the spec says.
@@ -18,6 +19,7 @@
 pub(crate) mod ahead;
 mod arrays;
 pub mod batch;
+mod calendar;
 mod candidates;
 mod check;
 mod chunk;
@@ -25,16 +27,22 @@ mod codecs;
 mod coded;
 mod counts;
 mod decode;
+mod derive;
 mod domains;
 mod earlier;
 mod encoder;
+mod encryption;
+pub(crate) mod exact;
 mod features;
 mod file;
 mod fingerprint;
+mod footer;
+mod guard;
 mod kinds;
 mod learn;
 mod lists;
 mod loader;
+mod moments;
 mod numbers;
 #[cfg_attr(not(feature = "cloud"), path = "no_object.rs")]
 mod object;
@@ -50,8 +58,11 @@ mod slices;
 mod source;
 mod split;
 mod stamp;
+mod starting;
 mod synth;
+mod unassigned;
 mod values;
+mod vectors;
 mod vocabularies;
 mod vocabulary;
 
@@ -59,11 +70,15 @@ pub use check::columns;
 pub use earlier::{Earlier, Growth, rows_by_value};
 pub use learn::{Learned, Statistics, TaskStatistics};
 pub use loader::{Batches, Scan, Shuffle};
+pub use moments::{Moments, Running};
 pub use origin::Origin;
 pub use quarantine::Quarantine;
 pub use report::{Bad, Report, Unknown};
 pub use source::Dataset;
 pub use split::Parts;
+pub use starting::{NumberStatistics, StartingStatistics};
 pub use synth::synth;
-pub use vocabularies::{Moments, Vocabularies};
+pub use unassigned::Unassigned;
+pub use vectors::VectorSize;
+pub use vocabularies::Vocabularies;
 pub use vocabulary::{Raw, Vocabulary};

@@ -143,8 +143,12 @@ fn primitive<A: ArrowPrimitiveType>(array: &ArrayRef) -> Result<PrimitiveArray<A
     Ok(cast(array, &A::DATA_TYPE)?.as_primitive::<A>().clone())
 }
 
+/// The value at a place, `None` if missing.
 #[inline]
-fn value<A: ArrowPrimitiveType>(array: &PrimitiveArray<A>, place: usize) -> Option<A::Native> {
+pub(super) fn value<A: ArrowPrimitiveType>(
+    array: &PrimitiveArray<A>,
+    place: usize,
+) -> Option<A::Native> {
     let value = array.values().get(place)?;
     let there = array.nulls().is_none_or(|nulls| nulls.is_valid(place));
     there.then_some(*value)

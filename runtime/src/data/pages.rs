@@ -44,6 +44,19 @@ impl<S: ChunkReader + 'static> Pages<S> {
         }
     }
 
+    /// Those of some columns, given by their places in the file.
+    pub(super) fn of(self, leaves: Vec<usize>) -> Chosen<S> {
+        Chosen {
+            pages: self,
+            leaves,
+        }
+    }
+
+    fn num_rows(&self) -> usize {
+        let rows = self.metadata.row_group(self.group).num_rows();
+        usize::try_from(rows).unwrap_or_default()
+    }
+
     /// The pages of a column.
     pub(super) fn column(&self, index: usize) -> Result<Box<dyn PageReader>> {
         let group = self.metadata.row_group(self.group);
@@ -71,22 +84,31 @@ impl<S: ChunkReader + 'static> Pages<S> {
     }
 }
 
-impl<S: ChunkReader + 'static> RowGroups for Pages<S> {
+/// Some columns of a row group, numbered from 0.
+pub(super) struct Chosen<S> {
+    pages: Pages<S>,
+    /// Their places in the file.
+    leaves: Vec<usize>,
+}
+
+impl<S: ChunkReader + 'static> RowGroups for Chosen<S> {
     fn num_rows(&self) -> usize {
-        let rows = self.metadata.row_group(self.group).num_rows();
-        usize::try_from(rows).unwrap_or_default()
+        self.pages.num_rows()
     }
 
     fn column_chunks(&self, index: usize) -> Result<Box<dyn PageIterator>> {
-        Ok(Box::new(One(Some(self.column(index)?))))
+        let leaf = self.leaves.get(index);
+        let leaf = leaf.ok_or_else(|| damaged("it lacks a column"))?;
+        Ok(Box::new(One(Some(self.pages.column(*leaf)?))))
     }
 
     fn row_groups(&self) -> Box<dyn Iterator<Item = &RowGroupMetaData> + '_> {
-        Box::new(std::iter::once(self.metadata.row_group(self.group)))
+        let group = self.pages.metadata.row_group(self.pages.group);
+        Box::new(std::iter::once(group))
     }
 
     fn metadata(&self) -> &ParquetMetaData {
-        &self.metadata
+        &self.pages.metadata
     }
 }
 

@@ -7,7 +7,9 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, RecordBatch, make_array};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde::{Deserialize, Serialize};
 
@@ -202,15 +204,37 @@ fn foreign(path: &Path, cause: &dyn fmt::Display) -> Error {
 
 /// A row's values as text, by column.
 fn raw_values(batch: &RecordBatch, row: usize) -> BTreeMap<&str, Option<String>> {
-    let options = FormatOptions::new().with_null("null");
     let schema = batch.schema_ref();
     let columns = schema.fields().iter().zip(batch.columns());
-    let text = |array: &dyn Array| {
-        let formatter = ArrayFormatter::try_new(array, &options).ok()?;
-        let value = (row < array.len() && array.is_valid(row)).then(|| formatter.value(row))?;
-        value.try_to_string().ok()
-    };
     columns
-        .map(|(field, array)| (field.name().as_str(), text(array)))
+        .map(|(field, array)| (field.name().as_str(), text(array, row)))
         .collect()
+}
+
+/// A value as text; `None` if it is missing.
+fn text(array: &ArrayRef, row: usize) -> Option<String> {
+    if row >= array.len() || array.is_null(row) || *array.data_type() == DataType::Null {
+        return None;
+    }
+    let value = array.slice(row, 1);
+    let shown = |array: &ArrayRef| {
+        let options = FormatOptions::new().with_null("null");
+        let formatter = ArrayFormatter::try_new(array.as_ref(), &options)?;
+        formatter.value(0).try_to_string()
+    };
+    let text = match value.data_type() {
+        // The formatter knows no time zones; of Parquet there is UTC alone.
+        DataType::Timestamp(unit, Some(_)) => {
+            let plain = value.to_data().into_builder();
+            let plain = plain.data_type(DataType::Timestamp(*unit, None)).build();
+            plain.and_then(|plain| Ok(shown(&make_array(plain))? + "Z"))
+        }
+        _ => shown(&value),
+    };
+    // A time in no year that a date can have is written as the file has it.
+    let text = text.or_else(|error| match cast(&value, &DataType::Int64) {
+        Ok(number) => shown(&number),
+        Err(_) => Err(error),
+    });
+    Some(text.unwrap_or_else(|error| format!("(not shown: {error})")))
 }

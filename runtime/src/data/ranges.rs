@@ -13,7 +13,7 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 use tokio::task::JoinHandle;
 
-use crate::data::file::{Failure, Source};
+use crate::data::guard::{Failure, Source};
 use crate::data::object::{Object, spawn, wait};
 use crate::error::Result;
 

@@ -98,7 +98,7 @@ impl Unknown {
         }
     }
 
-    fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: Self) {
         self.rows += other.rows;
         self.first = self.first.take().or(other.first);
         other

@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 
-use crate::data::file::damaged;
+use crate::data::guard::damaged;
 use crate::data::source::{Dataset, Unit};
 use crate::error::{Error, Result};
 

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::datatypes::Schema as ArrowSchema;
 use parquet::file::metadata::ParquetMetaData;
 
 use crate::data::check;
 use crate::data::codecs;
 use crate::data::file::{self, DataFile, RowGroup};
+use crate::data::footer::Footer;
 use crate::data::quarantine::Quarantine;
-use crate::data::split::{Parts, Selector};
+use crate::data::split::{Bounds, Parts, Splitter};
 use crate::error::{Error, Result};
 use crate::schema::{BadRows, Schema};
 
@@ -65,10 +65,10 @@ impl Dataset {
             bad_rows: schema.bad_rows,
             quarantine: None,
         };
-        check::check(schema, dataset.columns())?;
+        check::check(schema, dataset.footers())?;
         let columns = check::columns(schema);
         for file in &dataset.files {
-            codecs::check(&file.path, file.metadata.metadata(), &columns)?;
+            codecs::check(&file.path, &file.footer.metadata, &columns)?;
         }
         Ok(dataset)
     }
@@ -117,41 +117,50 @@ impl Dataset {
         files.map(|file| file.groups().map(|(_, rows)| rows).sum())
     }
 
-    /// The files with their columns, in their order.
-    pub(super) fn columns(&self) -> impl Iterator<Item = (&Path, &ArrowSchema)> + Clone {
+    /// The files with their footers, in their order.
+    pub(super) fn footers(&self) -> impl Iterator<Item = (&Path, &Footer)> + Clone {
         let files = self.files.iter();
-        files.map(|file| (file.path.as_path(), file.metadata.schema().as_ref()))
+        files.map(|file| (file.path.as_path(), &file.footer))
     }
 
     /// What the files' footers say, in their order.
     pub(super) fn metadata(&self) -> impl Iterator<Item = &ParquetMetaData> {
-        self.files
-            .iter()
-            .map(|file| file.metadata.metadata().as_ref())
+        self.files.iter().map(|file| file.footer.metadata.as_ref())
     }
 
     /// Row groups that may hold rows of `parts`, in file order, and how many rows the others hold.
-    pub(super) fn units(&self, parts: Parts) -> Result<(Vec<Unit>, u64)> {
-        let selector = Selector::new(&self.schema.split, parts);
-        let (mut units, mut outside) = (Vec::new(), 0);
+    pub(super) fn units(&self, parts: Parts) -> (Vec<Unit>, u64) {
+        let splitter = Splitter::new(&self.schema.split);
+        let units = self.choose(&splitter, |bounds, group| {
+            bounds.allow(&splitter, group, parts)
+        });
+        let rows: u64 = units.iter().map(|unit| unit.rows).sum();
+        (units, self.rows() - rows)
+    }
+
+    /// The row groups whose statistics say nothing or are as wanted, in file order.
+    pub(super) fn choose(
+        &self,
+        splitter: &Splitter,
+        wanted: impl Fn(&Bounds, usize) -> bool,
+    ) -> Vec<Unit> {
+        let mut units = Vec::new();
         for (index, file) in self.files.iter().enumerate() {
-            let possible = selector.possible(&file.metadata);
+            let bounds = splitter.bounds(&file.footer);
             let mut first_row = 0;
             for (group, rows) in file.groups() {
-                if possible.get(group).copied().unwrap_or(true) {
+                if bounds.as_ref().is_none_or(|bounds| wanted(bounds, group)) {
                     units.push(Unit {
                         file: index,
                         group,
                         first_row,
                         rows,
                     });
-                } else {
-                    outside += rows;
                 }
                 first_row += rows;
             }
         }
-        Ok((units, outside))
+        units
     }
 
     /// The path of a file by its index.

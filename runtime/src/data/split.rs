@@ -1,11 +1,14 @@
 //! Which rows of the data train, validate and test.
 
+use std::cmp::Ordering;
 use std::ops::BitOr;
 
-use parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use arrow::array::UInt64Array;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 
 use crate::data::arrays::{DateForm, Keys, keys};
+use crate::data::footer::Footer;
+use crate::data::numbers::value;
 use crate::hash::mix;
 use crate::schema::{Split, Value};
 
@@ -51,128 +54,199 @@ impl std::fmt::Display for Parts {
     }
 }
 
-/// Decides for each row whether it is of some parts.
+/// Tells of which part a row is.
 #[derive(Debug, Clone)]
-pub(super) enum Selector {
+pub(super) enum Splitter {
     /// By the value of a column.
     Column {
         /// Column of the data.
         column: &'static str,
         /// How a date of the column reads.
         dates: DateForm,
-        /// Inclusive ranges of the parts.
-        ranges: Vec<(Value, Value)>,
+        /// Inclusive ranges, with the part of each.
+        ranges: Vec<(Parts, Value, Value)>,
     },
-    /// By a hash of the row's place: see [`part_of_place`].
+    /// By [`part_of_request`], or [`part_of_place`] for a row of no request.
     Hash,
 }
 
-impl Selector {
-    pub(super) fn new(split: &Split, parts: Parts) -> Self {
-        match *split {
-            Split::Hash => Self::Hash,
-            Split::Column {
-                column,
-                train,
-                validate,
-                test,
-                ..
-            } => {
-                let all = [
-                    (Parts::TRAIN, train),
-                    (Parts::VALIDATE, validate),
-                    (Parts::TEST, test),
-                ];
-                let wanted = all.iter().filter(|(part, _)| part.meets(parts));
-                let ranges: Vec<_> = wanted
-                    .flat_map(|(_, ranges)| ranges.iter().copied())
-                    .collect();
-                let dates = match train.first() {
-                    Some((Value::Text(_), _)) => DateForm::Text,
-                    _ => DateForm::Int,
-                };
-                Self::Column {
-                    column,
-                    dates,
-                    ranges,
-                }
-            }
+/// The least and greatest value of the split's column, by row group.
+pub(super) struct Bounds {
+    least: Keys,
+    most: Keys,
+    /// How many rows have no value.
+    missing: UInt64Array,
+    /// Whether a value may be none that the bounds speak of: NaN.
+    floats: bool,
+}
+
+impl Splitter {
+    pub(super) fn new(split: &Split) -> Self {
+        let Split::Column {
+            column,
+            train,
+            validate,
+            test,
+            ..
+        } = *split
+        else {
+            return Self::Hash;
+        };
+        let parts = [
+            (Parts::TRAIN, train),
+            (Parts::VALIDATE, validate),
+            (Parts::TEST, test),
+        ];
+        let ranges = parts.into_iter().flat_map(|(part, ranges)| {
+            let ranges = ranges.iter();
+            ranges.map(move |&(from, to)| (part, from, to))
+        });
+        Self::Column {
+            column,
+            dates: match train.first() {
+                Some((Value::Text(_), _)) => DateForm::Text,
+                _ => DateForm::Int,
+            },
+            ranges: ranges.collect(),
         }
     }
 
-    /// For each row group of a file, whether its statistics leave room for rows of the parts.
-    pub(super) fn possible(&self, metadata: &ArrowReaderMetadata) -> Vec<bool> {
-        let groups = metadata.metadata().row_groups();
-        let Self::Column {
-            column,
-            dates,
-            ranges,
-        } = self
-        else {
-            return vec![true; groups.len()];
+    /// The part whose ranges have the value at `row` of the split's column; `None` if there is none.
+    pub(super) fn part(&self, keys: &Keys, row: usize) -> Option<Parts> {
+        let is_in = |(_, from, to): &&(Parts, Value, Value)| {
+            compare(keys, row, *from).is_some_and(Ordering::is_ge)
+                && compare(keys, row, *to).is_some_and(Ordering::is_le)
         };
-        let bounds = || {
-            let converter =
-                StatisticsConverter::try_new(column, metadata.schema(), metadata.parquet_schema())
-                    .ok()?;
-            let least = keys(&converter.row_group_mins(groups).ok()?, *dates)
-                .ok()?
-                .values;
-            let most = keys(&converter.row_group_maxes(groups).ok()?, *dates)
-                .ok()?
-                .values;
-            Some((least, most))
-        };
-        let Some((least, most)) = bounds() else {
-            return vec![true; groups.len()];
-        };
-        (0..groups.len())
-            .map(|group| {
-                ranges
-                    .iter()
-                    .any(|&(from, to)| !above(&least, group, to) && !below(&most, group, from))
-            })
-            .collect()
+        let found = self.ranges().iter().find(is_in);
+        found.map(|(part, ..)| *part)
     }
 
-    /// Whether a key, the value at `row` of the split's column, is in a range.
-    pub(super) fn takes(&self, keys: &Keys, row: usize) -> bool {
-        let Self::Column { ranges, .. } = self else {
-            return true;
+    /// The last value of a range that a string begins with.
+    pub(super) fn last_before(&self, text: &str) -> Option<&'static str> {
+        self.ranges().iter().find_map(|(_, _, to)| match to {
+            Value::Text(to) => text.starts_with(to).then_some(*to),
+            Value::Int(_) => None,
+        })
+    }
+
+    fn ranges(&self) -> &[(Parts, Value, Value)] {
+        match self {
+            Self::Column { ranges, .. } => ranges,
+            Self::Hash => &[],
+        }
+    }
+
+    /// What a file's statistics say of the split's column, if they do.
+    pub(super) fn bounds(&self, footer: &Footer) -> Option<Bounds> {
+        let Self::Column { column, dates, .. } = self else {
+            return None;
         };
-        match keys {
-            Keys::Ints(ints) => ints.get(row).is_some_and(|key| {
-                ranges.iter().any(|range| matches!(*range, (Value::Int(from), Value::Int(to)) if (from..=to).contains(&key)))
-            }),
-            Keys::Texts(texts) => texts.get(row).is_some_and(|key| {
-                ranges.iter().any(|range| matches!(*range, (Value::Text(from), Value::Text(to)) if from <= key && key <= to))
-            }),
+        let (leaf, field) = footer.leaf(column)?;
+        let groups = footer.metadata.row_groups();
+        // Those of old writers compare strings and unsigned numbers as signed bytes.
+        let old = groups.iter().any(|group| {
+            let statistics = group.column(leaf).statistics();
+            statistics.is_some_and(|found| found.is_min_max_deprecated())
+        });
+        if old {
+            return None;
+        }
+        let converter = StatisticsConverter::from_column_index(leaf, field, footer.schema());
+        let converter = converter.ok()?.with_missing_null_counts_as_zero(false);
+        Some(Bounds {
+            least: keys(&converter.row_group_mins(groups).ok()?, *dates)
+                .ok()?
+                .values,
+            most: keys(&converter.row_group_maxes(groups).ok()?, *dates)
+                .ok()?
+                .values,
+            missing: converter.row_group_null_counts(groups).ok()?,
+            floats: field.data_type().is_floating(),
+        })
+    }
+}
+
+impl Bounds {
+    /// Whether a row group may have rows of some parts.
+    pub(super) fn allow(&self, splitter: &Splitter, group: usize, parts: Parts) -> bool {
+        let mut wanted = splitter
+            .ranges()
+            .iter()
+            .filter(|(part, ..)| part.meets(parts));
+        wanted.any(|&(_, from, to)| {
+            compare(&self.least, group, to) != Some(Ordering::Greater)
+                && compare(&self.most, group, from) != Some(Ordering::Less)
+        })
+    }
+
+    /// Whether every row of a row group is sure to be of a part.
+    pub(super) fn cover(&self, splitter: &Splitter, group: usize) -> bool {
+        if self.floats || value(&self.missing, group) != Some(0) {
+            return false;
+        }
+        let ranges = splitter.ranges();
+        let within = |(_, from, to): &(Parts, Value, Value)| {
+            compare(&self.least, group, *from).is_some_and(Ordering::is_ge)
+                && compare(&self.most, group, *to).is_some_and(Ordering::is_le)
+        };
+        ranges.iter().any(within) || self.join(ranges, group)
+    }
+
+    /// Whether ranges of whole numbers, one right after another, have all from the least value to the greatest.
+    fn join(&self, ranges: &[(Parts, Value, Value)], group: usize) -> bool {
+        let (Keys::Ints(least), Keys::Ints(most)) = (&self.least, &self.most) else {
+            return false;
+        };
+        let (Some(mut next), Some(last)) = (least.get(group), most.get(group)) else {
+            return false;
+        };
+        let end = |next: i64| {
+            ranges.iter().find_map(|range| match *range {
+                (_, Value::Int(from), Value::Int(to)) => (from..=to).contains(&next).then_some(to),
+                _ => None,
+            })
+        };
+        while let Some(end) = end(next) {
+            if end >= last {
+                return true;
+            }
+            next = end + 1;
+        }
+        false
+    }
+}
+
+/// A key beside a value of the spec; `None` if it is missing or of the other kind.
+fn compare(keys: &Keys, row: usize, bound: Value) -> Option<Ordering> {
+    match (keys, bound) {
+        (Keys::Ints(ints), Value::Int(bound)) => Some(ints.get(row)?.cmp(&bound)),
+        (Keys::Unsigned(keys), Value::Int(bound)) => {
+            let key = i64::try_from(value(keys, row)?);
+            Some(key.map_or(Ordering::Greater, |key| key.cmp(&bound)))
+        }
+        (Keys::Texts(texts), Value::Text(bound)) => Some(texts.get(row)?.cmp(bound)),
+        (Keys::Ints(_) | Keys::Unsigned(_), Value::Text(_)) | (Keys::Texts(_), Value::Int(_)) => {
+            None
         }
     }
 }
 
-/// The part of a row by its place, the index of its file and its row in it: 80 % train, 10 % validate,
-/// 10 % test. The training's seed has no part in it, so that runs with different seeds are comparable.
+/// The part of a row by its place, the index of its file and its row in it.
 pub(super) fn part_of_place(file: usize, row: u64) -> Parts {
-    match mix(mix(file as u64 + 1).wrapping_add(row)) % 10 {
+    part_of(mix(file as u64 + 1).wrapping_add(row))
+}
+
+/// The part of all rows of a request, by the hash of its value as an id.
+pub(super) fn part_of_request(hash: u64) -> Parts {
+    part_of(hash)
+}
+
+/// 80 % train, 10 % validate, 10 % test. The training's seed has no part in it, so that runs with different seeds are
+/// comparable.
+fn part_of(value: u64) -> Parts {
+    match mix(value) % 10 {
         8 => Parts::VALIDATE,
         9 => Parts::TEST,
         _ => Parts::TRAIN,
-    }
-}
-
-fn above(keys: &Keys, row: usize, bound: Value) -> bool {
-    match (keys, bound) {
-        (Keys::Ints(ints), Value::Int(bound)) => ints.get(row).is_some_and(|key| key > bound),
-        (Keys::Texts(texts), Value::Text(bound)) => texts.get(row).is_some_and(|key| key > bound),
-        _ => false,
-    }
-}
-
-fn below(keys: &Keys, row: usize, bound: Value) -> bool {
-    match (keys, bound) {
-        (Keys::Ints(ints), Value::Int(bound)) => ints.get(row).is_some_and(|key| key < bound),
-        (Keys::Texts(texts), Value::Text(bound)) => texts.get(row).is_some_and(|key| key < bound),
-        _ => false,
     }
 }

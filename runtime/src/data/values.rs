@@ -9,8 +9,9 @@ use crate::data::batch::Column;
 use crate::data::candidates::mask;
 use crate::data::counts::Counts;
 use crate::data::encoder::Encoder;
-use crate::data::numbers::{Ints, MOST, Numbers};
-use crate::data::vocabularies::{Moments, Vocabularies};
+use crate::data::moments::{Moments, Running};
+use crate::data::numbers::{Ints, MOST, Numbers, value};
+use crate::data::vocabularies::Vocabularies;
 use crate::schema::{Feature, Kind, Schema, Standardise, Tower, Transform, Value};
 
 /// A feature's column in plain form, over all rows of the record batch.
@@ -122,16 +123,40 @@ impl Values {
         }
     }
 
-    /// The numbers of some rows that are there, clipped and with their logarithm taken.
-    pub(super) fn present<'a>(&'a self, places: Places<'a>) -> impl Iterator<Item = f64> + 'a {
-        let places: Vec<usize> = places.each().flatten().collect();
-        places.into_iter().filter_map(move |place| match self {
-            Self::Numbers(numbers, transform) => {
-                let value = numbers.get(place)?;
-                Some(scaled(*transform, value))
+    /// Adds the numbers of some rows, clipped and with their logarithm taken: those that are there to `present`, and of
+    /// each domain, by its index, those that a model reads, a missing one's default among them, to `read`.
+    pub(super) fn measure(&self, places: &Places<'_>, present: &mut Running, read: &mut [Running]) {
+        let Self::Numbers(numbers, transform) = self else {
+            return;
+        };
+        let default = scaled(*transform, transform.default);
+        for (domain, place) in places.with_domains() {
+            let number = numbers.get(place).map(|number| scaled(*transform, number));
+            if let Some(number) = number {
+                present.push(number);
             }
-            _ => None,
-        })
+            if let Some(read) = read.get_mut(usize::from(domain)) {
+                read.push(number.unwrap_or(default));
+            }
+        }
+    }
+
+    /// Entries of the vectors of some rows, and the sum of their squares.
+    pub(super) fn squares(&self, places: &Places<'_>) -> (u64, f64) {
+        let Self::Vectors(spans, entries) = self else {
+            return (0, 0.0);
+        };
+        let (mut count, mut squares) = (0, 0.0);
+        for place in places.each().flatten() {
+            let span = spans.get(place).unwrap_or_default();
+            let entries = entries.values().get(span).unwrap_or_default();
+            count += entries.len() as u64;
+            squares += entries
+                .iter()
+                .map(|entry| f64::from(*entry).powi(2))
+                .sum::<f64>();
+        }
+        (count, squares)
     }
 }
 
@@ -143,6 +168,14 @@ fn count_keys(keys: &Keys, places: impl Iterator<Item = usize>, counts: &mut Cou
             for place in places {
                 match ints.get(place) {
                     Some(key) => counts.int(key),
+                    None => missing += 1,
+                }
+            }
+        }
+        Keys::Unsigned(keys) => {
+            for place in places {
+                match value(keys, place) {
+                    Some(key) => counts.unsigned(key),
                     None => missing += 1,
                 }
             }
@@ -167,6 +200,9 @@ fn push_ids(keys: &Keys, places: &Places<'_>, encoder: &Encoder, missing: u32, t
             }
             Encoder::Buckets => places.extend(to, |_| 0),
         },
+        Keys::Unsigned(keys) => places.extend(to, |place| {
+            value(keys, place).map_or(missing, |key| encoder.unsigned(key))
+        }),
         Keys::Texts(texts) => {
             let mut last = LastText::default();
             let mut row = texts.each(|key| last.row(encoder, key));
@@ -208,6 +244,13 @@ impl Lists {
                 }
                 Encoder::Buckets => {}
             },
+            Keys::Unsigned(keys) => {
+                let row = |place| value(keys, place).map_or(0, |key| encoder.unsigned(key));
+                offsets.extend(places.each().map(|place| {
+                    ids.extend(self.span_at(place).map(row));
+                    ids.len() as u32
+                }));
+            }
             Keys::Texts(texts) => {
                 let mut row = texts.each(|key| encoder.text(key));
                 offsets.extend(places.each().map(|place| {
@@ -295,6 +338,12 @@ impl<'a> Places<'a> {
     pub(super) fn each(&self) -> impl Iterator<Item = Option<usize>> {
         let pairs = self.rows.iter().zip(self.domains);
         pairs.map(|(row, domain)| self.has(*domain).then_some(*row as usize))
+    }
+
+    /// Domain and place of each row whose domain has the feature.
+    fn with_domains(&self) -> impl Iterator<Item = (u16, usize)> {
+        let pairs = self.domains.iter().copied().zip(self.each());
+        pairs.filter_map(|(domain, place)| Some((domain, place?)))
     }
 
     /// Appends a value for each row: a default where its domain lacks the feature.

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 use crate::data::encoder::Encoder;
+use crate::data::moments::{Moments, Number, numbers, tower_name};
 use crate::data::vocabulary::{Vocabulary, mismatch};
 use crate::error::{Error, Result};
-use crate::schema::{Kind, Schema, Standardise, Tower, Value};
+use crate::schema::{Schema, Tower, Value};
 
 /// How every table of a schema finds the row of a raw value: by [`Index`](crate::schema::Index), with what was learned.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,15 +16,6 @@ pub struct Vocabularies {
     encoders: Vec<Encoder>,
     /// By tower and feature: `query.age`.
     moments: BTreeMap<String, Moments>,
-}
-
-/// Mean and deviation of a number over the training rows that have it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Moments {
-    /// Mean.
-    pub mean: f64,
-    /// Deviation, above 0: 1 for a number that is always the same, or never there.
-    pub std: f64,
 }
 
 /// What was learned from the training rows, as it is stored.
@@ -59,7 +51,8 @@ impl Vocabularies {
                 "the model has no table of this name with a learned vocabulary",
             ));
         }
-        let wanted = standardised(schema).map(|(tower, index)| key(schema, tower, index));
+        let wanted = numbers(schema).filter(Number::learns);
+        let wanted = wanted.map(|number| key(number.tower, number.feature.name));
         let wanted: BTreeSet<String> = wanted.collect();
         let found: BTreeSet<String> = moments.keys().cloned().collect();
         if let Some(odd) = wanted.symmetric_difference(&found).next() {
@@ -80,7 +73,7 @@ impl Vocabularies {
 
     /// Mean and deviation of a number that learns them.
     pub fn moments(&self, tower: Tower, feature: &str) -> Option<Moments> {
-        self.moments.get(&moments_key(tower, feature)).copied()
+        self.moments.get(&key(tower, feature)).copied()
     }
 
     /// Mean and deviation of every number that learns them, by tower and feature.
@@ -137,30 +130,7 @@ impl Vocabularies {
     }
 }
 
-/// The numbers that learn their mean and deviation, as tower and place among its features.
-pub(super) fn standardised(schema: &Schema) -> impl Iterator<Item = (Tower, usize)> {
-    let of = |tower| {
-        let features = schema.features(tower).iter().enumerate();
-        let learn = features.filter(|(_, feature)| {
-            let Kind::Number(transform) = feature.kind else {
-                return false;
-            };
-            transform.standardise == Some(Standardise::Learned)
-        });
-        learn.map(move |(index, _)| (tower, index))
-    };
-    of(Tower::Query).chain(of(Tower::Item))
-}
-
 /// What the moments of a feature are kept under.
-pub(super) fn key(schema: &Schema, tower: Tower, index: usize) -> String {
-    let feature = schema.features(tower).get(index);
-    moments_key(tower, feature.map_or("", |feature| feature.name))
-}
-
-fn moments_key(tower: Tower, feature: &str) -> String {
-    match tower {
-        Tower::Query => format!("query.{feature}"),
-        Tower::Item => format!("item.{feature}"),
-    }
+pub(super) fn key(tower: Tower, feature: &str) -> String {
+    format!("{}.{feature}", tower_name(tower))
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::hash::{hash_int, hash_text, hash_unsigned};
 use crate::schema::Table;
 
 /// The values of a learned vocabulary, in the order of their rows.
@@ -27,8 +28,21 @@ pub struct Vocabulary {
 pub enum Raw {
     /// A whole number.
     Int(i64),
+    /// An unsigned one from 2^63 on; less is an `Int`.
+    Unsigned(u64),
     /// A string.
     Text(Box<str>),
+}
+
+impl Raw {
+    /// Its hash as an id.
+    pub(super) fn hash(&self) -> u64 {
+        match self {
+            Self::Int(value) => hash_int(*value),
+            Self::Unsigned(value) => hash_unsigned(*value),
+            Self::Text(value) => hash_text(value),
+        }
+    }
 }
 
 fn is_zero(count: &u64) -> bool {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::data::batch::Batch;
 use crate::error::{Error, Result};
 use crate::evaluation::TaskPredictions;
-use crate::weights::{Loading, Outgoing};
+use crate::weights::{Loading, Outgoing, Weights};
 
 /// What trains and scores.
 pub trait Learner {
@@ -23,11 +23,11 @@ pub trait Learner {
     /// What the device refuses.
     fn score(&self, batch: &Batch) -> Result<Vec<TaskPredictions>>;
 
-    /// Sets the biases of the logits, one a task, in the schema's order.
+    /// Sets some of the dense weights and statistics; the others stay as they are.
     ///
     /// # Errors
-    /// A model without such a bias.
-    fn set_biases(&mut self, biases: &[f64]) -> Result<()>;
+    /// Arrays that the model does not have.
+    fn set(&mut self, values: Weights) -> Result<()>;
 
     /// The weights of model and tables under graph paths, and the optimisers' state.
     ///

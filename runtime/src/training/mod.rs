@@ -4,6 +4,7 @@ pub mod checkpoint;
 mod checksums;
 mod evaluate;
 mod events;
+mod first_values;
 mod fit;
 pub mod folder;
 mod inputs;
@@ -19,6 +20,7 @@ mod state;
 mod window;
 
 pub use evaluate::{evaluate, evaluate_and_count, has_rows};
+pub use first_values::first_values;
 pub use fit::Fit;
 pub use interrupt::{Interrupt, Signal};
 pub use learner::{Exported, Learner, StepError, StepReport, Times};

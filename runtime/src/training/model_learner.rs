@@ -15,7 +15,7 @@ use crate::model::{Model, TaskScores, forward, loss};
 use crate::optimiser::Optimiser;
 use crate::schema::{Tower, Training};
 use crate::tables::Gradients;
-use crate::weights::{Array, Loading, Problem, Weights, list};
+use crate::weights::{Loading, Problem, Weights, list};
 
 /// A model of one type as a [`Learner`].
 pub struct ModelLearner<M: Model> {
@@ -150,21 +150,8 @@ impl<M: Model> Learner for ModelLearner<M> {
         Ok(scores.tasks.into_iter().map(predictions).collect())
     }
 
-    fn set_biases(&mut self, biases: &[f64]) -> Result<()> {
-        if !self.inputs.schema().architecture.logit_bias {
-            return Ok(());
-        }
-        let mut weights = Weights::default();
-        for (task, &bias) in self.inputs.schema().tasks.iter().zip(biases) {
-            let array = Array {
-                shape: vec![1],
-                values: vec![bias as f32],
-            };
-            weights
-                .arrays
-                .insert(format!("heads.{}.bias", task.name), array);
-        }
-        let mut loading = weights.into_loading();
+    fn set(&mut self, values: Weights) -> Result<()> {
+        let mut loading = values.into_loading();
         let model = self.model.take().ok_or_else(lost_model)?;
         self.model = Some(loading.module("", model));
         let left = loading.finish().err().unwrap_or_default();
@@ -173,7 +160,7 @@ impl<M: Model> Learner for ModelLearner<M> {
             .find(|problem| !matches!(problem, Problem::Missing { .. }));
         misfit.map_or(Ok(()), |problem| {
             Err(Error::run(
-                "the logits' biases",
+                "the first values of the weights",
                 problem.to_string(),
                 "build the model again with `mtmdc build`",
             ))

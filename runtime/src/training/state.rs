@@ -7,7 +7,7 @@ use crate::layers::Precision;
 use crate::schema::{Figure, Schema, Select, Training};
 
 /// Version of the checkpoint's layout.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// Where a training run stands, and all that decides how it goes on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -185,31 +185,17 @@ pub struct Best {
     /// The epoch of that step, from 1.
     pub epoch: u64,
     /// The figure that chooses the model.
-    #[serde(with = "exact")]
+    #[serde(with = "crate::data::exact")]
     pub value: f64,
     /// The last figure that was better than the one before it by enough for an early stop to wait on.
-    #[serde(with = "exact")]
+    #[serde(with = "crate::data::exact")]
     pub mark: f64,
-}
-
-/// Numbers as strings: a JSON number read back may differ in its last bit.
-mod exact {
-    use serde::de::Error as _;
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(value)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(D::Error::custom)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::NumberStatistics;
     use crate::schema::{AdamW, Course, Decay, Embeddings, TableOptimiser};
 
     fn state(course: Course) -> State {
@@ -253,6 +239,7 @@ mod tests {
             statistics: Statistics {
                 cells: Vec::new(),
                 tasks: Vec::new(),
+                numbers: NumberStatistics::default(),
             },
         }
     }

@@ -342,6 +342,39 @@ fn a_folder_without_parquet_files() {
     );
 }
 
+/// Spark and others write a table as a folder of such a name.
+#[test]
+fn a_folder_is_not_taken_for_a_file() {
+    let within = |folder: &Folder, name: &str| {
+        fs::create_dir_all(folder.file(name)).unwrap();
+        frame().write(&folder.file(name).join("part-0.parquet"));
+    };
+    let folder = frame().folder();
+    within(&folder, "day-2.parquet");
+    within(&folder, "day-1.parquet");
+    let error = folder.open().unwrap_err();
+    assert_eq!(error.exit_code(), 1);
+    let path = folder.file("day-1.parquet");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "{0}: a folder, not a file\n\
+             help: folders within are not read: give each that has files, as `--data {0}`",
+            path.display()
+        )
+    );
+    assert!(Dataset::open(&crate::fixture::SMALL_STATIC, &[path]).is_ok());
+    // No file beside them, whatever their names.
+    let folder = Folder::new(&[]);
+    within(&folder, "date=2026-01-01");
+    let text = folder.text(&folder.open().unwrap_err());
+    assert!(
+        text.contains("the folder holds no `*.parquet` file")
+            && text.ends_with("--data date=2026-01-01`"),
+        "{text}"
+    );
+}
+
 #[test]
 fn no_path_at_all() {
     assert_eq!(

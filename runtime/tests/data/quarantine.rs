@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float32Array, Int32Array, StringArray};
+use arrow::array::{ArrayRef, Float32Array, Int32Array, StringArray, TimestampMicrosecondArray};
 use mtmd::data::{Dataset, Parts, Quarantine};
-use mtmd::schema::{BadRows, Others, Schema};
+use mtmd::schema::{BadRows, Derive, Feature, Kind, Others, Schema, TimePart, Transform, Unit};
 
 use crate::fixture::{Folder, frame, read, schema};
 
@@ -192,5 +192,59 @@ fn a_file_of_something_else_is_left_as_it_is() {
             "{text}"
         );
         assert_eq!(fs::read_to_string(&path).unwrap(), mine);
+    }
+}
+
+/// Of Parquet's time zones there is UTC alone; a time that no date can show is the file's own number.
+#[test]
+fn times_are_kept() {
+    let day = Feature {
+        name: "made",
+        column: "price",
+        derive: Some(Derive::Time(TimePart::Day, Unit::Seconds)),
+        kind: Kind::Number(Transform {
+            default: 0.0,
+            clip: None,
+            log: false,
+            standardise: None,
+        }),
+        domains: &[0, 1],
+        place: "line 30",
+    };
+    let schema = schema(|schema| {
+        schema.bad_rows = BadRows::Skip;
+        schema.item = Box::leak(Box::new([day]));
+    });
+    // 4 January 2026, half a second past ten; and a year that has no four digits.
+    let [time, far] = [1_767_520_800_500_000_i64, i64::MAX];
+    let labels = Float32Array::from(vec![Some(7.0), Some(0.5), Some(0.5), None]);
+    let times = vec![Some(time), Some(far), Some(time), None];
+    for (zone, shown) in [
+        (None, "2026-01-04T10:00:00.500"),
+        (Some("UTC"), "2026-01-04T10:00:00.500Z"),
+        (Some("Europe/Berlin"), "2026-01-04T10:00:00.500Z"),
+        (Some("+02:00"), "2026-01-04T10:00:00.500Z"),
+    ] {
+        let stamps = TimestampMicrosecondArray::from(times.clone());
+        let stamps = stamps.with_timezone_opt(zone);
+        let frame = frame()
+            .with("price", Arc::new(stamps) as ArrayRef)
+            .with("hw_ctr", Arc::new(labels.clone()) as ArrayRef);
+        let folder = frame.folder();
+        let path = folder.file("skipped.jsonl");
+        let quarantine = Arc::new(Quarantine::create(&path, false).unwrap());
+        let dataset = folder.open_as(schema).unwrap();
+        read(&dataset.with_quarantine(Some(quarantine)), 10).unwrap();
+        let lines = lines(&path);
+        let values: Vec<(u64, &str)> = lines
+            .iter()
+            .map(|line| {
+                (
+                    line["row"].as_u64().unwrap(),
+                    line["values"]["price"].as_str().unwrap(),
+                )
+            })
+            .collect();
+        assert_eq!(values, [(0, shown), (1, "9223372036854775807")], "{zone:?}");
     }
 }

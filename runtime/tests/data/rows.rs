@@ -335,6 +335,13 @@ fn no_usable_row_is_an_error_that_says_why() {
     let days = |day: i64| frame().with("day", Arc::new(Int64Array::from(vec![day; 4])) as ArrayRef);
     let text = refusal(&days(99));
     assert!(
+        text.starts_with(
+            "the data to train: no row is of this part; 4 of 4 rows are of no part of the split: `day` is 99 (4), "
+        ),
+        "{text}"
+    );
+    let text = refusal(&days(7));
+    assert!(
         text.starts_with("the data to train: no row is of this part; 4 rows are of others"),
         "{text}"
     );

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use mtmd::data::batch::Batch;
-use mtmd::data::{Statistics, Vocabularies};
+use mtmd::data::{NumberStatistics, Statistics, Vocabularies};
 use mtmd::evaluation::{Evaluator, TaskPredictions};
 use mtmd::prelude::*;
 use mtmd::schema::{Index, Table, Task};
@@ -75,6 +75,7 @@ fn memory_of_a_process() {
     let mut learner = ModelLearner::<Large>::new(&LARGE.training, &Device::flex());
     let before = peak();
     let statistics = Statistics {
+        numbers: NumberStatistics::default(),
         cells: vec![],
         tasks: vec![],
     };

@@ -1,14 +1,17 @@
 //! The loop learns, and stops where it must.
 
 use std::fs;
+use std::sync::Arc;
 
+use arrow::array::{AsArray, Float64Array};
+use arrow::datatypes::{Float64Type, Int64Type};
 use burn::tensor::Device;
 use mtmd::data::batch::Batch;
 use mtmd::error::{Error, Result};
 use mtmd::evaluation::TaskPredictions;
 use mtmd::schema::{AdamW, Embeddings, Training};
 use mtmd::training::{Exported, Learner, ModelLearner, StepError, StepReport, checkpoint};
-use mtmd::weights::Loading;
+use mtmd::weights::{Loading, Weights};
 use serde_json::Value;
 
 use crate::child::train;
@@ -82,6 +85,46 @@ fn refit_trains_on_the_validation_rows_too() {
     );
 }
 
+/// What a rare domain's BatchNorm would need hundreds of batches for.
+#[test]
+fn running_statistics_start_from_the_training_rows() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, out) = (root.path().join("rows.parquet"), root.path().join("run"));
+    rows::write(&data, 1_000);
+    let mut seen: Vec<f64> = Vec::new();
+    rows::replace(&data, "age", |batch| {
+        let ints = |name| batch[name].as_primitive::<Int64Type>();
+        let (day, surface) = (ints("day"), ints("surface"));
+        let ages = batch["age"].as_primitive::<Float64Type>();
+        let ages: Float64Array = ages.unary(|age| 1_000.0 + age);
+        let trains = |row: &usize| surface.value(*row) == 1 && day.value(*row) <= 3;
+        seen = (0..ages.len())
+            .filter(trains)
+            .map(|row| ages.value(row))
+            .collect();
+        Arc::new(ages)
+    });
+    train(&data, &out, &["--epochs", "0", "--quiet"]);
+    let weights = Weights::open(&out.join("model/model.safetensors")).unwrap();
+    let statistic = |name: &str| {
+        let key = format!("query.search.adapt.norm.running_{name}");
+        f64::from(weights.arrays[&key].values[0])
+    };
+    let mean = seen.iter().sum::<f64>() / seen.len() as f64;
+    let squares: f64 = seen.iter().map(|age| (age - mean).powi(2)).sum();
+    let variance = squares / (seen.len() - 1) as f64;
+    assert!(
+        (statistic("mean") - mean).abs() < 1e-3,
+        "{} {mean}",
+        statistic("mean")
+    );
+    assert!(
+        (statistic("var") - variance).abs() < 1e-5,
+        "{} {variance}",
+        statistic("var")
+    );
+}
+
 #[test]
 fn max_rows_cuts_an_epoch() {
     let root = tempfile::tempdir().unwrap();
@@ -129,8 +172,8 @@ impl Learner for Faulty {
             false => Err(Error::run("the test", "no scores", "go on")),
         }
     }
-    fn set_biases(&mut self, biases: &[f64]) -> Result<()> {
-        self.inner.set_biases(biases)
+    fn set(&mut self, values: Weights) -> Result<()> {
+        self.inner.set(values)
     }
     fn export(&mut self) -> Result<Exported<'_>> {
         self.inner.export()
@@ -258,8 +301,8 @@ impl Learner for Blind {
         }
         Ok(scores)
     }
-    fn set_biases(&mut self, biases: &[f64]) -> Result<()> {
-        self.inner.set_biases(biases)
+    fn set(&mut self, values: Weights) -> Result<()> {
+        self.inner.set(values)
     }
     fn export(&mut self) -> Result<Exported<'_>> {
         self.inner.export()

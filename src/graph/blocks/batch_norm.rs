@@ -18,7 +18,8 @@ batch_norm:
   training: >-
     mean and var (biased) are those of the domain's rows in the batch; running statistics move
     by batch_norm_momentum towards the mean and the unbiased var. A single row uses the running
-    statistics and leaves them.
+    statistics and leaves them. They start from the mean and the unbiased var of the domain's
+    training rows, as the batch norm reads them; 0 and 1 without rows, var 1 with one row.
 ";
 
 impl Block for BatchNorm {
