@@ -27,10 +27,11 @@ const COMPILER: [&str; 10] = [
 ];
 
 /// Rooms of the runtime, lowest first.
-const RUNTIME: [&str; 13] = [
+const RUNTIME: [&str; 14] = [
     "error",
     "schema",
     "hash",
+    "params",
     "kernels",
     "weights",
     "data",
