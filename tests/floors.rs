@@ -27,7 +27,8 @@ const COMPILER: [&str; 10] = [
 ];
 
 /// Rooms of the runtime, lowest first.
-const RUNTIME: [&str; 14] = [
+const RUNTIME: [&str; 15] = [
+    "bug",
     "error",
     "schema",
     "hash",

@@ -6,6 +6,7 @@
 //! `data` and `layers`, then `tables`, `model`, `weights` and `optimiser`, then `evaluation` and
 //! `training`, then `cli`.
 
+mod bug;
 pub mod cli;
 pub mod data;
 pub mod error;

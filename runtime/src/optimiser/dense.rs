@@ -10,6 +10,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::update::{PIECE, Piece, Rates, squared_sum, step_piece};
+use crate::bug::check;
 use crate::kernels::vectorised;
 use crate::params::{Array, Index, Part, Reader, Writer, disjoint};
 use crate::schema::AdamW;
@@ -65,8 +66,13 @@ impl Optimiser {
         has_gradient: impl Fn(Part) -> bool,
         learning_rate: f64,
     ) -> f64 {
-        assert_eq!(values.len(), self.first.len(), "parameters: this is a bug");
-        assert_eq!(gradient.len(), self.first.len(), "gradient: this is a bug");
+        let parameters = self.first.len();
+        check!(
+            values.len() == parameters && gradient.len() == parameters,
+            "{} parameters and a gradient of {} for an optimiser of {parameters}",
+            values.len(),
+            gradient.len()
+        );
         let parts = self.parts.iter_mut();
         let mut parts: Vec<&mut Steps> = parts.filter(|steps| has_gradient(steps.part)).collect();
         let norm = norm(parts.iter().flat_map(|part| part.pieces()), gradient);

@@ -5,6 +5,8 @@ use std::ops::Range;
 use mtmd_schema::plan::{Init, Parameter, Plan, Program, TowerPlan};
 use mtmd_schema::{DomainId, TaskId, Tower};
 
+use crate::bug::{bug, check};
+
 /// Keys, shapes and places of all parameters and running statistics.
 ///
 /// It holds the names of domains and tasks and nothing per parameter: entries are made as they are
@@ -207,7 +209,7 @@ impl<'a> Index<'a> {
     fn head_bias(&self, task: TaskId) -> usize {
         match self.plan.heads[task.0].bias {
             Some(bias) => bias,
-            None => bug(format_args!("head {} has no bias", self.task(task))),
+            None => bug!("head {} has no bias", self.task(task)),
         }
     }
 
@@ -215,7 +217,11 @@ impl<'a> Index<'a> {
     fn verify(&self) {
         let plan = self.plan;
         let counts = |found: usize, names: &[&str], what: &str| {
-            assert_eq!(found, names.len(), "{what} of plan and spec differ: {BUG}");
+            check!(
+                found == names.len(),
+                "the plan has {found} {what}, the spec {}",
+                names.len()
+            );
         };
         counts(plan.query.domains.len(), &self.surfaces, "surfaces");
         counts(plan.item.domains.len(), &self.products, "products");
@@ -231,9 +237,7 @@ impl<'a> Index<'a> {
         for (part, range) in self.ranges() {
             if range.start < end || range.end > plan.parameters {
                 let key = self.part_key(part);
-                bug(format_args!(
-                    "{key} overlaps other parameters or leaves their array"
-                ));
+                bug!("{key} overlaps other parameters or leaves their array");
             }
             end = range.end;
         }
@@ -242,9 +246,7 @@ impl<'a> Index<'a> {
         let mut end = 0;
         for range in statistics {
             if range.start < end || range.end > plan.statistics {
-                bug(format_args!(
-                    "running statistics overlap or leave their array"
-                ));
+                bug!("running statistics overlap or leave their array");
             }
             end = range.end;
         }
@@ -264,14 +266,6 @@ impl<'a> Index<'a> {
     }
 }
 
-const BUG: &str = "this is a bug of mtmdc";
-
-/// Stops at a plan that the compiler should not have made.
-#[expect(clippy::panic, reason = "a broken internal invariant stops loudly")]
-fn bug(what: std::fmt::Arguments<'_>) -> ! {
-    panic!("{what}: {BUG}")
-}
-
 /// The program of a domain, and the domain's block there.
 #[expect(
     clippy::indexing_slicing,
@@ -281,7 +275,7 @@ fn program(tower: &TowerPlan, domain: DomainId) -> (&Program, usize) {
     let place = tower.domains[domain.0];
     let program = &tower.programs[place.program];
     if program.domains.get(place.block) != Some(&domain) {
-        bug(format_args!("domain {} and its program disagree", domain.0));
+        bug!("domain {} and its program disagree", domain.0);
     }
     (program, place.block)
 }
@@ -307,10 +301,10 @@ fn require_apart(parameters: &[Parameter], end: usize) {
     for parameter in sorted {
         let range = place(parameter, 0);
         if range.start < free || range.end > end {
-            bug(format_args!(
+            bug!(
                 "{} overlaps another parameter or leaves its block",
                 parameter.name
-            ));
+            );
         }
         free = range.end;
     }

@@ -15,6 +15,8 @@ use std::ops::Range;
 
 use mtmd_schema::plan::Plan;
 
+use crate::bug::check;
+
 pub use index::{Array, Entry, Index, Part};
 pub use read::{Problem, Reader, require_fit};
 pub use write::{Writer, write_atomically};
@@ -84,9 +86,9 @@ pub fn disjoint<E>(
 ) -> impl Iterator<Item = &mut [E]> {
     let mut start = 0;
     ranges.into_iter().map(move |range| {
-        assert!(
+        check!(
             start <= range.start && range.end - start <= array.len(),
-            "range {range:?} overlaps the one before it or leaves the array: this is a bug"
+            "range {range:?} overlaps the one before it or leaves the array"
         );
         let (_, rest) = std::mem::take(&mut array).split_at_mut(range.start - start);
         let (here, rest) = rest.split_at_mut(range.len());

@@ -9,6 +9,7 @@ use std::path::Path;
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
+use crate::bug::check;
 use crate::error::{Error, Result};
 
 /// Values of an array that are read at a time, at most.
@@ -110,10 +111,10 @@ impl Reader {
 
     /// Reads an array of this shape, row-major, into its place; returns whether there was one.
     pub fn read(&mut self, key: &str, shape: &[usize], into: &mut [f32]) -> bool {
-        assert_eq!(
-            into.len(),
-            shape.iter().product::<usize>(),
-            "elements of `{key}`: this is a bug"
+        check!(
+            into.len() == shape.iter().product::<usize>(),
+            "room for {} elements of `{key}`, which is {shape:?}",
+            into.len()
         );
         let mut rest = into;
         self.pieces(key, shape, |piece| {

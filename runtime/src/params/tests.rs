@@ -81,7 +81,7 @@ fn blocks_that_overlap_stop_the_program() {
 }
 
 #[test]
-#[should_panic = "tasks of plan and spec differ"]
+#[should_panic = "the plan has 2 tasks, the spec 1"]
 fn a_task_without_a_name_stops_the_program() {
     let plan = plan();
     Index::new(&plan, ["feed", "related", "search"], ["shop"], ["click"]);

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use crate::bug::check;
 use crate::error::{Error, Result};
 
 /// Values whose bytes are written at a time.
@@ -48,7 +49,7 @@ impl<'a> Writer<'a> {
     ) {
         let pieces = Box::new(pieces);
         let replaced = self.arrays.insert(key, Source { shape, pieces });
-        assert!(replaced.is_none(), "two arrays have one key: this is a bug");
+        check!(replaced.is_none(), "two arrays have one key");
     }
 
     /// Writes the file, whole or not at all. Equal weights give equal bytes.
@@ -75,7 +76,10 @@ impl<'a> Writer<'a> {
                     file.write_all(&bytes)?;
                 }
             }
-            assert_eq!(written, expected, "elements of `{key}`: this is a bug");
+            check!(
+                written == expected,
+                "{written} elements of `{key}`, which has {expected}"
+            );
         }
         Ok(())
     }
