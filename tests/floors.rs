@@ -27,15 +27,16 @@ const COMPILER: [&str; 10] = [
 ];
 
 /// Rooms of the runtime, lowest first.
-const RUNTIME: [&str; 15] = [
+const RUNTIME: [&str; 16] = [
     "bug",
     "error",
     "schema",
     "hash",
     "params",
-    "kernels",
     "weights",
     "data",
+    "exec",
+    "kernels",
     "layers",
     "tables",
     "model",

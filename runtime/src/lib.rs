@@ -2,8 +2,8 @@
 //! (MTMD) ranking models on burn.
 //!
 //! A generated crate implements [`model::Model`] for its model and calls [`main`]; everything else
-//! stands here once. The rooms import downward only: `error` and `schema`, then `hash`, `params`,
-//! `data` and `layers`, then `tables`, `model`, `weights` and `optimiser`, then `evaluation` and
+//! stands here once. The rooms import downward only: `bug`, `error` and `schema`, then `hash`, `params`,
+//! `data`, `exec` and `layers`, then `tables`, `model`, `weights` and `optimiser`, then `evaluation` and
 //! `training`, then `cli`.
 
 mod bug;
@@ -11,6 +11,7 @@ pub mod cli;
 pub mod data;
 pub mod error;
 pub mod evaluation;
+pub mod exec;
 pub mod hash;
 mod kernels;
 pub mod layers;
