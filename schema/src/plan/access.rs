@@ -1,23 +1,6 @@
-//! What operations read and write: the ground of liveness, of verification and of the executors'
-//! right to write through views.
+//! What operations read and write.
 
-use super::{Activate, Address, Linear, Mix, Norm, Op, Target, View, Write};
-
-/// Columns and parameters that an operation reads and writes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Access {
-    /// Columns that it reads. What it adds to is in [`Self::writes`] alone.
-    pub reads: Vec<View>,
-    /// Columns that it writes. They are disjoint from one another, and from those that it reads
-    /// but for [`Self::in_place`].
-    pub writes: Vec<Target>,
-    /// A view among those that it reads, which a view that it writes may be equal to.
-    pub in_place: Option<View>,
-    /// Parameters that it reads.
-    pub parameters: Vec<Elements>,
-    /// Parameters whose gradients it writes.
-    pub gradients: Vec<(Elements, Write)>,
-}
+use super::op::{Activate, Address, Linear, Norm, Op, Target, View, Write};
 
 /// Elements of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,15 +11,9 @@ pub struct Elements {
     pub count: usize,
 }
 
-impl Elements {
-    fn new(first: Address, count: usize) -> Self {
-        Self { first, count }
-    }
-}
-
 impl View {
     /// Columns `start..start + width` of this view.
-    pub fn columns(self, start: usize, width: usize) -> Self {
+    pub const fn columns(self, start: usize, width: usize) -> Self {
         Self {
             start: self.start + start,
             width,
@@ -45,19 +22,9 @@ impl View {
     }
 }
 
-impl Target {
-    /// Overwrites a view.
-    pub fn set(to: View) -> Self {
-        Self {
-            to,
-            write: Write::Set,
-        }
-    }
-}
-
 impl Linear {
     /// The same maps, as one where all read the same columns.
-    pub fn merged(self) -> Self {
+    pub const fn merged(self) -> Self {
         match self.from_step {
             0 => Self {
                 outputs: self.batch * self.outputs,
@@ -69,7 +36,7 @@ impl Linear {
     }
 
     /// Columns that a map reads.
-    pub fn input(&self, map: usize) -> View {
+    pub const fn input(&self, map: usize) -> View {
         View {
             start: self.from.start + map * self.from_step,
             width: self.inputs,
@@ -78,26 +45,232 @@ impl Linear {
     }
 
     /// Columns that a map writes.
-    pub fn output(&self, map: usize) -> View {
+    pub const fn output(&self, map: usize) -> View {
         self.to.columns(map * self.outputs, self.outputs)
     }
 
     /// The weight of a map.
-    pub fn weight_of(&self, map: usize) -> Address {
-        Address {
-            offset: self.weight.offset + map * self.outputs * self.inputs,
-            ..self.weight
+    pub const fn weight_of(&self, map: usize) -> Elements {
+        let count = self.outputs * self.inputs;
+        Elements {
+            first: Address {
+                offset: self.weight.offset + map * count,
+                ..self.weight
+            },
+            count,
         }
     }
 
     /// Weights of all maps.
-    pub fn weights(&self) -> Elements {
-        Elements::new(self.weight, self.batch * self.outputs * self.inputs)
+    pub const fn weights(&self) -> Elements {
+        Elements {
+            first: self.weight,
+            count: self.batch * self.outputs * self.inputs,
+        }
     }
 
-    fn all_inputs(&self) -> impl Iterator<Item = View> {
-        let maps = self.merged();
-        (0..maps.batch).map(move |map| maps.input(map))
+    /// Columns of all maps' inputs.
+    pub fn read(&self) -> View {
+        View {
+            width: self.from_step * (self.batch - 1) + self.inputs,
+            ..self.from
+        }
+    }
+}
+
+impl Op {
+    /// The columns that the operation reads. What it adds to is read too, but only written here.
+    pub fn reads(&self) -> Vec<View> {
+        match self {
+            Self::Copy { from, .. }
+            | Self::BatchNorm { from, .. }
+            | Self::Sigmoid { from, .. }
+            | Self::Softmax { from, .. }
+            | Self::SumRows { from, .. } => vec![*from],
+            Self::Repeat { .. } | Self::Clear { .. } => vec![],
+            Self::Linear(linear) => vec![linear.read()],
+            Self::Activate(activate) => vec![activate.from],
+            Self::Means { parts, .. } => parts.to_vec(),
+            Self::Mix(mix) => mix.parts.iter().copied().chain(mix.by).collect(),
+            Self::Cross { first, by, x, .. } => vec![*first, *by, *x],
+            Self::BatchNormBack { gradient, from, .. } => vec![*gradient, *from],
+            Self::LinearInput { linear, .. } => vec![linear.to],
+            Self::LinearWeight { linear, .. } => vec![linear.to, linear.read()],
+            Self::ActivateBack {
+                activate, gradient, ..
+            } => vec![*gradient, activate.from],
+            Self::SigmoidBack {
+                output, gradient, ..
+            }
+            | Self::SoftmaxBack {
+                output, gradient, ..
+            } => vec![*gradient, *output],
+            Self::MeansBack { gradient, .. } => vec![*gradient],
+            Self::MixBack { mix, gradient, .. } => {
+                let parts = mix.parts.iter().copied();
+                std::iter::once(*gradient)
+                    .chain(parts)
+                    .chain(mix.by)
+                    .collect()
+            }
+            Self::CrossBack {
+                first,
+                by,
+                gradient,
+                ..
+            } => vec![*gradient, *first, *by],
+        }
+    }
+
+    /// The columns that the operation writes or adds to, in the order in which it does.
+    pub fn writes(&self) -> Vec<Target> {
+        let set = |to: &View| vec![Target::set(*to)];
+        match self {
+            Self::Copy { into, .. }
+            | Self::ActivateBack { into, .. }
+            | Self::SigmoidBack { into, .. }
+            | Self::SoftmaxBack { into, .. } => vec![*into],
+            Self::Repeat { to, .. }
+            | Self::BatchNorm { to, .. }
+            | Self::Sigmoid { to, .. }
+            | Self::Softmax { to, .. }
+            | Self::Means { to, .. }
+            | Self::Cross { to, .. }
+            | Self::Clear { to } => set(to),
+            Self::Linear(linear) => set(&linear.to),
+            Self::Activate(activate) => set(&activate.to),
+            Self::Mix(mix) => set(&mix.to),
+            Self::SumRows { .. } | Self::BatchNormBack { .. } | Self::LinearWeight { .. } => vec![],
+            Self::LinearInput { linear, write } => vec![Target {
+                to: linear.read(),
+                write: *write,
+            }],
+            Self::MeansBack { into, .. } => into.iter().copied().flatten().collect(),
+            Self::MixBack { into, into_by, .. } => {
+                into.iter().chain([into_by]).copied().flatten().collect()
+            }
+            Self::CrossBack {
+                into_first,
+                into_by,
+                into_x,
+                ..
+            } => {
+                let first = [*into_first, *into_by].into_iter();
+                first.chain(*into_x).collect()
+            }
+        }
+    }
+
+    /// A view among those that it reads, which one that it writes may be equal to. All others that it
+    /// writes are disjoint from what it reads; and from one another, or a later one adds to an equal
+    /// earlier one.
+    pub const fn in_place(&self) -> Option<View> {
+        match self {
+            Self::ActivateBack { gradient, .. }
+            | Self::SigmoidBack { gradient, .. }
+            | Self::SoftmaxBack { gradient, .. }
+            | Self::CrossBack { gradient, .. } => Some(*gradient),
+            Self::Copy { .. }
+            | Self::Repeat { .. }
+            | Self::BatchNorm { .. }
+            | Self::Linear(_)
+            | Self::Activate(_)
+            | Self::Sigmoid { .. }
+            | Self::Softmax { .. }
+            | Self::Means { .. }
+            | Self::Mix(_)
+            | Self::Cross { .. }
+            | Self::Clear { .. }
+            | Self::SumRows { .. }
+            | Self::BatchNormBack { .. }
+            | Self::LinearInput { .. }
+            | Self::LinearWeight { .. }
+            | Self::MeansBack { .. }
+            | Self::MixBack { .. } => None,
+        }
+    }
+
+    /// The parameters that the operation reads.
+    pub fn parameters(&self) -> Vec<Elements> {
+        let all = |first: &[Address], count| {
+            let elements = first.iter().map(|&first| Elements { first, count });
+            elements.collect()
+        };
+        match self {
+            Self::Repeat { parameter, to } => all(&[*parameter], to.width),
+            Self::BatchNorm {
+                from, weight, bias, ..
+            } => all(&[*weight, *bias], from.width),
+            Self::Linear(linear) => {
+                let count = linear.batch * linear.outputs;
+                let bias = linear.bias.map(|first| Elements { first, count });
+                [linear.weights()].into_iter().chain(bias).collect()
+            }
+            Self::LinearInput { linear, .. } => vec![linear.weights()],
+            Self::Activate(activate) | Self::ActivateBack { activate, .. } => activate.parameters(),
+            Self::Copy { .. }
+            | Self::Sigmoid { .. }
+            | Self::Softmax { .. }
+            | Self::Means { .. }
+            | Self::Mix(_)
+            | Self::Cross { .. }
+            | Self::Clear { .. }
+            | Self::SumRows { .. }
+            | Self::BatchNormBack { .. }
+            | Self::LinearWeight { .. }
+            | Self::SigmoidBack { .. }
+            | Self::SoftmaxBack { .. }
+            | Self::MeansBack { .. }
+            | Self::MixBack { .. }
+            | Self::CrossBack { .. } => vec![],
+        }
+    }
+
+    /// The parameters whose gradients the operation writes, and how.
+    pub fn gradients(&self) -> Vec<(Elements, Write)> {
+        match self {
+            Self::SumRows { from, to, write } => {
+                let (first, count) = (*to, from.width);
+                vec![(Elements { first, count }, *write)]
+            }
+            Self::BatchNormBack {
+                from, weight, bias, ..
+            } => {
+                let count = from.width;
+                let set = |first: &Address| {
+                    (
+                        Elements {
+                            first: *first,
+                            count,
+                        },
+                        Write::Set,
+                    )
+                };
+                [weight, bias].map(set).to_vec()
+            }
+            Self::LinearWeight { linear, write } => vec![(linear.weights(), *write)],
+            Self::ActivateBack { activate, .. } => {
+                let parameters = activate.parameters().into_iter();
+                parameters.map(|elements| (elements, Write::Set)).collect()
+            }
+            Self::Copy { .. }
+            | Self::Repeat { .. }
+            | Self::BatchNorm { .. }
+            | Self::Linear(_)
+            | Self::Activate(_)
+            | Self::Sigmoid { .. }
+            | Self::Softmax { .. }
+            | Self::Means { .. }
+            | Self::Mix(_)
+            | Self::Cross { .. }
+            | Self::Clear { .. }
+            | Self::LinearInput { .. }
+            | Self::SigmoidBack { .. }
+            | Self::SoftmaxBack { .. }
+            | Self::MeansBack { .. }
+            | Self::MixBack { .. }
+            | Self::CrossBack { .. } => vec![],
+        }
     }
 }
 
@@ -106,191 +279,8 @@ impl Activate {
     fn parameters(&self) -> Vec<Elements> {
         let norm = self.norm.iter();
         let norm = norm.flat_map(|Norm { weight, bias, .. }| [*weight, *bias]);
+        let count = self.from.width;
         let all = self.bias.into_iter().chain(norm);
-        all.map(|first| Elements::new(first, self.from.width))
-            .collect()
-    }
-}
-
-impl Op {
-    /// What it reads and writes.
-    pub fn access(&self) -> Access {
-        let set = |to: &View| vec![Target::set(*to)];
-        match self {
-            Self::Copy { from, into } => Access {
-                reads: vec![*from],
-                writes: vec![*into],
-                ..Access::default()
-            },
-            Self::Repeat { parameter, to } => Access {
-                writes: set(to),
-                parameters: vec![Elements::new(*parameter, to.width)],
-                ..Access::default()
-            },
-            Self::BatchNorm {
-                from,
-                to,
-                weight,
-                bias,
-                ..
-            } => Access {
-                reads: vec![*from],
-                writes: set(to),
-                parameters: [weight, bias].map(|&a| Elements::new(a, from.width)).into(),
-                ..Access::default()
-            },
-            Self::Linear(linear) => linear.access(),
-            Self::Activate(activate) => Access {
-                reads: vec![activate.from],
-                writes: set(&activate.to),
-                parameters: activate.parameters(),
-                ..Access::default()
-            },
-            Self::Sigmoid { from, to } | Self::Softmax { from, to, .. } => Access {
-                reads: vec![*from],
-                writes: set(to),
-                ..Access::default()
-            },
-            Self::Means { parts, to } => Access {
-                reads: parts.to_vec(),
-                writes: set(to),
-                ..Access::default()
-            },
-            Self::Mix(mix) => Access {
-                reads: mix.parts.iter().copied().chain(mix.by).collect(),
-                writes: set(&mix.to),
-                ..Access::default()
-            },
-            Self::Cross { first, by, x, to } => Access {
-                reads: vec![*first, *by, *x],
-                writes: set(to),
-                ..Access::default()
-            },
-            Self::Clear { to } => Access {
-                writes: set(to),
-                ..Access::default()
-            },
-            Self::SumRows { from, to, write } => Access {
-                reads: vec![*from],
-                gradients: vec![(Elements::new(*to, from.width), *write)],
-                ..Access::default()
-            },
-            Self::BatchNormBack {
-                gradient,
-                from,
-                weight,
-                bias,
-                ..
-            } => Access {
-                reads: vec![*gradient, *from],
-                gradients: [weight, bias]
-                    .map(|&a| (Elements::new(a, from.width), Write::Set))
-                    .into(),
-                ..Access::default()
-            },
-            Self::LinearInput { linear, write } => Access {
-                reads: vec![linear.to],
-                writes: linear
-                    .all_inputs()
-                    .map(|to| Target { to, write: *write })
-                    .collect(),
-                parameters: vec![linear.weights()],
-                ..Access::default()
-            },
-            Self::LinearWeight { linear, write } => Access {
-                reads: linear.all_inputs().chain([linear.to]).collect(),
-                gradients: vec![(linear.weights(), *write)],
-                ..Access::default()
-            },
-            Self::ActivateBack {
-                activate,
-                gradient,
-                into,
-            } => Access {
-                reads: vec![activate.from, *gradient],
-                writes: vec![*into],
-                in_place: Some(*gradient),
-                parameters: activate.parameters(),
-                gradients: activate
-                    .parameters()
-                    .into_iter()
-                    .map(|elements| (elements, Write::Set))
-                    .collect(),
-            },
-            Self::SigmoidBack {
-                output,
-                gradient,
-                into,
-            }
-            | Self::SoftmaxBack {
-                output,
-                gradient,
-                into,
-                ..
-            } => Access {
-                reads: vec![*output, *gradient],
-                writes: vec![*into],
-                in_place: Some(*gradient),
-                ..Access::default()
-            },
-            Self::MeansBack { gradient, into } => Access {
-                reads: vec![*gradient],
-                writes: into.iter().flatten().copied().collect(),
-                ..Access::default()
-            },
-            Self::MixBack {
-                mix,
-                gradient,
-                into,
-                into_by,
-            } => mix.access_back(*gradient, into, *into_by),
-            Self::CrossBack {
-                first,
-                by,
-                gradient,
-                into_first,
-                into_by,
-                into_x,
-            } => Access {
-                reads: vec![*first, *by, *gradient],
-                writes: [*into_first, *into_by].into_iter().chain(*into_x).collect(),
-                in_place: Some(*gradient),
-                ..Access::default()
-            },
-        }
-    }
-}
-
-impl Linear {
-    fn access(&self) -> Access {
-        let bias = self
-            .bias
-            .map(|first| Elements::new(first, self.batch * self.outputs));
-        Access {
-            reads: self.all_inputs().collect(),
-            writes: vec![Target::set(self.to)],
-            parameters: [self.weights()].into_iter().chain(bias).collect(),
-            ..Access::default()
-        }
-    }
-}
-
-impl Mix {
-    fn access_back(
-        &self,
-        gradient: View,
-        into: &[Option<Target>],
-        into_by: Option<Target>,
-    ) -> Access {
-        let parts = into_by.map_or(&[][..], |_| &self.parts);
-        Access {
-            reads: [gradient]
-                .into_iter()
-                .chain(parts.iter().copied())
-                .chain(self.by)
-                .collect(),
-            writes: into.iter().flatten().copied().chain(into_by).collect(),
-            ..Access::default()
-        }
+        all.map(|first| Elements { first, count }).collect()
     }
 }

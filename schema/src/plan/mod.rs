@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DomainId, FeatureId, List, TaskId, Text, Tower};
 
-pub use access::{Access, Elements};
+pub use access::Elements;
 pub use op::{
     Activate, Address, BufferId, Linear, Mix, Norm, NormPlace, Op, Scope, Target, View, Write,
 };

@@ -67,6 +67,16 @@ pub struct Target {
     pub write: Write,
 }
 
+impl Target {
+    /// Overwrites a view.
+    pub const fn set(to: View) -> Self {
+        Self {
+            to,
+            write: Write::Set,
+        }
+    }
+}
+
 /// `batch` linear maps of one shape: map `i` reads the `inputs` columns that start
 /// `i * from_step` columns into `from`, and writes the `outputs` columns that start
 /// `i * outputs` columns into `to`. `from.width` is the columns of one map, `to.width` those of
@@ -277,7 +287,7 @@ pub enum Op {
         activate: Activate,
         /// Gradient of the output.
         gradient: View,
-        /// Gradient of the input. As in every rule below with one `gradient`, it may be where that is.
+        /// Gradient of the input. It may be where `gradient` is.
         into: Target,
     },
     /// `into = gradient * output * (1 - output)`.
@@ -319,7 +329,8 @@ pub enum Op {
         into_by: Option<Target>,
     },
     /// Gradients of [`Op::Cross`]: of `first` `gradient * by`, of `by` `gradient * first`, of `x`
-    /// `gradient`.
+    /// `gradient`, in this order: where x is x0, the last one adds to the first. One of them may be
+    /// where `gradient` is.
     CrossBack {
         /// x0.
         first: View,

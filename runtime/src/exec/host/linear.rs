@@ -1,6 +1,6 @@
 //! Linear maps: as products of matrices, or row by row where they are too narrow to gain by it.
 
-use mtmd_schema::plan::{Linear, Write};
+use mtmd_schema::plan::{Elements, Linear, Write};
 
 use super::memory::{Rows, RowsMut};
 use super::parameters::Parameters;
@@ -19,7 +19,8 @@ pub fn is_narrow(linear: &Linear) -> bool {
 /// The weight of a map, `[outputs, inputs]`.
 #[inline(always)]
 pub fn weight<'a, E: Real>(linear: &Linear, map: usize, parameters: Parameters<'a, E>) -> &'a [E] {
-    parameters.get(linear.weight_of(map), linear.outputs * linear.inputs)
+    let Elements { first, count } = linear.weight_of(map);
+    parameters.get(first, count)
 }
 
 /// The side that was made ready for a map.

@@ -2,7 +2,7 @@
 //!
 //! Views of one operation may be columns of one buffer, some of them read and others written. So
 //! they are pointers, which become slices row by row. What an operation writes is disjoint from all
-//! else that it touches, but for what [`mtmd_schema::plan::Access::in_place`] allows: `verify` holds
+//! else that it touches, but for what [`mtmd_schema::plan::Op::in_place`] allows: `verify` holds
 //! this of every plan before it runs.
 
 #![expect(

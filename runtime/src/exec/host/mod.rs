@@ -33,4 +33,5 @@ mod widths;
 
 pub use executor::{Executor, Step, TowerRows};
 pub use heads::{Scores, TaskLoss};
+pub use product::{product_by_all, without_amx};
 pub use real::Real;

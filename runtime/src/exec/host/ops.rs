@@ -5,7 +5,7 @@
     reason = "views of one buffer, some of them written: what is verified of the plan is what makes them disjoint"
 )]
 
-use mtmd_schema::plan::{Op, Target, View, Write};
+use mtmd_schema::plan::{Elements, Op, Target, View, Write};
 use multiversion::multiversion;
 
 use super::memory::{Rows, RowsMut};
@@ -93,7 +93,11 @@ fn run_op<E: Real>(op: &Op, ready: &[Side<'_, E>], unit: &mut Unit<'_, E>) {
         }
         Op::SumRows { from, to, write } => {
             let rows = read(*from);
-            let slot = unit.gradients().slot(*to, from.width, *write);
+            let elements = Elements {
+                first: *to,
+                count: from.width,
+            };
+            let slot = unit.gradients().slot(elements, *write);
             pointwise::sum_rows(&rows, slot);
         }
         Op::BatchNormBack {
@@ -125,11 +129,9 @@ fn run_op<E: Real>(op: &Op, ready: &[Side<'_, E>], unit: &mut Unit<'_, E>) {
             write,
         } => {
             let maps = maps.merged();
-            let count = maps.outputs * maps.inputs;
             for map in 0..maps.batch {
                 let views = (read(maps.input(map)), read(maps.output(map)));
-                let first = maps.weight_of(map);
-                let (to, write) = unit.gradients().slot(first, count, *write);
+                let (to, write) = unit.gradients().slot(maps.weight_of(map), *write);
                 linear::weight_gradient(&maps, views, to, way, write);
             }
         }

@@ -5,7 +5,7 @@
     reason = "an address outside the parameters stops with a message"
 )]
 
-use mtmd_schema::plan::{Address, Scope, Write};
+use mtmd_schema::plan::{Address, Elements, Scope, Write};
 
 use super::real::{Real, add};
 
@@ -44,9 +44,10 @@ pub struct Gradients<'a, E> {
 }
 
 impl<E: Real> Gradients<'_, E> {
-    /// The elements from an address on, and how they are to be written.
+    /// Elements, and how they are to be written.
     #[inline(always)]
-    pub fn slot(&mut self, first: Address, count: usize, write: Write) -> (&mut [E], Write) {
+    pub fn slot(&mut self, elements: Elements, write: Write) -> (&mut [E], Write) {
+        let Elements { first, count } = elements;
         let write = match self.first {
             true => write,
             false => Write::Add,
@@ -64,7 +65,8 @@ impl<E: Real> Gradients<'_, E> {
     /// Writes these elements from an address on.
     #[inline(always)]
     pub fn write(&mut self, first: Address, values: &[E], write: Write) {
-        let (to, write) = self.slot(first, values.len(), write);
+        let count = values.len();
+        let (to, write) = self.slot(Elements { first, count }, write);
         match write {
             Write::Set => to.copy_from_slice(values),
             Write::Add => add(to, values),

@@ -127,7 +127,8 @@ pub struct CrossGradients<'a, E> {
     pub x: Option<(RowsMut<'a, E>, Write)>,
 }
 
-/// From the gradient of [`cross`]'s output to those of its inputs, of which one may be where that is.
+/// From the gradient of [`cross`]'s output to those of its inputs, one after another. One of them may be where
+/// that is.
 #[inline(always)]
 pub fn cross_back<E: Real>(
     [first, by, gradient]: [&Rows<'_, E>; 3],
@@ -137,8 +138,8 @@ pub fn cross_back<E: Real>(
     for (row, (first, by)) in first.iter().zip(by.iter()).enumerate() {
         found.copy_from_slice(gradient.row(row));
         let products = |of| found.iter().zip(of).map(|(&gradient, &of)| gradient * of);
-        put(into.by.0.row(row), into.by.1, products(first));
         put(into.first.0.row(row), into.first.1, products(by));
+        put(into.by.0.row(row), into.by.1, products(first));
         if let Some((to, write)) = &mut into.x {
             put(to.row(row), *write, found.iter().copied());
         }

@@ -10,8 +10,7 @@ use std::ops::Range;
 
 use mtmd_schema::Tower;
 use mtmd_schema::plan::{
-    Access, Elements, HeadPlan, Op, Parameter, Plan, Program, Scope, Storage, TowerPlan, View,
-    Write,
+    Elements, HeadPlan, Op, Parameter, Plan, Program, Scope, Storage, TowerPlan, View, Write,
 };
 
 use super::intervals::{Intervals, overlap};
@@ -153,7 +152,7 @@ struct Passes<'a> {
 pub fn shared_gradients(program: &Program) -> Intervals {
     let mut all = Intervals::default();
     for op in program.backward.iter() {
-        for (elements, _) in op.access().gradients {
+        for (elements, _) in op.gradients() {
             if elements.first.scope == Scope::Tower {
                 all.insert(range(elements));
             }
@@ -249,59 +248,54 @@ impl<'a> Passes<'a> {
         for (at, op) in ops.iter().enumerate() {
             self.place = format!("{program}, {pass} operation {at}");
             widths::verify(op, self.program, &self.place);
-            let access = op.access();
             check!(
-                pass == "backward" || access.gradients.is_empty(),
+                pass == "backward" || op.gradients().is_empty(),
                 "{}: a gradient in the forward pass",
                 self.place
             );
-            self.op(&access);
+            self.op(op);
         }
         self.place = program;
     }
 
-    fn op(&mut self, access: &Access) {
-        let writes = access.writes.iter();
-        let adds = writes.clone().filter(|target| target.write == Write::Add);
-        for view in access
-            .reads
-            .iter()
-            .copied()
-            .chain(adds.map(|target| target.to))
-        {
-            self.read(view);
+    fn op(&mut self, op: &Op) {
+        let (reads, writes) = (op.reads(), op.writes());
+        for read in &reads {
+            self.read(*read);
         }
-        for (at, target) in writes.enumerate() {
-            for read in &access.reads {
-                let in_place = access.in_place == Some(target.to) && target.to == *read;
+        for (at, target) in writes.iter().enumerate() {
+            for read in &reads {
+                let in_place = op.in_place() == Some(target.to) && target.to == *read;
                 check!(
                     in_place || !self.overlap(target.to, *read),
                     "{}: it writes over {read:?}, which it reads",
                     self.place
                 );
             }
-            for other in &access.writes[at + 1..] {
+            for earlier in &writes[..at] {
+                let adds = target.write == Write::Add && target.to == earlier.to;
                 check!(
-                    !self.overlap(target.to, other.to),
+                    adds || !self.overlap(target.to, earlier.to),
                     "{}: it writes {:?} twice",
                     self.place,
-                    other.to
+                    target.to
                 );
             }
-        }
-        for target in &access.writes {
+            if target.write == Write::Add {
+                self.read(target.to);
+            }
             self.write(target.to);
         }
-        for elements in &access.parameters {
-            self.within(*elements);
+        for elements in op.parameters() {
+            self.within(elements);
         }
-        for (elements, write) in &access.gradients {
-            self.within(*elements);
+        for (elements, write) in op.gradients() {
+            self.within(elements);
             let written = match elements.first.scope {
                 Scope::Own => &mut self.own,
                 Scope::Tower => &mut self.tower,
             };
-            let range = range(*elements);
+            let range = range(elements);
             check!(
                 match write {
                     Write::Set => !written.meets(&range),

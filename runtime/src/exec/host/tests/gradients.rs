@@ -346,11 +346,17 @@ proptest! {
         }.check(&layout, rows, &[])?;
     }
 
-    /// x is x0: the gradients of both are where the gradient of the output was.
+    /// x is x0: the gradients of both are summed, where the gradient of the output was or elsewhere.
     #[test]
-    fn cross_of_one_input(rows in rows(), width in 1_usize..70) {
+    fn cross_of_one_input(rows in rows(), width in 1_usize..70, in_place in any::<bool>()) {
         let mut layout = Layout::default();
-        let [first, by, output, gradient, to_by] = [(); 5].map(|()| layout.view(width));
+        let [first, by, output, gradient, to_by, apart] = [(); 6].map(|()| layout.view(width));
+        let to = if in_place { gradient } else { apart };
+        let add = Target { to, write: Write::Add };
+        let (into_first, into_x) = match in_place {
+            true => (add, None),
+            false => (Target::set(to), Some(add)),
+        };
         Rule {
             forward: vec![Op::Cross { first, by, x: first, to: output }],
             output,
@@ -359,11 +365,11 @@ proptest! {
                 first,
                 by,
                 gradient,
-                into_first: Target { to: gradient, write: Write::Add },
+                into_first,
                 into_by: Target::set(to_by),
-                into_x: None,
+                into_x,
             }],
-            inputs: vec![(first, Target::set(gradient)), (by, Target::set(to_by))],
+            inputs: vec![(first, Target::set(to)), (by, Target::set(to_by))],
         }.check(&layout, rows, &[])?;
     }
 
