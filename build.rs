@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 /// Files and folders that a project holds as they are here.
-const WHOLE: [&str; 6] = [
+const WHOLE: [&str; 7] = [
     ".cargo/config.toml",
     "clippy.toml",
     "generated/rustfmt.toml",
     "options",
     "runtime/src",
+    "schema",
     "third_party/cubecl-llvm",
 ];
 

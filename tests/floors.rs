@@ -33,13 +33,16 @@ const COMPILER: [&str; 11] = [
 ];
 
 /// Rooms of the runtime, lowest first.
-const RUNTIME: [&str; 13] = [
+const RUNTIME: [&str; 16] = [
+    "bug",
     "error",
     "schema",
     "hash",
-    "kernels",
+    "params",
     "weights",
     "data",
+    "exec",
+    "kernels",
     "layers",
     "tables",
     "model",

@@ -2,19 +2,22 @@
 //! (MTMD) ranking models on burn.
 //!
 //! A generated crate implements [`model::Model`] for its model and calls [`main`]; everything else
-//! stands here once. The rooms import downward only: `error` and `schema`, then `hash`, `data` and
-//! `layers`, then `tables`, `model`, `weights` and `optimiser`, then `evaluation` and `training`,
-//! then `cli`.
+//! stands here once. The rooms import downward only: `bug`, `error` and `schema`, then `hash`, `params`,
+//! `data`, `exec` and `layers`, then `tables`, `model`, `weights` and `optimiser`, then `evaluation` and
+//! `training`, then `cli`.
 
+mod bug;
 pub mod cli;
 pub mod data;
 pub mod error;
 pub mod evaluation;
+pub mod exec;
 pub mod hash;
 mod kernels;
 pub mod layers;
 pub mod model;
 pub mod optimiser;
+pub mod params;
 pub mod schema;
 pub mod tables;
 pub mod training;

@@ -56,6 +56,7 @@ fn heads(graph: &Graph) -> Vec<HeadPlan> {
             },
             bias: graph.spec.architecture.logit_bias.then_some(index),
             given: task.given.map(|parent| TaskId(parent.0)),
+            weight: task.weight,
         }
     });
     heads.collect()

@@ -14,7 +14,7 @@ pub static SCHEMA: Schema = Schema {
     name: "kuairand",
     spec_hash: "6fb1a8b9a399e605",
     weights_hash: "f1afb81c38100226",
-    graph_hash: "034e71f6d9c83a63",
+    graph_hash: "32a0f06884f0f4e0",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "tab",

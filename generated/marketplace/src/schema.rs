@@ -14,7 +14,7 @@ pub static SCHEMA: Schema = Schema {
     name: "marketplace",
     spec_hash: "8225175e64749cb3",
     weights_hash: "de5e35a172deb911",
-    graph_hash: "890c4d370ddd2f14",
+    graph_hash: "e5c4e0c477cd48e4",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "placement",

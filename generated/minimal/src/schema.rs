@@ -13,7 +13,7 @@ pub static SCHEMA: Schema = Schema {
     name: "minimal",
     spec_hash: "76da5e3bddfa0059",
     weights_hash: "46a92186570ee6ec",
-    graph_hash: "141aac19957f9d9e",
+    graph_hash: "c8c74358b274509d",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "surface",

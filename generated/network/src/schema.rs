@@ -14,7 +14,7 @@ pub static SCHEMA: Schema = Schema {
     name: "network",
     spec_hash: "9466eeaf9c43749e",
     weights_hash: "a54932ef7d30ed52",
-    graph_hash: "1d091444e1f300fe",
+    graph_hash: "a960f5702f80f1e5",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "slot",

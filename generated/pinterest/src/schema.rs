@@ -14,7 +14,7 @@ pub static SCHEMA: Schema = Schema {
     name: "pinterest",
     spec_hash: "02134533e3afa32c",
     weights_hash: "45927e4d09c1a803",
-    graph_hash: "336403e9d830291d",
+    graph_hash: "8fb6e41b265b2489",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "surface",

@@ -14,7 +14,7 @@ pub static SCHEMA: Schema = Schema {
     name: "travel",
     spec_hash: "ca68853b7706fa15",
     weights_hash: "827ce02ae8eb9dfd",
-    graph_hash: "36af5a28f28f8f82",
+    graph_hash: "91d4585921f871ee",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "page",

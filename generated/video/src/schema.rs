@@ -14,7 +14,7 @@ pub static SCHEMA: Schema = Schema {
     name: "video",
     spec_hash: "1ce3cad3f5c390e7",
     weights_hash: "e6e9354e0a0edb09",
-    graph_hash: "ef69c2240ebc6627",
+    graph_hash: "76072681232b4c3f",
     graph: include_str!("../graph.yaml"),
     surfaces: Axis {
         column: "surface",

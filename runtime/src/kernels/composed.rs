@@ -5,7 +5,7 @@ use burn::tensor::activation::leaky_relu;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use super::excite::Fields;
-use super::precision::Precision;
+use crate::exec::Precision;
 
 /// Added to the variance by every norm.
 pub const EPSILON: f64 = 1e-5;

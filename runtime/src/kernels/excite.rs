@@ -15,6 +15,7 @@ use rayon::prelude::*;
 use super::composed;
 use super::op::{HostOp, Operand, apply};
 use super::real::{ALONE, Real, dims, dot, for_type, piece_rows, sum, tensor, vectorised};
+use crate::exec::host::Real as _;
 
 /// Columns of each field; together they are all columns, in order.
 pub type Fields = Arc<[Range<usize>]>;

@@ -8,9 +8,9 @@ use rayon::prelude::*;
 
 use super::composed;
 use super::op::{HostOp, Operand, apply};
-use super::precision::Precision;
-use super::product::{View, Way, product};
 use super::real::{ALONE, Real, add, column_sums, dims, for_type, piece_rows, tensor, vectorised};
+use crate::exec::Precision;
+use crate::exec::host::product::{Matrix, Way, product};
 
 /// `x Wᵀ`: `[rows, in]`, `[out, in]` → `[rows, out]`.
 pub fn linear_without_bias(x: Tensor<2>, weight: Tensor<2>, precision: Precision) -> Tensor<2> {
@@ -69,9 +69,9 @@ impl<'a> Factor<'a> {
         }
     }
 
-    fn view<E: Real>(&self) -> View<'a, E> {
+    fn view<E: Real>(&self) -> Matrix<'a, E> {
         let (_, columns) = dims(self.of);
-        let view = View::new(E::slice(self.of), columns);
+        let view = Matrix::new(E::slice(self.of), columns);
         match self.transposed {
             false => view,
             true => view.transpose(),

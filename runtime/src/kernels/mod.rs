@@ -17,13 +17,13 @@ mod linear;
 mod norm;
 mod op;
 mod pair;
-mod precision;
-mod product;
 mod real;
 mod route;
 #[cfg(test)]
 mod tests;
 
+pub use crate::exec::Precision;
+pub(crate) use crate::exec::host::product::without_amx;
 pub(crate) use buffer::give_back_tensor;
 pub use cross::cross;
 pub use excite::{Fields, excite, squeeze};
@@ -31,7 +31,5 @@ pub use linear::{linear, linear_without_bias};
 pub use norm::norm_activate;
 pub(crate) use op::{host, is_host};
 pub use pair::pair_dot;
-pub use precision::Precision;
-pub(crate) use product::without_amx;
 pub(crate) use real::vectorised;
 pub use route::route;

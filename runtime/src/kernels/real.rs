@@ -1,13 +1,11 @@
-//! float32 and float64 alike, and slices of tensors.
+//! Slices of tensors, and loops over them.
 
-use std::ops::{Add, AddAssign, Div, Mul, Sub};
-use std::sync::Mutex;
-
-use super::buffer::Pool;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::{Element, TensorData};
 use multiversion::multiversion;
 use rayon::prelude::*;
+
+pub use crate::exec::host::real::{LANES, add, add_rows_to, dot, sum, total};
 
 /// Elements that one thread takes at a time.
 const PIECE: usize = 16 * 1024;
@@ -15,39 +13,8 @@ const PIECE: usize = 16 * 1024;
 /// Elements up to which one thread does the work alone: to wake another costs more than it saves.
 pub const ALONE: usize = 4 * PIECE;
 
-/// float32 or float64.
-pub trait Real:
-    Element
-    + Copy
-    + Default
-    + PartialOrd
-    + Add<Output = Self>
-    + Sub<Output = Self>
-    + Mul<Output = Self>
-    + Div<Output = Self>
-    + AddAssign
-    + Send
-    + Sync
-    + 'static
-{
-    /// Whether this is float32.
-    const FLOAT32: bool;
-    /// The nearest value.
-    fn real(value: f64) -> Self;
-    /// Memory for numbers of this type.
-    fn pool() -> &'static Mutex<Pool<Self>>;
-    /// The same values, if this is float32.
-    fn float32(values: &[Self]) -> Option<&[f32]>;
-    /// The same values, to be written, if this is float32.
-    fn float32_mut(values: &mut [Self]) -> Option<&mut [f32]>;
-    /// eˣ.
-    fn exponential(self) -> Self;
-    /// The larger of the two.
-    fn larger(self, other: Self) -> Self;
-    /// Square root.
-    fn root(self) -> Self;
-    /// The nearest of those that bfloat16 holds; of two, the even one.
-    fn bfloat16(self) -> Self;
+/// float32 or float64, as elements of tensors.
+pub trait Real: crate::exec::host::real::Real + Element {
     /// Elements of a contiguous tensor of this type.
     fn slice(tensor: &FlexTensor) -> &[Self];
     /// The same, to be written; copied first if the memory has another owner.
@@ -55,39 +22,8 @@ pub trait Real:
 }
 
 macro_rules! real {
-    ($type:ty, $float32:literal, $this:path) => {
+    ($($type:ty),*) => {$(
         impl Real for $type {
-            const FLOAT32: bool = $float32;
-            fn pool() -> &'static Mutex<Pool<Self>> {
-                static POOL: Mutex<Pool<$type>> = Mutex::new(Pool::new());
-                &POOL
-            }
-            fn float32(values: &[Self]) -> Option<&[f32]> {
-                $this(values)
-            }
-            fn float32_mut(values: &mut [Self]) -> Option<&mut [f32]> {
-                $this(values)
-            }
-            #[inline(always)]
-            fn real(value: f64) -> Self {
-                value as $type
-            }
-            #[inline(always)]
-            fn exponential(self) -> Self {
-                self.exp()
-            }
-            #[inline(always)]
-            fn larger(self, other: Self) -> Self {
-                if self > other { self } else { other }
-            }
-            #[inline(always)]
-            fn root(self) -> Self {
-                self.sqrt()
-            }
-            #[inline(always)]
-            fn bfloat16(self) -> Self {
-                bfloat16(self as f32) as $type
-            }
             fn slice(tensor: &FlexTensor) -> &[Self] {
                 tensor.as_slice().unwrap_or_default()
             }
@@ -95,24 +31,9 @@ macro_rules! real {
                 tensor.storage_mut()
             }
         }
-    };
+    )*};
 }
-real!(f32, true, Some);
-real!(f64, false, none);
-
-fn none<T, U>(_: T) -> Option<U> {
-    None
-}
-
-/// Rounds away the lower half of the bits.
-#[inline(always)]
-fn bfloat16(value: f32) -> f32 {
-    if value.is_nan() {
-        return value;
-    }
-    let bits = value.to_bits();
-    f32::from_bits((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF_0000)
-}
+real!(f32, f64);
 
 /// Runs the same generic code for a tensor's type.
 macro_rules! for_type {
@@ -151,75 +72,6 @@ pub fn piece_rows(columns: usize) -> usize {
 #[inline(always)]
 pub fn vectorised<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)
-}
-
-/// Sums that run side by side, so that additions need not wait for one another.
-pub const LANES: usize = 32;
-
-/// Sum, by [`LANES`] running sums.
-#[inline(always)]
-pub fn sum<E: Real>(values: &[E]) -> E {
-    let mut sums = [E::default(); LANES];
-    let (blocks, rest) = values.as_chunks::<LANES>();
-    for block in blocks {
-        for (sum, &value) in sums.iter_mut().zip(block) {
-            *sum += value;
-        }
-    }
-    total(sums) + total_of(rest.iter().copied())
-}
-
-/// Sum of products, by [`LANES`] running sums.
-#[inline(always)]
-pub fn dot<E: Real>(left: &[E], right: &[E]) -> E {
-    let mut sums = [E::default(); LANES];
-    let (blocks, rest) = left.as_chunks::<LANES>();
-    let (other_blocks, other_rest) = right.as_chunks::<LANES>();
-    for (block, other) in blocks.iter().zip(other_blocks) {
-        for (sum, (&a, &b)) in sums.iter_mut().zip(block.iter().zip(other)) {
-            *sum += a * b;
-        }
-    }
-    total(sums) + total_of(rest.iter().zip(other_rest).map(|(&a, &b)| a * b))
-}
-
-/// The total of running sums, two and two.
-#[inline(always)]
-pub fn total<E: Real, const N: usize>(mut sums: [E; N]) -> E {
-    let mut count = N;
-    while count > 1 {
-        let half = count.div_ceil(2);
-        let (low, high) = sums.split_at_mut(half);
-        for (low, &mut high) in low.iter_mut().zip(high).take(count - half) {
-            *low += high;
-        }
-        count = half;
-    }
-    sums.first().copied().unwrap_or_default()
-}
-
-#[inline(always)]
-fn total_of<E: Real>(values: impl Iterator<Item = E>) -> E {
-    values.fold(E::default(), |sum, value| sum + value)
-}
-
-/// `to += from`, element by element.
-#[inline(always)]
-pub fn add<E: Real>(to: &mut [E], from: &[E]) {
-    for (to, &from) in to.iter_mut().zip(from) {
-        *to += from;
-    }
-}
-
-/// Adds every row of `rows` to `to`.
-#[multiversion(targets(
-    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx2+fma+bmi1+bmi2",
-    "x86_64+avx2+fma+bmi1+bmi2"
-))]
-pub fn add_rows_to<E: Real>(to: &mut [E], rows: &[E]) {
-    for row in rows.chunks_exact(to.len().max(1)) {
-        add(to, row);
-    }
 }
 
 /// Adds a row to every row of `rows`.

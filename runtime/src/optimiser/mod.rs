@@ -1,5 +1,6 @@
 //! AdamW over the dense parameters, with clipping by their gradients' global norm.
 
+pub mod dense;
 mod update;
 
 use std::slice::IterMut;

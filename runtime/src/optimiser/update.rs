@@ -13,7 +13,7 @@ const EPSILON: f64 = 1e-8;
 
 /// Elements that one thread takes at a time. Sums are made of these pieces in their order, so
 /// that they do not depend on the number of threads.
-const PIECE: usize = 16 * 1024;
+pub const PIECE: usize = 16 * 1024;
 
 /// Coefficients of a step.
 #[derive(Debug, Clone, Copy)]
@@ -193,13 +193,14 @@ impl HostStep<'_> {
     }
 }
 
-/// A part of a parameter.
-struct Piece<'a> {
-    value: &'a mut [f32],
-    gradient: &'a [f32],
-    first: &'a mut [f32],
-    second: &'a mut [f32],
-    rates: Rates,
+/// Some neighbouring elements, and what is known of each.
+#[derive(Debug)]
+pub struct Piece<'a> {
+    pub value: &'a mut [f32],
+    pub gradient: &'a [f32],
+    pub first: &'a mut [f32],
+    pub second: &'a mut [f32],
+    pub rates: Rates,
 }
 
 /// Makes all steps, in place where a parameter's memory has no other owner. Those in host memory are one parallel loop: threads that
@@ -226,8 +227,9 @@ fn either<const D: usize>(tensor: Result<FlexTensor, Box<Tensor<D>>>) -> Tensor<
     tensor.map_or_else(|tensor| *tensor, Tensor::from_primitive::<Flex>)
 }
 
+/// Steps them.
 #[inline(always)]
-fn step_piece(piece: Piece<'_>) {
+pub fn step_piece(piece: Piece<'_>) {
     let (beta_1, beta_2, epsilon) = (BETA_1 as f32, BETA_2 as f32, EPSILON as f32);
     let (left_1, left_2) = ((1.0 - BETA_1) as f32, (1.0 - BETA_2) as f32);
     let rates = piece.rates;
@@ -269,7 +271,7 @@ pub fn norm<'a>(steps: impl Iterator<Item = &'a Step<'a>>) -> f64 {
 
 /// Many running sums, so that the additions need not wait for one another.
 #[inline(always)]
-fn squared_sum(values: &[f32]) -> f64 {
+pub fn squared_sum(values: &[f32]) -> f64 {
     const SUMS: usize = 16;
     let square = |value: &f32| f64::from(*value) * f64::from(*value);
     let mut sums = [0.0_f64; SUMS];

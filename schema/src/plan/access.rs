@@ -1,8 +1,74 @@
 //! What operations read and write.
 
-use super::op::{Linear, Op, Target, View};
+use super::op::{Activate, Address, Linear, Norm, Op, Target, View, Write};
+
+/// Elements of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Elements {
+    /// The first one.
+    pub first: Address,
+    /// How many.
+    pub count: usize,
+}
+
+impl View {
+    /// Columns `start..start + width` of this view.
+    pub const fn columns(self, start: usize, width: usize) -> Self {
+        Self {
+            start: self.start + start,
+            width,
+            ..self
+        }
+    }
+}
 
 impl Linear {
+    /// The same maps, as one where all read the same columns.
+    pub const fn merged(self) -> Self {
+        match self.from_step {
+            0 => Self {
+                outputs: self.batch * self.outputs,
+                batch: 1,
+                ..self
+            },
+            _ => self,
+        }
+    }
+
+    /// Columns that a map reads.
+    pub const fn input(&self, map: usize) -> View {
+        View {
+            start: self.from.start + map * self.from_step,
+            width: self.inputs,
+            ..self.from
+        }
+    }
+
+    /// Columns that a map writes.
+    pub const fn output(&self, map: usize) -> View {
+        self.to.columns(map * self.outputs, self.outputs)
+    }
+
+    /// The weight of a map.
+    pub const fn weight_of(&self, map: usize) -> Elements {
+        let count = self.outputs * self.inputs;
+        Elements {
+            first: Address {
+                offset: self.weight.offset + map * count,
+                ..self.weight
+            },
+            count,
+        }
+    }
+
+    /// Weights of all maps.
+    pub const fn weights(&self) -> Elements {
+        Elements {
+            first: self.weight,
+            count: self.batch * self.outputs * self.inputs,
+        }
+    }
+
     /// Columns of all maps' inputs.
     pub fn read(&self) -> View {
         View {
@@ -93,5 +159,128 @@ impl Op {
                 first.chain(*into_x).collect()
             }
         }
+    }
+
+    /// A view among those that it reads, which one that it writes may be equal to. All others that it
+    /// writes are disjoint from what it reads; and from one another, or a later one adds to an equal
+    /// earlier one.
+    pub const fn in_place(&self) -> Option<View> {
+        match self {
+            Self::ActivateBack { gradient, .. }
+            | Self::SigmoidBack { gradient, .. }
+            | Self::SoftmaxBack { gradient, .. }
+            | Self::CrossBack { gradient, .. } => Some(*gradient),
+            Self::Copy { .. }
+            | Self::Repeat { .. }
+            | Self::BatchNorm { .. }
+            | Self::Linear(_)
+            | Self::Activate(_)
+            | Self::Sigmoid { .. }
+            | Self::Softmax { .. }
+            | Self::Means { .. }
+            | Self::Mix(_)
+            | Self::Cross { .. }
+            | Self::Clear { .. }
+            | Self::SumRows { .. }
+            | Self::BatchNormBack { .. }
+            | Self::LinearInput { .. }
+            | Self::LinearWeight { .. }
+            | Self::MeansBack { .. }
+            | Self::MixBack { .. } => None,
+        }
+    }
+
+    /// The parameters that the operation reads.
+    pub fn parameters(&self) -> Vec<Elements> {
+        let all = |first: &[Address], count| {
+            let elements = first.iter().map(|&first| Elements { first, count });
+            elements.collect()
+        };
+        match self {
+            Self::Repeat { parameter, to } => all(&[*parameter], to.width),
+            Self::BatchNorm {
+                from, weight, bias, ..
+            } => all(&[*weight, *bias], from.width),
+            Self::Linear(linear) => {
+                let count = linear.batch * linear.outputs;
+                let bias = linear.bias.map(|first| Elements { first, count });
+                [linear.weights()].into_iter().chain(bias).collect()
+            }
+            Self::LinearInput { linear, .. } => vec![linear.weights()],
+            Self::Activate(activate) | Self::ActivateBack { activate, .. } => activate.parameters(),
+            Self::Copy { .. }
+            | Self::Sigmoid { .. }
+            | Self::Softmax { .. }
+            | Self::Means { .. }
+            | Self::Mix(_)
+            | Self::Cross { .. }
+            | Self::Clear { .. }
+            | Self::SumRows { .. }
+            | Self::BatchNormBack { .. }
+            | Self::LinearWeight { .. }
+            | Self::SigmoidBack { .. }
+            | Self::SoftmaxBack { .. }
+            | Self::MeansBack { .. }
+            | Self::MixBack { .. }
+            | Self::CrossBack { .. } => vec![],
+        }
+    }
+
+    /// The parameters whose gradients the operation writes, and how.
+    pub fn gradients(&self) -> Vec<(Elements, Write)> {
+        match self {
+            Self::SumRows { from, to, write } => {
+                let (first, count) = (*to, from.width);
+                vec![(Elements { first, count }, *write)]
+            }
+            Self::BatchNormBack {
+                from, weight, bias, ..
+            } => {
+                let count = from.width;
+                let set = |first: &Address| {
+                    (
+                        Elements {
+                            first: *first,
+                            count,
+                        },
+                        Write::Set,
+                    )
+                };
+                [weight, bias].map(set).to_vec()
+            }
+            Self::LinearWeight { linear, write } => vec![(linear.weights(), *write)],
+            Self::ActivateBack { activate, .. } => {
+                let parameters = activate.parameters().into_iter();
+                parameters.map(|elements| (elements, Write::Set)).collect()
+            }
+            Self::Copy { .. }
+            | Self::Repeat { .. }
+            | Self::BatchNorm { .. }
+            | Self::Linear(_)
+            | Self::Activate(_)
+            | Self::Sigmoid { .. }
+            | Self::Softmax { .. }
+            | Self::Means { .. }
+            | Self::Mix(_)
+            | Self::Cross { .. }
+            | Self::Clear { .. }
+            | Self::LinearInput { .. }
+            | Self::SigmoidBack { .. }
+            | Self::SoftmaxBack { .. }
+            | Self::MeansBack { .. }
+            | Self::MixBack { .. }
+            | Self::CrossBack { .. } => vec![],
+        }
+    }
+}
+
+impl Activate {
+    /// Bias, and weight and bias of the norm.
+    fn parameters(&self) -> Vec<Elements> {
+        let norm = self.norm.iter();
+        let norm = norm.flat_map(|Norm { weight, bias, .. }| [*weight, *bias]);
+        let count = self.from.width;
+        let all = self.bias.into_iter().chain(norm);
+        all.map(|first| Elements { first, count }).collect()
     }
 }

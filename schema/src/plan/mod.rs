@@ -15,8 +15,9 @@ mod op;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DomainId, FeatureId, List, TaskId, Text};
+use crate::{DomainId, FeatureId, List, TaskId, Text, Tower};
 
+pub use access::Elements;
 pub use op::{
     Activate, Address, BufferId, Linear, Mix, Norm, NormPlace, Op, Scope, Target, View, Write,
 };
@@ -39,6 +40,16 @@ pub struct Plan {
     pub item: TowerPlan,
     /// One per task, in the spec's order: parents before their children.
     pub heads: List<HeadPlan>,
+}
+
+impl Plan {
+    /// How a tower runs.
+    pub fn tower(&self, tower: Tower) -> &TowerPlan {
+        match tower {
+            Tower::Query => &self.query,
+            Tower::Item => &self.item,
+        }
+    }
 }
 
 /// How one tower runs.
@@ -115,6 +126,13 @@ pub struct Blocks {
     pub start: usize,
     /// Elements of a block, padding included.
     pub stride: usize,
+}
+
+impl Blocks {
+    /// First element of a block.
+    pub const fn at(&self, block: usize) -> usize {
+        self.start + block * self.stride
+    }
 }
 
 /// A tensor of the flat array, as a checkpoint names it.
@@ -216,4 +234,6 @@ pub struct HeadPlan {
     pub bias: Option<usize>,
     /// Parent: P(task) = sigmoid(z) · P(parent).
     pub given: Option<TaskId>,
+    /// Weight of the task's mean in the loss; 0 for a task that is measured only.
+    pub weight: f64,
 }

@@ -287,7 +287,7 @@ pub enum Op {
         activate: Activate,
         /// Gradient of the output.
         gradient: View,
-        /// Gradient of the input; it may be where `gradient` is.
+        /// Gradient of the input. It may be where `gradient` is.
         into: Target,
     },
     /// `into = gradient * output * (1 - output)`.
@@ -329,7 +329,8 @@ pub enum Op {
         into_by: Option<Target>,
     },
     /// Gradients of [`Op::Cross`]: of `first` `gradient * by`, of `by` `gradient * first`, of `x`
-    /// `gradient`.
+    /// `gradient`, in this order: where x is x0, the last one adds to the first. One of them may be
+    /// where `gradient` is.
     CrossBack {
         /// x0.
         first: View,

@@ -20,7 +20,7 @@ fn workspace(manifest: &str) -> String {
     let settings = manifest.split("\n[package]").next().unwrap_or(manifest);
     let lines = settings.lines().map(|line| match line {
         _ if line.starts_with("members = ") => {
-            "members = [\"options\", \"runtime\", \"generated/*\"]"
+            "members = [\"options\", \"runtime\", \"schema\", \"generated/*\"]"
         }
         _ if line.starts_with("exclude = ") => "",
         _ => line,

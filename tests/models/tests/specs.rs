@@ -9,17 +9,26 @@
 )]
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use model_tests::{Fixture, assert_close, uniform, values, weight};
 use mtmd::data::batch::{Batch, Column, TowerBatch};
+use mtmd::exec::heads;
+use mtmd::exec::host::{Executor, Step, TowerRows};
 use mtmd::layers::{DomainInput, Precision, TowerInput};
 use mtmd::model::{Scores, forward, loss};
+use mtmd::params::{Index, Params};
 use mtmd::prelude::burn::module::{ModuleVisitor, Param};
 use mtmd::prelude::burn::tensor::{Device, Gradients, Tensor, TensorData};
 use mtmd::prelude::*;
 use mtmd::schema::{Axis, Input, Kind};
 use mtmd::tables::{DomainRows, Tables};
-use mtmd::weights::{Array, Path, Weights};
+use mtmd::weights::{Array, Path as Key, Weights};
+use mtmd_schema::plan::Plan;
+use mtmdc::diagnostics::Levels;
+use mtmdc::driver::check::check_files;
+use mtmdc::plan::lower;
+use mtmdc::source::Source;
 
 /// Rounding of float32 through the whole model, relative to the largest |ln p| (at least 1).
 const TOLERANCE: f64 = 2e-5;
@@ -79,7 +88,123 @@ fn agrees_with_numpy<M: Model>() {
     let scores = forward(&model, query, item, &batch);
     let total = check_scores(&fixture, "training", schema, &scores, &batch);
     check_running_statistics(&fixture, &model);
-    check_slopes(&fixture, &model, total.backward());
+    let gradients = gradients(&model, total.backward());
+    check_slopes(&fixture, &gradients);
+
+    let by_plan = executor_agrees_with_numpy(schema, &fixture, &batch, &tables);
+    for (key, gradient) in &gradients {
+        let gradient: Vec<f64> = gradient.iter().map(|&value| f64::from(value)).collect();
+        assert_close(
+            &format!("gradient of {key}"),
+            &by_plan[key],
+            &gradient,
+            TOLERANCE,
+        );
+    }
+    check_slopes(&fixture, &by_plan);
+}
+
+/// The same of the plan that the compiler lowers the spec to, by the host's executor.
+fn executor_agrees_with_numpy(
+    schema: &'static Schema,
+    fixture: &Fixture,
+    batch: &Batch,
+    tables: &Tables,
+) -> BTreeMap<String, Vec<f32>> {
+    let plan = plan(schema.name);
+    let index = index(schema, &plan);
+    let mut params = Params::zeros(&plan);
+    for entry in index.entries() {
+        let values = weight(&index.key(&entry), entry.shape);
+        params.of_mut(&entry).copy_from_slice(&values);
+    }
+    let fields = [Tower::Query, Tower::Item].map(|tower| fields(tables, tower, batch));
+    let rows = || {
+        let [query, item] = &fields;
+        [(query, &batch.query), (item, &batch.item)].map(|(fields, tower)| TowerRows {
+            domains: &tower.domains,
+            fields,
+            repeats: None,
+        })
+    };
+    let executor = Executor::new(&plan);
+    let precision = Precision::Float32;
+    let pairs = heads::pairs(&plan, batch);
+    let scores = executor.score(&params, rows(), &pairs, precision);
+    for ((task, scores), pairs) in schema.tasks.iter().zip(scores).zip(&pairs) {
+        let key = |part: &str| format!("evaluation/{}/{part}", task.name);
+        assert_eq!(pairs.rows, fixture.indices(&key("rows")), "{}", key("rows"));
+        for (part, actual) in [("lp", scores.lp), ("lq", scores.lq)] {
+            let actual: Vec<f32> = actual.iter().map(|&value| value as f32).collect();
+            assert_close(&key(part), &actual, fixture.floats(&key(part)), TOLERANCE);
+        }
+    }
+
+    let mut step = Step::default();
+    let heads = heads::training(&plan, batch);
+    executor.step(&params, rows(), &heads, precision, &mut step);
+    let expected = fixture.floats("training/loss");
+    assert_close("training/loss", &[step.loss as f32], expected, TOLERANCE);
+    let after = Params {
+        values: step.gradient,
+        statistics: step.statistics,
+    };
+    let mut gradients = BTreeMap::new();
+    for entry in index.entries() {
+        let key = index.key(&entry);
+        if !key.contains(".running_") {
+            gradients.insert(key, after.of(&entry).to_vec());
+        } else if fixture.has(&format!("running/{key}")) {
+            let expected = fixture.floats(&format!("running/{key}"));
+            assert_close(&key, after.of(&entry), expected, TOLERANCE);
+        }
+    }
+    gradients
+}
+
+/// The plan of a committed spec.
+fn plan(name: &str) -> Plan {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).map_err(|e| e.to_string());
+    let path = format!("specs/{name}.mtmd");
+    let text = read(&path).expect("a spec of the repository");
+    let checked = check_files(Source::new(path, text), &read, &Levels::default());
+    lower(&mtmdc::graph::build(&checked.spec.expect("a sound spec")))
+}
+
+fn index<'a>(schema: &'static Schema, plan: &'a Plan) -> Index<'a> {
+    let names = |axis: &'static Axis| axis.domains.iter().map(|domain| domain.name);
+    let tasks = schema.tasks.iter().map(|task| task.name);
+    Index::new(
+        plan,
+        names(&schema.surfaces),
+        names(&schema.products),
+        tasks,
+    )
+}
+
+/// By domain: the fields of its rows side by side.
+fn fields(tables: &Tables, tower: Tower, batch: &Batch) -> Vec<Vec<f32>> {
+    let tower_batch = match tower {
+        Tower::Query => &batch.query,
+        Tower::Item => &batch.item,
+    };
+    let domain = |rows: Option<DomainRows>| {
+        let Some(rows) = rows else { return vec![] };
+        let groups = [&rows.embedded, &rows.vectors, &rows.numbers];
+        let row = |row: usize| {
+            groups.into_iter().flat_map(move |values| {
+                let width = values.len() / rows.rows;
+                values[row * width..(row + 1) * width].iter().copied()
+            })
+        };
+        (0..rows.rows).flat_map(row).collect()
+    };
+    tables
+        .gather(tower, tower_batch)
+        .into_iter()
+        .map(domain)
+        .collect()
 }
 
 /// Checks ln p, ln (1 - p) and the loss; returns the loss.
@@ -134,15 +259,21 @@ fn check_running_statistics<M: Model>(fixture: &Fixture, model: &M) {
     }
 }
 
-/// The gradient times a fixed direction, against NumPy's central difference along it.
-fn check_slopes<M: Model>(fixture: &Fixture, model: &M, gradients: Gradients) {
-    let mut slopes = Slopes {
-        path: Path::default(),
-        gradients,
-        parts: BTreeMap::new(),
-    };
-    model.visit(&mut slopes);
-    for (part, (slope, size)) in slopes.parts {
+/// The gradient times a fixed direction, by part of the model, against NumPy's central difference along it.
+fn check_slopes(fixture: &Fixture, gradients: &BTreeMap<String, Vec<f32>>) {
+    // By first segment of the key: the sum of gradient · direction, and of its terms' sizes.
+    let mut parts: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+    for (key, gradient) in gradients {
+        let direction = uniform(&format!("direction.{key}"), gradient.len());
+        let sums = parts
+            .entry(key.split('.').next().unwrap_or_default())
+            .or_default();
+        for (gradient, direction) in gradient.iter().zip(direction) {
+            sums.0 += f64::from(*gradient) * direction;
+            sums.1 += (f64::from(*gradient) * direction).abs();
+        }
+    }
+    for (part, (slope, size)) in parts {
         let expected = fixture.floats(&format!("slope/{part}."))[0];
         // The terms of the sum nearly cancel, so rounding is relative to their size, not to the sum.
         let error = (slope - expected).abs();
@@ -153,14 +284,24 @@ fn check_slopes<M: Model>(fixture: &Fixture, model: &M, gradients: Gradients) {
     }
 }
 
-struct Slopes {
-    path: Path,
-    gradients: Gradients,
-    /// By first segment of the key: the sum of gradient · direction, and of its terms' sizes.
-    parts: BTreeMap<String, (f64, f64)>,
+/// The gradients of the parameters that a loss depends on, by key.
+fn gradients<M: Model>(model: &M, gradients: Gradients) -> BTreeMap<String, Vec<f32>> {
+    let mut visitor = ByKey {
+        path: Key::default(),
+        gradients,
+        found: BTreeMap::new(),
+    };
+    model.visit(&mut visitor);
+    visitor.found
 }
 
-impl ModuleVisitor for Slopes {
+struct ByKey {
+    path: Key,
+    gradients: Gradients,
+    found: BTreeMap<String, Vec<f32>>,
+}
+
+impl ModuleVisitor for ByKey {
     fn enter_module(&mut self, name: &str, container: &str) {
         self.path.enter(name, container);
     }
@@ -170,17 +311,8 @@ impl ModuleVisitor for Slopes {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let Some(gradient) = param.val().grad(&self.gradients) else {
-            return;
-        };
-        let key = self.path.key();
-        let gradient = values(gradient);
-        let direction = uniform(&format!("direction.{key}"), gradient.len());
-        let part = key.split('.').next().unwrap_or_default().to_owned();
-        let sums = self.parts.entry(part).or_default();
-        for (gradient, direction) in gradient.iter().zip(direction) {
-            sums.0 += f64::from(*gradient) * direction;
-            sums.1 += (f64::from(*gradient) * direction).abs();
+        if let Some(gradient) = param.val().grad(&self.gradients) {
+            self.found.insert(self.path.key(), values(gradient));
         }
     }
 }

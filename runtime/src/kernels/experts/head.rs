@@ -4,8 +4,8 @@ use super::loops::{compose_rows, compose_rows_back, cross, cross_back, dot_rows,
 use super::plan::{Cross, Dense, Head, Shallow};
 use super::rows::{Norm, NormGradient, Normal, softmax, softmax_backward};
 use super::weights::{Gradients, Weights};
+use crate::exec::host::product::{Matrix, Side};
 use crate::kernels::buffer::Buffer;
-use crate::kernels::product::{Side, View};
 use crate::kernels::real::{Real, add, add_to_rows};
 
 /// What the backward pass needs of a head's forward pass on some rows.
@@ -98,7 +98,7 @@ impl Head {
         };
         let xs = crossed(&first, &saved.crosses);
         let last = Side::passing(
-            View::new(xs.last().unwrap_or(&first), self.width),
+            Matrix::new(xs.last().unwrap_or(&first), self.width),
             weights.way,
         );
         gradient = self.embedding.backward(&gradient, &last, weights, to);
@@ -283,7 +283,7 @@ impl Head {
             Shallow::Dense { stack, output } => {
                 to.add_rows(output.bias, &gradient, output.output);
                 let hidden = outputs.get(*stack).copied().unwrap_or_default();
-                let input = Side::passing(View::new(hidden, output.input), weights.way);
+                let input = Side::passing(Matrix::new(hidden, output.input), weights.way);
                 output.backward(&gradient, &input, weights, to)
             }
         }
@@ -319,10 +319,10 @@ impl Cross {
         let inputs = (&*gradient, first, &up[..]);
         cross_back(inputs, &mut to_up, to_first);
         to.add_rows(self.up.bias, &to_up, self.up.output);
-        let side = Side::passing(View::new(down, self.up.input), weights.way);
+        let side = Side::passing(Matrix::new(down, self.up.input), weights.way);
         let to_down = self.up.backward(&to_up, &side, weights, to);
         drop(side);
-        let side = Side::passing(View::new(x, self.up.output), weights.way);
+        let side = Side::passing(Matrix::new(x, self.up.output), weights.way);
         let to_x = self.down().backward(&to_down, &side, weights, to);
         add(gradient, &to_x);
     }

@@ -8,7 +8,6 @@
 
 mod columns;
 mod head;
-mod lanes;
 mod loops;
 mod passes;
 pub mod plan;
@@ -21,8 +20,8 @@ mod weights;
 use burn::tensor::{DType, Tensor};
 
 use super::op::Operand;
-use super::precision::Precision;
-use lanes::Cut;
+use crate::exec::Precision;
+use crate::exec::host::lanes::Cut;
 use passes::Held;
 use plan::Plan;
 use record::{Recorded, record};

@@ -4,14 +4,14 @@ use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
 
 use super::head::{HeadGradient, HeadRows, Outputs};
-use super::lanes::{Cut, Lane};
 use super::plan::{self, Input, Plan};
 use super::source::sides;
 use super::stack::StackRows;
 use super::weights::{Gradients, Weights};
+use crate::exec::Precision;
+use crate::exec::host::lanes::{Cut, Lane};
+use crate::exec::host::product::Side;
 use crate::kernels::buffer::Buffer;
-use crate::kernels::precision::Precision;
-use crate::kernels::product::Side;
 use crate::kernels::real::{Real, add_rows_to, dims, tensor};
 
 /// What both passes read.

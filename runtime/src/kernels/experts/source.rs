@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::columns;
 use super::passes::Held;
 use super::plan::Source;
-use crate::kernels::product::{Side, View};
+use crate::exec::host::product::{Matrix, Side};
 use crate::kernels::real::{Real, add_rows_to, dims};
 
 /// The rows that stacks read.
@@ -22,17 +22,17 @@ pub enum SourceRows<'a, E> {
 pub fn sides<'a, E: Real>(
     sources: &'a [SourceRows<'_, E>],
     chunks: &[(usize, Range<usize>)],
-    side: impl Fn(View<'a, E>) -> Side<'a, E> + Sync,
+    side: impl Fn(Matrix<'a, E>) -> Side<'a, E> + Sync,
 ) -> Vec<Vec<Side<'a, E>>> {
     let of = |source: &'a SourceRows<'_, E>| {
         let ready = |(at, chunk): &(usize, Range<usize>)| {
             let view = match source {
                 SourceRows::Whole { values, width } => {
                     let rows = values.get(chunk.start * width..chunk.end * width);
-                    View::new(rows.unwrap_or_default(), *width)
+                    Matrix::new(rows.unwrap_or_default(), *width)
                 }
                 SourceRows::Picked { chunks, width } => {
-                    View::new(chunks.get(*at).map_or(&[][..], Vec::as_slice), *width)
+                    Matrix::new(chunks.get(*at).map_or(&[][..], Vec::as_slice), *width)
                 }
             };
             side(view)

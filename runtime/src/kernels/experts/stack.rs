@@ -3,8 +3,10 @@
 use super::plan::{Dense, Layer, Stack};
 use super::rows::{Norm, NormGradient, Normal};
 use super::weights::{Gradients, Weights};
+use mtmd_schema::plan::Write;
+
+use crate::exec::host::product::{Matrix, MatrixMut, Side, multiply};
 use crate::kernels::buffer::Buffer;
-use crate::kernels::product::{Side, Target, View, multiply};
 use crate::kernels::real::Real;
 
 /// What the backward pass needs of a stack's forward pass on some rows.
@@ -30,10 +32,20 @@ impl Stack {
             let mut z = Buffer::new(rows * layer.dense.output);
             let right = weights.right(&layer.dense);
             match place {
-                0 => multiply(input, right, &mut z, Target::Set),
+                0 => multiply(
+                    input,
+                    right,
+                    MatrixMut::new(&mut z, layer.dense.output),
+                    Write::Set,
+                ),
                 _ => {
-                    let left = Side::left(View::new(&output, layer.dense.input), weights.way);
-                    multiply(&left, right, &mut z, Target::Set);
+                    let left = Side::left(Matrix::new(&output, layer.dense.input), weights.way);
+                    multiply(
+                        &left,
+                        right,
+                        MatrixMut::new(&mut z, layer.dense.output),
+                        Write::Set,
+                    );
                 }
             }
             let shift = weights.values(layer.dense.bias);
@@ -66,7 +78,7 @@ impl Stack {
             gradient = match place {
                 0 => layer.dense.backward(&gradient, input, weights, to),
                 _ => {
-                    let input = Side::passing(View::new(&before, layer.dense.input), weights.way);
+                    let input = Side::passing(Matrix::new(&before, layer.dense.input), weights.way);
                     layer.dense.backward(&gradient, &input, weights, to)
                 }
             };
@@ -103,8 +115,13 @@ impl Dense {
     /// `x Wᵀ` of the rows of a left side, without the bias.
     pub(super) fn forward<E: Real>(&self, rows: &[E], weights: &Weights<'_, E>) -> Buffer<E> {
         let mut output = Buffer::new(rows.len() / self.input.max(1) * self.output);
-        let left = Side::left(View::new(rows, self.input), weights.way);
-        multiply(&left, weights.right(self), &mut output, Target::Set);
+        let left = Side::left(Matrix::new(rows, self.input), weights.way);
+        multiply(
+            &left,
+            weights.right(self),
+            MatrixMut::new(&mut output, self.output),
+            Write::Set,
+        );
         output
     }
 
@@ -117,15 +134,20 @@ impl Dense {
         weights: &Weights<'_, E>,
         to: &mut Gradients<E>,
     ) -> Buffer<E> {
-        let view = View::new(gradient, self.output);
+        let view = Matrix::new(gradient, self.output);
         let left = Side::left(view.transpose(), weights.way);
         let (weight, target) = to.slot(self.weight, self.input * self.output);
-        multiply(&left, input, weight, target);
+        multiply(&left, input, MatrixMut::new(weight, self.input), target);
         drop(left);
         let rows = gradient.len() / self.output.max(1);
         let mut before = Buffer::new(rows * self.input);
         let left = Side::left(view, weights.way);
-        multiply(&left, weights.right(self), &mut before, Target::Set);
+        multiply(
+            &left,
+            weights.right(self),
+            MatrixMut::new(&mut before, self.input),
+            Write::Set,
+        );
         before
     }
 }

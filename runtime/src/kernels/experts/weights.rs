@@ -1,11 +1,12 @@
 //! Parameters, and their gradients.
 
+use mtmd_schema::plan::Write;
 use rayon::prelude::*;
 
 use super::passes::Held;
 use super::plan::Dense;
+use crate::exec::host::product::{Matrix, Side, Way};
 use crate::kernels::buffer;
-use crate::kernels::product::{Side, Target, View, Way};
 use crate::kernels::real::{Real, add_rows_to};
 
 /// Chunks up to which weights are split anew for each: to write all parts to memory and to read them again takes longer.
@@ -36,7 +37,7 @@ impl<'a, E: Real> Weights<'a, E> {
             }
         }
         let ready = |(dense, values): (Option<Dense>, &&'a [E])| {
-            let view = View::new(values, dense?.input);
+            let view = Matrix::new(values, dense?.input);
             let view = if transposed { view.transpose() } else { view };
             Some(match few {
                 true => Side::passing(view, way),
@@ -47,7 +48,7 @@ impl<'a, E: Real> Weights<'a, E> {
         Self {
             values,
             rights,
-            none: Side::right(View::new(&[], 0), Way::of::<E>(0, held.precision)),
+            none: Side::right(Matrix::new(&[], 0), Way::of::<E>(0, held.precision)),
             way,
             slope: E::real(held.slope),
         }
@@ -74,11 +75,11 @@ impl<E: Real> Gradients<E> {
     }
 
     /// The gradient of a parameter of so many elements, and whether something is in it; else what it holds has no meaning.
-    pub fn slot(&mut self, place: usize, length: usize) -> (&mut [E], Target) {
+    pub fn slot(&mut self, place: usize, length: usize) -> (&mut [E], Write) {
         match self.0.get_mut(place) {
-            Some(Some(found)) => (found, Target::Add),
-            Some(empty) => (empty.insert(buffer::values(length)), Target::Set),
-            None => (&mut [], Target::Set),
+            Some(Some(found)) => (found, Write::Add),
+            Some(empty) => (empty.insert(buffer::values(length)), Write::Set),
+            None => (&mut [], Write::Set),
         }
     }
 
@@ -89,7 +90,7 @@ impl<E: Real> Gradients<E> {
     /// Adds every row of `width`.
     pub fn add_rows(&mut self, place: usize, values: &[E], width: usize) {
         let (to, target) = self.slot(place, width);
-        if target == Target::Set {
+        if target == Write::Set {
             to.fill(E::default());
         }
         add_rows_to(to, values);

@@ -4,25 +4,33 @@
 
 use gemm::{Parallelism, gemm};
 
-use super::{Target, View};
-use crate::kernels::real::Real;
+use mtmd_schema::plan::Write;
 
-/// `to = left · right`, or `to += left · right`; `to` holds the product row by row.
-pub fn multiply<E: Real>(left: View<'_, E>, right: View<'_, E>, to: &mut [E], target: Target) {
-    let ((m, k), (_, n)) = (left.dims(), right.dims());
-    assert!(to.len() >= m * n && k == right.dims().0);
+use super::{Matrix, MatrixMut};
+use crate::exec::host::real::Real;
+
+/// `to = left · right`, or `to += left · right`; `to` has room for the product.
+pub fn multiply<E: Real>(
+    left: Matrix<'_, E>,
+    right: Matrix<'_, E>,
+    to: MatrixMut<'_, E>,
+    write: Write,
+) {
+    let ((m, k), (depth, n)) = (left.dims(), right.dims());
+    assert_eq!(k, depth);
+    to.check(m, n);
     let (left_step, right_step) = (steps(&left), steps(&right));
     let one = E::real(1.0);
-    // SAFETY: a view holds its rows in full, and `to` is as large as the product.
+    // SAFETY: a matrix has all its rows in its memory, and `to` has room for the product.
     unsafe {
         gemm(
             m,
             n,
             k,
-            to.as_mut_ptr(),
+            to.values.as_mut_ptr(),
             1,
-            n as isize,
-            target == Target::Add,
+            to.stride as isize,
+            write == Write::Add,
             left.values.as_ptr(),
             left_step.1,
             left_step.0,
@@ -40,9 +48,9 @@ pub fn multiply<E: Real>(left: View<'_, E>, right: View<'_, E>, to: &mut [E], ta
 }
 
 /// From one row to the next, and from one column to the next.
-fn steps<E>(view: &View<'_, E>) -> (isize, isize) {
-    let stride = view.stride as isize;
-    match view.transposed {
+fn steps<E>(matrix: &Matrix<'_, E>) -> (isize, isize) {
+    let stride = matrix.stride as isize;
+    match matrix.transposed {
         false => (stride, 1),
         true => (1, stride),
     }

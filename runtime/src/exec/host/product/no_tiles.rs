@@ -1,7 +1,9 @@
 //! In place of the tiles, where there are none.
 
-use super::Target;
-use crate::kernels::precision::Precision;
+use mtmd_schema::plan::Write;
+
+use super::MatrixMut;
+use crate::exec::Precision;
 
 /// Nothing.
 #[derive(Debug)]
@@ -27,16 +29,16 @@ pub fn available() -> bool {
 }
 
 /// Not called.
-pub fn multiply(_: &Tiles, _: &Tiles, _: &mut [f32], _: (usize, usize), _: Target) {}
+pub fn multiply(_: &Tiles, _: &Tiles, _: MatrixMut<'_, f32>, _: usize, _: Write) {}
 
 /// Not called.
 pub fn multiply_columns(
     _: &Tiles,
     _: &Tiles,
     _: Ahead,
-    _: &mut [f32],
-    _: (usize, usize, usize),
-    _: Target,
+    _: &mut MatrixMut<'_, f32>,
+    _: (usize, usize),
+    _: Write,
 ) {
 }
 

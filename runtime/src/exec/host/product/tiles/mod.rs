@@ -20,7 +20,10 @@ use std::sync::OnceLock;
 pub use parts::Tiles;
 use parts::{ALL, LINES, Line, SIDE};
 
-use super::Target;
+use mtmd_schema::plan::Write;
+
+use super::MatrixMut;
+use crate::bug::check;
 
 /// Bytes of a part of a tile.
 const PART: usize = LINES * size_of::<Line>();
@@ -108,18 +111,12 @@ const FETCH_ROUNDED: usize = 2 * LINES / 8;
 /// [`multiply_parts`] or [`multiply_rounded`].
 type Multiply = unsafe fn([&[Line]; 2], [&[Line]; 2], (*const Line, usize), *mut f32, usize);
 
-/// `to = left · right`, or `to += left · right`, for `to` of `[m, n]`.
-pub fn multiply(
-    left: &Tiles,
-    right: &Tiles,
-    to: &mut [f32],
-    (m, n): (usize, usize),
-    target: Target,
-) {
+/// `to = left · right`, or `to += left · right`, for `m` rows.
+pub fn multiply(left: &Tiles, right: &Tiles, mut to: MatrixMut<'_, f32>, m: usize, write: Write) {
     let next = right.pairs().skip(1).map(Some).chain([None]);
-    for ((right, next), column) in right.pairs().zip(next).zip((0..n).step_by(BLOCK)) {
+    for ((right, next), column) in right.pairs().zip(next).zip((0..to.columns).step_by(BLOCK)) {
         let ahead = Ahead::runs(next.unwrap_or(right));
-        multiply_pair(left, right, ahead, to, (m, n, column), target);
+        multiply_pair(left, right, ahead, &mut to, (m, column), write);
     }
 }
 
@@ -128,25 +125,30 @@ pub fn multiply_columns(
     left: &Tiles,
     right: &Tiles,
     ahead: Ahead,
-    to: &mut [f32],
-    (m, n, column): (usize, usize, usize),
-    target: Target,
+    to: &mut MatrixMut<'_, f32>,
+    (m, column): (usize, usize),
+    write: Write,
 ) {
     for right in right.pairs().take(1) {
-        multiply_pair(left, right, ahead, to, (m, n, column), target);
+        multiply_pair(left, right, ahead, to, (m, column), write);
     }
 }
 
+#[expect(clippy::indexing_slicing, reason = "`check` has seen the bounds")]
 fn multiply_pair(
     left: &Tiles,
     right: [&[Line]; 2],
     ahead: Ahead,
-    to: &mut [f32],
-    (m, n, column): (usize, usize, usize),
-    target: Target,
+    to: &mut MatrixMut<'_, f32>,
+    (m, column): (usize, usize),
+    write: Write,
 ) {
-    let alike = left.depth * left.parts * LINES == right[0].len();
-    assert!(available() && alike && to.len() >= m * n);
+    let (n, stride) = (to.columns, to.stride);
+    check!(
+        available() && left.depth * left.parts * LINES == right[0].len(),
+        "tiles of two depths, or none"
+    );
+    to.check(m, n);
     let (multiply_block, fetched): (Multiply, _) = match left.parts {
         1 => (multiply_rounded, FETCH_ROUNDED),
         _ => (multiply_parts, FETCH),
@@ -159,38 +161,39 @@ fn multiply_pair(
             ahead.pitch,
         );
         let whole = row + BLOCK <= m && column + BLOCK <= n;
-        if whole && target == Target::Set {
-            let to = to.get_mut(row * n + column..).unwrap_or_default();
-            assert!(to.len() >= (BLOCK - 1) * n + BLOCK);
+        if whole && write == Write::Set {
+            let to = &mut to.values[row * stride + column..];
+            assert!(to.len() >= (BLOCK - 1) * stride + BLOCK);
             // SAFETY: the assertion holds the block's last row.
-            unsafe { multiply_block(left_run, right, next, to.as_mut_ptr(), n) };
+            unsafe { multiply_block(left_run, right, next, to.as_mut_ptr(), stride) };
             continue;
         }
         // SAFETY: the block is as large as itself.
         unsafe { multiply_block(left_run, right, next, block.0.as_mut_ptr().cast(), BLOCK) };
         // SAFETY: `available` has found the features.
-        unsafe { put(&block, to, (row, m), (column, n), target) };
+        unsafe { put(&block, to, (row, m), (column, n), write) };
     }
 }
 
 /// Copies or adds what of a block lies within the product.
 #[target_feature(enable = "avx512f")]
+#[expect(clippy::indexing_slicing, reason = "the caller has seen the bounds")]
 fn put(
     block: &Block,
-    to: &mut [f32],
+    to: &mut MatrixMut<'_, f32>,
     (row, m): (usize, usize),
     (column, n): (usize, usize),
-    target: Target,
+    write: Write,
 ) {
     let width = (n - column).min(BLOCK);
     for (row, from) in (row..m).zip(&block.0) {
-        let start = row * n + column;
-        let to = to.get_mut(start..start + width).unwrap_or_default();
-        match (target, to.as_mut_array::<BLOCK>()) {
-            (Target::Set, _) => to.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
+        let start = row * to.stride + column;
+        let to = &mut to.values[start..start + width];
+        match (write, to.as_mut_array::<BLOCK>()) {
+            (Write::Set, _) => to.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
             // Of a known length it is two instructions.
-            (Target::Add, Some(to)) => to.iter_mut().zip(from).for_each(|(to, from)| *to += *from),
-            (Target::Add, None) => to.iter_mut().zip(from).for_each(|(to, from)| *to += *from),
+            (Write::Add, Some(to)) => to.iter_mut().zip(from).for_each(|(to, from)| *to += *from),
+            (Write::Add, None) => to.iter_mut().zip(from).for_each(|(to, from)| *to += *from),
         }
     }
 }

@@ -3,8 +3,9 @@
 use std::arch::x86_64::*;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::kernels::buffer::BySize;
-use crate::kernels::precision::Precision;
+use crate::bug::bug;
+use crate::exec::Precision;
+use crate::exec::host::buffer::BySize;
 
 /// Rows of a tile, and pairs in a row of it.
 pub const SIDE: usize = 16;
@@ -99,9 +100,10 @@ impl Tiles {
     }
 
     /// Runs two by two; a last one without a neighbour stands twice.
+    #[expect(clippy::indexing_slicing, reason = "`reserve` took room for all runs")]
     pub fn pairs(&self) -> impl Iterator<Item = [&[Line]; 2]> {
         let run = self.depth * self.parts * LINES;
-        let lines = self.lines.get(..self.runs * run).unwrap_or_default();
+        let lines = &self.lines[..self.runs * run];
         lines.chunks(2 * run.max(1)).map(move |pair| {
             let (first, second) = pair.split_at(run.min(pair.len()));
             [first, if second.is_empty() { first } else { second }]
@@ -129,7 +131,9 @@ impl Tiles {
         let mut tiles = self.lines.chunks_exact_mut(PARTS * LINES);
         for run in (0..rows).step_by(SIDE) {
             for depth in (0..columns).step_by(DEPTH) {
-                let Some(tile) = tiles.next() else { return };
+                let Some(tile) = tiles.next() else {
+                    bug!("fewer tiles than the matrix needs");
+                };
                 let left = columns - depth;
                 let masks = (mask(left), mask(left.saturating_sub(SIDE)));
                 for line in 0..LINES {
@@ -151,6 +155,7 @@ impl Tiles {
     }
 
     #[target_feature(enable = "avx512f,avx512bf16")]
+    #[expect(clippy::indexing_slicing, reason = "`reserve` took room for all runs")]
     fn fill_columns<const PARTS: usize>(
         &mut self,
         values: &[f32],
@@ -162,9 +167,7 @@ impl Tiles {
         for depth in (0..rows).step_by(DEPTH) {
             for run in (0..columns).step_by(SIDE) {
                 let start = run / SIDE * run_lines + depth / DEPTH * PARTS * LINES;
-                let Some(tile) = self.lines.get_mut(start..start + PARTS * LINES) else {
-                    return;
-                };
+                let tile = &mut self.lines[start..start + PARTS * LINES];
                 let mask = mask(columns - run);
                 for line in 0..LINES {
                     let load = |row: usize| {
