@@ -10,8 +10,9 @@ macro_rules! bug {
 /// Stops with a message unless the condition holds.
 macro_rules! check {
     ($holds:expr, $($message:tt)*) => {
-        if !$holds {
-            $crate::bug::stop(format_args!($($message)*))
+        match $holds {
+            true => {}
+            false => $crate::bug::stop(format_args!($($message)*)),
         }
     };
 }

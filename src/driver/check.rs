@@ -162,18 +162,18 @@ fn check_variant(
         let over = over.map(|found| found.note(format!("in variant `{name}`")));
         diagnostics.extend(over);
     }
-    if let Some(found) = &spec {
-        if compared.is_some_and(|base| means_the_same(base, found)) {
-            diagnostics.push(
-                Diagnostic::new(
-                    Code::W0510,
-                    format!("variant `{name}` changes nothing"),
-                    variant.name.span,
-                    "its model is the spec's own",
-                )
-                .help("remove it, or let it change something"),
-            );
-        }
+    if let Some(found) = &spec
+        && compared.is_some_and(|base| means_the_same(base, found))
+    {
+        diagnostics.push(
+            Diagnostic::new(
+                Code::W0510,
+                format!("variant `{name}` changes nothing"),
+                variant.name.span,
+                "its model is the spec's own",
+            )
+            .help("remove it, or let it change something"),
+        );
     }
     let sound = !has_errors(&diagnostics);
     spec = spec.filter(|_| sound);

@@ -249,7 +249,7 @@ pub(super) fn keys(array: &ArrayRef, dates: DateForm) -> Result<ReadKeys, ArrowE
         DataType::UInt64 => unsigned(array.as_primitive::<UInt64Type>()),
         DataType::Date32 => {
             let days = array.as_primitive::<Date32Type>();
-            dated(days, |day| i64::from(day), dates)
+            dated(days, i64::from, dates)
         }
         DataType::Date64 => {
             let days = array.as_primitive::<Date64Type>();
@@ -444,7 +444,8 @@ mod tests {
     /// A float from 2^53 on, or 2^24, or 2^11, may be its neighbour, rounded.
     #[test]
     fn floats_are_exact_or_odd() {
-        let all: [(u32, fn(f64) -> ArrayRef); 3] = [
+        type Column = fn(f64) -> ArrayRef;
+        let all: [(u32, Column); 3] = [
             (53, |value| Arc::new(Float64Array::from(vec![value]))),
             (24, |value| Arc::new(Float32Array::from(vec![value as f32]))),
             (11, |value| {

@@ -68,8 +68,8 @@ fn lengths(array: &ArrayRef) -> Result<Int64Array, ArrowError> {
         // A column without any value.
         return Ok(Int64Array::new_null(array.len()));
     };
-    let mut length = texts.each(|text| text.chars().count() as i64);
-    Ok(rows.map(|row| length(row)).collect())
+    let length = texts.each(|text| text.chars().count() as i64);
+    Ok(rows.map(length).collect())
 }
 
 /// Times since 1970.

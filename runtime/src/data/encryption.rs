@@ -59,6 +59,9 @@ pub(super) fn encrypted_columns(footer: &[u8]) -> BTreeSet<usize> {
 /// What is left of a message.
 struct Reader<'a>(&'a [u8]);
 
+/// Reads the value of a field, by its number and kind, or says that it has not.
+type ReadField<'f, R> = dyn FnMut(&mut R, (i64, u8)) -> Option<bool> + 'f;
+
 impl<'a> Reader<'a> {
     fn take(&mut self, length: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(length)?;
@@ -87,11 +90,7 @@ impl<'a> Reader<'a> {
         self.fields_within(DEPTH, &mut each)
     }
 
-    fn fields_within(
-        &mut self,
-        depth: usize,
-        each: &mut dyn FnMut(&mut Self, (i64, u8)) -> Option<bool>,
-    ) -> Option<()> {
+    fn fields_within(&mut self, depth: usize, each: &mut ReadField<'_, Self>) -> Option<()> {
         let mut id = 0;
         loop {
             let header = self.byte()?;

@@ -147,12 +147,15 @@ impl<E: Real> Backward<'_, E> {
                 );
             }
         }
-        let size = |((to, _), _): &((&mut [E], Range<usize>), Vec<&[E]>)| to.len();
-        spread(sums, size, |((to, range), others)| {
-            for other in others {
-                add_rows_to(to, &other[range.clone()]);
-            }
-        });
+        spread(
+            sums,
+            |((to, _), _)| to.len(),
+            |((to, range), others)| {
+                for other in others {
+                    add_rows_to(to, &other[range.clone()]);
+                }
+            },
+        );
     }
 
     /// Sums what all lanes of a tower have found of its shared parameters.

@@ -141,7 +141,7 @@ pub fn loss(
         gradient.lp[at] -= weight * share * label;
         gradient.lq[at] -= weight * share * (1.0 - label);
     }
-    (!labels.at.is_empty()).then(|| TaskLoss {
+    (!labels.at.is_empty()).then_some(TaskLoss {
         rows: labels.at.len(),
         mean: cross - labels.entropy,
     })

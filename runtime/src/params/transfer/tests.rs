@@ -12,7 +12,7 @@ struct New(Vec<(String, Vec<usize>, Vec<f32>)>);
 const GAP: f32 = 7.0;
 
 impl New {
-    fn new(arrays: &[Array<'_>]) -> Self {
+    fn holding(arrays: &[Array<'_>]) -> Self {
         let array = |(key, shape, values): &Array<'_>| {
             let width = shape.get(1).copied().unwrap_or(shape[0]);
             let rows = values.chunks(width).map(|row| [row, &[GAP]].concat());
@@ -95,7 +95,7 @@ fn elements_go_where_the_plan_says() {
             &[0.0, 0.0, 1.0, 1.0, 2.0, 2.0, 3.0, 3.0],
         ),
     ]);
-    let mut new = New::new(&[
+    let mut new = New::holding(&[
         ("heads.new", &[1], &[-7.0]),
         ("like", &[2], &[-1.0, -1.0]),
         ("linear", &[3, 3], &[-1.0; 9]),
@@ -174,12 +174,12 @@ fn everything_that_does_not_fit_is_reported() {
         (&[("a", &[1, 1], &[1.0])], &[two], "1 dimensions of [1, 1]"),
     ];
     for (old, new, expected) in cases {
-        let mut new = New::new(new);
+        let mut new = New::holding(new);
         let applied = transfer(kept, "").apply(file(old), &mut new.targets(), &BTreeMap::new());
         let problems = applied.expect_err(expected).join("\n");
         assert!(problems.contains(expected), "no {expected:?} in {problems}");
     }
-    let mut new = New::new(&[two]);
+    let mut new = New::holding(&[two]);
     let twice = transfer(&format!("{kept},{kept}"), "");
     let problems = twice.apply(file(&[two]), &mut new.targets(), &BTreeMap::new());
     assert_eq!(problems, Err(vec!["`a` is in the plan twice".to_owned()]));
