@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
+use signal_hook::low_level;
 
 use crate::error::{Error, Result};
 
@@ -37,12 +37,24 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// In this order: the flag that the first signal raises lets the second one end the process.
+    /// The first signal raises the flag, and a later one that finds it raised ends the process. Both are
+    /// one step: of two signals that arrive together, each in a thread of its own, one is the second.
     fn register(&self, signal: i32) -> io::Result<()> {
-        flag::register_conditional_default(signal, Arc::clone(&self.at_once))?;
-        flag::register(signal, Arc::clone(&self.at_once))?;
+        let (at_once, came) = (Arc::clone(&self.at_once), Arc::clone(&self.signal));
         let number = usize::try_from(signal).unwrap_or_default();
-        flag::register_usize(signal, Arc::clone(&self.signal), number)?;
+        let answer = move || {
+            if at_once.swap(true, Ordering::SeqCst) {
+                // It does not return where the default ends the process, as it does for both signals.
+                let _ = low_level::emulate_default_handler(signal);
+            }
+            came.store(number, Ordering::SeqCst);
+        };
+        #[expect(
+            unsafe_code,
+            reason = "the handler swaps and stores atomics and resets the signal: all async-signal-safe"
+        )]
+        // SAFETY: see the reason above; it takes no lock, allocates nothing and cannot panic.
+        unsafe { low_level::register(signal, answer) }?;
         Ok(())
     }
 
