@@ -1,7 +1,7 @@
 //! Running a plan in host memory, in float32 or float64.
 //!
 //! Rows of a domain are cut into chunks, small enough that what the operations of a program hand on
-//! stays near the core ([`lanes`]). Every chunk goes through all operations; chunks run in parallel,
+//! stays near the core (`lanes.rs`). Every chunk goes through all operations; chunks run in parallel,
 //! and in the backward pass lanes of chunks do, each of which sums the gradients of its parameters.
 //! How rows are cut depends on their number alone and all sums are made in a fixed order, so results
 //! do not depend on the number of threads.
