@@ -1,16 +1,18 @@
-//! Puts what a new project needs of this repository into the binary: the runtime's source, the stand-in for
-//! cubecl-llvm and the settings of the workspace.
+//! Puts what a new project needs of this repository into the binary: the sources of the runtime and of
+//! the schema, the stand-in for cubecl-llvm and the settings of the workspace.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 /// Files and folders that a project holds as they are here.
-const WHOLE: [&str; 5] = [
+const WHOLE: [&str; 7] = [
     ".cargo/config.toml",
     "clippy.toml",
     "generated/rustfmt.toml",
     "runtime/src",
+    "schema/Cargo.toml",
+    "schema/src",
     "third_party/cubecl-llvm",
 ];
 

@@ -31,7 +31,7 @@ class Trainer:
         self.model = Model(graph, device, kept, fuse)
         self.tables = Tables(graph, device, variant != "eager", kept)
         training = graph["training"]
-        self.clip = training["clip"]
+        self.clip = training.get("clip")
         self.lr = training["dense"]["lr"]
         self.optimiser = torch.optim.AdamW(
             [parameter for parameter in self.model.parameters()],

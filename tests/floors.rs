@@ -13,7 +13,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Floors of the compiler, lowest first.
-const COMPILER: [&str; 10] = [
+const COMPILER: [&str; 11] = [
+    "reflect",
     "source",
     "diagnostics",
     "syntax",

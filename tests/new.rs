@@ -328,7 +328,7 @@ fn a_project_is_locked() {
         .unwrap();
     assert!(metadata.status.success(), "{}", text(&metadata));
     let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
-    assert_eq!(metadata["workspace_members"].as_array().unwrap().len(), 2);
+    assert_eq!(metadata["workspace_members"].as_array().unwrap().len(), 3);
     let lock = fs::read_to_string(project.join("Cargo.lock")).unwrap();
     if write {
         let own = "\n[[package]]\nname = \"home_ads\"\nversion = \"0.1.0\"\ndependencies = [\n \"mtmd\",\n]\n";

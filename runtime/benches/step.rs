@@ -22,10 +22,11 @@ use mtmd::layers::{
 use mtmd::model::{Model, loss, scores};
 use mtmd::optimiser::Optimiser;
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, Embeddings,
-    ExpertArchitecture, Feature, Index, Input, Kind, Label, Others, Schema, Split, Table,
-    TableOptimiser, Task, Tower, Training, Transform,
+    Architecture, Axis, Budget, Decay, Domain, DomainSet, Evaluation, Feature, FeatureKind, Index,
+    Input, Label, Others, Rows, Schema, Spec, Table, TableId, Task, TaskId, Tower, Training,
+    Transform, list, text,
 };
+use std::sync::LazyLock;
 
 /// That of a model's program.
 #[global_allocator]
@@ -267,7 +268,7 @@ impl Expert {
     }
 }
 
-const fn embedded(name: &'static str, dim: usize, domains: &'static [usize]) -> Feature {
+fn embedded(name: &'static str, dim: usize, domains: DomainSet) -> Feature {
     let table = match dim {
         4 => 0,
         8 => 1,
@@ -276,8 +277,8 @@ const fn embedded(name: &'static str, dim: usize, domains: &'static [usize]) -> 
     let shallow = dim == 4 && domains.len() < 4;
     feature(
         name,
-        Kind::Embedded {
-            table,
+        FeatureKind::Embedded {
+            table: TableId(table),
             input: Input::One { default: None },
             shallow,
         },
@@ -285,159 +286,151 @@ const fn embedded(name: &'static str, dim: usize, domains: &'static [usize]) -> 
     )
 }
 
-const fn number(name: &'static str, domains: &'static [usize]) -> Feature {
-    let transform = Transform {
-        default: 0.0,
-        clip: None,
-        log: false,
-        standardise: None,
-    };
-    feature(name, Kind::Number(transform), domains)
+fn number(name: &'static str, domains: DomainSet) -> Feature {
+    feature(name, FeatureKind::Number(Transform::DEFAULT), domains)
 }
 
-const fn feature(name: &'static str, kind: Kind, domains: &'static [usize]) -> Feature {
+fn feature(name: &'static str, kind: FeatureKind, domains: DomainSet) -> Feature {
     Feature {
-        name,
-        column: name,
+        name: text(name),
+        column: text(name),
         derive: None,
         kind,
         domains,
-        place: "line 1",
+        doc: text(""),
+        place: text("line 1"),
     }
 }
 
-const fn task(name: &'static str, embedding: usize, given: Option<usize>) -> Task {
+fn task(name: &'static str, embedding: usize, given: Option<TaskId>) -> Task {
     Task {
-        name,
-        label: Label::Score(name),
-        action: &[],
+        name: text(name),
+        label: Label::Score(text(name)),
+        action: list(&[]),
         given,
         weight: 1.0,
         sample_weight: None,
-        mask: &[],
+        mask: list(&[]),
         embedding,
-        surfaces: &[0, 1, 2, 3, 4],
-        products: &[0, 1, 2],
-        place: "line 1",
+        surfaces: DomainSet::first::<5>(),
+        products: DomainSet::first::<3>(),
+        doc: text(""),
+        place: text("line 1"),
     }
 }
 
-const fn table(name: &'static str, dim: usize) -> Table {
+fn table(name: &'static str, dim: usize) -> Table {
     Table {
-        name,
+        name: text(name),
         rows: 1000,
         dim,
         index: Index::Hash,
         oov: 0,
         embeddings: None,
+        shared: false,
+        doc: text(""),
     }
 }
 
-const fn domain(name: &'static str) -> Domain {
-    Domain { name, values: &[] }
+fn domain(name: &'static str) -> Domain {
+    Domain {
+        name: text(name),
+        values: list(&[]),
+        like: None,
+        doc: text(""),
+    }
 }
 
-const ALL_SURFACES: &[usize] = &[0, 1, 2, 3, 4];
-const ALL_PRODUCTS: &[usize] = &[0, 1, 2];
+const ALL_SURFACES: DomainSet = DomainSet::first::<5>();
+const ALL_PRODUCTS: DomainSet = DomainSet::first::<3>();
 
-static SCHEMA: Schema = Schema {
-    name: "wide",
-    spec_hash: "",
-    weights_hash: "",
-    graph_hash: "",
-    graph: "",
-    surfaces: Axis {
-        column: "surface",
-        domains: &[
-            domain("a"),
-            domain("b"),
-            domain("c"),
-            domain("d"),
-            domain("e"),
-        ],
-        others: Others::Error,
-        place: "line 1",
-    },
-    products: Axis {
-        column: "product",
-        domains: &[domain("x"), domain("y"), domain("z")],
-        others: Others::Error,
-        place: "line 1",
-    },
-    tasks: &[
-        task("click", 128, None),
-        task("long", 32, Some(0)),
-        task("enter", 32, Some(0)),
-    ],
-    tables: &[table("small", 4), table("middle", 8), table("large", 16)],
-    query: &[
-        embedded("user", 16, ALL_SURFACES),
-        embedded("watched", 16, ALL_SURFACES),
-        embedded("liked", 16, ALL_SURFACES),
-        embedded("active", 4, ALL_SURFACES),
-        embedded("hour", 4, ALL_SURFACES),
-        embedded("follows", 4, ALL_SURFACES),
-        embedded("fans", 4, ALL_SURFACES),
-        embedded("friends", 4, ALL_SURFACES),
-        embedded("registered", 4, ALL_SURFACES),
-        embedded("one", 4, ALL_SURFACES),
-        embedded("two", 4, ALL_SURFACES),
-        embedded("three", 8, ALL_SURFACES),
-        embedded("seven", 4, ALL_SURFACES),
-        embedded("eight", 4, ALL_SURFACES),
-        number("days", ALL_SURFACES),
-        number("followed", ALL_SURFACES),
-        number("fan", ALL_SURFACES),
-    ],
-    item: &[
-        embedded("video", 16, ALL_PRODUCTS),
-        embedded("author", 16, ALL_PRODUCTS),
-        embedded("music", 8, ALL_PRODUCTS),
-        embedded("tag", 8, ALL_PRODUCTS),
-        embedded("upload", 4, ALL_PRODUCTS),
-        embedded("kind", 4, ALL_PRODUCTS),
-        embedded("tune", 4, ALL_PRODUCTS),
-        number("duration", ALL_PRODUCTS),
-        number("fresh", ALL_PRODUCTS),
-        number("width", ALL_PRODUCTS),
-        number("height", ALL_PRODUCTS),
-    ],
-    architecture: Architecture {
-        expert: ExpertArchitecture {
-            deep: &[512, 256, 128, 128],
-            routing: &[128, 64],
-            shallow: &[128],
-            crossing: Crossing::Dcn { rank: 64, depth: 1 },
-            se_reduction: Some(2),
-            ..ExpertArchitecture::PAPER
+fn wide() -> Schema {
+    Schema {
+        spec: wide_spec(),
+        spec_hash: "",
+        weights_hash: "",
+        graph_hash: "",
+        graph: "",
+    }
+}
+
+fn wide_spec() -> Spec {
+    Spec {
+        name: text("wide"),
+        doc: text(""),
+        data: None,
+        surfaces: Axis {
+            column: text("surface"),
+            domains: vec![
+                domain("a"),
+                domain("b"),
+                domain("c"),
+                domain("d"),
+                domain("e"),
+            ]
+            .into(),
+            others: Others::Error,
+            place: text("line 1"),
         },
-        shallow_width: 64,
-        shared_deep: &[512, 256, 128, 128],
-        ..Architecture::PAPER
-    },
-    split: Split::Hash,
-    bad_rows: BadRows::Stop,
-    request: None,
-    buckets: 20,
-    training: Training {
-        batch: 512,
-        epochs: 1,
-        seed: 1,
-        shuffle: 1,
-        dense: AdamW {
-            lr: 1e-3,
-            weight_decay: 0.01,
+        products: Axis {
+            column: text("product"),
+            domains: vec![domain("x"), domain("y"), domain("z")].into(),
+            others: Others::Error,
+            place: text("line 1"),
         },
-        embeddings: Embeddings {
-            optimiser: TableOptimiser::AdamW,
-            lr: 3e-2,
-            weight_decay: 0.1,
-            std: 0.05,
-            frequency: None,
+        tasks: vec![
+            task("click", 128, None),
+            task("long", 32, Some(TaskId(0))),
+            task("enter", 32, Some(TaskId(0))),
+        ]
+        .into(),
+        tables: vec![table("small", 4), table("middle", 8), table("large", 16)].into(),
+        query: vec![
+            embedded("user", 16, ALL_SURFACES),
+            embedded("watched", 16, ALL_SURFACES),
+            embedded("liked", 16, ALL_SURFACES),
+            embedded("active", 4, ALL_SURFACES),
+            embedded("hour", 4, ALL_SURFACES),
+            embedded("follows", 4, ALL_SURFACES),
+            embedded("fans", 4, ALL_SURFACES),
+            embedded("friends", 4, ALL_SURFACES),
+            embedded("registered", 4, ALL_SURFACES),
+            embedded("one", 4, ALL_SURFACES),
+            embedded("two", 4, ALL_SURFACES),
+            embedded("three", 8, ALL_SURFACES),
+            embedded("seven", 4, ALL_SURFACES),
+            embedded("eight", 4, ALL_SURFACES),
+            number("days", ALL_SURFACES),
+            number("followed", ALL_SURFACES),
+            number("fan", ALL_SURFACES),
+        ]
+        .into(),
+        item: vec![
+            embedded("video", 16, ALL_PRODUCTS),
+            embedded("author", 16, ALL_PRODUCTS),
+            embedded("music", 8, ALL_PRODUCTS),
+            embedded("tag", 8, ALL_PRODUCTS),
+            embedded("upload", 4, ALL_PRODUCTS),
+            embedded("kind", 4, ALL_PRODUCTS),
+            embedded("tune", 4, ALL_PRODUCTS),
+            number("duration", ALL_PRODUCTS),
+            number("fresh", ALL_PRODUCTS),
+            number("width", ALL_PRODUCTS),
+            number("height", ALL_PRODUCTS),
+        ]
+        .into(),
+        architecture: Architecture::PAPER,
+        rows: Rows::DEFAULT,
+        evaluation: Evaluation::DEFAULT,
+        budget: Budget::DEFAULT,
+        training: Training {
+            epochs: 1,
+            shuffle: 1,
+            warmup: 0.0,
+            decay: Decay::Constant,
+            ..Training::DEFAULT
         },
-        warmup: 0.0,
-        decay: Decay::Constant,
-        clip: Some(5.0),
-        course: Course::DEFAULT,
-    },
-};
+    }
+}
+
+static SCHEMA: LazyLock<Schema> = LazyLock::new(wide);

@@ -19,14 +19,16 @@ use mtmd::layers::{
     Precision, Routing, TaskEmbeddings, task_embeddings,
 };
 use mtmd::model::{Model, forward, loss};
-use mtmd::schema::{Crossing, ExpertArchitecture, Norm, Tower};
+use mtmd::schema::{Crossing, ExpertArchitecture, Norm, Tower, list};
 
 const ROWS: usize = 5;
 
-const EXPERT: ExpertArchitecture = ExpertArchitecture {
-    routing: &[6],
-    ..ExpertArchitecture::PAPER
-};
+fn expert() -> ExpertArchitecture {
+    ExpertArchitecture {
+        routing: list(&[6]),
+        ..ExpertArchitecture::PAPER
+    }
+}
 
 /// Checks a layer by a loss that weighs its outputs at random.
 fn check_layer<M: Module>(
@@ -73,7 +75,11 @@ fn ffn() {
 
 #[test]
 fn routing() {
-    check_layer(Routing::new(4, &EXPERT, 3, &device()), 4, Routing::forward);
+    check_layer(
+        Routing::new(4, &expert(), 3, &device()),
+        4,
+        Routing::forward,
+    );
 }
 
 #[test]
@@ -93,12 +99,12 @@ fn ffn_and_crossings_of_every_norm() {
         for crossing in [
             Crossing::None,
             Crossing::Dcn { rank: 3, depth: 2 },
-            Crossing::Mlp(&[6, 3]),
+            Crossing::Mlp(list(&[6, 3])),
         ] {
             let expert = ExpertArchitecture {
                 crossing,
                 norm,
-                ..EXPERT
+                ..expert()
             };
             check_layer(Cross::new(5, &expert, &device()), 5, Cross::forward);
         }
@@ -209,8 +215,8 @@ fn expert_rows(domain: usize, rows: usize, dtype: DType, learned: bool) -> Rows 
     }
     let plain = ExpertArchitecture {
         se_reduction: None,
-        batch_norm: false,
-        ..SCHEMA.architecture.expert
+        batch_norm: mtmd::schema::BatchNorm::None,
+        ..SCHEMA.architecture.expert.clone()
     };
     expert.adapt = Adaptation::new(&layout, &plain, &device());
     (redrawn(expert, 3, dtype), input)

@@ -16,7 +16,7 @@ use common::{Draws, batch, device, in_f64, inputs};
 use mtmd::data::batch::Batch;
 use mtmd::layers::{TaskEmbeddings, TowerOutput};
 use mtmd::model::{Loss, Model, Scores, forward, loss, scores};
-use mtmd::schema::Tower;
+use mtmd::schema::{DomainId, Tower};
 use proptest::prelude::*;
 
 fn numbers(tensor: &Tensor<1>) -> Vec<f64> {
@@ -37,7 +37,7 @@ fn embeddings(tower: Tower, batch: &Batch, scale: f64, seed: u64) -> TowerOutput
         }
         let mut tasks = TaskEmbeddings::new(SCHEMA.tasks.len());
         for (id, task) in SCHEMA.tasks.iter().enumerate() {
-            if task.is_on(tower, domain) {
+            if task.is_on(tower, DomainId(domain)) {
                 let width = task.embedding + SCHEMA.architecture.shallow_width;
                 let values = draws.tensor([places.len(), width], DType::F32) * scale;
                 tasks.set(id, values.detach().require_grad());
@@ -92,11 +92,8 @@ proptest! {
 fn check_scores(scored: &Scores, batch: &Batch) -> Result<(), TestCaseError> {
     for (task, found) in SCHEMA.tasks.iter().zip(&scored.tasks) {
         let exists = |row: &u32| {
-            task.surfaces
-                .contains(&usize::from(batch.surface[*row as usize]))
-                && task
-                    .products
-                    .contains(&usize::from(batch.product[*row as usize]))
+            let domain = |domains: &[u16]| DomainId(usize::from(domains[*row as usize]));
+            task.surfaces.has(domain(&batch.surface)) && task.products.has(domain(&batch.product))
         };
         let expected: Vec<u32> = (0..batch.rows as u32).filter(exists).collect();
         let Some(found) = found else {
@@ -109,7 +106,10 @@ fn check_scores(scored: &Scores, batch: &Batch) -> Result<(), TestCaseError> {
             prop_assert!(lp.is_finite() && lq.is_finite() && *lp <= 0.0 && *lq <= 1e-6);
             prop_assert!((lp.exp() + lq.exp() - 1.0).abs() < 1e-5);
         }
-        if let Some(parent) = task.given.and_then(|parent| scored.tasks[parent].as_ref()) {
+        if let Some(parent) = task
+            .given
+            .and_then(|parent| scored.tasks[parent.0].as_ref())
+        {
             let parents = numbers(&parent.lp);
             for (row, lp) in found.rows.iter().zip(lp) {
                 let at = parent
@@ -150,12 +150,12 @@ fn scores_follow_the_definition() {
         let dot: f64 = q.iter().zip(&i).map(|(q, i)| q * i).sum();
         let bias = numbers(&model.heads()[id].bias.as_ref().unwrap().val())[0];
         let z = dot / ((task.embedding + 2) as f64).sqrt() + bias;
-        let parent = task.given.map_or(1.0, |parent| p[parent]);
+        let parent = task.given.map_or(1.0, |parent| p[parent.0]);
         p.push(parent / (1.0 + (-z).exp()));
     }
     let mut total = 0.0;
     let found = loss(&SCHEMA, &scored, &batch);
-    for (id, (p, task)) in p.iter().zip(SCHEMA.tasks).enumerate() {
+    for (id, (p, task)) in p.iter().zip(SCHEMA.tasks.iter()).enumerate() {
         let scores = scored.tasks[id]
             .as_ref()
             .expect("the row is on the task's cells");

@@ -12,14 +12,14 @@ mod common;
 
 use burn::module::Module;
 use burn::tensor::{DType, Tensor, TensorData};
-use common::model::{Expert, PLAIN, SCHEMA, Tiny};
+use common::model::{Expert, SCHEMA, Tiny, plain};
 use common::{Draws, device, in_f64};
 use mtmd::layers::{
     Adaptation, BatchNorm, DomainInput, DomainShared, Layout, Precision, Routing, SharedExperts,
     TaskExpert,
 };
 use mtmd::model::{Model, initialise};
-use mtmd::schema::{Architecture, Crossing, ExpertArchitecture, Norm, Schema, Tower};
+use mtmd::schema::{Architecture, Crossing, DomainId, ExpertArchitecture, Norm, Tower};
 use mtmd::weights::{Weights, list};
 
 fn matrix<const R: usize, const C: usize>(rows: [[f64; C]; R]) -> Tensor<2> {
@@ -159,23 +159,21 @@ fn a_missing_feature_is_its_learned_vector() {
 /// A single expert needs no routing and is not scaled.
 #[test]
 fn one_expert_goes_on_as_it_is() {
-    let schema = Schema {
-        architecture: Architecture {
-            expert: ExpertArchitecture {
-                task_shared: 0,
-                norm: Norm::None,
-                crossing: Crossing::None,
-                se_reduction: None,
-                batch_norm: false,
-                ..SCHEMA.architecture.expert
-            },
-            domain_shared: 0,
-            ..Architecture::PAPER
+    let mut schema = plain();
+    schema.spec.architecture = Architecture {
+        expert: ExpertArchitecture {
+            task_shared: 0,
+            norm: Norm::None,
+            crossing: Crossing::None,
+            se_reduction: None,
+            batch_norm: mtmd::schema::BatchNorm::None,
+            ..SCHEMA.architecture.expert.clone()
         },
-        ..PLAIN
+        domain_shared: 0,
+        ..Architecture::PAPER
     };
     let layout = Layout::new(&schema, Tower::Query, 2);
-    let expert = schema.architecture.expert(Tower::Query, 2);
+    let expert = schema.architecture.expert(Tower::Query, DomainId(2));
     let task = initialise(TaskExpert::new(&schema, &layout, 0, &device()), 1);
     assert!(task.routing.is_none() && list(&task.cross).is_empty());
     let shared = DomainShared::new(&schema, Tower::Query, &device());

@@ -35,7 +35,7 @@ pub(super) fn launch(
     }
     let workspace = workspace::find(path)?;
     let spec = artefacts.spec();
-    let folder = workspace::shorten(&workspace.join("generated").join(&spec.name));
+    let folder = workspace::shorten(&workspace.join("generated").join(&*spec.name));
     if build::apply(&build::changes(&folder, &artefacts)?)? {
         reporter.note(&format!("built: {}", folder.display()));
     }

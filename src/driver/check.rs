@@ -58,7 +58,7 @@ pub fn check_files(root: Source, read: &Read<'_>, levels: &Levels) -> Checked {
     let sound = !has_errors(&diagnostics);
     let mut spec = base.spec.filter(|_| sound);
     if let Some(found) = &spec {
-        let over = levels.apply(budget::check(found));
+        let over = levels.apply(budget::check(found, &base.limits));
         let fits = !has_errors(&over);
         diagnostics.extend(over);
         spec = spec.filter(|_| fits);
@@ -133,7 +133,9 @@ fn check_variant(
         .collect();
     let mut spec = checked.spec;
     if let Some(found) = &spec {
-        let over = levels.apply(budget::check(found)).into_iter();
+        let over = levels
+            .apply(budget::check(found, &checked.limits))
+            .into_iter();
         let over = over.map(|found| found.note(format!("in variant `{name}`")));
         diagnostics.extend(over);
         if base_spec.is_some_and(|base| means_the_same(base, found)) {

@@ -3,12 +3,13 @@
 //! does not parse.
 
 mod docs;
+mod literal;
 mod render;
 mod view;
 
-use crate::graph::{self, Graph};
+use crate::graph::Graph;
 use crate::plan::Plan;
-use crate::sema::spec::Index;
+use mtmd_schema::{Index, Spec};
 use std::fmt;
 
 /// A file of the generated crate.
@@ -61,6 +62,7 @@ pub fn emit(graph: &Graph, plan: &Plan, file_name: &str) -> Result<Vec<File>, Em
         ("src/lib.rs", "lib.rs"),
         ("src/main.rs", "main.rs"),
         ("src/model.rs", "model.rs"),
+        ("src/names.rs", "names.rs"),
         ("src/schema.rs", "schema.rs"),
     ] {
         files.push(File {
@@ -68,13 +70,19 @@ pub fn emit(graph: &Graph, plan: &Plan, file_name: &str) -> Result<Vec<File>, Em
             text: render.rust(template, &view)?,
         });
     }
-    for table in &graph.spec.tables {
-        if let (Some(_), Index::Values(values)) = (&table.file, &table.index) {
-            files.push(File {
-                path: format!("src/vocabularies/{}.txt", table.name),
-                text: graph::vocabulary_text(values),
-            });
-        }
+    for (table, lines) in vocabularies(&graph.spec) {
+        files.push(File {
+            path: format!("src/vocabularies/{table}.txt"),
+            text: lines.to_owned(),
+        });
     }
     Ok(files)
+}
+
+/// The vocabularies that are files: name of the table, and one value a line.
+fn vocabularies(spec: &Spec) -> impl Iterator<Item = (&str, &str)> {
+    spec.tables.iter().filter_map(|table| match &table.index {
+        Index::Lines { lines, .. } => Some((&*table.name, &**lines)),
+        Index::Hash | Index::Vocabulary { .. } | Index::Values(_) | Index::Buckets => None,
+    })
 }

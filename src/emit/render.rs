@@ -6,11 +6,12 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, Error, UndefinedBehavior};
 
-const TEMPLATES: [(&str, &str); 5] = [
+const TEMPLATES: [(&str, &str); 6] = [
     ("Cargo.toml", include_str!("templates/Cargo.toml.j2")),
     ("lib.rs", include_str!("templates/lib.rs.j2")),
     ("main.rs", include_str!("templates/main.rs.j2")),
     ("model.rs", include_str!("templates/model.rs.j2")),
+    ("names.rs", include_str!("templates/names.rs.j2")),
     ("schema.rs", include_str!("templates/schema.rs.j2")),
 ];
 

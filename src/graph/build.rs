@@ -4,7 +4,8 @@ use super::node::{Cost, Node, NodeKind};
 use super::{DomainExpert, Field, FieldId, Graph, Group, Head, Totals, TowerGraph};
 use super::{meaning_hash, numbered, tower_name, weights_hash};
 use crate::sema::spec::{
-    Architecture, Composition, DomainId, ExpertArchitecture, Feature, Spec, TaskId, Tower,
+    Architecture, BatchNorm, Composition, DomainId, ExpertArchitecture, Feature, LogitBias, Spec,
+    TaskId, Tower,
 };
 
 /// Builds the graph of a checked spec.
@@ -100,7 +101,7 @@ fn shared(spec: &Spec, tower: &TowerGraph) -> Vec<Node> {
         .map(|index| {
             let expert = NodeKind::Ffn {
                 input: tower.width,
-                widths: architecture.shared_deep.clone(),
+                widths: architecture.shared_deep.to_vec(),
                 norm: architecture.expert.norm,
             };
             node(numbered("expert", index), expert, none())
@@ -169,7 +170,7 @@ fn adaptation(
             .count();
         match group {
             _ if count == 0 => {}
-            Group::Numbers if architecture.batch_norm => {
+            Group::Numbers if architecture.batch_norm == BatchNorm::Domain => {
                 let kind = NodeKind::BatchNorm { width: count };
                 nodes.push(node("adapt.norm", kind, vec![group.name()]));
                 inputs.push("adapt.norm");
@@ -204,7 +205,7 @@ fn shared_experts(
     let task_shared = (0..expert.task_shared).map(|index| {
         let ffn = NodeKind::Ffn {
             input: width,
-            widths: expert.deep.clone(),
+            widths: expert.deep.to_vec(),
             norm: expert.norm,
         };
         node(numbered("task_shared", index), ffn, vec!["adapt"])
@@ -212,7 +213,7 @@ fn shared_experts(
     let domain_shared = (0..architecture.domain_shared).map(|index| {
         let ffn = NodeKind::DomainShared {
             input: tower.width,
-            widths: architecture.shared_deep.clone(),
+            widths: architecture.shared_deep.to_vec(),
             norm: architecture.expert.norm,
         };
         node(numbered("domain_shared", index), ffn, inputs.clone())
@@ -235,7 +236,7 @@ impl TaskExperts<'_> {
         let path = |name: &str| format!("{task}.{name}");
         let deep = NodeKind::Ffn {
             input: self.width,
-            widths: self.expert.deep.clone(),
+            widths: self.expert.deep.to_vec(),
             norm: self.expert.norm,
         };
         let mut nodes = vec![node(path("deep"), deep, vec!["adapt"])];
@@ -244,7 +245,7 @@ impl TaskExperts<'_> {
         if let Some(routing) = &routing {
             let kind = NodeKind::Routing {
                 input: self.width,
-                hidden: self.expert.routing.clone(),
+                hidden: self.expert.routing.to_vec(),
                 experts: experts.len(),
                 norm: self.expert.norm,
             };
@@ -302,7 +303,7 @@ impl TaskExperts<'_> {
         } else {
             NodeKind::Shallow {
                 input: self.shallow.iter().map(|field| field.width).sum(),
-                hidden: self.expert.shallow.clone(),
+                hidden: self.expert.shallow.to_vec(),
                 output,
                 norm: self.expert.norm,
             }
@@ -329,7 +330,7 @@ fn heads(spec: &Spec) -> Vec<Head> {
             task: TaskId(index),
             width,
             cost: Cost {
-                parameters: u128::from(spec.architecture.logit_bias),
+                parameters: u128::from(spec.architecture.logit_bias == LogitBias::Learned),
                 flops: 2 * width as u128,
             },
         }

@@ -22,7 +22,7 @@ pub use node::{Cost, Node, NodeKind};
 pub use read::VocabularyFiles;
 pub use weights::{Dim, Part, Weight};
 
-use crate::sema::spec::{DomainId, Feature, FeatureKind, RawValue, Spec, TaskId, Tower};
+use crate::sema::spec::{DomainId, Feature, FeatureKind, Spec, TaskId, Tower};
 
 /// The Domain Expert graph of a spec.
 #[derive(Debug, Clone, PartialEq)]
@@ -142,22 +142,13 @@ pub struct Totals {
 
 /// First 16 hex digits of the SHA-256 of a spec's meaning, as [`Graph::spec_hash`] has them.
 pub fn meaning_hash(spec: &Spec) -> String {
-    hash::short(&yaml::meaning(spec))
+    hash::of(&spec.meaning())
 }
 
 /// First 16 hex digits of the SHA-256 of what the weights of a spec mean, as
 /// [`Graph::weights_hash`] has them.
 pub fn weights_hash(spec: &Spec) -> String {
-    hash::short(&yaml::weights_meaning(spec))
-}
-
-/// A vocabulary as a file: one value a line.
-pub fn vocabulary_text(values: &[RawValue]) -> String {
-    let line = |value: &RawValue| match value {
-        RawValue::Int(number) => format!("{number}\n"),
-        RawValue::Text(text) => format!("{text}\n"),
-    };
-    values.iter().map(line).collect()
+    hash::of(&spec.weights())
 }
 
 impl Totals {
@@ -237,10 +228,7 @@ impl TowerGraph {
 
 /// Name of a tower, as paths have it.
 pub fn tower_name(tower: Tower) -> &'static str {
-    match tower {
-        Tower::Query => "query",
-        Tower::Item => "item",
-    }
+    tower.name()
 }
 
 /// Name of one of several modules of a kind: the first has no number, so that a second one leaves
@@ -260,10 +248,10 @@ impl Field {
                 (Group::Embedded, width, shallow)
             }
             FeatureKind::Vector { width } => (Group::Vectors, width, false),
-            FeatureKind::Number { .. } => (Group::Numbers, 1, false),
+            FeatureKind::Number(_) => (Group::Numbers, 1, false),
         };
         Self {
-            name: feature.name.clone(),
+            name: feature.name.to_string(),
             group,
             width,
             shallow,

@@ -11,10 +11,10 @@ use super::domains::Domains;
 use super::head::Head;
 use super::settings::{Settings, Table as SettingsTable, setting};
 use super::spec::{
-    Architecture, Composition, Crossing, DomainId, ExpertArchitecture, LogitScale, Norm, Override,
-    Tower,
+    Architecture, BatchNorm, Choice, Composition, Crossing, DomainId, DomainSet,
+    ExpertArchitecture, List, LogitBias, LogitScale, Norm, Override, Tower,
 };
-use super::value::{self, Form, Value};
+use super::value::{self, Form, SettingValue};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::Statement;
@@ -31,13 +31,13 @@ pub(super) static ARCHITECTURE: SettingsTable = SettingsTable {
         setting("task_shared", Form::Whole(0)),
         setting("domain_shared", Form::Whole(0)),
         setting("shared_deep", Form::Sizes),
-        setting("composition", Form::Choice(&["concat", "sum"])),
+        setting("composition", Form::Choice(Composition::WORDS)),
         setting("cross", Form::Crossing),
-        setting("norm", Form::Choice(&["pre", "post", "none"])),
-        setting("batch_norm", Form::Choice(&["domain", "none"])),
+        setting("norm", Form::Choice(Norm::WORDS)),
+        setting("batch_norm", Form::Choice(BatchNorm::WORDS)),
         setting("se_reduction", Form::WholeOrNone(1)),
-        setting("logit_scale", Form::Choice(&["dimension", "none"])),
-        setting("logit_bias", Form::Choice(&["learned", "none"])),
+        setting("logit_scale", Form::Choice(LogitScale::WORDS)),
+        setting("logit_bias", Form::Choice(LogitBias::WORDS)),
     ],
 };
 
@@ -49,10 +49,10 @@ pub(super) static ARCHITECTURE_ON: SettingsTable = SettingsTable {
         setting("routing", Form::Sizes),
         setting("shallow", Form::Sizes),
         setting("task_shared", Form::Whole(0)),
-        setting("composition", Form::Choice(&["concat", "sum"])),
+        setting("composition", Form::Choice(Composition::WORDS)),
         setting("cross", Form::Crossing),
-        setting("norm", Form::Choice(&["pre", "post", "none"])),
-        setting("batch_norm", Form::Choice(&["domain", "none"])),
+        setting("norm", Form::Choice(Norm::WORDS)),
+        setting("batch_norm", Form::Choice(BatchNorm::WORDS)),
         setting("se_reduction", Form::WholeOrNone(1)),
     ],
 };
@@ -95,7 +95,7 @@ pub(super) fn read<'s>(
 ) -> Declared<'s> {
     let parts = read_parts(context, statements, domains);
     let mut declared = Declared {
-        architecture: Architecture::default(),
+        architecture: Architecture::PAPER,
         own: own_settings(context, &parts, domains),
         parts,
     };
@@ -233,61 +233,52 @@ fn for_all(architecture: &mut Architecture, part: &Part<'_>) {
     }
     architecture.shared_deep = settings
         .sizes("shared_deep")
-        .unwrap_or_else(|| architecture.expert.deep.clone());
-    if settings.choice("logit_scale") == Some("none") {
-        architecture.logit_scale = LogitScale::None;
-    }
-    architecture.logit_bias = settings.choice("logit_bias") != Some("none");
+        .map_or_else(|| architecture.expert.deep.clone(), Into::into);
+    choose(
+        &mut architecture.logit_scale,
+        settings.choice("logit_scale"),
+    );
+    choose(&mut architecture.logit_bias, settings.choice("logit_bias"));
 }
 
 /// The settings that may differ by domain.
 fn for_some(expert: &mut ExpertArchitecture, part: &Part<'_>) {
     let settings = &part.settings;
-    let sizes = |to: &mut Vec<usize>, name| {
-        if let Some(sizes) = settings.sizes(name) {
-            *to = sizes;
-        }
-    };
+    let sizes = |to: &mut List<usize>, name| choose(to, settings.sizes(name).map(Into::into));
     sizes(&mut expert.deep, "deep");
     sizes(&mut expert.routing, "routing");
     sizes(&mut expert.shallow, "shallow");
     if let Some(count) = settings.size("task_shared") {
         expert.task_shared = count;
     }
-    match settings.choice("composition") {
-        Some("concat") => expert.composition = Composition::Concat,
-        Some("sum") => expert.composition = Composition::Sum,
-        _ => {}
-    }
-    match settings.choice("norm") {
-        Some("pre") => expert.norm = Norm::Pre,
-        Some("post") => expert.norm = Norm::Post,
-        Some("none") => expert.norm = Norm::None,
-        _ => {}
-    }
-    match settings.choice("batch_norm") {
-        Some("domain") => expert.batch_norm = true,
-        Some("none") => expert.batch_norm = false,
-        _ => {}
-    }
+    choose(&mut expert.composition, settings.choice("composition"));
+    choose(&mut expert.norm, settings.choice("norm"));
+    choose(&mut expert.batch_norm, settings.choice("batch_norm"));
     match settings.value("se_reduction") {
-        Some(Value::None) => expert.se_reduction = None,
+        Some(SettingValue::None) => expert.se_reduction = None,
         Some(_) => expert.se_reduction = settings.size("se_reduction"),
         None => {}
     }
     expert.crossing = crossing(&expert.crossing, part);
 }
 
+/// Takes a value that is given.
+fn choose<T>(to: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *to = given;
+    }
+}
+
 /// The crossing of a statement. What its `cross { … }` leaves out stays as it was.
 fn crossing(before: &Crossing, part: &Part<'_>) -> Crossing {
     let (rank, depth) = match *before {
         Crossing::Dcn { rank, depth } => (rank, depth),
-        Crossing::None | Crossing::Mlp(_) => (64, 1),
+        Crossing::None | Crossing::Mlp(_) => (Crossing::RANK, Crossing::DEPTH),
     };
     match part.settings.value("cross") {
-        Some(Value::None) => Crossing::None,
-        Some(Value::Sizes(widths)) => Crossing::Mlp(widths.clone()),
-        Some(Value::Block(_)) => Crossing::Dcn {
+        Some(SettingValue::None) => Crossing::None,
+        Some(SettingValue::Sizes(widths)) => Crossing::Mlp(widths.clone().into()),
+        Some(SettingValue::Block(_)) => Crossing::Dcn {
             rank: part.cross.size("rank").unwrap_or(rank),
             depth: part.cross.size("depth").unwrap_or(depth),
         },
@@ -295,19 +286,29 @@ fn crossing(before: &Crossing, part: &Part<'_>) -> Crossing {
     }
 }
 
-/// The domains that differ from all others, each with its whole architecture.
-fn overrides(base: &ExpertArchitecture, parts: &[Part<'_>]) -> Vec<Override> {
+/// The domains that differ from all others, those of one architecture together.
+fn overrides(base: &ExpertArchitecture, parts: &[Part<'_>]) -> List<Override> {
     let mut experts: BTreeMap<Place, ExpertArchitecture> = BTreeMap::new();
     for part in parts {
         for place in part.on.iter().flatten() {
             for_some(experts.entry(*place).or_insert_with(|| base.clone()), part);
         }
     }
-    let differing = experts.into_iter().filter(|(_, expert)| expert != base);
-    let overrides = differing.map(|((tower, domain), expert)| Override {
+    let mut groups: Vec<(Tower, ExpertArchitecture, Vec<DomainId>)> = Vec::new();
+    for ((tower, domain), expert) in experts {
+        let same = |group: &&mut (Tower, ExpertArchitecture, Vec<DomainId>)| {
+            group.0 == tower && group.1 == expert
+        };
+        match groups.iter_mut().find(same) {
+            Some((_, _, domains)) => domains.push(domain),
+            None if expert != *base => groups.push((tower, expert, vec![domain])),
+            None => {}
+        }
+    }
+    let group = |(tower, expert, domains): (Tower, ExpertArchitecture, Vec<DomainId>)| Override {
         tower,
-        domain,
+        domains: domains.into_iter().collect::<DomainSet>(),
         expert,
-    });
-    overrides.collect()
+    };
+    groups.into_iter().map(group).collect()
 }

@@ -4,7 +4,7 @@ use super::context::{Context, enumerate};
 use super::domains::{Domains, noun};
 use super::settings::Settings;
 use super::spec::{DomainId, Tower};
-use super::value::Value;
+use super::value::SettingValue;
 
 const TOWERS: [Tower; 2] = [Tower::Query, Tower::Item];
 
@@ -36,7 +36,7 @@ impl Cells {
             products: Vec::new(),
         };
         if let Some(given) = settings.get("on") {
-            let Some(Value::Names(names)) = &given.value else {
+            let Some(SettingValue::Names(names)) = &given.value else {
                 return None;
             };
             let resolved: Vec<Option<(Tower, DomainId)>> = names

@@ -4,9 +4,9 @@ use super::cells::Cells;
 use super::context::Context;
 use super::domains::Domains;
 use super::settings::{Given, Settings, Table as SettingsTable, setting};
-use super::spec::{Course, Figure, Select, Tower};
+use super::spec::{Choice, Course, Metric, Select, Tower};
 use super::tasks::{TaskDeclaration, Tasks};
-use super::value::{Bound, Form, Value};
+use super::value::{Bound, Form, SettingValue};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::Word;
@@ -14,7 +14,7 @@ use crate::syntax::ast::Word;
 pub(super) static SELECT: SettingsTable = SettingsTable {
     owner: "`select`",
     settings: &[
-        setting("metric", Form::Choice(&["log_mae", "mae", "kl", "auc"])),
+        setting("metric", Form::Choice(Metric::WORDS)),
         setting("task", Form::Name),
         setting("on", Form::Names),
     ],
@@ -36,21 +36,6 @@ pub(super) static CHECKPOINTS: SettingsTable = SettingsTable {
     ],
 };
 
-/// Validations without an improvement that an early stop waits for unless it says otherwise.
-const PATIENCE: u64 = 3;
-
-pub(super) fn defaults() -> Course {
-    Course {
-        warmup_steps: None,
-        validate_every: None,
-        patience: None,
-        min_delta: 0.0,
-        select: None,
-        checkpoint_every: None,
-        keep: 2,
-    }
-}
-
 /// Reads what `training` says of its course. `validated`: whether any row validates.
 pub(super) fn read(
     context: &mut Context<'_>,
@@ -59,14 +44,14 @@ pub(super) fn read(
     domains: &Domains,
     validated: bool,
 ) -> Course {
-    let mut course = defaults();
+    let mut course = Course::DEFAULT;
     let reason = "a warm-up is a fraction of the steps or a number of them";
     training.exclude(context, "warmup", &["warmup_steps"], reason);
     course.warmup_steps = training.whole("warmup_steps");
     course.validate_every = training.whole("validate_every");
     if let Some(block) = training.block("early_stop") {
         let stop = Settings::read(context, Some(block), &EARLY_STOP);
-        course.patience = Some(stop.whole("patience").unwrap_or(PATIENCE));
+        course.patience = Some(stop.whole("patience").unwrap_or(Course::PATIENCE));
         course.min_delta = stop.real("min_delta").unwrap_or(course.min_delta);
     }
     if let Some(block) = training.block("checkpoints") {
@@ -106,20 +91,15 @@ fn read_select(
         }
     }
     let name = match settings.value("task") {
-        Some(Value::Name(name)) => Some(name),
+        Some(SettingValue::Name(name)) => Some(name),
         _ => None,
     };
     let task = name.and_then(|name| tasks.resolve(context, name));
     let cells = Cells::read(context, settings, domains);
-    let metric = settings.get("metric")?;
-    let figure = match settings.choice("metric")? {
-        "log_mae" => Figure::LogMae,
-        "mae" => Figure::Mae,
-        "kl" => Figure::Kl,
-        _ => Figure::Auc,
-    };
+    let given = settings.get("metric")?;
+    let metric = settings.choice("metric")?;
     let (id, task) = task?;
-    report_without_figure(context, figure, metric, task);
+    report_without_metric(context, metric, given, task);
     let (cells, of_task) = (cells?, task.cells.as_ref()?);
     report_outside(context, settings, domains, task, of_task);
     let common = |tower: Tower| {
@@ -127,7 +107,7 @@ fn read_select(
         ids.filter(|id| of_task.has(tower, *id)).collect()
     };
     Some(Select {
-        figure,
+        metric,
         task: id,
         surfaces: common(Tower::Query),
         products: common(Tower::Item),
@@ -135,28 +115,28 @@ fn read_select(
 }
 
 /// A task trained on an action has no LogMAE, and one without an action has no AUC.
-fn report_without_figure(
+fn report_without_metric(
     context: &mut Context<'_>,
-    figure: Figure,
-    metric: &Given<'_>,
+    metric: Metric,
+    given: &Given<'_>,
     task: &TaskDeclaration,
 ) {
-    let (name, reason, help) = match figure {
-        Figure::LogMae if task.score.is_none() => (
+    let (name, reason, help) = match metric {
+        Metric::LogMae if task.score.is_none() => (
             "LogMAE",
             "it is trained on an action, whose logarithm is not finite",
             "choose `kl` or `auc`",
         ),
-        Figure::Auc if task.action.is_empty() => (
+        Metric::Auc if task.action.is_empty() => (
             "AUC",
             "it declares no `action` to rank by",
             "give the task an `action`, or choose `log_mae` or `kl`",
         ),
-        _ => return,
+        Metric::LogMae | Metric::Mae | Metric::Kl | Metric::Auc => return,
     };
     let message = format!("task `{}` has no {name}", task.name.text);
     context.report(
-        Diagnostic::new(Code::E0306, message, metric.span, "chosen here")
+        Diagnostic::new(Code::E0306, message, given.span, "chosen here")
             .label(task.name.span, reason)
             .help(help),
     );
@@ -170,7 +150,7 @@ fn report_outside(
     task: &TaskDeclaration,
     cells: &Cells,
 ) {
-    let Some(Value::Names(names)) = settings.value("on") else {
+    let Some(SettingValue::Names(names)) = settings.value("on") else {
         return;
     };
     let outside = |name: &&Word| {

@@ -5,7 +5,7 @@ use super::head::{Head, Text};
 use super::kinds::Kind;
 use super::names::suggest;
 use super::settings::Settings;
-use super::spec::{Derive, TimePart, Unit};
+use super::spec::{Choice, Derive, TimePart, Unit};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::Word;
@@ -17,13 +17,20 @@ enum Made {
     Length,
 }
 
-const PARTS: [(&str, Made); 5] = [
-    ("hour", Made::Time(TimePart::Hour)),
-    ("weekday", Made::Time(TimePart::Weekday)),
-    ("day", Made::Time(TimePart::Day)),
-    ("month", Made::Time(TimePart::Month)),
-    ("length", Made::Length),
-];
+const LENGTH: &str = "length";
+
+impl Made {
+    fn from_word(word: &str) -> Option<Self> {
+        match word {
+            LENGTH => Some(Self::Length),
+            _ => TimePart::from_word(word).map(Self::Time),
+        }
+    }
+
+    fn words() -> impl Iterator<Item = &'static str> + Clone {
+        TimePart::WORDS.iter().copied().chain([LENGTH])
+    }
+}
 
 /// The part of a column that a feature reads, with its place.
 pub(super) struct Part {
@@ -40,17 +47,15 @@ pub(super) struct ColumnSource {
 /// `PART of`, before the column.
 pub(super) fn part(context: &mut Context<'_>, head: &mut Head<'_>) -> Option<Part> {
     let word: Word = head.name(context, "a column in quotes")?;
-    let named = PARTS.iter().find(|(name, _)| *name == word.text);
-    let Some((_, made)) = named else {
+    let Some(made) = Made::from_word(&word.text) else {
         let message = format!("nothing called `{}` can be made of a column", word.text);
         let diagnostic = Diagnostic::new(Code::E0304, message, word.span, "unknown part");
-        let names = PARTS.iter().map(|(name, _)| *name);
-        context.report(suggest(diagnostic, &word, names, "there are"));
+        context.report(suggest(diagnostic, &word, Made::words(), "there are"));
         return None;
     };
     head.keyword(context, "of")?;
     Some(Part {
-        made: *made,
+        made,
         span: word.span,
     })
 }
@@ -95,14 +100,10 @@ pub(super) fn read(
     }
     let derive = match part.made {
         Made::Length => Derive::Length,
-        Made::Time(time) => Derive::Time(
-            time,
-            match settings.choice("unit") {
-                Some("milliseconds") => Unit::Milliseconds,
-                Some("microseconds") => Unit::Microseconds,
-                _ => Unit::Seconds,
-            },
-        ),
+        Made::Time(part) => Derive::Time {
+            part,
+            unit: settings.choice("unit").unwrap_or(Unit::DEFAULT),
+        },
     };
     (Some(derive), column)
 }

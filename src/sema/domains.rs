@@ -8,7 +8,9 @@ use super::head::{Head, Text};
 use super::index::Inside;
 use super::names::{Kind, Namespace, closest, suggest};
 use super::raw::{self, Raw, repeated};
-use super::spec::{Axis, Domain, DomainId, Others, RawValue, Tower};
+use super::spec::{
+    Axis, Choice, Domain, DomainId, Others, Text as SpecText, Tower, Value, list, text,
+};
 use super::value;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
@@ -92,7 +94,7 @@ impl Domains {
             .axis
             .domains
             .get(id.0)
-            .map_or("", |domain| domain.name.as_str())
+            .map_or("", |domain| &*domain.name)
     }
 
     /// Resolves a name of an `on`. Reports one that is unknown, unless a declaration that could
@@ -168,10 +170,10 @@ impl AxisDeclaration {
     /// An axis of which nothing is known.
     fn unknown() -> Self {
         let axis = Axis {
-            column: String::new(),
-            domains: Vec::new(),
-            others: Others::Error,
-            place: String::new(),
+            column: text(""),
+            domains: list(&[]),
+            others: Others::DEFAULT,
+            place: text(""),
         };
         Self {
             axis,
@@ -185,13 +187,13 @@ impl AxisDeclaration {
     pub fn find(&self, name: &str) -> Option<DomainId> {
         self.axis
             .domains
-            .binary_search_by(|domain| domain.name.as_str().cmp(name))
+            .binary_search_by(|domain| (*domain.name).cmp(name))
             .ok()
             .map(DomainId)
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.axis.domains.iter().map(|domain| domain.name.as_str())
+        self.axis.domains.iter().map(|domain| &*domain.name)
     }
 
     pub fn named_places(&self) -> impl Iterator<Item = (&str, Span)> {
@@ -293,11 +295,11 @@ fn read_axis(
     let axis = Axis {
         column: column
             .as_ref()
-            .map(|column| column.text.clone())
+            .map(|column| column.text.clone().into())
             .unwrap_or_default(),
-        domains,
-        others: reader.others.map_or(Others::Error, |(others, _)| others),
-        place: context.place(statement.head),
+        domains: domains.into(),
+        others: reader.others.map_or(Others::DEFAULT, |(others, _)| others),
+        place: context.place(statement.head).into(),
     };
     AxisDeclaration {
         column,
@@ -345,15 +347,12 @@ impl AxisReader {
             );
             return;
         }
-        let choice = value::choice(context, &mut head, &["skip", "error"]);
+        let choice = value::choice(context, &mut head, Others::WORDS);
         if choice.is_some() {
             head.end(context);
         }
-        let others = if choice == Some("skip") {
-            Others::Skip
-        } else {
-            Others::Error
-        };
+        let others = choice.and_then(Others::from_word);
+        let others = others.unwrap_or(Others::DEFAULT);
         self.others = Some((others, statement.head));
     }
 
@@ -370,12 +369,12 @@ impl AxisReader {
         let place = self.declared.len();
         self.values
             .extend(values.iter().map(|raw| (place, raw.clone())));
-        let mut values: Vec<RawValue> = values.into_iter().map(|raw| raw.value).collect();
+        let mut values: Vec<Value> = values.into_iter().map(|raw| raw.value).collect();
         values.sort();
         let domain = Domain {
-            name: statement.word.text.clone(),
-            doc: doc(statement),
-            values,
+            name: statement.word.text.clone().into(),
+            doc: doc(statement).into(),
+            values: values.into(),
             like: None,
         };
         self.declared.push(Declared {
@@ -387,14 +386,14 @@ impl AxisReader {
 
     /// Resolves every `like`; the domains are sorted by name.
     fn resolve_likes(&mut self, context: &mut Context<'_>, complete: bool) {
-        let names: Vec<String> = self
+        let names: Vec<SpecText> = self
             .declared
             .iter()
             .map(|declared| declared.domain.name.clone())
             .collect();
         for declared in &mut self.declared {
             let Some(like) = &declared.like else { continue };
-            match names.binary_search(&like.text) {
+            match names.binary_search_by(|name| (**name).cmp(&like.text)) {
                 Ok(place) => {
                     context.index.refer(Kind::domain(self.tower), like);
                     declared.domain.like = Some(DomainId(place));
@@ -403,7 +402,7 @@ impl AxisReader {
                     let message = format!("there is no {} `{}`", noun(self.tower), like.text);
                     let diagnostic =
                         Diagnostic::new(Code::E0203, message, like.span, "unknown name");
-                    let others = names.iter().map(String::as_str);
+                    let others = names.iter().map(|name| &**name);
                     let others = others.filter(|name| *name != declared.domain.name);
                     let what = format!("the {} are", plural(self.tower));
                     context.report(suggest(diagnostic, like, others, &what));
@@ -448,7 +447,7 @@ impl AxisReader {
     /// A raw value means one domain, and all are of one kind.
     fn report_values(&self, context: &mut Context<'_>) {
         raw::report_mixed(context, self.values.iter().map(|(_, raw)| raw));
-        let mut owners: BTreeMap<&RawValue, (usize, Span)> = BTreeMap::new();
+        let mut owners: BTreeMap<&Value, (usize, Span)> = BTreeMap::new();
         for (place, raw) in &self.values {
             let shown = context.text(raw.span);
             match owners.get(&raw.value) {
@@ -459,7 +458,7 @@ impl AxisReader {
                     let name = |place: usize| {
                         self.declared
                             .get(place)
-                            .map_or("", |declared| declared.domain.name.as_str())
+                            .map_or("", |declared| &*declared.domain.name)
                     };
                     let message = format!("value `{shown}` means two {}", plural(self.tower));
                     context.report(

@@ -2,16 +2,13 @@
 
 use super::context::Context;
 use super::settings::{Settings, Table as SettingsTable, setting};
-use super::spec::{Embeddings, TableOptimiser};
-use super::value::{Bound, Form, Value};
+use super::spec::{Choice, Embeddings, TableOptimiser};
+use super::value::{Bound, Form, SettingValue};
 
 pub(super) static EMBEDDINGS: SettingsTable = SettingsTable {
     owner: "`embeddings`",
     settings: &[
-        setting(
-            "optimiser",
-            Form::Choice(&["adamw", "lazy_adam", "rowwise_adagrad"]),
-        ),
+        setting("optimiser", Form::Choice(TableOptimiser::WORDS)),
         setting("lr", Form::Real(Bound::Positive)),
         setting("weight_decay", Form::Real(Bound::NotNegative)),
         setting("std", Form::Real(Bound::Positive)),
@@ -37,17 +34,13 @@ impl Given {
         };
         let settings = Settings::read(context, Some(block), &EMBEDDINGS);
         Self {
-            optimiser: settings.choice("optimiser").map(|word| match word {
-                "lazy_adam" => TableOptimiser::LazyAdam,
-                "rowwise_adagrad" => TableOptimiser::RowwiseAdagrad,
-                _ => TableOptimiser::AdamW,
-            }),
+            optimiser: settings.choice("optimiser"),
             lr: settings.real("lr"),
             weight_decay: settings.real("weight_decay"),
             std: settings.real("std"),
             frequency: match settings.value("frequency") {
-                Some(Value::Real(steps)) => Some(Some(*steps)),
-                Some(Value::None) => Some(None),
+                Some(SettingValue::Real(steps)) => Some(Some(*steps)),
+                Some(SettingValue::None) => Some(None),
                 _ => None,
             },
         }

@@ -12,7 +12,7 @@ use super::number;
 use super::settings::Settings;
 use super::spec::{Derive, DomainId, Feature, FeatureKind, Input, TableId, Tower};
 use super::tables::Tables;
-use super::value::Value;
+use super::value::SettingValue;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::syntax::ast::{AtomKind, Statement, Word};
 
@@ -160,7 +160,7 @@ impl Features {
         let Some(given) = settings.get("on") else {
             return Some(domains.all(self.tower));
         };
-        let Some(Value::Names(names)) = &given.value else {
+        let Some(SettingValue::Names(names)) = &given.value else {
             return None;
         };
         let resolved: Vec<Option<DomainId>> = names
@@ -258,7 +258,7 @@ impl Features {
         let rank = |feature: &Feature| match feature.kind {
             FeatureKind::Embedded { .. } => 0,
             FeatureKind::Vector { .. } => 1,
-            FeatureKind::Number { .. } => 2,
+            FeatureKind::Number(_) => 2,
         };
         features.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.name.cmp(&b.name)));
         features
@@ -270,7 +270,7 @@ impl FeatureDeclaration {
     pub fn is_list(&self) -> bool {
         let input = match &self.kind {
             DeclaredKind::Embedded { input, .. } => input,
-            DeclaredKind::Vector { .. } | DeclaredKind::Number { .. } => return false,
+            DeclaredKind::Vector { .. } | DeclaredKind::Number(_) => return false,
         };
         matches!(input, Input::List { .. })
     }
@@ -296,26 +296,16 @@ impl FeatureDeclaration {
                 shallow,
             },
             DeclaredKind::Vector { width } => FeatureKind::Vector { width },
-            DeclaredKind::Number {
-                default,
-                clip,
-                log,
-                standardise,
-            } => FeatureKind::Number {
-                default,
-                clip,
-                log,
-                standardise,
-            },
+            DeclaredKind::Number(transform) => FeatureKind::Number(transform),
         };
         Feature {
-            name: self.name.text,
-            doc: self.doc,
-            column: self.column.text,
+            name: self.name.text.into(),
+            doc: self.doc.into(),
+            column: self.column.text.into(),
             derive: self.derive,
             kind,
-            domains: self.domains.unwrap_or_default(),
-            place: self.place,
+            domains: self.domains.into_iter().flatten().collect(),
+            place: self.place.into(),
         }
     }
 }

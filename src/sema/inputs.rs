@@ -5,14 +5,11 @@ use super::embeddings::Given;
 use super::kinds::{Kind, STANDARDISE};
 use super::raw::Raw;
 use super::settings::Settings;
-use super::spec::{Index, Input, Pool, RawValue, Standardise};
+use super::spec::{Index, Input, Pool, Standardise, Table, Transform, Value};
 use super::tables::{Defaults, Shape, Tables, read_shape};
-use super::value::Value;
+use super::value::SettingValue;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::syntax::ast::Word;
-
-/// Rows of a category's table unless it says otherwise.
-const CATEGORY_ROWS: usize = 256;
 
 /// What a feature is, by its settings.
 #[derive(PartialEq)]
@@ -25,12 +22,7 @@ pub(super) enum DeclaredKind {
     Vector {
         width: usize,
     },
-    Number {
-        default: f64,
-        clip: Option<(f64, f64)>,
-        log: bool,
-        standardise: Option<Standardise>,
-    },
+    Number(Transform),
 }
 
 pub(super) fn read_number(context: &mut Context<'_>, settings: &Settings<'_>) -> DeclaredKind {
@@ -44,20 +36,22 @@ pub(super) fn read_number(context: &mut Context<'_>, settings: &Settings<'_>) ->
         }
     }
     let clip = match settings.value("clip") {
-        Some(Value::Interval(low, high)) => Some((*low, *high)),
+        Some(SettingValue::Interval(low, high)) => Some((*low, *high)),
         _ => None,
     };
-    DeclaredKind::Number {
-        default: settings.real("default").unwrap_or(0.0),
+    DeclaredKind::Number(Transform {
+        default: settings
+            .real("default")
+            .unwrap_or(Transform::DEFAULT.default),
         clip,
         log: settings.flag("log"),
         standardise: read_standardise(context, settings),
-    }
+    })
 }
 
 fn read_standardise(context: &mut Context<'_>, settings: &Settings<'_>) -> Option<Standardise> {
     let given = settings.get("standardise")?;
-    let Some(Value::Block(block)) = &given.value else {
+    let Some(SettingValue::Block(block)) = &given.value else {
         return Some(Standardise::Learned);
     };
     let moments = Settings::read(context, Some(block), &STANDARDISE);
@@ -106,7 +100,7 @@ pub(super) fn read_buckets(
         );
     }
     let boundaries = match settings.value("bucketise") {
-        Some(Value::Boundaries(boundaries)) => boundaries.clone(),
+        Some(SettingValue::Boundaries(boundaries)) => boundaries.clone(),
         _ => Vec::new(),
     };
     let shape = Shape {
@@ -114,14 +108,13 @@ pub(super) fn read_buckets(
         dim: settings.size("dim").unwrap_or(1),
         index: Index::Buckets,
         oov: 0,
-        file: None,
         embeddings: Given::default(),
     };
     tables.add_own(context, name, shape);
     DeclaredKind::Embedded {
         table: name.text.clone(),
         input: Input::Buckets {
-            boundaries,
+            boundaries: boundaries.into(),
             default: settings.real("default"),
         },
         shallow: settings.flag("shallow"),
@@ -136,12 +129,9 @@ pub(super) fn read_embedded(
     damaged: bool,
     tables: &mut Tables,
 ) -> DeclaredKind {
-    let pool = match settings.choice("pool") {
-        Some("sum") => Pool::Sum,
-        _ => Pool::Mean,
-    };
+    let pool = settings.choice("pool").unwrap_or(Pool::DEFAULT);
     let default = match settings.value("default") {
-        Some(Value::Raw(raw)) => Some(raw),
+        Some(SettingValue::Raw(raw)) => Some(raw),
         _ => None,
     };
     let table = match settings.get("table") {
@@ -158,12 +148,12 @@ pub(super) fn read_embedded(
             ];
             settings.exclude(context, "table", &own, reason);
             match &given.value {
-                Some(Value::Name(shared)) => {
+                Some(SettingValue::Name(shared)) => {
                     tables.use_shared(context, shared);
-                    if let (Some(default), Some(Index::Values(values))) =
+                    if let (Some(default), Some(index)) =
                         (default, tables.shared_index(&shared.text))
                     {
-                        report_default_outside(context, default, values);
+                        report_default_outside(context, default, index);
                     }
                     shared.text.clone()
                 }
@@ -172,8 +162,8 @@ pub(super) fn read_embedded(
         }
         None => {
             let shape = read_own_shape(context, kind, name, settings, damaged);
-            if let (Some(default), Index::Values(values)) = (default, &shape.index) {
-                report_default_outside(context, default, values);
+            if let Some(default) = default {
+                report_default_outside(context, default, &shape.index);
             }
             tables.add_own(context, name, shape);
             name.text.clone()
@@ -182,7 +172,9 @@ pub(super) fn read_embedded(
     let input = match kind {
         Kind::Ids => Input::List {
             pool,
-            weights: settings.text("weights").map(|column| column.text.clone()),
+            weights: settings
+                .text("weights")
+                .map(|column| column.text.clone().into()),
             last: settings.size("last"),
         },
         _ => Input::One {
@@ -196,9 +188,20 @@ pub(super) fn read_embedded(
     }
 }
 
-fn report_default_outside(context: &mut Context<'_>, default: &Raw, values: &[RawValue]) {
+fn report_default_outside(context: &mut Context<'_>, default: &Raw, index: &Index) {
     // A vocabulary that could not be read is empty.
-    if values.is_empty() || values.contains(&default.value) {
+    let outside = match index {
+        Index::Values(values) => !values.is_empty() && !values.contains(&default.value),
+        Index::Lines { whole, lines, .. } => {
+            let wanted = match &default.value {
+                Value::Int(number) => whole.then(|| number.to_string()),
+                Value::Text(text) => (!whole).then(|| text.to_string()),
+            };
+            !lines.is_empty() && !lines.lines().any(|line| Some(line) == wanted.as_deref())
+        }
+        Index::Hash | Index::Vocabulary { .. } | Index::Buckets => false,
+    };
+    if !outside {
         return;
     }
     let shown = context.text(default.span);
@@ -222,8 +225,10 @@ fn read_own_shape(
     }
     let defaults = match kind {
         Kind::Category => Defaults {
-            rows: Some(CATEGORY_ROWS),
-            index: Index::Vocabulary { min_count: 1 },
+            rows: Some(Table::CATEGORY_ROWS),
+            index: Index::Vocabulary {
+                min_count: Index::MIN_COUNT,
+            },
         },
         _ => Defaults {
             rows: None,

@@ -3,6 +3,7 @@
 use super::context::{Context, enumerate};
 use super::names::{Spelling, closest, suggest};
 use super::settings::{Setting, Table as SettingsTable, setting};
+use super::spec::{Choice, Pool, Unit};
 use super::value::{Bound, Form};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::syntax::ast::{Atom, AtomKind, Statement, Word};
@@ -17,10 +18,7 @@ const SHALLOW: Setting = setting("shallow", Form::Flag);
 const OOV: Setting = setting("oov", Form::Whole(0));
 const DEFAULT: Setting = setting("default", Form::Value);
 const EMBEDDINGS: Setting = setting("embeddings", Form::Block);
-const UNIT: Setting = setting(
-    "unit",
-    Form::Choice(&["seconds", "milliseconds", "microseconds"]),
-);
+const UNIT: Setting = setting("unit", Form::Choice(Unit::WORDS));
 
 pub(super) static ID: SettingsTable = SettingsTable {
     owner: "an `id`",
@@ -38,7 +36,7 @@ pub(super) static IDS: SettingsTable = SettingsTable {
         VALUES,
         OOV,
         EMBEDDINGS,
-        setting("pool", Form::Choice(&["mean", "sum"])),
+        setting("pool", Form::Choice(Pool::WORDS)),
         setting("weights", Form::Text),
         setting("last", Form::Whole(1)),
         SHALLOW,

@@ -26,7 +26,6 @@ mod outline;
 mod raw;
 mod reuse;
 mod settings;
-pub mod spec;
 mod split;
 mod tables;
 mod tasks;
@@ -41,15 +40,15 @@ pub use number::grouped;
 pub use outline::statements;
 pub use settings::{Setting, Table as SettingsTable};
 pub use value::{Bound, Form};
-pub(crate) use vocabulary_file::values_of;
 
 use context::Context;
 use domains::Domains;
 use features::Features;
 use head::{Head, Text};
+pub use mtmd_schema as spec;
 use outline::Outline;
-pub use reuse::{Allowed, Variant};
-use spec::{Spec, TableId, Tower};
+pub use reuse::{Allowed, Limits, Variant};
+use spec::{Spec, Split, TableId, Tower};
 use tables::Tables;
 use tasks::Tasks;
 
@@ -67,6 +66,8 @@ pub struct Checked {
     pub part: bool,
     /// The variants that it declares.
     pub variants: Vec<Variant>,
+    /// Where it sets the limits of its budget.
+    pub limits: Limits,
     /// The lints that it allows.
     pub allowed: Vec<Allowed>,
     /// Errors and warnings, in no particular order.
@@ -98,9 +99,9 @@ pub fn check_variant(
         checked.index.variant(block, vain);
     }
     if let Some(spec) = &mut checked.spec {
-        spec.name = format!("{}_{}", spec.name, variant.name.text);
+        spec.name = format!("{}_{}", spec.name, variant.name.text).into();
         if variant.statement.doc.is_some() {
-            spec.doc = context::doc(&variant.statement);
+            spec.doc = context::doc(&variant.statement).into();
         }
     }
     checked
@@ -121,14 +122,14 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
     reuse::check_uses(context, &outline);
     let variants = reuse::variants(context, &outline, &name);
     let allowed = reuse::allowed(context, &outline);
-    let budget = reuse::budget(context, outline.get("budget"));
+    let (budget, limits) = reuse::budget(context, outline.get("budget"));
     let data = outline
         .get("data")
         .and_then(|statement| read_data(context, statement));
     let domains = Domains::read(context, outline.get("surfaces"), outline.get("products"));
     let mut tasks = Tasks::read(context, outline.get("tasks"), &domains);
-    let rows = training::read_rows(context, outline.get("rows"));
-    if let Some(column) = &rows.sample_weight {
+    let (mut rows, sample_weight) = training::read_rows(context, outline.get("rows"));
+    if let Some(column) = &sample_weight {
         tasks.weigh_rows(column);
     }
     // What a part does not declare, the spec that uses it may.
@@ -153,16 +154,16 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
         lints::report(context, &tasks, &domains, [&query, &item]);
     }
     let declared = architecture::read(context, outline.all("architecture"), &domains);
-    let buckets = training::read_buckets(context, outline.get("evaluation"));
+    let evaluation = training::read_evaluation(context, outline.get("evaluation"));
     let validated = split
         .as_ref()
-        .is_none_or(|split| split.damaged || !split.split.validate.is_empty());
+        .is_none_or(|split| split.damaged || split.validates);
     let training = outline.get("training");
     let training = training::read(context, training, &tasks, &domains, validated);
 
     let tables = tables::canonical(tables, training.embeddings);
     let table_id = |name: &str| {
-        let found = tables.binary_search_by(|table| table.name.as_str().cmp(name));
+        let found = tables.binary_search_by(|table| (*table.name).cmp(name));
         TableId(found.unwrap_or_else(|place| place))
     };
     let complete = query.complete && item.complete;
@@ -175,24 +176,22 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
         declared.report_idle(context, &domains, &inputs);
     }
     let (surfaces, products) = domains.into_axes();
-    let split = split.map(|split| split.split);
+    rows.split = split.map_or(Split::Hash, |declared| declared.split);
     let tasks = tasks.canonical();
     let spec = Spec {
-        name,
-        doc,
-        data,
+        name: name.into(),
+        doc: doc.into(),
+        data: data.map(Into::into),
         surfaces,
         products,
-        tasks,
-        tables,
-        query,
-        item,
+        tasks: tasks.into(),
+        tables: tables.into(),
+        query: query.into(),
+        item: item.into(),
         architecture: declared.architecture,
-        split,
-        bad_rows: rows.bad,
-        request: rows.request,
+        rows,
+        evaluation,
         training,
-        buckets,
         budget,
     };
     let index = std::mem::take(&mut context.index);
@@ -203,6 +202,7 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
         spec: (!part && !has_errors(&diagnostics)).then_some(spec),
         part,
         variants,
+        limits,
         allowed,
         diagnostics,
         index,

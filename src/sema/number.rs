@@ -2,11 +2,13 @@
 
 use super::context::Context;
 use super::head::Head;
-use super::spec::MAX_SIZE;
 use super::value::Bound;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::Number;
+
+/// Whole numbers in a spec must not exceed this, so that sizes and products of sizes fit in u64.
+pub(super) const MAX_SIZE: u64 = 1_000_000_000;
 
 fn out_of_range(name: &str, wants: &str, span: Span, found: &str) -> Diagnostic {
     let message = format!("`{name}` must be {wants}, not `{found}`");

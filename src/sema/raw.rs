@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::head::Head;
-use super::spec::RawValue;
+use super::spec::Value;
 use super::value::list;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
@@ -11,15 +11,15 @@ use crate::syntax::ast::{Atom, AtomKind, Number};
 /// A range of raw values, both ends in it, with its place.
 #[derive(Debug, Clone)]
 pub(super) struct RawRange {
-    pub first: RawValue,
-    pub last: RawValue,
+    pub first: Value,
+    pub last: Value,
     pub span: Span,
 }
 
 /// A raw value with its place.
 #[derive(Debug, Clone)]
 pub(super) struct Raw {
-    pub value: RawValue,
+    pub value: Value,
     pub span: Span,
 }
 
@@ -43,10 +43,10 @@ pub(super) fn raw(context: &mut Context<'_>, item: &Atom) -> Option<Raw> {
 /// The same for a value beside others, which may be `numbers`: a string would not fit those.
 pub(super) fn raw_beside(context: &mut Context<'_>, item: &Atom, numbers: bool) -> Option<Raw> {
     let value = match &item.kind {
-        AtomKind::Text(text) => Some(RawValue::Text(text.clone())),
+        AtomKind::Text(text) => Some(Value::Text(text.clone().into())),
         AtomKind::Number(Number {
             whole: Some(whole), ..
-        }) => Some(RawValue::Int(*whole)),
+        }) => Some(Value::Int(*whole)),
         AtomKind::Number(number) if number.is_written_whole() => {
             context.report(Diagnostic::new(
                 Code::E0305,
@@ -118,7 +118,7 @@ pub(super) fn report_mixed<'r>(
     let Some(first) = values.peek().copied() else {
         return false;
     };
-    let is_text = |raw: &Raw| matches!(raw.value, RawValue::Text(_));
+    let is_text = |raw: &Raw| matches!(raw.value, Value::Text(_));
     let Some(other) = values.find(|raw| is_text(raw) != is_text(first)) else {
         return false;
     };

@@ -6,7 +6,7 @@ use super::head::Head;
 use super::names::{self, Kind, Namespace, suggest};
 use super::outline::Outline;
 use super::settings::{Settings, Table as SettingsTable, setting};
-use super::spec::{Budget, Limit};
+use super::spec::Budget;
 use super::value::Form;
 use crate::diagnostics::{Code, Diagnostic, Level};
 use crate::source::Span;
@@ -22,9 +22,6 @@ pub(super) static BUDGET: SettingsTable = SettingsTable {
         setting("candidates", Form::Whole(1)),
     ],
 };
-
-/// Items that a request scores unless the spec says otherwise.
-const CANDIDATES: u64 = 1_000;
 
 /// Checks the form of every `use`; the files have been read already.
 pub(super) fn check_uses(context: &mut Context<'_>, outline: &Outline<'_>) {
@@ -115,32 +112,37 @@ pub(super) fn report_vain(context: &mut Context<'_>, vain: &Vain) {
     context.report(suggest(diagnostic, &word, names, "there are"));
 }
 
-/// What the model may cost.
-pub(super) fn budget(context: &mut Context<'_>, statement: Option<&Statement>) -> Budget {
-    let mut budget = Budget {
-        parameters: None,
-        flops_per_request: None,
-        bytes_per_item: None,
-        candidates: CANDIDATES,
-    };
+/// Where the spec sets the limits of its budget.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits {
+    /// Of `parameters`.
+    pub parameters: Option<Span>,
+    /// Of `flops_per_request`.
+    pub flops_per_request: Option<Span>,
+    /// Of `bytes_per_item`.
+    pub bytes_per_item: Option<Span>,
+}
+
+/// What the model may cost, and where the spec says so.
+pub(super) fn budget(context: &mut Context<'_>, statement: Option<&Statement>) -> (Budget, Limits) {
+    let (mut budget, mut limits) = (Budget::DEFAULT, Limits::default());
     let Some(statement) = statement else {
-        return budget;
+        return (budget, limits);
     };
     let form = "budget { parameters N, flops_per_request N, bytes_per_item N }";
     context.refuse_doc(statement);
     Head::new(statement, form).end(context);
     let block = context.require_block(statement, form);
     let settings = Settings::read(context, block, &BUDGET);
-    let limit = |name: &str| {
-        let span = settings.get(name)?.span;
-        let most = settings.whole(name)?;
-        Some(Limit { most, span })
-    };
-    budget.parameters = limit("parameters");
-    budget.flops_per_request = limit("flops_per_request");
-    budget.bytes_per_item = limit("bytes_per_item");
+    let span = |name: &str| settings.get(name).map(|given| given.span);
+    budget.parameters = settings.whole("parameters");
+    limits.parameters = span("parameters");
+    budget.flops_per_request = settings.whole("flops_per_request");
+    limits.flops_per_request = span("flops_per_request");
+    budget.bytes_per_item = settings.whole("bytes_per_item");
+    limits.bytes_per_item = span("bytes_per_item");
     if let Some(candidates) = settings.get("candidates") {
-        budget.candidates = settings.whole("candidates").unwrap_or(CANDIDATES);
+        budget.candidates = settings.whole("candidates").unwrap_or(budget.candidates);
         if budget.flops_per_request.is_none() && settings.lacks("flops_per_request") {
             context.report(
                 Diagnostic::new(
@@ -153,7 +155,7 @@ pub(super) fn budget(context: &mut Context<'_>, statement: Option<&Statement>) -
             );
         }
     }
-    budget
+    (budget, limits)
 }
 
 /// A lint that the spec allows, and where it says so.

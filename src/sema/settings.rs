@@ -6,7 +6,8 @@ use super::context::{Context, enumerate, join};
 use super::head::Text;
 use super::index::Inside;
 use super::names::{Spelling, closest, suggest};
-use super::value::{self, Form, Value};
+use super::spec::Choice;
+use super::value::{self, Form, SettingValue};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::{Atom, AtomKind, Block, Statement};
@@ -63,7 +64,7 @@ pub(super) struct Given<'s> {
     /// The whole statement.
     pub span: Span,
     /// `None` if it has been complained about.
-    pub value: Option<Value<'s>>,
+    pub value: Option<SettingValue<'s>>,
 }
 
 /// The settings of one block.
@@ -150,14 +151,14 @@ impl<'s> Settings<'s> {
     }
 
     /// The value of a setting that is given and sound.
-    pub fn value(&self, name: &str) -> Option<&Value<'s>> {
+    pub fn value(&self, name: &str) -> Option<&SettingValue<'s>> {
         self.get(name).and_then(|given| given.value.as_ref())
     }
 
     /// A whole number.
     pub fn whole(&self, name: &str) -> Option<u64> {
         match self.value(name) {
-            Some(Value::Whole(number)) => Some(*number),
+            Some(SettingValue::Whole(number)) => Some(*number),
             _ => None,
         }
     }
@@ -170,15 +171,15 @@ impl<'s> Settings<'s> {
     /// A number.
     pub fn real(&self, name: &str) -> Option<f64> {
         match self.value(name) {
-            Some(Value::Real(value)) => Some(*value),
+            Some(SettingValue::Real(value)) => Some(*value),
             _ => None,
         }
     }
 
     /// A word out of some.
-    pub fn choice(&self, name: &str) -> Option<&'static str> {
+    pub fn choice<C: Choice>(&self, name: &str) -> Option<C> {
         match self.value(name) {
-            Some(Value::Choice(choice)) => Some(choice),
+            Some(SettingValue::Choice(word)) => C::from_word(word),
             _ => None,
         }
     }
@@ -186,7 +187,7 @@ impl<'s> Settings<'s> {
     /// A string.
     pub fn text(&self, name: &str) -> Option<&Text> {
         match self.value(name) {
-            Some(Value::Text(text)) => Some(text),
+            Some(SettingValue::Text(text)) => Some(text),
             _ => None,
         }
     }
@@ -194,7 +195,7 @@ impl<'s> Settings<'s> {
     /// A list of sizes.
     pub fn sizes(&self, name: &str) -> Option<Vec<usize>> {
         match self.value(name) {
-            Some(Value::Sizes(sizes)) => Some(sizes.clone()),
+            Some(SettingValue::Sizes(sizes)) => Some(sizes.clone()),
             _ => None,
         }
     }
@@ -202,7 +203,7 @@ impl<'s> Settings<'s> {
     /// A block.
     pub fn block(&self, name: &str) -> Option<&'s Block> {
         match self.value(name) {
-            Some(Value::Block(block)) => Some(block),
+            Some(SettingValue::Block(block)) => Some(block),
             _ => None,
         }
     }

@@ -4,8 +4,8 @@ use super::context::Context;
 use super::head::{Head, Text};
 use super::raw::{Raw, RawRange, report_mixed};
 use super::settings::{Settings, Table as SettingsTable, setting};
-use super::spec::{RawValue, Split};
-use super::value::{Form, Value};
+use super::spec::{List, Split, Value};
+use super::value::{Form, SettingValue};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::syntax::ast::Statement;
 
@@ -22,6 +22,8 @@ pub(super) static SPLIT: SettingsTable = SettingsTable {
 pub(super) struct SplitDeclaration {
     pub split: Split,
     pub column: Option<Text>,
+    /// Whether a range validates.
+    pub validates: bool,
     /// Whether some part may be missing only because it could not be read.
     pub damaged: bool,
 }
@@ -50,7 +52,7 @@ pub(super) fn read(context: &mut Context<'_>, statement: &Statement) -> SplitDec
         );
     }
     let part = |name| match settings.value(name) {
-        Some(Value::Ranges(ranges)) => ranges.as_slice(),
+        Some(SettingValue::Ranges(ranges)) => ranges.as_slice(),
         _ => &[],
     };
     let parts = [
@@ -60,20 +62,21 @@ pub(super) fn read(context: &mut Context<'_>, statement: &Statement) -> SplitDec
     ];
     report_mixed_parts(context, &parts);
     report_overlaps(context, &parts);
-    let split = Split {
+    let split = Split::Column {
         column: column
             .as_ref()
-            .map(|column| column.text.clone())
+            .map(|column| column.text.clone().into())
             .unwrap_or_default(),
         train: canonical(part("train")),
         validate: canonical(part("validate")),
         test: canonical(part("test")),
-        place: context.place(statement.head),
+        place: context.place(statement.head).into(),
     };
     let damaged = block.is_none() || (parts[1].1.is_empty() && !settings.lacks("validate"));
     SplitDeclaration {
         split,
         column,
+        validates: !parts[1].1.is_empty(),
         damaged,
     }
 }
@@ -139,24 +142,24 @@ fn report_overlaps(context: &mut Context<'_>, parts: &Parts<'_>) {
 
 /// Sorted, with ranges of whole numbers joined where one starts right after another: `1, 2` and
 /// `1 .. 2` mean the same.
-fn canonical(ranges: &[RawRange]) -> Vec<(RawValue, RawValue)> {
-    let mut sorted: Vec<(RawValue, RawValue)> = ranges
+fn canonical(ranges: &[RawRange]) -> List<(Value, Value)> {
+    let mut sorted: Vec<(Value, Value)> = ranges
         .iter()
         .map(|range| (range.first.clone(), range.last.clone()))
         .collect();
     sorted.sort();
-    let mut joined: Vec<(RawValue, RawValue)> = Vec::new();
+    let mut joined: Vec<(Value, Value)> = Vec::new();
     for (first, last) in sorted {
         match (joined.last_mut(), &first) {
-            (Some((_, RawValue::Int(end))), RawValue::Int(start))
+            (Some((_, Value::Int(end))), Value::Int(start))
                 if end.checked_add(1) == Some(*start) =>
             {
-                if let RawValue::Int(new) = last {
+                if let Value::Int(new) = last {
                     *end = new;
                 }
             }
             _ => joined.push((first, last)),
         }
     }
-    joined
+    joined.into()
 }

@@ -7,8 +7,8 @@ use super::embeddings::Given;
 use super::head::Head;
 use super::names::{Kind, Namespace, suggest};
 use super::settings::{Settings, Table as SettingsTable, setting};
-use super::spec::{Embeddings, Index, Table};
-use super::value::{Form, Value};
+use super::spec::{Embeddings, Index, List, Table};
+use super::value::{Form, SettingValue};
 use super::vocabulary_file;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::syntax::ast::{Statement, Word};
@@ -99,18 +99,16 @@ impl Tables {
             dim,
             index,
             oov,
-            file,
             embeddings,
         } = shape;
         let table = Table {
-            name: name.text.clone(),
-            doc,
+            name: name.text.clone().into(),
+            doc: doc.into(),
             shared,
             rows,
             dim,
             index,
             oov,
-            file,
             embeddings: None,
         };
         let place = self.declared.len();
@@ -209,7 +207,6 @@ pub(super) struct Shape {
     pub dim: usize,
     pub index: Index,
     pub oov: usize,
-    pub file: Option<String>,
     pub embeddings: Given,
 }
 
@@ -221,7 +218,6 @@ impl Shape {
             dim: 1,
             index: Index::Hash,
             oov: 0,
-            file: None,
             embeddings: Given::default(),
         }
     }
@@ -246,28 +242,26 @@ pub(super) fn read_shape(
         let reason = "a table has one way to find the row of a value";
         settings.exclude(context, "vocabulary", &["hash"], reason);
     }
-    let mut file = None;
     let index = match (settings.value("values"), settings.value("vocabulary")) {
-        (Some(Value::Values(values)), _) => {
+        (Some(SettingValue::Values(values)), _) => {
             Index::Values(values.iter().map(|raw| raw.value.clone()).collect())
         }
-        (Some(Value::Text(path)), _) => {
-            file = Some(path.text.clone());
-            Index::Values(vocabulary_file::read(context, path).unwrap_or_default())
+        (Some(SettingValue::Text(path)), _) => {
+            vocabulary_file::read(context, path).unwrap_or(Index::Values(List::default()))
         }
-        (_, Some(Value::Whole(count))) => Index::Vocabulary {
+        (_, Some(SettingValue::Whole(count))) => Index::Vocabulary {
             min_count: u32::try_from(*count).unwrap_or(u32::MAX),
         },
-        (_, Some(_)) => Index::Vocabulary { min_count: 1 },
+        (_, Some(_)) => Index::Vocabulary {
+            min_count: Index::MIN_COUNT,
+        },
         _ if settings.flag("hash") => Index::Hash,
         _ => defaults.index.clone(),
     };
     let oov = read_oov(context, settings, &index);
-    let rows = match &index {
-        Index::Values(values) => Some(values.len() + 1 + oov),
-        Index::Hash | Index::Vocabulary { .. } | Index::Buckets => {
-            settings.size("rows").or(defaults.rows)
-        }
+    let rows = match index.given() {
+        Some(values) => Some(values + 1 + oov),
+        None => settings.size("rows").or(defaults.rows),
     };
     let lacks_rows = defaults.rows.is_none() && settings.lacks("rows") && settings.lacks("values");
     report_missing(context, name, lacks_rows, settings.lacks("dim"));
@@ -276,7 +270,6 @@ pub(super) fn read_shape(
         dim: settings.size("dim").unwrap_or(1),
         index,
         oov,
-        file,
         embeddings: Given::read(context, settings),
     }
 }
@@ -287,7 +280,7 @@ fn read_oov(context: &mut Context<'_>, settings: &Settings<'_>, index: &Index) -
         return 0;
     };
     match index {
-        Index::Values(_) => oov,
+        Index::Values(_) | Index::Lines { .. } => oov,
         Index::Hash | Index::Buckets => {
             context.report(
                 Diagnostic::new(

@@ -8,8 +8,8 @@ use super::head::{Head, Text};
 use super::index::Inside;
 use super::names::{Kind, Namespace, suggest};
 use super::settings::{Settings, Table as SettingsTable, setting};
-use super::spec::{DomainId, Label, Task, TaskId, Tower};
-use super::value::{self, Bound, Form, Value};
+use super::spec::{DomainId, Label, List, Task, TaskId, Text as SpecText, Tower};
+use super::value::{self, Bound, Form, SettingValue};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::{Statement, Word};
@@ -29,9 +29,6 @@ pub(super) static TASK: SettingsTable = SettingsTable {
 
 /// How a task is written, for help.
 const FORM: &str = "NAME from \"COLUMN\" { … }` or `NAME from action \"COLUMN\" { … }";
-
-/// Size of emb_deep unless a task says otherwise.
-const EMBEDDING: usize = 64;
 
 /// A declared task. Its parent is a place in the list of declarations.
 pub(super) struct TaskDeclaration {
@@ -400,27 +397,30 @@ impl Tasks {
 impl TaskDeclaration {
     fn checked(self, id_of: &[TaskId]) -> Task {
         let sorted = |columns: Vec<Text>| {
-            let mut names: Vec<String> = columns.into_iter().map(|column| column.text).collect();
+            let names = columns
+                .into_iter()
+                .map(|column| SpecText::from(column.text));
+            let mut names: Vec<SpecText> = names.collect();
             names.sort();
-            names
+            List::from(names)
         };
         let (surfaces, products) = self
             .cells
             .map(|cells| (cells.surfaces, cells.products))
             .unwrap_or_default();
         Task {
-            name: self.name.text,
-            doc: self.doc,
+            name: self.name.text.into(),
+            doc: self.doc.into(),
             label: self.label.unwrap_or(Label::Action),
             action: sorted(self.action),
             mask: sorted(self.mask),
-            sample_weight: self.sample_weight.map(|column| column.text),
+            sample_weight: self.sample_weight.map(|column| column.text.into()),
             given: self.parent.and_then(|place| id_of.get(place)).copied(),
             weight: self.weight,
             embedding: self.embedding,
-            surfaces,
-            products,
-            place: self.place,
+            surfaces: surfaces.into_iter().collect(),
+            products: products.into_iter().collect(),
+            place: self.place.into(),
         }
     }
 }
@@ -448,7 +448,7 @@ fn read_task(
     let settings = Settings::read(context, statement.block.as_ref(), &TASK);
     let (label, score, mut action) = match source {
         Some(Source::Score(column)) => (
-            Some(Label::Score(column.text.clone())),
+            Some(Label::Score(column.text.clone().into())),
             Some(column),
             Vec::new(),
         ),
@@ -467,17 +467,17 @@ fn read_task(
                 .label(statement.head, "trained on an action already")
                 .help("remove this, or train on a score: `NAME from \"COLUMN\"`"),
             );
-        } else if let Some(Value::Columns(columns)) = &given.value {
+        } else if let Some(SettingValue::Columns(columns)) = &given.value {
             action.clone_from(columns);
         }
     }
     let on = settings.get("on").map(|given| given.span);
     let given = match settings.value("given") {
-        Some(Value::Name(name)) => Some(name.clone()),
+        Some(SettingValue::Name(name)) => Some(name.clone()),
         _ => None,
     };
     let mask = match settings.value("mask") {
-        Some(Value::Columns(columns)) => columns.clone(),
+        Some(SettingValue::Columns(columns)) => columns.clone(),
         _ => Vec::new(),
     };
     TaskDeclaration {
@@ -490,11 +490,11 @@ fn read_task(
         sample_weight: settings.text("sample_weight").cloned(),
         given,
         parent: None,
-        weight: settings.real("weight").unwrap_or(1.0),
+        weight: settings.real("weight").unwrap_or(Task::WEIGHT),
         weight_place: settings
             .get("weight")
             .map_or(statement.word.span, |given| given.span),
-        embedding: settings.size("embedding").unwrap_or(EMBEDDING),
+        embedding: settings.size("embedding").unwrap_or(Task::EMBEDDING),
         cells: Cells::read(context, &settings, domains),
         on,
         place: context.place(statement.head),

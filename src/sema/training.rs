@@ -6,15 +6,15 @@ use super::domains::Domains;
 use super::embeddings::Given;
 use super::head::{Head, Text};
 use super::settings::{Settings, Table as SettingsTable, setting};
-use super::spec::{AdamW, BadRows, Decay, Embeddings, Request, TableOptimiser, Training};
+use super::spec::{AdamW, BadRows, Choice, Decay, Evaluation, Request, Rows, Training};
 use super::tasks::Tasks;
-use super::value::{Bound, Form, Value};
+use super::value::{Bound, Form, SettingValue};
 use crate::syntax::ast::Statement;
 
 pub(super) static ROWS: SettingsTable = SettingsTable {
     owner: "`rows`",
     settings: &[
-        setting("bad", Form::Choice(&["stop", "skip"])),
+        setting("bad", Form::Choice(BadRows::WORDS)),
         setting("sample_weight", Form::Text),
         setting("request", Form::Text),
     ],
@@ -36,10 +36,7 @@ pub(super) static TRAINING: SettingsTable = SettingsTable {
         setting("embeddings", Form::Block),
         setting("warmup", Form::Real(Bound::Fraction)),
         setting("warmup_steps", Form::Whole(0)),
-        setting(
-            "decay",
-            Form::Choice(&["linear", "cosine", "inverse_sqrt", "constant"]),
-        ),
+        setting("decay", Form::Choice(Decay::WORDS)),
         setting("clip", Form::RealOrNone(Bound::Positive)),
         setting("validate_every", Form::Whole(1)),
         setting("select", Form::Block),
@@ -56,56 +53,44 @@ pub(super) static DENSE: SettingsTable = SettingsTable {
     ],
 };
 
-/// What the spec says of all rows.
-pub(super) struct Rows {
-    /// The fate of bad ones; they stop a run unless the spec says otherwise.
-    pub bad: BadRows,
-    /// The column of their weights, for tasks that have none of their own.
-    pub sample_weight: Option<Text>,
-    /// What tells the request that a row belongs to.
-    pub request: Option<Request>,
-}
-
-pub(super) fn read_rows(context: &mut Context<'_>, statement: Option<&Statement>) -> Rows {
+/// The settings of all rows, and the column of their weights, for tasks that have none of their own.
+pub(super) fn read_rows(
+    context: &mut Context<'_>,
+    statement: Option<&Statement>,
+) -> (Rows, Option<Text>) {
+    let mut rows = Rows::DEFAULT;
     let Some(statement) = statement else {
-        return Rows {
-            bad: BadRows::Stop,
-            sample_weight: None,
-            request: None,
-        };
+        return (rows, None);
     };
     let form = "rows { bad skip }";
     context.refuse_doc(statement);
     Head::new(statement, form).end(context);
     let block = context.require_block(statement, form);
     let settings = Settings::read(context, block, &ROWS);
-    let bad = match settings.choice("bad") {
-        Some("skip") => BadRows::Skip,
-        _ => BadRows::Stop,
-    };
-    let request = settings.text("request").map(|column| Request {
-        column: column.text.clone(),
-        place: context.place(column.span),
+    rows.bad = settings.choice("bad").unwrap_or(rows.bad);
+    rows.request = settings.text("request").map(|column| Request {
+        column: column.text.clone().into(),
+        place: context.place(column.span).into(),
     });
-    Rows {
-        bad,
-        sample_weight: settings.text("sample_weight").cloned(),
-        request,
-    }
+    (rows, settings.text("sample_weight").cloned())
 }
 
-/// Buckets of the report's LogMAE by rank; 20 unless the spec says otherwise.
-pub(super) fn read_buckets(context: &mut Context<'_>, statement: Option<&Statement>) -> usize {
-    const BUCKETS: usize = 20;
+/// What the report shows.
+pub(super) fn read_evaluation(
+    context: &mut Context<'_>,
+    statement: Option<&Statement>,
+) -> Evaluation {
+    let mut evaluation = Evaluation::DEFAULT;
     let Some(statement) = statement else {
-        return BUCKETS;
+        return evaluation;
     };
     let form = "evaluation { buckets N }";
     context.refuse_doc(statement);
     Head::new(statement, form).end(context);
     let block = context.require_block(statement, form);
     let settings = Settings::read(context, block, &EVALUATION);
-    settings.size("buckets").unwrap_or(BUCKETS)
+    evaluation.buckets = settings.size("buckets").unwrap_or(evaluation.buckets);
+    evaluation
 }
 
 /// The hyperparameters, with the defaults of the language for what the spec does not say. `validated`: whether any
@@ -117,7 +102,7 @@ pub(super) fn read(
     domains: &Domains,
     validated: bool,
 ) -> Training {
-    let mut training = defaults();
+    let mut training = Training::DEFAULT;
     let Some(statement) = statement else {
         return training;
     };
@@ -134,15 +119,10 @@ pub(super) fn read(
         .unwrap_or(training.seed);
     training.shuffle = settings.size("shuffle").unwrap_or(training.shuffle);
     training.warmup = settings.real("warmup").unwrap_or(training.warmup);
-    training.decay = match settings.choice("decay") {
-        Some("constant") => Decay::Constant,
-        Some("cosine") => Decay::Cosine,
-        Some("inverse_sqrt") => Decay::InverseSqrt,
-        _ => training.decay,
-    };
+    training.decay = settings.choice("decay").unwrap_or(training.decay);
     match settings.value("clip") {
-        Some(Value::Real(norm)) => training.clip = Some(*norm),
-        Some(Value::None) => training.clip = None,
+        Some(SettingValue::Real(norm)) => training.clip = Some(*norm),
+        Some(SettingValue::None) => training.clip = None,
         _ => {}
     }
     if let Some(block) = settings.block("dense") {
@@ -160,29 +140,5 @@ fn read_adamw(settings: &Settings<'_>, default: AdamW) -> AdamW {
         weight_decay: settings
             .real("weight_decay")
             .unwrap_or(default.weight_decay),
-    }
-}
-
-fn defaults() -> Training {
-    Training {
-        batch: 512,
-        epochs: 2,
-        seed: 1,
-        shuffle: 262_144,
-        dense: AdamW {
-            lr: 1e-3,
-            weight_decay: 0.01,
-        },
-        embeddings: Embeddings {
-            optimiser: TableOptimiser::AdamW,
-            lr: 3e-2,
-            weight_decay: 0.1,
-            std: 0.05,
-            frequency: None,
-        },
-        warmup: 0.05,
-        decay: Decay::Linear,
-        clip: Some(5.0),
-        course: course::defaults(),
     }
 }

@@ -3,10 +3,9 @@
 use super::context::{Context, enumerate};
 use super::head::{Head, Text, unquoted};
 use super::names::{closest, suggest};
-use super::number::{fits, large, real, too_large, whole, whole_of};
+use super::number::{MAX_SIZE, fits, large, real, too_large, whole, whole_of};
 use super::raw::{Raw, RawRange, ranges, raw, raw_list, repeated};
 use super::settings::Setting;
-use super::spec::MAX_SIZE;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::ast::{Atom, AtomKind, Block, Number, Statement, Word};
@@ -94,7 +93,7 @@ impl Bound {
 
 /// The value of a setting.
 #[derive(Debug)]
-pub(super) enum Value<'s> {
+pub(super) enum SettingValue<'s> {
     Flag,
     None,
     Whole(u64),
@@ -119,7 +118,7 @@ pub(super) fn read<'s>(
     context: &mut Context<'_>,
     statement: &'s Statement,
     setting: &Setting,
-) -> Option<Value<'s>> {
+) -> Option<SettingValue<'s>> {
     if statement.damaged {
         return None;
     }
@@ -130,49 +129,57 @@ pub(super) fn read<'s>(
         Form::Block | Form::Crossing | Form::OptionalBlock
     );
     let value = match setting.form {
-        Form::Flag => Some(Value::Flag),
-        Form::Whole(least) => whole(context, &mut head, setting.name, least).map(Value::Whole),
-        Form::Large(least) => large(context, &mut head, setting.name, least).map(Value::Whole),
-        Form::OptionalWhole(_) if head.peek().is_none() => Some(Value::Flag),
+        Form::Flag => Some(SettingValue::Flag),
+        Form::Whole(least) => {
+            whole(context, &mut head, setting.name, least).map(SettingValue::Whole)
+        }
+        Form::Large(least) => {
+            large(context, &mut head, setting.name, least).map(SettingValue::Whole)
+        }
+        Form::OptionalWhole(_) if head.peek().is_none() => Some(SettingValue::Flag),
         Form::OptionalWhole(least) => {
-            whole(context, &mut head, setting.name, least).map(Value::Whole)
+            whole(context, &mut head, setting.name, least).map(SettingValue::Whole)
         }
         Form::RealOrNone(_) | Form::WholeOrNone(_) | Form::Crossing if head.is_word("none") => {
             head.next();
-            Some(Value::None)
+            Some(SettingValue::None)
         }
         Form::Crossing if head.is_word("mlp") => {
             head.next();
             sizes(context, &mut head, setting.name)
         }
         Form::WholeOrNone(least) => {
-            whole(context, &mut head, setting.name, least).map(Value::Whole)
+            whole(context, &mut head, setting.name, least).map(SettingValue::Whole)
         }
         Form::Real(bound) | Form::RealOrNone(bound) => {
-            real(context, &mut head, setting.name, bound).map(Value::Real)
+            real(context, &mut head, setting.name, bound).map(SettingValue::Real)
         }
         Form::Interval => interval(context, &mut head),
         Form::Sizes => sizes(context, &mut head, setting.name),
-        Form::Name => head.name(context, "a name").map(Value::Name),
-        Form::Names => names(context, &mut head).map(Value::Names),
-        Form::Columns => columns(context, &mut head).map(Value::Columns),
-        Form::Text => head.text(context, "a column in quotes").map(Value::Text),
-        Form::Choice(words) => choice(context, &mut head, words).map(Value::Choice),
-        Form::Values if matches!(head.peek(), Some(AtomKind::Text(_))) => {
-            head.text(context, "a path in quotes").map(Value::Text)
-        }
-        Form::Value => raw_value(context, &mut head).map(Value::Raw),
-        Form::Boundaries => boundaries(context, &mut head).map(Value::Boundaries),
-        Form::OptionalBlock if statement.block.is_none() => Some(Value::Flag),
-        Form::OptionalBlock => statement.block.as_ref().map(Value::Block),
-        Form::Values => raw_list(context, &mut head).map(Value::Values),
-        Form::Ranges => ranges(context, &mut head).map(Value::Ranges),
-        Form::Block | Form::Crossing => context.require_block(statement, &form).map(Value::Block),
+        Form::Name => head.name(context, "a name").map(SettingValue::Name),
+        Form::Names => names(context, &mut head).map(SettingValue::Names),
+        Form::Columns => columns(context, &mut head).map(SettingValue::Columns),
+        Form::Text => head
+            .text(context, "a column in quotes")
+            .map(SettingValue::Text),
+        Form::Choice(words) => choice(context, &mut head, words).map(SettingValue::Choice),
+        Form::Values if matches!(head.peek(), Some(AtomKind::Text(_))) => head
+            .text(context, "a path in quotes")
+            .map(SettingValue::Text),
+        Form::Value => raw_value(context, &mut head).map(SettingValue::Raw),
+        Form::Boundaries => boundaries(context, &mut head).map(SettingValue::Boundaries),
+        Form::OptionalBlock if statement.block.is_none() => Some(SettingValue::Flag),
+        Form::OptionalBlock => statement.block.as_ref().map(SettingValue::Block),
+        Form::Values => raw_list(context, &mut head).map(SettingValue::Values),
+        Form::Ranges => ranges(context, &mut head).map(SettingValue::Ranges),
+        Form::Block | Form::Crossing => context
+            .require_block(statement, &form)
+            .map(SettingValue::Block),
     };
     if value.is_some() {
         head.end(context);
     }
-    if !takes_block || matches!(value, Some(Value::None | Value::Sizes(_))) {
+    if !takes_block || matches!(value, Some(SettingValue::None | SettingValue::Sizes(_))) {
         context.refuse_block(statement, &form);
     }
     value.filter(|_| !head.failed())
@@ -233,7 +240,7 @@ pub(super) fn list<'s>(
     None
 }
 
-fn interval<'s>(context: &mut Context<'_>, head: &mut Head<'s>) -> Option<Value<'s>> {
+fn interval<'s>(context: &mut Context<'_>, head: &mut Head<'s>) -> Option<SettingValue<'s>> {
     let what = "`[LO, HI]`, two numbers";
     let (items, span) = list(context, head, what)?;
     let ends: Vec<&Number> = items
@@ -272,7 +279,7 @@ fn interval<'s>(context: &mut Context<'_>, head: &mut Head<'s>) -> Option<Value<
         });
         return None;
     }
-    Some(Value::Interval(low.real, high.real))
+    Some(SettingValue::Interval(low.real, high.real))
 }
 
 fn as_number(kind: &AtomKind) -> Option<&Number> {
@@ -282,7 +289,11 @@ fn as_number(kind: &AtomKind) -> Option<&Number> {
     }
 }
 
-fn sizes<'s>(context: &mut Context<'_>, head: &mut Head<'s>, name: &str) -> Option<Value<'s>> {
+fn sizes<'s>(
+    context: &mut Context<'_>,
+    head: &mut Head<'s>,
+    name: &str,
+) -> Option<SettingValue<'s>> {
     let (items, _) = list(context, head, "a list of whole numbers")?;
     let mut sizes = Vec::new();
     for item in items {
@@ -292,7 +303,7 @@ fn sizes<'s>(context: &mut Context<'_>, head: &mut Head<'s>, name: &str) -> Opti
         };
         sizes.push(usize::try_from(whole_of(context, number, item.span, name, 1, MAX_SIZE)?).ok()?);
     }
-    Some(Value::Sizes(sizes))
+    Some(SettingValue::Sizes(sizes))
 }
 
 fn wrong_item(item: &Atom, wants: &str) -> Diagnostic {

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use super::context::Context;
 use super::head::Text;
-use super::spec::{MAX_SIZE, RawValue};
+use super::number::MAX_SIZE;
+use super::spec::Index;
 use crate::diagnostics::{Code, Diagnostic};
 
 /// The values of a file, in its order: whole numbers if all lines are, else strings. Blank lines count
 /// for nothing.
-pub(super) fn read(context: &mut Context<'_>, path: &Text) -> Option<Vec<RawValue>> {
+pub(super) fn read(context: &mut Context<'_>, path: &Text) -> Option<Index> {
     let (name, text) = match context.read_file(path) {
         Ok(found) => found,
         Err((name, reason)) => {
@@ -51,21 +52,21 @@ pub(super) fn read(context: &mut Context<'_>, path: &Text) -> Option<Vec<RawValu
         ));
         return None;
     }
-    Some(values_of(&values))
+    Some(Index::Lines {
+        file: path.text.clone().into(),
+        whole: values.iter().all(|line| is_whole(line)),
+        lines: values
+            .iter()
+            .flat_map(|line| [*line, "\n"])
+            .collect::<String>()
+            .into(),
+    })
 }
 
-/// The values of a file's lines: whole numbers if all lines are, else strings.
-pub(crate) fn values_of(lines: &[&str]) -> Vec<RawValue> {
-    // `007` is no whole number: it would be another value than the one in the data.
-    let whole = |line: &&str| {
-        let number = line.parse::<i64>().ok()?;
-        (number.to_string() == **line).then_some(RawValue::Int(number))
-    };
-    let numbers: Option<Vec<RawValue>> = lines.iter().map(whole).collect();
-    numbers.unwrap_or_else(|| {
-        let text = |line: &&str| RawValue::Text((*line).to_owned());
-        lines.iter().map(text).collect()
-    })
+/// Whether a line is a whole number as the data has it: `007` would be another value.
+fn is_whole(line: &str) -> bool {
+    line.parse::<i64>()
+        .is_ok_and(|number| number.to_string() == line)
 }
 
 /// The lines of a file as the runtime reads them in the crate's copy, which has a line end after each: without the mark

@@ -4,7 +4,9 @@
 
 use mtmd::prelude::*;
 
-use crate::schema::{Product, SCHEMA, Surface, Task};
+use crate::names::{Product, Surface, Task};
+
+use crate::schema::SCHEMA;
 
 /// Scores two tasks on three surfaces for three products.
 #[derive(Module, Debug)]

@@ -55,7 +55,7 @@ pub fn run<M: Model>(args: impl IntoIterator<Item = OsString>) -> u8 {
 }
 
 fn run_model(schema: &'static Schema, args: &[OsString], new_learner: &NewLearner<'_>) -> u8 {
-    let command = Cli::command().name(schema.name).bin_name(schema.name);
+    let command = Cli::command().name(&*schema.name).bin_name(&*schema.name);
     let parsed = command
         .try_get_matches_from(args)
         .and_then(|matches| Cli::from_arg_matches(&matches));

@@ -10,7 +10,7 @@ use super::{NewLearner, eval, say, set_threads, warn};
 use crate::data::{self, Dataset, Parts, Statistics, Vocabularies};
 use crate::error::{Error, Result};
 use crate::evaluation::{Report, grouped};
-use crate::schema::{Figure, Schema, Split, Training};
+use crate::schema::{Metric, Schema, Split, Training};
 use crate::training::{
     Existing, Files, Fit, Interrupt, Learner, RunFolder, State, checkpoint, duration, evaluate,
     evaluate_and_count, has_rows,
@@ -74,7 +74,7 @@ pub fn train(
 fn open_folder(schema: &Schema, args: &TrainArgs) -> Result<RunFolder> {
     let root = match &args.out {
         Some(out) => out.clone(),
-        None => Path::new("runs").join(schema.name),
+        None => Path::new("runs").join(&*schema.name),
     };
     RunFolder::open(&root, existing(args))
 }
@@ -151,7 +151,7 @@ fn require_validation(schema: &Schema, args: &TrainArgs) -> Result<()> {
 
 /// Whether the spec has rows that validate, and rows that test.
 fn judged(schema: &Schema) -> (bool, bool) {
-    match schema.split {
+    match &schema.rows.split {
         Split::Hash => (true, true),
         Split::Column { validate, test, .. } => (!validate.is_empty(), !test.is_empty()),
     }
@@ -184,12 +184,15 @@ fn choose(
     let figure = match &schema.training.course.select {
         None => "loss".to_owned(),
         Some(select) => {
-            let task = schema.tasks.get(select.task).map_or("?", |task| task.name);
-            let name = match select.figure {
-                Figure::LogMae => "LogMAE",
-                Figure::Mae => "MAE",
-                Figure::Kl => "KL",
-                Figure::Auc => "AUC",
+            let task = schema
+                .tasks
+                .get(select.task.0)
+                .map_or("?", |task| &task.name);
+            let name = match select.metric {
+                Metric::LogMae => "LogMAE",
+                Metric::Mae => "MAE",
+                Metric::Kl => "KL",
+                Metric::Auc => "AUC",
             };
             format!("{name} of {task}")
         }

@@ -288,7 +288,7 @@ pub(super) fn lists(array: &ArrayRef) -> Result<(Spans, ArrayRef), ArrowError> {
 pub(super) fn derived(array: &ArrayRef, derive: Derive) -> Result<ArrayRef, ArrowError> {
     let numbers: Int64Array = match derive {
         Derive::Length => lengths(array)?,
-        Derive::Time(part, unit) => {
+        Derive::Time { part, unit } => {
             let (times, per_second) = times(array, unit)?;
             times.unary(|time| part_of(part, time.div_euclid(per_second)))
         }
@@ -426,7 +426,10 @@ mod tests {
             None,
             Some(-1),
         ]));
-        let derive = Derive::Time(TimePart::Hour, Unit::Milliseconds);
+        let derive = Derive::Time {
+            part: TimePart::Hour,
+            unit: Unit::Milliseconds,
+        };
         let hours = derived(&times, derive).unwrap();
         let expected = Int64Array::from(vec![Some(13), None, Some(23)]);
         assert_eq!(hours.as_primitive::<Int64Type>(), &expected);

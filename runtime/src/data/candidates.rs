@@ -8,7 +8,7 @@ use arrow::error::ArrowError;
 use crate::data::decode::Usable;
 use crate::data::numbers::{MOST, Numbers};
 use crate::data::values::Values;
-use crate::schema::{Label, Task};
+use crate::schema::{DomainSet, Label, Task, Text};
 
 /// Candidates for use in a record batch; bad ones are marked as columns are read.
 pub(super) struct Candidates {
@@ -54,16 +54,14 @@ impl NumbersRead {
     }
 }
 
-impl Task {
-    /// For each row of a surface and a product, whether the task exists on its cell.
-    fn on(&self, surface: &[u16], product: &[u16]) -> Vec<bool> {
-        let (surfaces, products) = (mask(self.surfaces), mask(self.products));
-        let is = |mask: &[bool], domain: u16| mask.get(usize::from(domain)).copied() == Some(true);
-        let cells = surface.iter().zip(product);
-        cells
-            .map(|(&surface, &product)| is(&surfaces, surface) && is(&products, product))
-            .collect()
-    }
+/// For each row of a surface and a product, whether a task exists on its cell.
+fn exists(task: &Task, surface: &[u16], product: &[u16]) -> Vec<bool> {
+    let (surfaces, products) = (mask(&task.surfaces), mask(&task.products));
+    let is = |mask: &[bool], domain: u16| mask.get(usize::from(domain)).copied() == Some(true);
+    let cells = surface.iter().zip(product);
+    cells
+        .map(|(&surface, &product)| is(&surfaces, surface) && is(&products, product))
+        .collect()
 }
 
 impl Candidates {
@@ -80,24 +78,24 @@ impl Candidates {
     /// Label, weights and action of a task, appended to `targets`.
     pub(super) fn targets(
         &mut self,
-        task: &Task,
+        task: &'static Task,
         batch: &RecordBatch,
         columns: &mut NumbersRead,
         targets: &mut Targets,
     ) -> Result<(), ArrowError> {
-        let cells = task.on(&self.surface, &self.product);
-        let mask = self.conjunction(task.mask, "a mask", cells, batch, columns)?;
+        let cells = exists(task, &self.surface, &self.product);
+        let mask = self.conjunction(&task.mask, "a mask", cells, batch, columns)?;
         let on: Vec<bool> = mask.iter().map(|value| *value == 1.0).collect();
         let action = if task.action.is_empty() {
             vec![f32::NAN; on.len()]
         } else {
-            self.conjunction(task.action, "an action", on.clone(), batch, columns)?
+            self.conjunction(&task.action, "an action", on.clone(), batch, columns)?
         };
-        let label = match task.label {
+        let label = match &task.label {
             Label::Action => action.clone(),
             Label::Score(column) => self.score(column, &on, batch, columns)?,
         };
-        targets.weights.push(match task.sample_weight {
+        targets.weights.push(match &task.sample_weight {
             Some(column) => self.weights(column, &label, batch, columns)?,
             None => Vec::new(),
         });
@@ -170,7 +168,7 @@ impl Candidates {
     /// NaN, too, where not `on`.
     fn conjunction(
         &mut self,
-        conjunction: &[&'static str],
+        conjunction: &'static [Text],
         noun: &str,
         on: Vec<bool>,
         batch: &RecordBatch,
@@ -178,7 +176,7 @@ impl Candidates {
     ) -> Result<Vec<f32>, ArrowError> {
         let start = |on: &bool| if *on { 1.0 } else { f32::NAN };
         let mut result: Vec<f32> = on.iter().map(start).collect();
-        for &column in conjunction {
+        for column in conjunction {
             let values = columns.get(batch, column)?;
             let mut bad = Vec::new();
             for ((&row, on), result) in self.rows.iter().zip(&on).zip(&mut result) {
@@ -253,11 +251,11 @@ impl Candidates {
 }
 
 /// Domains as flags, by domain.
-pub(super) fn mask(domains: &[usize]) -> Vec<bool> {
-    let end = domains.iter().max().map_or(0, |last| last + 1);
+pub(super) fn mask(domains: &DomainSet) -> Vec<bool> {
+    let end = domains.last().map_or(0, |last| last.0 + 1);
     let mut mask = vec![false; end];
-    for &domain in domains {
-        if let Some(flag) = mask.get_mut(domain) {
+    for domain in domains {
+        if let Some(flag) = mask.get_mut(domain.0) {
             *flag = true;
         }
     }

@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Fields, Schema as ArrowSchema};
 use crate::data::arrays::is_text;
 use crate::data::kinds;
 use crate::error::{ColumnFault, ColumnProblem, Error, Result};
-use crate::schema::{Derive, Index, Input, Kind, Label, Schema, Split, Tower, Value};
+use crate::schema::{Derive, FeatureKind, Index, Input, Label, Schema, Split, Tower, Value};
 
 /// Use of a column by a part of the spec.
 struct Need {
@@ -56,7 +56,7 @@ enum Values {
 /// # Errors
 /// Every column that is missing or of another type, at once.
 pub(super) fn check<'a>(
-    schema: &Schema,
+    schema: &'static Schema,
     files: impl Iterator<Item = (&'a Path, &'a ArrowSchema)> + Clone,
 ) -> Result<()> {
     let problems: Vec<ColumnProblem> = needs(schema)
@@ -71,46 +71,46 @@ pub(super) fn check<'a>(
 }
 
 /// Names of the columns that a schema needs, sorted, each once.
-pub fn columns(schema: &Schema) -> Vec<&'static str> {
+pub fn columns(schema: &'static Schema) -> Vec<&'static str> {
     let mut columns: Vec<&'static str> = needs(schema).iter().map(|need| need.column).collect();
     columns.sort_unstable();
     columns.dedup();
     columns
 }
 
-fn needs(schema: &Schema) -> Vec<Need> {
+fn needs(schema: &'static Schema) -> Vec<Need> {
     let mut needs = Vec::new();
     for (user, axis) in [
         ("surfaces", &schema.surfaces),
         ("products", &schema.products),
     ] {
-        let values = axis.domains.iter().flat_map(|domain| domain.values);
-        let form = Form::Key(kind_of(values.copied()));
+        let values = axis.domains.iter().flat_map(|domain| domain.values.iter());
+        let form = Form::Key(kind_of(values));
         needs.push(Need {
-            column: axis.column,
-            place: axis.place,
+            column: &axis.column,
+            place: &axis.place,
             user: user.to_owned(),
             form,
         });
     }
-    if let Some(request) = &schema.request {
+    if let Some(request) = &schema.rows.request {
         needs.push(Need {
-            column: request.column,
-            place: request.place,
+            column: &request.column,
+            place: &request.place,
             user: "the request of a row".to_owned(),
             form: Form::Key(Values::Either),
         });
     }
-    for task in schema.tasks {
-        let score = match task.label {
+    for task in schema.tasks.iter() {
+        let score = match &task.label {
             Label::Score(column) => Some(column),
             Label::Action => None,
         };
         let others = task.mask.iter().chain(&task.sample_weight);
-        for &column in score.iter().chain(task.action).chain(others) {
+        for column in score.into_iter().chain(task.action.iter()).chain(others) {
             needs.push(Need {
                 column,
-                place: task.place,
+                place: &task.place,
                 user: format!("task `{}`", task.name),
                 form: Form::Number,
             });
@@ -118,12 +118,12 @@ fn needs(schema: &Schema) -> Vec<Need> {
     }
     for (tower, name) in [(Tower::Query, "query"), (Tower::Item, "item")] {
         for feature in schema.features(tower) {
-            let form = match (feature.derive, feature.kind) {
-                (Some(Derive::Time(..)), _) => Form::Time,
+            let form = match (feature.derive, &feature.kind) {
+                (Some(Derive::Time { .. }), _) => Form::Time,
                 (Some(Derive::Length), _) => Form::Length,
-                (None, Kind::Embedded { table, input, .. }) => {
-                    let values = match schema.tables.get(table).map(|table| table.index) {
-                        Some(Index::Values(values)) => kind_of(values.iter().copied()),
+                (None, FeatureKind::Embedded { table, input, .. }) => {
+                    let values = match schema.tables.get(table.0).map(|table| &table.index) {
+                        Some(Index::Values(values)) => kind_of(values.iter()),
                         Some(Index::Lines { whole: true, .. }) => Values::Ints,
                         Some(Index::Lines { whole: false, .. }) => Values::Texts,
                         _ => Values::Either,
@@ -134,29 +134,29 @@ fn needs(schema: &Schema) -> Vec<Need> {
                         Input::Buckets { .. } => Form::Number,
                     }
                 }
-                (None, Kind::Vector { .. }) => Form::Numbers,
-                (None, Kind::Number(_)) => Form::Number,
+                (None, FeatureKind::Vector { .. }) => Form::Numbers,
+                (None, FeatureKind::Number(_)) => Form::Number,
             };
             let user = format!("{name} feature `{}`", feature.name);
-            if let Kind::Embedded {
+            if let FeatureKind::Embedded {
                 input:
                     Input::List {
                         weights: Some(column),
                         ..
                     },
                 ..
-            } = feature.kind
+            } = &feature.kind
             {
                 needs.push(Need {
                     column,
-                    place: feature.place,
+                    place: &feature.place,
                     user: user.clone(),
                     form: Form::Numbers,
                 });
             }
             needs.push(Need {
-                column: feature.column,
-                place: feature.place,
+                column: &feature.column,
+                place: &feature.place,
                 user,
                 form,
             });
@@ -168,13 +168,13 @@ fn needs(schema: &Schema) -> Vec<Need> {
         validate,
         test,
         place,
-    } = &schema.split
+    } = &schema.rows.split
     {
         let ends = train
             .iter()
-            .chain(*validate)
-            .chain(*test)
-            .flat_map(|&(from, to)| [from, to]);
+            .chain(validate.iter())
+            .chain(test.iter())
+            .flat_map(|(from, to)| [from, to]);
         let values = match kind_of(ends) {
             Values::Ints => Values::IntsOrDates,
             Values::Texts => Values::TextsOrDates,
@@ -190,7 +190,7 @@ fn needs(schema: &Schema) -> Vec<Need> {
     needs
 }
 
-fn kind_of(values: impl Iterator<Item = Value>) -> Values {
+fn kind_of<'v>(values: impl Iterator<Item = &'v Value>) -> Values {
     let (mut ints, mut texts) = (false, false);
     for value in values {
         match value {

@@ -3,7 +3,7 @@
 use crate::data::batch::{Batch, Column, TowerBatch};
 use crate::data::origin::Origin;
 use crate::data::requests;
-use crate::schema::{Input, Kind, Schema, Tower};
+use crate::schema::{FeatureKind, Input, Schema, Tower};
 
 /// Usable rows, by row. The columns are those of a batch, over rows instead of places.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +26,7 @@ impl Chunk {
             schema
                 .features(tower)
                 .iter()
-                .map(|feature| empty(feature.kind))
+                .map(|feature| empty(&feature.kind))
                 .collect()
         };
         Self {
@@ -173,9 +173,9 @@ impl TowerBatch {
     }
 }
 
-fn empty(kind: Kind) -> Column {
+fn empty(kind: &FeatureKind) -> Column {
     match kind {
-        Kind::Embedded { input, .. } => match input {
+        FeatureKind::Embedded { input, .. } => match input {
             Input::One { .. } | Input::Buckets { .. } => Column::Ids(Vec::new()),
             Input::List { .. } => Column::Lists {
                 offsets: vec![0],
@@ -183,11 +183,11 @@ fn empty(kind: Kind) -> Column {
                 weights: Vec::new(),
             },
         },
-        Kind::Vector { width } => Column::Vectors {
-            width,
+        FeatureKind::Vector { width } => Column::Vectors {
+            width: *width,
             values: Vec::new(),
         },
-        Kind::Number(_) => Column::Numbers(Vec::new()),
+        FeatureKind::Number(_) => Column::Numbers(Vec::new()),
     }
 }
 

@@ -159,7 +159,7 @@ impl Counts {
             .map(|(_, value)| value)
             .collect();
         Vocabulary {
-            table: table.name.to_owned(),
+            table: table.name.to_string(),
             values,
             unfit: unfit as u64,
             rare: rare as u64,

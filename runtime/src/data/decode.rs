@@ -23,7 +23,7 @@ use crate::data::values::{Places, Values};
 use crate::data::vocabularies::Vocabularies;
 use crate::error::{Error, Result};
 use crate::hash::{hash_int, hash_text};
-use crate::schema::{BadRows, Kind, Schema, Standardise, Tower, Transform};
+use crate::schema::{BadRows, FeatureKind, Schema, Standardise, Tower, Transform};
 
 /// Reads record batches of files that were checked against the schema.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Decoder {
         Self {
             schema,
             parts,
-            selector: Selector::new(&schema.split, parts),
+            selector: Selector::new(&schema.rows.split, parts),
             surfaces: Domains::new(&schema.surfaces),
             products: Domains::new(&schema.products),
             bad_rows: dataset.bad_rows(),
@@ -80,8 +80,8 @@ impl Decoder {
     pub(super) fn report(&self) -> Report {
         Report::new(
             self.parts,
-            self.schema.surfaces.column,
-            self.schema.products.column,
+            &self.schema.surfaces.column,
+            &self.schema.products.column,
         )
     }
 
@@ -99,7 +99,7 @@ impl Decoder {
         let mut candidates = self.candidates(batch, place, report)?;
         let mut columns = NumbersRead::default();
         let mut targets = Targets::default();
-        for task in self.schema.tasks {
+        for task in self.schema.tasks.iter() {
             candidates
                 .targets(task, batch, &mut columns, &mut targets)
                 .map_err(odd)?;
@@ -112,9 +112,9 @@ impl Decoder {
             .map_err(odd)?;
         self.count_faults(&candidates.faults, batch, place, report)?;
         let mut usable = candidates.finish(targets, query, item);
-        if let Some(request) = &self.schema.request {
+        if let Some(request) = &self.schema.rows.request {
             let read =
-                column_of(batch, request.column).and_then(|array| keys(&array, DateForm::Int));
+                column_of(batch, &request.column).and_then(|array| keys(&array, DateForm::Int));
             usable.request = request_keys(&read.map_err(odd)?.values, &usable.rows);
         }
         report.used += usable.rows.len() as u64;
@@ -132,8 +132,8 @@ impl Decoder {
             let read = column_of(batch, column).and_then(|array| keys(&array, dates));
             Ok(read.map_err(|error| damaged(place.path, &error))?.values)
         };
-        let surface_keys = read(self.surfaces.axis.column, DateForm::Int)?;
-        let product_keys = read(self.products.axis.column, DateForm::Int)?;
+        let surface_keys = read(&self.surfaces.axis.column, DateForm::Int)?;
+        let product_keys = read(&self.products.axis.column, DateForm::Int)?;
         let split_keys = match &self.selector {
             Selector::Column { column, dates, .. } => Some(read(column, *dates)?),
             Selector::Hash => None,
@@ -253,10 +253,10 @@ impl Usable {
             for ((feature, values), column) in features.zip(values).zip(columns) {
                 let places = Places::new(schema, tower, feature, &self.rows, domains);
                 let moments = match feature.kind {
-                    Kind::Number(Transform {
+                    FeatureKind::Number(Transform {
                         standardise: Some(Standardise::Learned),
                         ..
-                    }) => vocabularies.moments(tower, feature.name),
+                    }) => vocabularies.moments(tower, &feature.name),
                     _ => None,
                 };
                 values.encode(feature, &places, vocabularies, moments, column);
@@ -280,10 +280,10 @@ impl Usable {
         for tower in [Tower::Query, Tower::Item] {
             let (values, domains) = self.of(tower);
             for (feature, values) in schema.features(tower).iter().zip(values) {
-                let Kind::Embedded { table, .. } = feature.kind else {
+                let FeatureKind::Embedded { table, .. } = feature.kind else {
                     continue;
                 };
-                if let Some(Some(counts)) = counts.get_mut(table) {
+                if let Some(Some(counts)) = counts.get_mut(table.0) {
                     let places = Places::new(schema, tower, feature, &self.rows, domains);
                     values.count(&places, counts);
                 }

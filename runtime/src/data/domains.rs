@@ -25,9 +25,9 @@ impl Domains {
             texts: HashMap::default(),
         };
         for (domain, index) in axis.domains.iter().zip(0..) {
-            for value in domain.values {
-                match *value {
-                    Value::Int(value) => domains.ints.insert(value, index),
+            for value in domain.values.iter() {
+                match value {
+                    Value::Int(value) => domains.ints.insert(*value, index),
                     Value::Text(value) => domains.texts.insert(value, index),
                 };
             }
@@ -65,7 +65,7 @@ impl Domains {
                 None
             }
             Others::Error => Some(Fault {
-                column: self.axis.column,
+                column: &self.axis.column,
                 cause: format!(
                     "{} is the value of no domain ({} of the spec)",
                     keys.show(row),

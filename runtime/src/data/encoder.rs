@@ -100,19 +100,19 @@ impl Outside {
 
 impl Encoder {
     pub(super) fn new(table: &Table, learned: Option<Vocabulary>) -> Result<Self> {
-        match (table.index, learned) {
+        match (&table.index, learned) {
             (Index::Hash, None) => Ok(Self::Hash(Hashed::new(table.rows))),
             (Index::Buckets, None) => Ok(Self::Buckets),
             (Index::Values(values), None) => {
-                let raw = values.iter().map(|value| match *value {
-                    Value::Int(value) => Raw::Int(value),
-                    Value::Text(value) => Raw::Text(value.into()),
+                let raw = values.iter().map(|value| match value {
+                    Value::Int(value) => Raw::Int(*value),
+                    Value::Text(value) => Raw::Text((**value).into()),
                 });
                 Ok(Self::Inline(Lookup::new(table, raw.map(Cow::Owned))))
             }
-            (Index::Lines { text, whole }, None) => {
-                let raw = text.lines().map(|line| match line.parse() {
-                    Ok(value) if whole => Raw::Int(value),
+            (Index::Lines { lines, whole, .. }, None) => {
+                let raw = lines.lines().map(|line| match line.parse() {
+                    Ok(value) if *whole => Raw::Int(value),
                     _ => Raw::Text(line.into()),
                 });
                 Ok(Self::Inline(Lookup::new(table, raw.map(Cow::Owned))))
@@ -121,19 +121,19 @@ impl Encoder {
                 let (found, room) = (vocabulary.values.len(), room(table));
                 if found > room {
                     return Err(mismatch(
-                        table.name,
+                        &table.name,
                         format!("{found} values for a table with room for {room}"),
                     ));
                 }
                 let lookup = Lookup::new(table, vocabulary.values.iter().map(Cow::Borrowed));
                 if lookup.ints.len() + lookup.texts.len() != found {
-                    return Err(mismatch(table.name, "a value stands in it twice"));
+                    return Err(mismatch(&table.name, "a value stands in it twice"));
                 }
                 Ok(Self::Learned { lookup, vocabulary })
             }
-            (Index::Vocabulary { .. }, None) => Err(mismatch(table.name, "it is missing")),
+            (Index::Vocabulary { .. }, None) => Err(mismatch(&table.name, "it is missing")),
             (Index::Hash | Index::Values(_) | Index::Lines { .. } | Index::Buckets, Some(_)) => {
-                Err(mismatch(table.name, "the model's table learns none"))
+                Err(mismatch(&table.name, "the model's table learns none"))
             }
         }
     }

@@ -9,21 +9,21 @@ use crate::data::arrays::{DateForm, ReadKeys, Spans, derived, entries, keys, lis
 use crate::data::candidates::{Candidates, column_of};
 use crate::data::numbers::{MOST, Numbers, are_sound, is_sound};
 use crate::data::values::{Buckets, Lists, Places, Values, are_usable, is_usable};
-use crate::schema::{Feature, Input, Kind, Schema, Tower};
+use crate::schema::{Feature, FeatureKind, Input, Schema, Tower};
 
 impl Candidates {
     /// The tower's features in plain form; what cannot be used is a fault of its row, where the row's
     /// domain has the feature.
     pub(super) fn features(
         &mut self,
-        schema: &Schema,
+        schema: &'static Schema,
         tower: Tower,
         batch: &RecordBatch,
     ) -> Result<Vec<Values>, ArrowError> {
         let features = schema.features(tower).iter();
         features
             .map(|feature| {
-                let column = column_of(batch, feature.column)?;
+                let column = column_of(batch, &feature.column)?;
                 let column = match feature.derive {
                     Some(derive) => derived(&column, derive)?,
                     None => column,
@@ -44,8 +44,8 @@ impl Candidates {
         let mut bad: Vec<(u32, String)> = Vec::new();
         let whole =
             |value: f64| format!("an id must be a whole number or a string, this is {value}");
-        let values = match feature.kind {
-            Kind::Embedded {
+        let values = match &feature.kind {
+            FeatureKind::Embedded {
                 input: Input::One { default },
                 ..
             } => {
@@ -54,9 +54,9 @@ impl Candidates {
                     odd.into_iter()
                         .map(|(row, value)| (row as u32, whole(value))),
                 );
-                Values::Keys(values, default)
+                Values::Keys(values, default.as_ref())
             }
-            Kind::Embedded {
+            FeatureKind::Embedded {
                 input: Input::List { weights, last, .. },
                 ..
             } => {
@@ -77,9 +77,9 @@ impl Candidates {
                     }
                     None => None,
                 };
-                Values::Lists(Box::new(Lists::new(spans, values, weights, last)))
+                Values::Lists(Box::new(Lists::new(spans, values, weights, *last)))
             }
-            Kind::Embedded {
+            FeatureKind::Embedded {
                 input:
                     Input::Buckets {
                         boundaries,
@@ -94,39 +94,39 @@ impl Candidates {
                 }
                 let buckets = Buckets {
                     boundaries,
-                    default,
+                    default: *default,
                 };
                 Values::Buckets(values, buckets)
             }
-            Kind::Vector { width } => {
+            FeatureKind::Vector { width } => {
                 let (spans, array) = lists(array)?;
                 let values = entries(&array)?;
                 let sound = values.null_count() == 0 && are_sound(values.values());
                 for row in self.rows_with(schema, feature, tower) {
                     bad.extend(
-                        vector_fault(&spans, &values, sound, row as usize, width)
+                        vector_fault(&spans, &values, sound, row as usize, *width)
                             .map(|cause| (row, cause)),
                     );
                 }
                 Values::Vectors(spans, values)
             }
-            Kind::Number(transform) => {
+            FeatureKind::Number(transform) => {
                 let values = Numbers::read(array)?;
-                if !are_usable(transform, &values) {
+                if !are_usable(*transform, &values) {
                     for row in self.rows_with(schema, feature, tower) {
                         let value = values.get(row as usize);
-                        let odd = value.filter(|value| !is_usable(transform, *value));
+                        let odd = value.filter(|value| !is_usable(*transform, *value));
                         bad.extend(odd.map(|value| (row, unusable(value))));
                     }
                 }
-                Values::Numbers(values, transform)
+                Values::Numbers(values, *transform)
             }
         };
         if !bad.is_empty() {
             let having = self.rows_with(schema, feature, tower);
             for (row, cause) in bad {
                 if having.binary_search(&row).is_ok() {
-                    self.fault(row, feature.column, || cause);
+                    self.fault(row, &feature.column, || cause);
                 }
             }
         }

@@ -8,7 +8,7 @@ use crate::data::source::Dataset;
 use crate::data::vocabularies::Vocabularies;
 use crate::data::vocabulary::{Raw, Vocabulary};
 use crate::error::{Error, Result};
-use crate::schema::{Input, Kind, Tower};
+use crate::schema::{FeatureKind, Input, Tower};
 
 const INTS: &str = "whole numbers";
 const TEXTS: &str = "strings";
@@ -43,16 +43,16 @@ impl Dataset {
         let schema = self.schema();
         let features = [Tower::Query, Tower::Item].map(|tower| schema.features(tower).iter());
         let columns = features.into_iter().flatten().filter(|feature| {
-            matches!(feature.kind, Kind::Embedded { table, input: Input::One { .. } | Input::List { .. }, .. }
-                if schema.tables.get(table).is_some_and(|table| table.name == vocabulary.table))
+            matches!(&feature.kind, FeatureKind::Embedded { table, input: Input::One { .. } | Input::List { .. }, .. }
+                if schema.tables.get(table.0).is_some_and(|table| table.name == vocabulary.table))
         });
         let found = columns
             .filter(|feature| feature.derive.is_none())
             .filter_map(|feature| {
                 let mut files = self.columns();
                 files.find_map(|(path, fields)| {
-                    let field = fields.field_with_name(feature.column).ok()?;
-                    Some((kind(field.data_type())?, feature.column, path))
+                    let field = fields.field_with_name(&feature.column).ok()?;
+                    Some((kind(field.data_type())?, &*feature.column, path))
                 })
             });
         let found: Vec<_> = found.collect();

@@ -240,7 +240,7 @@ impl Statistics {
         let targets = rows.labels.iter().zip(&rows.weights);
         for ((task, to), (labels, weights)) in schema.tasks.iter().zip(&mut self.tasks).zip(targets)
         {
-            let parent = task.given.and_then(|parent| rows.labels.get(parent));
+            let parent = task.given.and_then(|parent| rows.labels.get(parent.0));
             for (row, &label) in labels.iter().enumerate() {
                 if label.is_nan() {
                     continue;

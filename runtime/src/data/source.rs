@@ -62,7 +62,7 @@ impl Dataset {
         let dataset = Self {
             schema,
             files,
-            bad_rows: schema.bad_rows,
+            bad_rows: schema.rows.bad,
             quarantine: None,
         };
         check::check(schema, dataset.columns())?;
@@ -132,7 +132,7 @@ impl Dataset {
 
     /// Row groups that may hold rows of `parts`, in file order, and how many rows the others hold.
     pub(super) fn units(&self, parts: Parts) -> Result<(Vec<Unit>, u64)> {
-        let selector = Selector::new(&self.schema.split, parts);
+        let selector = Selector::new(&self.schema.rows.split, parts);
         let (mut units, mut outside) = (Vec::new(), 0);
         for (index, file) in self.files.iter().enumerate() {
             let possible = selector.possible(&file.metadata);

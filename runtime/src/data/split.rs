@@ -68,8 +68,8 @@ pub(super) enum Selector {
 }
 
 impl Selector {
-    pub(super) fn new(split: &Split, parts: Parts) -> Self {
-        match *split {
+    pub(super) fn new(split: &'static Split, parts: Parts) -> Self {
+        match split {
             Split::Hash => Self::Hash,
             Split::Column {
                 column,
@@ -85,7 +85,7 @@ impl Selector {
                 ];
                 let wanted = all.iter().filter(|(part, _)| part.meets(parts));
                 let ranges: Vec<_> = wanted
-                    .flat_map(|(_, ranges)| ranges.iter().copied())
+                    .flat_map(|(_, ranges)| ranges.iter().cloned())
                     .collect();
                 let dates = match train.first() {
                     Some((Value::Text(_), _)) => DateForm::Text,
@@ -130,7 +130,7 @@ impl Selector {
             .map(|group| {
                 ranges
                     .iter()
-                    .any(|&(from, to)| !above(&least, group, to) && !below(&most, group, from))
+                    .any(|(from, to)| !above(&least, group, to) && !below(&most, group, from))
             })
             .collect()
     }
@@ -142,10 +142,10 @@ impl Selector {
         };
         match keys {
             Keys::Ints(ints) => ints.get(row).is_some_and(|key| {
-                ranges.iter().any(|range| matches!(*range, (Value::Int(from), Value::Int(to)) if (from..=to).contains(&key)))
+                ranges.iter().any(|range| matches!(range, (Value::Int(from), Value::Int(to)) if (*from..=*to).contains(&key)))
             }),
             Keys::Texts(texts) => texts.get(row).is_some_and(|key| {
-                ranges.iter().any(|range| matches!(*range, (Value::Text(from), Value::Text(to)) if from <= key && key <= to))
+                ranges.iter().any(|range| matches!(range, (Value::Text(from), Value::Text(to)) if **from <= *key && *key <= **to))
             }),
         }
     }
@@ -161,18 +161,22 @@ pub(super) fn part_of_place(file: usize, row: u64) -> Parts {
     }
 }
 
-fn above(keys: &Keys, row: usize, bound: Value) -> bool {
+fn above(keys: &Keys, row: usize, bound: &Value) -> bool {
     match (keys, bound) {
-        (Keys::Ints(ints), Value::Int(bound)) => ints.get(row).is_some_and(|key| key > bound),
-        (Keys::Texts(texts), Value::Text(bound)) => texts.get(row).is_some_and(|key| key > bound),
+        (Keys::Ints(ints), Value::Int(bound)) => ints.get(row).is_some_and(|key| key > *bound),
+        (Keys::Texts(texts), Value::Text(bound)) => {
+            texts.get(row).is_some_and(|key| *key > **bound)
+        }
         _ => false,
     }
 }
 
-fn below(keys: &Keys, row: usize, bound: Value) -> bool {
+fn below(keys: &Keys, row: usize, bound: &Value) -> bool {
     match (keys, bound) {
-        (Keys::Ints(ints), Value::Int(bound)) => ints.get(row).is_some_and(|key| key < bound),
-        (Keys::Texts(texts), Value::Text(bound)) => texts.get(row).is_some_and(|key| key < bound),
+        (Keys::Ints(ints), Value::Int(bound)) => ints.get(row).is_some_and(|key| key < *bound),
+        (Keys::Texts(texts), Value::Text(bound)) => {
+            texts.get(row).is_some_and(|key| *key < **bound)
+        }
         _ => false,
     }
 }

@@ -11,11 +11,11 @@ use crate::data::counts::Counts;
 use crate::data::encoder::Encoder;
 use crate::data::numbers::{Ints, MOST, Numbers};
 use crate::data::vocabularies::{Moments, Vocabularies};
-use crate::schema::{Feature, Kind, Schema, Standardise, Tower, Transform, Value};
+use crate::schema::{Feature, FeatureKind, Schema, Standardise, Tower, Transform, Value};
 
 /// A feature's column in plain form, over all rows of the record batch.
 pub(super) enum Values {
-    Keys(Keys, Option<Value>),
+    Keys(Keys, Option<&'static Value>),
     Lists(Box<Lists>),
     Buckets(Numbers, Buckets),
     Vectors(Spans, Float32Array),
@@ -49,13 +49,13 @@ impl Values {
         to: &mut Column,
     ) {
         let encoder = match feature.kind {
-            Kind::Embedded { table, .. } => vocabularies.encoder(table),
-            Kind::Vector { .. } | Kind::Number(_) => None,
+            FeatureKind::Embedded { table, .. } => vocabularies.encoder(table.0),
+            FeatureKind::Vector { .. } | FeatureKind::Number(_) => None,
         };
         match (self, to, encoder) {
             (Self::Keys(keys, default), Column::Ids(to), Some(encoder)) => {
                 let missing = default.map_or(0, |value| match value {
-                    Value::Int(value) => encoder.int(value),
+                    Value::Int(value) => encoder.int(*value),
                     Value::Text(value) => encoder.text(value),
                 });
                 push_ids(keys, places, encoder, missing, to);
@@ -287,7 +287,7 @@ impl<'a> Places<'a> {
         Self {
             rows,
             domains,
-            having: (!everywhere).then(|| mask(feature.domains)),
+            having: (!everywhere).then(|| mask(&feature.domains)),
         }
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::encoder::Encoder;
 use crate::data::vocabulary::{Vocabulary, mismatch};
 use crate::error::{Error, Result};
-use crate::schema::{Kind, Schema, Standardise, Tower, Value};
+use crate::schema::{FeatureKind, Schema, Standardise, Tower, Value};
 
 /// How every table of a schema finds the row of a raw value: by [`Index`](crate::schema::Index), with what was learned.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,7 +51,7 @@ impl Vocabularies {
         let encoders = schema
             .tables
             .iter()
-            .map(|table| Encoder::new(table, learned.remove(table.name)));
+            .map(|table| Encoder::new(table, learned.remove(&*table.name)));
         let encoders = encoders.collect::<Result<_>>()?;
         if let Some(table) = learned.into_keys().min() {
             return Err(mismatch(
@@ -125,9 +125,9 @@ impl Vocabularies {
     }
 
     /// The row of a value in a table; 0 if the value is unseen.
-    pub fn row(&self, table: usize, value: Value) -> u32 {
+    pub fn row(&self, table: usize, value: &Value) -> u32 {
         self.encoders.get(table).map_or(0, |encoder| match value {
-            Value::Int(value) => encoder.int(value),
+            Value::Int(value) => encoder.int(*value),
             Value::Text(value) => encoder.text(value),
         })
     }
@@ -142,7 +142,7 @@ pub(super) fn standardised(schema: &Schema) -> impl Iterator<Item = (Tower, usiz
     let of = |tower| {
         let features = schema.features(tower).iter().enumerate();
         let learn = features.filter(|(_, feature)| {
-            let Kind::Number(transform) = feature.kind else {
+            let FeatureKind::Number(transform) = &feature.kind else {
                 return false;
             };
             transform.standardise == Some(Standardise::Learned)
@@ -155,7 +155,7 @@ pub(super) fn standardised(schema: &Schema) -> impl Iterator<Item = (Tower, usiz
 /// What the moments of a feature are kept under.
 pub(super) fn key(schema: &Schema, tower: Tower, index: usize) -> String {
     let feature = schema.features(tower).get(index);
-    moments_key(tower, feature.map_or("", |feature| feature.name))
+    moments_key(tower, feature.map_or("", |feature| &feature.name))
 }
 
 fn moments_key(tower: Tower, feature: &str) -> String {

@@ -56,17 +56,19 @@ pub(super) fn mismatch(table: &str, cause: impl ToString) -> Error {
 /// What tests of this and of what uses it share.
 #[cfg(test)]
 pub(super) mod fixture {
-    use crate::schema::{Index, Table};
+    use crate::schema::{Index, Table, text};
 
     /// A table that learns its vocabulary.
     pub fn table(rows: usize) -> Table {
         Table {
-            name: "t",
+            name: text("t"),
+            shared: false,
             rows,
             dim: 1,
             index: Index::Vocabulary { min_count: 2 },
             oov: 0,
             embeddings: None,
+            doc: text(""),
         }
     }
 }

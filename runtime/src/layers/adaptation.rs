@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::{BatchNorm, DomainInput, Layout, Linear, beside};
 use crate::kernels::{self, Fields, Precision};
-use crate::schema::ExpertArchitecture;
+use crate::schema::{self, ExpertArchitecture};
 
 /// Adapts the fields of one domain.
 #[derive(Module, Debug)]
@@ -62,7 +62,8 @@ impl Adaptation {
         let hidden = architecture
             .se_reduction
             .map(|reduction| (fields / reduction.max(1)).max(1));
-        let normalised = architecture.batch_norm && layout.numbers() > 0;
+        let normalised =
+            architecture.batch_norm == schema::BatchNorm::Domain && layout.numbers() > 0;
         Self {
             norm: normalised.then(|| BatchNorm::new(layout.numbers(), device)),
             squeeze: hidden.map(|hidden| Linear::new(fields, hidden, device)),

@@ -84,7 +84,7 @@ impl Cross {
                 .collect(),
             Crossing::None | Crossing::Mlp(_) => Vec::new(),
         };
-        let mlp = match architecture.crossing {
+        let mlp = match &architecture.crossing {
             Crossing::Mlp(widths) => ffn::layers(width, widths, place, device),
             Crossing::Dcn { .. } | Crossing::None => Vec::new(),
         };
@@ -107,7 +107,7 @@ impl Cross {
 
     /// Columns that come out of `width`.
     pub fn output(width: usize, architecture: &ExpertArchitecture) -> usize {
-        match architecture.crossing {
+        match &architecture.crossing {
             Crossing::Dcn { .. } | Crossing::None => width,
             Crossing::Mlp(widths) => widths.last().copied().unwrap_or(width),
         }

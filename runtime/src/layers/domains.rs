@@ -24,9 +24,9 @@ struct Domain {
 impl<E> Domains<E> {
     /// The experts of these domains of an axis, made by `expert` from the domain's index; those that the axis does not
     /// have are left out.
-    pub fn new(axis: &Axis, domains: &[usize], expert: impl Fn(usize) -> E) -> Self {
+    pub fn new(axis: &'static Axis, domains: &[usize], expert: impl Fn(usize) -> E) -> Self {
         let experts = domains.iter().filter_map(|&index| {
-            let name = axis.domains.get(index)?.name;
+            let name = &*axis.domains.get(index)?.name;
             Some((Domain { index, name }, expert(index)))
         });
         Self {

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::cross::compose;
 use super::{Adapted, Cross, Ffn, Layout, Linear, Routing, Shallow, SharedExperts};
-use crate::schema::{Architecture, Composition, ExpertArchitecture, Schema};
+use crate::schema::{Architecture, Composition, DomainId, ExpertArchitecture, Schema};
 
 /// A task on a domain: its deep and shallow experts, its routing over {deep, task-shared,
 /// domain-shared}, the crossing of the weighted outputs, and its embedding.
@@ -29,13 +29,13 @@ impl TaskExpert {
     /// The experts of task `task` on the domain of `layout`.
     pub fn new(schema: &Schema, layout: &Layout, task: usize, device: &Device) -> Self {
         let architecture = &schema.architecture;
-        let expert = architecture.expert(layout.tower(), layout.domain());
+        let expert = architecture.expert(layout.tower(), DomainId(layout.domain()));
         let input = layout.width();
         let width = composed_width(architecture, expert, input);
         let embedding = schema.tasks.get(task).map_or(0, |task| task.embedding);
         let experts = 1 + expert.task_shared + architecture.domain_shared;
         Self {
-            deep: Ffn::new(input, expert.deep, expert.norm, device),
+            deep: Ffn::new(input, &expert.deep, expert.norm, device),
             routing: (experts > 1).then(|| Routing::new(input, expert, experts, device)),
             cross: Cross::new(width, expert, device),
             embedding: Linear::new(Cross::output(width, expert), embedding, device),
@@ -70,12 +70,12 @@ impl TaskExpert {
 /// Width of the experts' outputs together, on an x_d of `input` columns.
 fn composed_width(architecture: &Architecture, expert: &ExpertArchitecture, input: usize) -> usize {
     let last = |widths: &[usize]| widths.last().copied().unwrap_or(input);
-    let own = last(expert.deep);
+    let own = last(&expert.deep);
     match expert.composition {
         Composition::Sum => own,
         Composition::Concat => {
             own * (1 + expert.task_shared)
-                + last(architecture.shared_deep) * architecture.domain_shared
+                + last(&architecture.shared_deep) * architecture.domain_shared
         }
     }
 }

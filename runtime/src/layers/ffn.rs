@@ -124,7 +124,7 @@ impl Experts {
         Self::new(
             architecture.task_shared,
             layout.width(),
-            architecture.deep,
+            &architecture.deep,
             architecture.norm,
             device,
         )

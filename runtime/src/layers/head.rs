@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use crate::schema::Architecture;
+use crate::schema::{Architecture, LogitBias};
 
 /// The bias of one task's logit.
 #[derive(Module, Debug)]
@@ -18,7 +18,7 @@ impl Head {
     pub fn new(architecture: &Architecture, device: &Device) -> Self {
         let bias = || Param::from_tensor(Tensor::zeros([1], device));
         Self {
-            bias: architecture.logit_bias.then(bias),
+            bias: (architecture.logit_bias == LogitBias::Learned).then(bias),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::schema::{Feature, Kind, Schema, Tower};
+use crate::schema::{DomainId, Feature, FeatureKind, Schema, Tower};
 
 /// Fields of x_d for one domain of one tower, in canonical order: embedded features, vectors,
 /// numbers, each group in the schema's order.
@@ -54,20 +54,20 @@ impl Layout {
         };
         let mut start = 0;
         for (feature, declared) in schema.features(tower).iter().enumerate() {
-            if !declared.domains.contains(&domain) {
+            if !declared.domains.has(DomainId(domain)) {
                 continue;
             }
             let width = field_width(schema, declared);
             let kind = match declared.kind {
-                Kind::Embedded { shallow, .. } => {
+                FeatureKind::Embedded { shallow, .. } => {
                     layout.embedded_width += width;
                     FieldKind::Embedded { shallow }
                 }
-                Kind::Vector { .. } => {
+                FeatureKind::Vector { .. } => {
                     layout.vector_width += width;
                     FieldKind::Vector
                 }
-                Kind::Number(_) => {
+                FeatureKind::Number(_) => {
                     layout.numbers += width;
                     FieldKind::Number
                 }
@@ -136,8 +136,10 @@ impl Layout {
 /// Columns that a feature fills in x_d.
 pub(crate) fn field_width(schema: &Schema, feature: &Feature) -> usize {
     match feature.kind {
-        Kind::Embedded { table, .. } => schema.tables.get(table).map_or(0, |table| table.dim),
-        Kind::Vector { width } => width,
-        Kind::Number(_) => 1,
+        FeatureKind::Embedded { table, .. } => {
+            schema.tables.get(table.0).map_or(0, |table| table.dim)
+        }
+        FeatureKind::Vector { width } => width,
+        FeatureKind::Number(_) => 1,
     }
 }

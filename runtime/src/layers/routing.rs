@@ -24,7 +24,7 @@ impl Routing {
         experts: usize,
         device: &Device,
     ) -> Self {
-        let hidden = architecture.routing;
+        let hidden = &architecture.routing;
         let last = hidden.last().copied().unwrap_or(input);
         Self {
             layers: ffn::layers(input, hidden, architecture.norm, device),

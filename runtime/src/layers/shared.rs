@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::layout::field_width;
 use super::{Adapted, Experts};
-use crate::schema::{Schema, Tower};
+use crate::schema::{DomainId, Schema, Tower};
 
 /// Outputs of the experts that the tasks of a Domain Expert share, each `[rows, width]`.
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ impl DomainShared {
             expert: Experts::new(
                 count,
                 width,
-                architecture.shared_deep,
+                &architecture.shared_deep,
                 architecture.expert.norm,
                 device,
             ),
@@ -113,7 +113,7 @@ fn runs(schema: &Schema, tower: Tower, domain: usize) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for feature in schema.features(tower) {
         let width = field_width(schema, feature);
-        let here = feature.domains.contains(&domain);
+        let here = feature.domains.has(DomainId(domain));
         match runs.last_mut() {
             Some(Run::Present(columns)) if here => columns.end += width,
             Some(Run::Missing(columns)) if !here && columns.end == missing => columns.end += width,

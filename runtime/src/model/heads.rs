@@ -7,7 +7,7 @@ use super::Model;
 use crate::data::batch::{Batch, TowerBatch};
 use crate::kernels::{composed::rows as index, pair_dot};
 use crate::layers::{Head, TowerInput, TowerOutput};
-use crate::schema::{LogitScale, Task};
+use crate::schema::{DomainId, LogitScale, Task};
 
 /// Scores of a batch.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ pub fn scores<M: Model>(
     let scale = M::schema().architecture.logit_scale;
     for ((id, task), head) in M::schema().tasks.iter().enumerate().zip(model.heads()) {
         let parent = match task.given {
-            Some(parent) => match scores.tasks.get(parent).and_then(Option::as_ref) {
+            Some(parent) => match scores.tasks.get(parent.0).and_then(Option::as_ref) {
                 Some(parent) => Some(parent),
                 None => {
                     scores.tasks.push(None);
@@ -176,8 +176,8 @@ fn existing_rows(task: &Task, query: &Aligned, item: &Aligned, batch: &Batch) ->
     (0_u32..)
         .zip(cells.zip(embedded))
         .filter(|(_, ((surface, product), (query, item)))| {
-            task.surfaces.contains(&usize::from(**surface))
-                && task.products.contains(&usize::from(**product))
+            task.surfaces.has(DomainId(usize::from(**surface)))
+                && task.products.has(DomainId(usize::from(**product)))
                 && **query != ABSENT
                 && **item != ABSENT
         })

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use crate::data::ahead::fetch;
 use crate::data::batch::{Column, TowerBatch};
 use crate::layers::{Field, FieldKind, Layout};
-use crate::schema::{Input, Kind, Pool, Schema, Tower};
+use crate::schema::{FeatureKind, Input, Pool, Schema, Tower};
 use crate::tables::Tables;
 use crate::tables::clock::Clock;
 use crate::tables::table::Table;
@@ -42,7 +42,7 @@ pub struct DomainRows {
 pub(super) struct EmbeddedField<'a> {
     pub table: usize,
     pub column: &'a Column,
-    pub input: Input,
+    pub input: &'a Input,
     /// Columns of the leaf.
     pub columns: Range<usize>,
 }
@@ -115,7 +115,7 @@ pub(super) fn domain(
 
 /// The embedded features of a domain, in canonical order.
 pub(super) fn embedded_fields<'a>(
-    schema: &Schema,
+    schema: &'a Schema,
     tower: Tower,
     layout: &'a Layout,
     batch: &'a TowerBatch,
@@ -124,14 +124,14 @@ pub(super) fn embedded_fields<'a>(
     layout
         .fields()
         .iter()
-        .filter_map(|field| match features[field.feature].kind {
-            Kind::Embedded { table, input, .. } => Some(EmbeddedField {
-                table,
+        .filter_map(|field| match &features[field.feature].kind {
+            FeatureKind::Embedded { table, input, .. } => Some(EmbeddedField {
+                table: table.0,
                 column: &batch.columns[field.feature],
                 input,
                 columns: field.columns.clone(),
             }),
-            Kind::Vector { .. } | Kind::Number(_) => None,
+            FeatureKind::Vector { .. } | FeatureKind::Number(_) => None,
         })
 }
 

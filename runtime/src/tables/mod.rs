@@ -186,7 +186,7 @@ impl Tables {
         self.tables.iter().map(|table| {
             let column = |array| Column { table, array };
             Columns {
-                name: table.declared.name,
+                name: &table.declared.name,
                 weight: column(table.rule.weight_array()),
                 state: table.rule.arrays().into_iter().map(column).collect(),
             }

@@ -69,7 +69,7 @@ pub(super) struct Factors {
 impl Rule {
     pub(super) fn new(settings: &Embeddings, dim: usize) -> Self {
         let first = match settings.optimiser {
-            TableOptimiser::AdamW | TableOptimiser::RowwiseAdagrad => 1,
+            TableOptimiser::Adamw | TableOptimiser::RowwiseAdagrad => 1,
             TableOptimiser::LazyAdam => 0,
         };
         Self {
@@ -83,7 +83,7 @@ impl Rule {
     /// Numbers of a record.
     pub(super) fn stride(&self) -> usize {
         let moments = match self.optimiser {
-            TableOptimiser::AdamW | TableOptimiser::LazyAdam => 2,
+            TableOptimiser::Adamw | TableOptimiser::LazyAdam => 2,
             TableOptimiser::RowwiseAdagrad => 0,
         };
         self.header + (1 + moments) * self.dim
@@ -119,7 +119,7 @@ impl Rule {
             start: self.header + place * self.dim,
         };
         let mut arrays = match self.optimiser {
-            TableOptimiser::AdamW | TableOptimiser::LazyAdam => {
+            TableOptimiser::Adamw | TableOptimiser::LazyAdam => {
                 vec![moment("exp_avg", 1), moment("exp_avg_sq", 2)]
             }
             TableOptimiser::RowwiseAdagrad => vec![flat("sum", 0)],
@@ -132,7 +132,7 @@ impl Rule {
 
     /// Whether rows that no batch names move too.
     pub(super) fn is_dense(&self) -> bool {
-        self.optimiser == TableOptimiser::AdamW
+        self.optimiser == TableOptimiser::Adamw
     }
 
     /// Says that a row is up to date at a step.
@@ -210,7 +210,7 @@ impl Rule {
         }
         let share = self.share(header);
         match self.optimiser {
-            TableOptimiser::AdamW | TableOptimiser::LazyAdam => {
+            TableOptimiser::Adamw | TableOptimiser::LazyAdam => {
                 let (first, second) = state.split_at_mut(self.dim);
                 factors.adam(weight, first, second, gradient, share);
             }

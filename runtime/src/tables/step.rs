@@ -53,7 +53,7 @@ struct Task<'a> {
 
 /// The sources of every table, in an order that the schema fixes.
 pub(super) fn sources<'a>(
-    schema: &Schema,
+    schema: &'a Schema,
     layouts: &'a Layouts,
     batch: &'a Batch,
     gradients: &'a Gradients,

@@ -38,7 +38,7 @@ impl Table {
         seed: u64,
     ) -> Self {
         let mut table = Self::empty(declared, settings, clock);
-        let (name, std) = (hash_text(declared.name), settings.std);
+        let (name, std) = (hash_text(&declared.name), settings.std);
         let (stride, weight) = (table.rule.stride(), table.rule.weight());
         let rows = table.records.par_chunks_mut(stride);
         rows.enumerate().skip(1).for_each(|(row, record)| {

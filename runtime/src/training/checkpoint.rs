@@ -181,7 +181,7 @@ pub fn load_progress(path: &Path, schema: &Schema) -> Result<(Loading, State)> {
         seed,
         course: Course {
             min_delta: schema.training.course.min_delta,
-            select: schema.training.course.select,
+            select: schema.training.course.select.clone(),
             ..course
         },
         ..schema.training.clone()
@@ -202,7 +202,7 @@ fn write_model(
     mut weights: Outgoing<'_>,
 ) -> Result<()> {
     for (key, value) in [
-        ("model", schema.name),
+        ("model", &*schema.name),
         ("spec_hash", schema.spec_hash),
         ("weights_hash", schema.weights_hash),
         ("graph_hash", schema.graph_hash),
@@ -211,9 +211,9 @@ fn write_model(
     }
     weights.save(&path.join(MODEL)).map_err(weights_error)?;
     write_text(&path.join(VOCABULARY), &vocabularies.to_json()?)?;
-    for table in schema.tables {
-        if let Index::Lines { text, .. } = table.index {
-            write_text(&path.join(format!("values.{}.txt", table.name)), text)?;
+    for table in schema.tables.iter() {
+        if let Index::Lines { lines, .. } = &table.index {
+            write_text(&path.join(format!("values.{}.txt", table.name)), lines)?;
         }
     }
     write_text(&path.join(GRAPH), schema.graph)

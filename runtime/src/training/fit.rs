@@ -139,7 +139,7 @@ impl Fit<'_> {
         state: &mut State,
         monitor: &mut Monitor,
     ) -> Result<bool> {
-        let select = self.dataset.schema().training.course.select;
+        let select = self.dataset.schema().training.course.select.clone();
         let scored = validate(
             learner,
             self.dataset,
@@ -164,8 +164,8 @@ impl Fit<'_> {
         let lack = match select {
             None => "loss: none has a label of a task whose weight is above 0".to_owned(),
             Some(select) => {
-                let task = self.dataset.schema().tasks.get(select.task);
-                let task = task.map_or("?", |task| task.name);
+                let task = self.dataset.schema().tasks.get(select.task.0);
+                let task = task.map_or("?", |task| &task.name);
                 format!("figure of task `{task}` as `select` asks for it")
             }
         };
@@ -222,7 +222,7 @@ impl Fit<'_> {
             StepError::Other(error) => return error,
             StepError::Loss { task, value } => {
                 let name = self.dataset.schema().tasks.get(task);
-                let name = name.map_or("?", |task| task.name);
+                let name = name.map_or("?", |task| &task.name);
                 (Some(task), format!("the loss of task `{name}` is {value}"))
             }
             StepError::Gradient { norm } => (None, format!("the norm of the gradients is {norm}")),

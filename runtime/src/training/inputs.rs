@@ -110,7 +110,7 @@ impl Inputs {
             let Some((weight, state)) = self.tables.arrays(index) else {
                 continue;
             };
-            let key = table_key(table.name);
+            let key = table_key(&table.name);
             let mut take = |from: &mut Loading, key: &str, array: StateArray| {
                 let (mut row, mut put) = (0, Ok(()));
                 from.pieces(key, &array.shape(table.rows), |values| {

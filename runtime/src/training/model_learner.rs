@@ -13,7 +13,7 @@ use crate::kernels::is_host;
 use crate::layers::Precision;
 use crate::model::{Model, TaskScores, forward, loss};
 use crate::optimiser::Optimiser;
-use crate::schema::{Tower, Training};
+use crate::schema::{LogitBias, Tower, Training};
 use crate::tables::Gradients;
 use crate::weights::{Array, Loading, Problem, Weights, list};
 
@@ -151,7 +151,7 @@ impl<M: Model> Learner for ModelLearner<M> {
     }
 
     fn set_biases(&mut self, biases: &[f64]) -> Result<()> {
-        if !self.inputs.schema().architecture.logit_bias {
+        if self.inputs.schema().architecture.logit_bias == LogitBias::None {
             return Ok(());
         }
         let mut weights = Weights::default();

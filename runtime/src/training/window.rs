@@ -51,7 +51,7 @@ impl Window {
 
     /// Mean KL by task; `None` without a valid row.
     fn means(&self) -> impl Iterator<Item = (&'static str, Option<f64>)> {
-        let names = self.schema.tasks.iter().map(|task| task.name);
+        let names = self.schema.tasks.iter().map(|task| &*task.name);
         let means = self.tasks.iter().map(mean);
         names.zip(means)
     }

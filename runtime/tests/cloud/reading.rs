@@ -32,7 +32,7 @@ fn reader() {
 }
 
 fn tell(data: &Path) -> Result<()> {
-    let schema = schema(|schema| schema.bad_rows = mtmd::schema::BadRows::Skip);
+    let schema = schema(|schema| schema.spec.rows.bad = mtmd::schema::BadRows::Skip);
     let dataset = Dataset::open(schema, &[data.to_owned()])?;
     for file in dataset.files() {
         println!("file {}", file.file_name().unwrap().display());

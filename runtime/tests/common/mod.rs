@@ -10,7 +10,7 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use mtmd::data::batch::{Batch, TowerBatch};
 use mtmd::layers::{DomainInput, Layout, Precision, TowerInput};
-use mtmd::schema::{Schema, Tower};
+use mtmd::schema::{DomainId, Schema, Tower};
 
 /// The CPU with autodiff.
 pub fn device() -> Device {
@@ -90,8 +90,8 @@ pub fn batch(schema: &Schema, cells: &[(u16, u16)], seed: u64) -> Batch {
     let product: Vec<u16> = cells.iter().map(|cell| cell.1).collect();
     let labels = schema.tasks.iter().map(|task| {
         let label = |&(surface, product): &(u16, u16)| {
-            let exists = task.surfaces.contains(&usize::from(surface))
-                && task.products.contains(&usize::from(product));
+            let exists = task.surfaces.has(DomainId(usize::from(surface)))
+                && task.products.has(DomainId(usize::from(product)));
             let label = (draws.next().abs() * 0.98 + 0.01) as f32;
             if exists { label } else { f32::NAN }
         };

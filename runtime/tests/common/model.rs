@@ -9,171 +9,190 @@ use mtmd::layers::{
 };
 use mtmd::model::Model;
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, Embeddings,
-    ExpertArchitecture, Feature, Index, Input, Kind, Label, Others, Schema, Split, Table,
-    TableOptimiser, Task, Tower, Training, Transform, Value,
+    Architecture, Axis, Budget, Crossing, Decay, Domain, DomainId, DomainSet, Evaluation,
+    ExpertArchitecture, Feature, FeatureKind, Index, Input, Label, Others, Rows, Schema, Spec,
+    Table, TableId, Task, TaskId, Tower, Training, Transform, Value, list, text,
 };
+use std::sync::LazyLock;
 
-const NUMBER: Kind = Kind::Number(Transform {
-    default: 0.0,
-    clip: None,
-    log: false,
-    standardise: None,
-});
+const NUMBER: FeatureKind = FeatureKind::Number(Transform::DEFAULT);
 
-const fn embedded(table: usize, shallow: bool) -> Kind {
-    Kind::Embedded {
-        table,
+const fn embedded(table: usize, shallow: bool) -> FeatureKind {
+    FeatureKind::Embedded {
+        table: TableId(table),
         input: Input::One { default: None },
         shallow,
     }
 }
 
-const fn feature(name: &'static str, kind: Kind, domains: &'static [usize]) -> Feature {
+const fn feature(name: &'static str, kind: FeatureKind, domains: DomainSet) -> Feature {
     Feature {
-        name,
-        column: name,
+        name: text(name),
+        column: text(name),
         derive: None,
         kind,
         domains,
-        place: "line 1",
+        doc: text(""),
+        place: text("line 1"),
     }
 }
 
 const fn table(name: &'static str, dim: usize) -> Table {
     Table {
-        name,
+        name: text(name),
         rows: 10,
         dim,
         index: Index::Hash,
         oov: 0,
         embeddings: None,
+        shared: false,
+        doc: text(""),
     }
 }
 
 const fn domain(name: &'static str, values: &'static [Value]) -> Domain {
-    Domain { name, values }
+    Domain {
+        name: text(name),
+        values: list(values),
+        like: None,
+        doc: text(""),
+    }
 }
 
-const fn task(name: &'static str, given: Option<usize>, products: &'static [usize]) -> Task {
+const fn task(name: &'static str, given: Option<TaskId>, products: DomainSet) -> Task {
     Task {
-        name,
-        label: Label::Score(name),
-        action: &[],
+        name: text(name),
+        label: Label::Score(text(name)),
+        action: list(&[]),
         given,
         weight: 1.0,
         sample_weight: None,
-        mask: &[],
+        mask: list(&[]),
         embedding: 3,
-        surfaces: &[0, 1, 2],
+        surfaces: DomainSet::first::<3>(),
         products,
-        place: "line 1",
+        doc: text(""),
+        place: text("line 1"),
     }
 }
 
 /// A small spec: three surfaces, two products, four tasks.
-pub const PLAIN: Schema = Schema {
-    name: "tiny",
-    spec_hash: "spec",
-    weights_hash: "weights",
-    graph_hash: "graph",
-    graph: "",
-    surfaces: Axis {
-        column: "surface",
-        domains: &[
-            domain("feed", &[Value::Int(0)]),
-            domain("related", &[Value::Int(1)]),
-            domain("search", &[Value::Int(2)]),
-        ],
-        others: Others::Error,
-        place: "line 1",
-    },
-    products: Axis {
-        column: "product",
-        domains: &[
-            domain("shop", &[Value::Int(0)]),
-            domain("web", &[Value::Int(1)]),
-        ],
-        others: Others::Error,
-        place: "line 1",
-    },
-    tasks: &[
-        Task {
-            weight: 2.0,
-            ..task("click", None, &[0, 1])
+pub fn plain() -> Schema {
+    Schema {
+        spec: spec(),
+        spec_hash: "spec",
+        weights_hash: "weights",
+        graph_hash: "graph",
+        graph: "",
+    }
+}
+
+fn spec() -> Spec {
+    Spec {
+        name: text("tiny"),
+        doc: text(""),
+        data: None,
+        surfaces: Axis {
+            column: text("surface"),
+            domains: vec![
+                domain("feed", &[Value::Int(0)]),
+                domain("related", &[Value::Int(1)]),
+                domain("search", &[Value::Int(2)]),
+            ]
+            .into(),
+            others: Others::Error,
+            place: text("line 1"),
         },
-        Task {
-            embedding: 2,
-            ..task("long", Some(0), &[0, 1])
+        products: Axis {
+            column: text("product"),
+            domains: vec![
+                domain("shop", &[Value::Int(0)]),
+                domain("web", &[Value::Int(1)]),
+            ]
+            .into(),
+            others: Others::Error,
+            place: text("line 1"),
         },
-        task("buy", Some(1), &[0]),
-        Task {
-            surfaces: &[0, 2],
-            ..task("hide", None, &[0, 1])
+        tasks: vec![
+            Task {
+                weight: 2.0,
+                ..task("click", None, DomainSet::first::<2>())
+            },
+            Task {
+                embedding: 2,
+                ..task("long", Some(TaskId(0)), DomainSet::first::<2>())
+            },
+            task("buy", Some(TaskId(1)), DomainSet::first::<1>()),
+            Task {
+                surfaces: DomainSet(list(&[DomainId(0), DomainId(2)])),
+                ..task("hide", None, DomainSet::first::<2>())
+            },
+        ]
+        .into(),
+        tables: vec![
+            table("user", 3),
+            table("country", 2),
+            table("word", 2),
+            table("ad", 3),
+        ]
+        .into(),
+        query: vec![
+            feature("country", embedded(1, true), DomainSet::first::<3>()),
+            feature("user", embedded(0, false), DomainSet::first::<3>()),
+            feature("word", embedded(2, true), DomainSet(list(&[DomainId(2)]))),
+            feature(
+                "pin",
+                FeatureKind::Vector { width: 2 },
+                DomainSet(list(&[DomainId(1)])),
+            ),
+            feature("age", NUMBER, DomainSet::first::<3>()),
+            feature(
+                "length",
+                NUMBER,
+                DomainSet(list(&[DomainId(0), DomainId(2)])),
+            ),
+        ]
+        .into(),
+        item: vec![
+            feature("ad", embedded(3, false), DomainSet::first::<2>()),
+            feature("kind", embedded(1, true), DomainSet(list(&[DomainId(1)]))),
+            feature(
+                "image",
+                FeatureKind::Vector { width: 3 },
+                DomainSet::first::<2>(),
+            ),
+            feature("price", NUMBER, DomainSet::first::<1>()),
+        ]
+        .into(),
+        architecture: Architecture {
+            expert: ExpertArchitecture {
+                deep: list(&[6, 4]),
+                routing: list(&[5]),
+                shallow: list(&[3]),
+                crossing: Crossing::Dcn { rank: 2, depth: 2 },
+                se_reduction: Some(2),
+                ..ExpertArchitecture::PAPER
+            },
+            shallow_width: 2,
+            shared_deep: list(&[6, 4]),
+            ..Architecture::PAPER
         },
-    ],
-    tables: &[
-        table("user", 3),
-        table("country", 2),
-        table("word", 2),
-        table("ad", 3),
-    ],
-    query: &[
-        feature("country", embedded(1, true), &[0, 1, 2]),
-        feature("user", embedded(0, false), &[0, 1, 2]),
-        feature("word", embedded(2, true), &[2]),
-        feature("pin", Kind::Vector { width: 2 }, &[1]),
-        feature("age", NUMBER, &[0, 1, 2]),
-        feature("length", NUMBER, &[0, 2]),
-    ],
-    item: &[
-        feature("ad", embedded(3, false), &[0, 1]),
-        feature("kind", embedded(1, true), &[1]),
-        feature("image", Kind::Vector { width: 3 }, &[0, 1]),
-        feature("price", NUMBER, &[0]),
-    ],
-    architecture: Architecture {
-        expert: ExpertArchitecture {
-            deep: &[6, 4],
-            routing: &[5],
-            shallow: &[3],
-            crossing: Crossing::Dcn { rank: 2, depth: 2 },
-            se_reduction: Some(2),
-            ..ExpertArchitecture::PAPER
+        rows: Rows::DEFAULT,
+        evaluation: Evaluation::DEFAULT,
+        budget: Budget::DEFAULT,
+        training: Training {
+            batch: 8,
+            epochs: 1,
+            shuffle: 8,
+            warmup: 0.0,
+            decay: Decay::Constant,
+            ..Training::DEFAULT
         },
-        shallow_width: 2,
-        shared_deep: &[6, 4],
-        ..Architecture::PAPER
-    },
-    split: Split::Hash,
-    bad_rows: BadRows::Stop,
-    request: None,
-    buckets: 20,
-    training: Training {
-        batch: 8,
-        epochs: 1,
-        seed: 1,
-        shuffle: 8,
-        dense: AdamW {
-            lr: 1e-3,
-            weight_decay: 0.01,
-        },
-        embeddings: Embeddings {
-            optimiser: TableOptimiser::AdamW,
-            lr: 3e-2,
-            weight_decay: 0.1,
-            std: 0.05,
-            frequency: None,
-        },
-        warmup: 0.0,
-        decay: Decay::Constant,
-        clip: Some(5.0),
-        course: Course::DEFAULT,
-    },
-};
+    }
+}
 
 /// The same, in one place.
-pub static SCHEMA: Schema = PLAIN;
+pub static SCHEMA: LazyLock<Schema> = LazyLock::new(plain);
 
 #[derive(Module, Debug)]
 pub struct Tiny {
@@ -290,7 +309,7 @@ impl Expert {
         let layout = Layout::new(&SCHEMA, tower, domain);
         let task = |task: usize| {
             SCHEMA.tasks[task]
-                .is_on(tower, domain)
+                .is_on(tower, DomainId(domain))
                 .then(|| TaskExpert::new(&SCHEMA, &layout, task, device))
         };
         Self {

@@ -18,7 +18,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 
-use crate::schemas::SMALL;
+use crate::schemas::{SMALL, small};
 
 /// Columns of one file.
 #[derive(Clone)]
@@ -210,7 +210,7 @@ impl Folder {
     }
 
     pub fn open(&self) -> Result<Dataset, Error> {
-        self.open_as(&SMALL_STATIC)
+        self.open_as(&SMALL)
     }
 
     pub fn open_as(&self, schema: &'static Schema) -> Result<Dataset, Error> {
@@ -225,11 +225,9 @@ impl Folder {
     }
 }
 
-pub static SMALL_STATIC: Schema = SMALL;
-
 /// A changed copy of the small schema.
 pub fn schema(change: impl FnOnce(&mut Schema)) -> &'static Schema {
-    let mut schema = SMALL;
+    let mut schema = small();
     change(&mut schema);
     Box::leak(Box::new(schema))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array};
 use mtmd::data::batch::{Batch, Column};
 use mtmd::data::{Dataset, Parts, Scan, Shuffle, Vocabularies};
-use mtmd::schema::{Split, Value};
+use mtmd::schema::{FeatureKind, Split, Value, list, text};
 
 use crate::fixture::{Folder, numbered, schema};
 
@@ -17,21 +17,12 @@ fn dataset(split: Split) -> (Folder, Dataset, Arc<Vocabularies>) {
         numbered(index * 10_000, 10_000).write_groups(&folder.file(name), 1000);
     }
     let schema = schema(|schema| {
-        let mut query: Vec<mtmd::schema::Feature> = Vec::new();
-        for feature in schema.query {
-            let kind = match feature.kind {
-                mtmd::schema::Kind::Number(transform) => {
-                    mtmd::schema::Kind::Number(mtmd::schema::Transform {
-                        clip: None,
-                        ..transform
-                    })
-                }
-                other => other,
-            };
-            query.push(mtmd::schema::Feature { kind, ..*feature });
+        for feature in schema.spec.query.to_mut() {
+            if let FeatureKind::Number(transform) = &mut feature.kind {
+                transform.clip = None;
+            }
         }
-        schema.query = query.leak();
-        schema.split = split;
+        schema.spec.rows.split = split;
     });
     let dataset = folder.open_as(schema).unwrap();
     let vocabularies = Arc::new(dataset.learn(Parts::TRAIN).unwrap().vocabularies);
@@ -39,11 +30,11 @@ fn dataset(split: Split) -> (Folder, Dataset, Arc<Vocabularies>) {
 }
 
 const ALL: Split = Split::Column {
-    column: "day",
-    train: &[(Value::Int(1), Value::Int(1))],
-    validate: &[],
-    test: &[],
-    place: "line 1",
+    column: text("day"),
+    train: list(&[(Value::Int(1), Value::Int(1))]),
+    validate: list(&[]),
+    test: list(&[]),
+    place: text("line 1"),
 };
 
 /// Numbers of a batch's rows, in the order of the batch.

@@ -29,8 +29,8 @@ fn faulty() -> Folder {
 
 fn stopping() -> &'static Schema {
     schema(|schema| {
-        schema.bad_rows = BadRows::Stop;
-        schema.surfaces.others = Others::Error;
+        schema.spec.rows.bad = BadRows::Stop;
+        schema.spec.surfaces.others = Others::Error;
     })
 }
 
@@ -71,7 +71,7 @@ fn the_command_line_has_the_last_word() {
             .contains("a.parquet, row 3, column `surface`: 9 is")
     );
 
-    let lenient = schema(|schema| schema.bad_rows = BadRows::Skip);
+    let lenient = schema(|schema| schema.spec.rows.bad = BadRows::Skip);
     let dataset = folder.open_as(lenient).unwrap();
     let strict = dataset.with_bad_rows(BadRows::Stop);
     assert!(strict.learn(Parts::TRAIN).is_err());

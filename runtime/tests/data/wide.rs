@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, Float32Array, Int64Array, ListArray, RecordBatch};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
 use mtmd::data::{Dataset, Parts, Scan, Shuffle};
-use mtmd::schema::{Feature, Kind, Schema};
+use mtmd::schema::{FeatureKind, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 
@@ -24,14 +24,11 @@ const IDS: usize = 16;
 
 fn wide() -> &'static Schema {
     schema(|schema| {
-        let widened = schema.query.iter().map(|feature| match feature.kind {
-            Kind::Vector { .. } => Feature {
-                kind: Kind::Vector { width: WIDTH },
-                ..*feature
-            },
-            _ => Feature { ..*feature },
-        });
-        schema.query = widened.collect::<Vec<_>>().leak();
+        for feature in schema.spec.query.to_mut() {
+            if let FeatureKind::Vector { width } = &mut feature.kind {
+                *width = WIDTH;
+            }
+        }
     })
 }
 

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
 use mtmd::error::Error;
-use mtmd::schema::Schema;
+use mtmd::schema::{Schema, Spec, text};
 use mtmd::training::{Existing, Learner, ModelLearner, RunFolder, StepError, checkpoint};
 
 use crate::child::{program, program_on_a_small_disk, run, run_well, stderr, text, trained};
 use crate::rows;
-use crate::sample::{SAMPLE, SCHEMA, Sample};
+use crate::sample::{SAMPLE, Sample, sample};
 use crate::setting::Setting;
 use crate::training::Faulty;
 
@@ -136,11 +136,14 @@ fn weights_of_another_spec_are_refused_with_the_difference() {
     let root = tempfile::tempdir().unwrap();
     let (_, out) = trained(root.path());
     let other: &'static Schema = Box::leak(Box::new(Schema {
-        name: "wider",
+        spec: Spec {
+            name: text("wider"),
+            ..sample().spec
+        },
         weights_hash: "weights-2",
         graph_hash: "graph-2",
         graph: "model: wider\nquery.feed.ctr.deep: FFN 48, 12\nitem.shop.ctr.deep: FFN 24, 12\n",
-        ..SCHEMA
+        ..sample()
     }));
     let error = checkpoint::load_model(&out.join("model"), other).expect_err("another graph");
     assert_eq!(error.exit_code(), 1);

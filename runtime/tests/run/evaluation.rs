@@ -2,10 +2,11 @@
 
 use mtmd::data::batch::Batch;
 use mtmd::evaluation::{Evaluator, Report, TaskPredictions};
-use mtmd::schema::{Schema, Task};
+use mtmd::schema::Schema;
 use serde_json::Value;
+use std::sync::LazyLock;
 
-use crate::sample::{SAMPLE, SCHEMA};
+use crate::sample::{SAMPLE, sample};
 
 /// A batch of (surface, product, ctr label, click, buy) rows; `buy` exists on product 0 only.
 fn batch(rows: &[(u16, u16, f32, f32, f32)]) -> Batch {
@@ -129,19 +130,11 @@ fn labelled(schema: &'static Schema, ctr: f32, buy: f32) -> Report {
 #[test]
 fn the_loss_is_that_of_the_tasks_with_labels_and_none_without() {
     const ABSENT: f32 = f32::NAN;
-    static UNWEIGHTED: Schema = Schema {
-        tasks: &[
-            Task {
-                weight: 1.0,
-                ..SCHEMA.tasks[0]
-            },
-            Task {
-                weight: 0.0,
-                ..SCHEMA.tasks[1]
-            },
-        ],
-        ..SCHEMA
-    };
+    static UNWEIGHTED: LazyLock<Schema> = LazyLock::new(|| {
+        let mut schema = sample();
+        schema.spec.tasks.to_mut()[1].weight = 0.0;
+        schema
+    });
     let loss = labelled(&SAMPLE, ABSENT, 1.0).loss.expect("a label of buy");
     assert!((loss - 0.5 * 4.0_f64.ln()).abs() < 1e-6, "{loss}");
     assert_eq!(labelled(&UNWEIGHTED, ABSENT, 1.0).loss, None);

@@ -3,42 +3,47 @@
 
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::sync::LazyLock;
 
 use mtmd::data::batch::Batch;
 use mtmd::data::{Statistics, Vocabularies};
 use mtmd::evaluation::{Evaluator, TaskPredictions};
 use mtmd::prelude::*;
-use mtmd::schema::{Index, Table, Task};
+use mtmd::schema::{Index, Table, text};
 use mtmd::tables::Tables;
 use mtmd::training::{Files, Learner, ModelLearner, State, checkpoint};
 
 use crate::held::{held, peak};
 use crate::rows::Draws;
-use crate::sample::{SCHEMA, Sample};
+use crate::sample::{Sample, sample};
 
 /// Has a process of this test do what it measures.
 const ENV: &str = "MTMD_TEST_MEMORY";
 
-const fn table(name: &'static str, rows: usize, dim: usize) -> Table {
+fn table(name: &'static str, rows: usize, dim: usize) -> Table {
     Table {
-        name,
+        name: text(name),
+        shared: false,
         rows,
         dim,
         index: Index::Hash,
         oov: 0,
         embeddings: None,
+        doc: text(""),
     }
 }
 
 /// The sample with a table of 286 MiB, its optimiser's state among them.
-static LARGE: Schema = Schema {
-    tables: &[
+static LARGE: LazyLock<Schema> = LazyLock::new(|| {
+    let mut schema = sample();
+    schema.spec.tables = vec![
         table("ad_id", 3_000_000, 8),
         table("kind", 16, 4),
         table("user_id", 101, 8),
-    ],
-    ..SCHEMA
-};
+    ]
+    .into();
+    schema
+});
 
 #[derive(Module, Debug)]
 struct Large {
@@ -121,13 +126,11 @@ fn a_checkpoint_takes_little_memory_beside_the_tables() {
 }
 
 /// The sample with its first task only: then the most is held of a row and task.
-static ONE_TASK: Schema = Schema {
-    tasks: &[Task {
-        weight: 1.0,
-        ..SCHEMA.tasks[0]
-    }],
-    ..SCHEMA
-};
+static ONE_TASK: LazyLock<Schema> = LazyLock::new(|| {
+    let mut schema = sample();
+    schema.spec.tasks.to_mut().truncate(1);
+    schema
+});
 
 /// Batches that are evaluated, and rows of each.
 const BATCHES: u64 = 1_000;

@@ -7,27 +7,26 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use mtmd::data::batch::Batch;
 use mtmd::data::{Dataset, Parts, Scan, Shuffle, synth};
-use mtmd::schema::{Request, Schema};
+use mtmd::schema::{Request, Schema, text};
 use mtmd::training::{Learner, ModelLearner};
+use std::sync::LazyLock;
 
-use crate::sample::{SAMPLE, SCHEMA, Sample};
+use crate::sample::{SAMPLE, Sample, sample};
 
-static REQUESTS: Schema = Schema {
-    request: Some(Request {
-        column: "page",
-        place: "line 1",
-    }),
-    ..SCHEMA
-};
+static REQUESTS: LazyLock<Schema> = LazyLock::new(|| by_request("page"));
 
 /// A day is no request.
-static LIES: Schema = Schema {
-    request: Some(Request {
-        column: "day",
-        place: "line 1",
-    }),
-    ..SCHEMA
-};
+static LIES: LazyLock<Schema> = LazyLock::new(|| by_request("day"));
+
+/// The sample with requests of a column.
+fn by_request(column: &'static str) -> Schema {
+    let mut schema = sample();
+    schema.spec.rows.request = Some(Request {
+        column: text(column),
+        place: text("line 1"),
+    });
+    schema
+}
 
 fn batches(schema: &'static Schema, data: &Path, shuffle: Option<Shuffle>) -> Vec<Batch> {
     let dataset = Dataset::open(schema, &[data.to_owned()]).unwrap();

@@ -3,16 +3,17 @@
 
 use mtmd::prelude::*;
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, Embeddings,
-    ExpertArchitecture, Feature, Index, Input, Kind, Label, Others, Pool, Split, Table,
-    TableOptimiser, Task, Training, Transform, Value,
+    AdamW, Architecture, Axis, Budget, Crossing, Domain, DomainId, DomainSet, Embeddings,
+    Evaluation, ExpertArchitecture, Feature, FeatureKind, Index, Input, Label, Others, Pool, Rows,
+    Spec, Split, Table, TableId, Task, TaskId, Training, Transform, Value, list, text,
 };
+use std::sync::LazyLock;
 
 const _: mtmd::Version_0_1_0 = mtmd::Version_0_1_0;
 
-const ALL: &[usize] = &[0, 1];
+const ALL: DomainSet = DomainSet::first::<2>();
 
-const fn input(pool: Option<Pool>) -> Input {
+fn input(pool: Option<Pool>) -> Input {
     match pool {
         None => Input::One { default: None },
         Some(pool) => Input::List {
@@ -23,186 +24,203 @@ const fn input(pool: Option<Pool>) -> Input {
     }
 }
 
-const fn embedded(table: usize, pool: Option<Pool>, shallow: bool) -> Kind {
-    Kind::Embedded {
-        table,
+fn embedded(table: usize, pool: Option<Pool>, shallow: bool) -> FeatureKind {
+    FeatureKind::Embedded {
+        table: TableId(table),
         input: input(pool),
         shallow,
     }
 }
 
-const fn feature(name: &'static str, kind: Kind, domains: &'static [usize]) -> Feature {
+fn feature(name: &'static str, kind: FeatureKind, domains: DomainSet) -> Feature {
     Feature {
-        name,
-        column: name,
+        name: text(name),
+        column: text(name),
         derive: None,
         kind,
         domains,
-        place: "line 1",
+        doc: text(""),
+        place: text("line 1"),
     }
 }
 
-const fn day(day: i64) -> (Value, Value) {
+fn day(day: i64) -> (Value, Value) {
     (Value::Int(day), Value::Int(day))
 }
 
 /// The schema of [`Sample`].
-pub const SCHEMA: Schema = Schema {
-    name: "sample",
-    spec_hash: "spec-1",
-    weights_hash: "weights-1",
-    graph_hash: "graph-1",
-    graph: "model: sample\nquery.feed.ctr.deep: FFN 24, 12\nitem.shop.ctr.deep: FFN 24, 12\n",
-    surfaces: Axis {
-        column: "surface",
-        domains: &[
-            Domain {
-                name: "feed",
-                values: &[Value::Int(0)],
-            },
-            Domain {
-                name: "search",
-                values: &[Value::Int(1)],
-            },
-        ],
-        others: Others::Error,
-        place: "line 1",
-    },
-    products: Axis {
-        column: "product",
-        domains: &[
-            Domain {
-                name: "shop",
-                values: &[Value::Text("shop")],
-            },
-            Domain {
-                name: "standard",
-                values: &[Value::Text("standard")],
-            },
-        ],
-        others: Others::Error,
-        place: "line 1",
-    },
-    tasks: &[
-        Task {
-            name: "ctr",
-            label: Label::Score("hw_ctr"),
-            action: &["is_click"],
-            given: None,
-            weight: 1.0,
-            sample_weight: None,
-            mask: &[],
-            embedding: 8,
-            surfaces: ALL,
-            products: ALL,
-            place: "line 1",
-        },
-        Task {
-            name: "buy",
-            label: Label::Action,
-            action: &["is_click", "is_buy"],
-            given: Some(0),
-            weight: 0.5,
-            sample_weight: None,
-            mask: &[],
-            embedding: 4,
-            surfaces: ALL,
-            products: &[0],
-            place: "line 1",
-        },
-    ],
-    tables: &[
-        Table {
-            name: "ad_id",
-            rows: 64,
-            dim: 8,
-            index: Index::Vocabulary { min_count: 1 },
-            oov: 0,
-            embeddings: None,
-        },
-        Table {
-            name: "kind",
-            rows: 16,
-            dim: 4,
-            index: Index::Hash,
-            oov: 0,
-            embeddings: None,
-        },
-        Table {
-            name: "user_id",
-            rows: 101,
-            dim: 8,
-            index: Index::Hash,
-            oov: 0,
-            embeddings: None,
-        },
-    ],
-    query: &[
-        feature("history", embedded(0, Some(Pool::Mean), false), ALL),
-        feature("user_id", embedded(2, None, false), ALL),
-        feature(
-            "age",
-            Kind::Number(Transform {
-                default: 0.0,
-                clip: None,
-                log: false,
-                standardise: None,
-            }),
-            &[1],
-        ),
-    ],
-    item: &[
-        feature("ad_id", embedded(0, None, false), ALL),
-        feature("kind", embedded(1, None, true), ALL),
-    ],
-    architecture: Architecture {
-        expert: ExpertArchitecture {
-            deep: &[24, 12],
-            routing: &[8],
-            shallow: &[8],
-            crossing: Crossing::Dcn { rank: 4, depth: 1 },
-            se_reduction: Some(2),
-            ..ExpertArchitecture::PAPER
-        },
-        shallow_width: 4,
-        shared_deep: &[24, 12],
-        ..Architecture::PAPER
-    },
-    split: Split::Column {
-        column: "day",
-        train: &[(Value::Int(1), Value::Int(3))],
-        validate: &[day(4)],
-        test: &[day(5)],
-        place: "line 1",
-    },
-    bad_rows: BadRows::Stop,
-    request: None,
-    buckets: 20,
-    training: Training {
-        batch: 64,
-        epochs: 3,
-        seed: 1,
-        shuffle: 1_000,
-        dense: AdamW {
-            lr: 3e-3,
-            weight_decay: 0.01,
-        },
-        embeddings: Embeddings {
-            optimiser: TableOptimiser::AdamW,
-            lr: 3e-2,
-            weight_decay: 0.01,
-            std: 0.05,
-            frequency: None,
-        },
-        warmup: 0.05,
-        decay: Decay::Linear,
-        clip: Some(5.0),
-        course: Course::DEFAULT,
-    },
-};
+pub fn sample() -> Schema {
+    Schema {
+        spec: sample_spec(),
+        spec_hash: "spec-1",
+        weights_hash: "weights-1",
+        graph_hash: "graph-1",
+        graph: "model: sample\nquery.feed.ctr.deep: FFN 24, 12\nitem.shop.ctr.deep: FFN 24, 12\n",
+    }
+}
 
-/// [`SCHEMA`], for the model.
-pub static SAMPLE: Schema = SCHEMA;
+fn sample_spec() -> Spec {
+    Spec {
+        name: text("sample"),
+        doc: text(""),
+        data: None,
+        surfaces: Axis {
+            column: text("surface"),
+            domains: vec![
+                Domain {
+                    name: text("feed"),
+                    values: list(&[Value::Int(0)]),
+                    like: None,
+                    doc: text(""),
+                },
+                Domain {
+                    name: text("search"),
+                    values: list(&[Value::Int(1)]),
+                    like: None,
+                    doc: text(""),
+                },
+            ]
+            .into(),
+            others: Others::Error,
+            place: text("line 1"),
+        },
+        products: Axis {
+            column: text("product"),
+            domains: vec![
+                Domain {
+                    name: text("shop"),
+                    values: list(&[Value::Text(text("shop"))]),
+                    like: None,
+                    doc: text(""),
+                },
+                Domain {
+                    name: text("standard"),
+                    values: list(&[Value::Text(text("standard"))]),
+                    like: None,
+                    doc: text(""),
+                },
+            ]
+            .into(),
+            others: Others::Error,
+            place: text("line 1"),
+        },
+        tasks: vec![
+            Task {
+                name: text("ctr"),
+                label: Label::Score(text("hw_ctr")),
+                action: list(&[text("is_click")]),
+                given: None,
+                weight: 1.0,
+                sample_weight: None,
+                mask: list(&[]),
+                embedding: 8,
+                surfaces: ALL,
+                products: ALL,
+                doc: text(""),
+                place: text("line 1"),
+            },
+            Task {
+                name: text("buy"),
+                label: Label::Action,
+                action: list(&[text("is_click"), text("is_buy")]),
+                given: Some(TaskId(0)),
+                weight: 0.5,
+                sample_weight: None,
+                mask: list(&[]),
+                embedding: 4,
+                surfaces: ALL,
+                products: DomainSet::first::<1>(),
+                doc: text(""),
+                place: text("line 1"),
+            },
+        ]
+        .into(),
+        tables: vec![
+            Table {
+                name: text("ad_id"),
+                rows: 64,
+                dim: 8,
+                index: Index::Vocabulary { min_count: 1 },
+                oov: 0,
+                embeddings: None,
+            },
+            Table {
+                name: text("kind"),
+                rows: 16,
+                dim: 4,
+                index: Index::Hash,
+                oov: 0,
+                embeddings: None,
+            },
+            Table {
+                name: text("user_id"),
+                rows: 101,
+                dim: 8,
+                index: Index::Hash,
+                oov: 0,
+                embeddings: None,
+            },
+        ]
+        .into(),
+        query: vec![
+            feature("history", embedded(0, Some(Pool::Mean), false), ALL),
+            feature("user_id", embedded(2, None, false), ALL),
+            feature(
+                "age",
+                FeatureKind::Number(Transform::DEFAULT),
+                DomainSet(list(&[DomainId(1)])),
+            ),
+        ]
+        .into(),
+        item: vec![
+            feature("ad_id", embedded(0, None, false), ALL),
+            feature("kind", embedded(1, None, true), ALL),
+        ]
+        .into(),
+        architecture: Architecture {
+            expert: ExpertArchitecture {
+                deep: list(&[24, 12]),
+                routing: list(&[8]),
+                shallow: list(&[8]),
+                crossing: Crossing::Dcn { rank: 4, depth: 1 },
+                se_reduction: Some(2),
+                ..ExpertArchitecture::PAPER
+            },
+            shallow_width: 4,
+            shared_deep: list(&[24, 12]),
+            ..Architecture::PAPER
+        },
+        rows: Rows {
+            split: Split::Column {
+                column: text("day"),
+                train: list(&[(Value::Int(1), Value::Int(3))]),
+                validate: vec![day(4)].into(),
+                test: vec![day(5)].into(),
+                place: text("line 1"),
+            },
+            ..Rows::DEFAULT
+        },
+        evaluation: Evaluation::DEFAULT,
+        budget: Budget::DEFAULT,
+        training: Training {
+            batch: 64,
+            epochs: 3,
+            shuffle: 1_000,
+            dense: AdamW {
+                lr: 3e-3,
+                weight_decay: 0.01,
+            },
+            embeddings: Embeddings {
+                weight_decay: 0.01,
+                ..Training::DEFAULT.embeddings
+            },
+            ..Training::DEFAULT
+        },
+    }
+}
+
+/// The same, for the model.
+pub static SAMPLE: LazyLock<Schema> = LazyLock::new(sample);
 
 /// The model of [`SAMPLE`].
 #[derive(Module, Debug)]

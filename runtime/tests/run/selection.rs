@@ -7,13 +7,13 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, Float32Array, Int64Array};
 use arrow::datatypes::{Float32Type, Int64Type};
 use burn::tensor::Device;
-use mtmd::schema::{Course, Figure, Schema, Select, Training};
+use mtmd::schema::{Course, DomainId, DomainSet, Metric, Schema, Select, TaskId, list};
 use mtmd::training::{Existing, ModelLearner, RunFolder, checkpoint};
 use serde_json::Value;
 
 use crate::child::{run, stderr, text, train};
 use crate::rows;
-use crate::sample::{SAMPLE, SCHEMA, Sample};
+use crate::sample::{SAMPLE, Sample, sample};
 use crate::setting::Setting;
 
 /// The lines of a kind in a run's metrics.
@@ -84,22 +84,18 @@ fn a_cell_and_a_metric_choose_the_model() {
     let root = tempfile::tempdir().unwrap();
     let (data, out) = (root.path().join("rows.parquet"), root.path().join("run"));
     rows::write(&data, 1_500);
-    let schema: &'static Schema = Box::leak(Box::new(Schema {
-        training: Training {
-            course: Course {
-                validate_every: Some(6),
-                select: Some(Select {
-                    figure: Figure::Auc,
-                    task: 0,
-                    surfaces: &[1],
-                    products: &[0],
-                }),
-                ..Course::DEFAULT
-            },
-            ..SCHEMA.training
-        },
-        ..SCHEMA
-    }));
+    let mut schema = sample();
+    schema.spec.training.course = Course {
+        validate_every: Some(6),
+        select: Some(Select {
+            metric: Metric::Auc,
+            task: TaskId(0),
+            surfaces: DomainSet(list(&[DomainId(1)])),
+            products: DomainSet::first::<1>(),
+        }),
+        ..Course::DEFAULT
+    };
+    let schema: &'static Schema = Box::leak(Box::new(schema));
     let setting = Setting::new(schema, &data, &out);
     let (fit, folder) = (setting.fit(true), &setting.folder);
     let mut state = setting.state();

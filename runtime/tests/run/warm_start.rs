@@ -137,7 +137,7 @@ fn only_the_same_settings_are_resumed() {
     let other: &'static mtmd::schema::Schema = Box::leak(Box::new(mtmd::schema::Schema {
         spec_hash: "spec-2",
         graph_hash: "graph-2",
-        ..crate::sample::SCHEMA
+        ..crate::sample::sample()
     }));
     let model = out.join("model");
     let (weights, _) = mtmd::training::checkpoint::load_model(&model, other).unwrap();

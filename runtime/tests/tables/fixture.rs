@@ -2,9 +2,9 @@
 
 use mtmd::data::batch::{Batch, Column, TowerBatch};
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, Embeddings,
-    ExpertArchitecture, Feature, Index, Input, Kind, Label, Others, Pool, Schema, Split, Table,
-    TableOptimiser, Task, Training, Transform, Value,
+    Architecture, Axis, Budget, Course, Crossing, Decay, Domain, DomainId, DomainSet, Embeddings,
+    Evaluation, ExpertArchitecture, Feature, FeatureKind, Index, Input, Label, Others, Pool, Rows,
+    Schema, Spec, Table, TableId, Task, Training, Transform, Value, list, text,
 };
 use mtmd::tables::{Gradients, Tables};
 
@@ -13,17 +13,11 @@ pub const TRAINING: Training = Training {
     epochs: 1,
     seed: 3,
     shuffle: 16,
-    dense: AdamW {
-        lr: 1e-3,
-        weight_decay: 0.01,
-    },
+    dense: Training::DEFAULT.dense,
     embeddings: Embeddings {
-        optimiser: TableOptimiser::AdamW,
         // Steps are given by the rate itself.
         lr: 1.0,
-        weight_decay: 0.1,
-        std: 0.05,
-        frequency: None,
+        ..Training::DEFAULT.embeddings
     },
     warmup: 0.05,
     decay: Decay::Linear,
@@ -38,123 +32,110 @@ pub fn schema(rows: usize) -> &'static Schema {
 
 /// The same with an optimiser of the table's own.
 pub fn schema_with(rows: usize, embeddings: Option<Embeddings>) -> &'static Schema {
-    let table = Box::leak(Box::new([Table {
-        name: "things",
-        rows,
-        dim: 2,
-        index: Index::Hash,
-        oov: 0,
-        embeddings,
-    }]));
-    let list = |pool| Input::List {
+    let pooled = |pool| Input::List {
         pool,
         weights: None,
         last: None,
     };
-    let embedded = |name, input| Feature {
-        name,
-        column: name,
+    let feature = |name, kind, domains| Feature {
+        name: text(name),
+        column: text(name),
         derive: None,
-        kind: Kind::Embedded {
-            table: 0,
+        kind,
+        domains,
+        doc: text(""),
+        place: text("line 1"),
+    };
+    let both = DomainSet::first::<2>();
+    let second = DomainSet(list(&[DomainId(1)]));
+    let embedded = |name, input| {
+        let kind = FeatureKind::Embedded {
+            table: TableId(0),
             input,
             shallow: false,
+        };
+        feature(name, kind, both.clone())
+    };
+    let number = |name, domains| feature(name, FeatureKind::Number(Transform::DEFAULT), domains);
+    let axis = |column, domains: &[&'static str]| {
+        let domain = |(value, name): (i64, &&'static str)| Domain {
+            name: text(*name),
+            values: vec![Value::Int(value)].into(),
+            like: None,
+            doc: text(""),
+        };
+        Axis {
+            column: text(column),
+            domains: (0..).zip(domains).map(domain).collect(),
+            others: Others::Error,
+            place: text("line 1"),
+        }
+    };
+    let spec = Spec {
+        name: text("tables"),
+        doc: text(""),
+        data: None,
+        surfaces: axis("surface", &["feed", "search"]),
+        products: axis("product", &["std"]),
+        tasks: vec![Task {
+            name: text("ctr"),
+            label: Label::Action,
+            action: list(&[text("click")]),
+            given: None,
+            weight: 1.0,
+            sample_weight: None,
+            mask: list(&[]),
+            embedding: 4,
+            surfaces: both.clone(),
+            products: DomainSet::first::<1>(),
+            doc: text(""),
+            place: text("line 1"),
+        }]
+        .into(),
+        tables: vec![Table {
+            name: text("things"),
+            shared: true,
+            rows,
+            dim: 2,
+            index: Index::Hash,
+            oov: 0,
+            embeddings,
+            doc: text(""),
+        }]
+        .into(),
+        query: vec![
+            embedded("id", Input::One { default: None }),
+            embedded("mean", pooled(Pool::Mean)),
+            embedded("sum", pooled(Pool::Sum)),
+            feature("text", FeatureKind::Vector { width: 2 }, second.clone()),
+            number("age", both.clone()),
+            number("clicks", second),
+        ]
+        .into(),
+        item: vec![number("price", DomainSet::first::<1>())].into(),
+        architecture: Architecture {
+            expert: ExpertArchitecture {
+                deep: list(&[4]),
+                routing: list(&[4]),
+                shallow: list(&[4]),
+                crossing: Crossing::Dcn { rank: 2, depth: 1 },
+                ..ExpertArchitecture::PAPER
+            },
+            shallow_width: 4,
+            shared_deep: list(&[4]),
+            ..Architecture::PAPER
         },
-        domains: &[0, 1],
-        place: "line 1",
-    };
-    let number = |name, domains| Feature {
-        name,
-        column: name,
-        derive: None,
-        kind: Kind::Number(Transform {
-            default: 0.0,
-            clip: None,
-            log: false,
-            standardise: None,
-        }),
-        domains,
-        place: "line 1",
-    };
-    let vector = Feature {
-        name: "text",
-        column: "text",
-        derive: None,
-        kind: Kind::Vector { width: 2 },
-        domains: &[1],
-        place: "line 1",
+        rows: Rows::DEFAULT,
+        evaluation: Evaluation::DEFAULT,
+        training: TRAINING,
+        budget: Budget::DEFAULT,
     };
     Box::leak(Box::new(Schema {
-        name: "tables",
+        spec,
         spec_hash: "",
         weights_hash: "",
         graph_hash: "",
         graph: "",
-        surfaces: Axis {
-            column: "surface",
-            domains: &[
-                Domain {
-                    name: "feed",
-                    values: &[Value::Int(0)],
-                },
-                Domain {
-                    name: "search",
-                    values: &[Value::Int(1)],
-                },
-            ],
-            others: Others::Error,
-            place: "line 1",
-        },
-        products: Axis {
-            column: "product",
-            domains: &[Domain {
-                name: "std",
-                values: &[Value::Int(0)],
-            }],
-            others: Others::Error,
-            place: "line 1",
-        },
-        tasks: &[Task {
-            name: "ctr",
-            label: Label::Action,
-            action: &["click"],
-            given: None,
-            weight: 1.0,
-            sample_weight: None,
-            mask: &[],
-            embedding: 4,
-            surfaces: &[0, 1],
-            products: &[0],
-            place: "line 1",
-        }],
-        tables: table,
-        query: Box::leak(Box::new([
-            embedded("id", Input::One { default: None }),
-            embedded("mean", list(Pool::Mean)),
-            embedded("sum", list(Pool::Sum)),
-            vector,
-            number("age", &[0, 1]),
-            number("clicks", &[1]),
-        ])),
-        item: Box::leak(Box::new([number("price", &[0])])),
-        architecture: Architecture {
-            expert: ExpertArchitecture {
-                deep: &[4],
-                routing: &[4],
-                shallow: &[4],
-                crossing: Crossing::Dcn { rank: 2, depth: 1 },
-                se_reduction: Some(2),
-                ..ExpertArchitecture::PAPER
-            },
-            shallow_width: 4,
-            shared_deep: &[4],
-            ..Architecture::PAPER
-        },
-        split: Split::Hash,
-        bad_rows: BadRows::Stop,
-        request: None,
-        buckets: 20,
-        training: TRAINING,
     }))
 }
 
@@ -288,7 +269,7 @@ pub fn random_gradients(batch: &Batch, random: &mut mtmd::hash::Random, scale: f
 }
 
 pub fn random_batch(rows: u32, random: &mut mtmd::hash::Random) -> Batch {
-    let mut list = Vec::new();
+    let mut rows_of = Vec::new();
     for index in 0..3 {
         // Half of the uses go to few rows, so that some rows wait for long.
         let mut id = || {
@@ -299,7 +280,7 @@ pub fn random_batch(rows: u32, random: &mut mtmd::hash::Random) -> Batch {
             };
             random.below(bound) as u32
         };
-        list.push((u16::from(index > 0), id(), vec![id(), id()], vec![id()]));
+        rows_of.push((u16::from(index > 0), id(), vec![id(), id()], vec![id()]));
     }
-    batch(&list)
+    batch(&rows_of)
 }

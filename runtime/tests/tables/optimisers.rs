@@ -28,7 +28,7 @@ fn training(optimiser: TableOptimiser, frequency: Option<f64>) -> Training {
 /// All of the choices.
 pub fn choices() -> Vec<Training> {
     [
-        TableOptimiser::AdamW,
+        TableOptimiser::Adamw,
         TableOptimiser::LazyAdam,
         TableOptimiser::RowwiseAdagrad,
     ]
@@ -77,7 +77,7 @@ impl Plain {
 
     fn step(&mut self, named: &BTreeSet<usize>, gradient: &[f64], lr: f64) {
         self.step += 1;
-        let dense = self.settings.optimiser == TableOptimiser::AdamW;
+        let dense = self.settings.optimiser == TableOptimiser::Adamw;
         for (index, row) in self.rows.iter_mut().enumerate().skip(1) {
             let gradient = [gradient[2 * index], gradient[2 * index + 1]];
             if !named.contains(&index) && !dense {
@@ -99,7 +99,7 @@ impl Plain {
                 let second = row.second[i] / (1.0 - 0.999f64.powi(self.step));
                 let change = match self.settings.optimiser {
                     TableOptimiser::RowwiseAdagrad => gradient / (row.sum.sqrt() + 1e-8),
-                    TableOptimiser::AdamW | TableOptimiser::LazyAdam => {
+                    TableOptimiser::Adamw | TableOptimiser::LazyAdam => {
                         first / (second.sqrt() + 1e-8)
                     }
                 };
@@ -155,7 +155,7 @@ fn what_the_lazy_ones_do_not_name_stays_as_it_is() {
         let named = named(&batch);
         let moved = (1..ROWS).filter(|row| before[2 * row..][..2] != after[2 * row..][..2]);
         let moved: BTreeSet<usize> = moved.collect();
-        if training.embeddings.optimiser == TableOptimiser::AdamW {
+        if training.embeddings.optimiser == TableOptimiser::Adamw {
             assert_eq!(moved.len(), ROWS - 1, "decay moves all");
         } else {
             assert_eq!(moved, named, "{training:?}");

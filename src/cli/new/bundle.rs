@@ -19,7 +19,9 @@ pub(super) fn files() -> Vec<(&'static str, String)> {
 fn workspace(manifest: &str) -> String {
     let settings = manifest.split("\n[package]").next().unwrap_or(manifest);
     let lines = settings.lines().map(|line| match line {
-        _ if line.starts_with("members = ") => "members = [\"runtime\", \"generated/*\"]",
+        _ if line.starts_with("members = ") => {
+            "members = [\"schema\", \"runtime\", \"generated/*\"]"
+        }
         _ if line.starts_with("exclude = ") => "",
         _ => line,
     });

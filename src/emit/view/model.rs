@@ -1,10 +1,9 @@
 //! `model.rs`: the structs of the model.
 
-use super::schema::{Variants, domains};
 use super::{TaskView, docs};
 use crate::graph::{DomainExpert, Graph, NodeKind, TowerGraph};
 use crate::plan::{ExpertPlan, Plan};
-use crate::sema::spec::Axis;
+use crate::sema::spec::{Axis, DomainId};
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
@@ -57,7 +56,10 @@ impl ModelView {
             graph: &graph.query,
             axis: &spec.surfaces,
             plans: &plan.query,
-            variants: Variants::surfaces(plan),
+            variants: Variants {
+                name: "Surface",
+                names: &plan.surfaces,
+            },
         };
         let item = Side {
             title: "Item",
@@ -65,7 +67,10 @@ impl ModelView {
             graph: &graph.item,
             axis: &spec.products,
             plans: &plan.item,
-            variants: Variants::products(plan),
+            variants: Variants {
+                name: "Product",
+                names: &plan.products,
+            },
         };
         Self {
             summary,
@@ -79,6 +84,26 @@ impl ModelView {
                 })
                 .into(),
         }
+    }
+}
+
+/// The enum of an axis and its variants.
+#[derive(Clone, Copy)]
+struct Variants<'a> {
+    name: &'static str,
+    names: &'a [String],
+}
+
+impl Variants<'_> {
+    /// The indices of some domains, by name.
+    fn indices(self, domains: &[DomainId]) -> String {
+        let name = self.name;
+        if domains.len() == self.names.len() {
+            return format!("{name}::ALL");
+        }
+        let variants = domains.iter().filter_map(|id| self.names.get(id.0));
+        let indices = variants.map(|variant| format!("{name}::{variant}.index()"));
+        format!("&[{}]", indices.collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -120,7 +145,7 @@ impl Side<'_> {
             doc: docs::lines(&doc),
             field: plan.field.clone(),
             field_doc: docs::lines(&format!("The Domain Experts of {served}.")),
-            domains: domains(&plan.domains, self.variants),
+            domains: self.variants.indices(&plan.domains),
             adapt: adapt(&experts),
             task_shared: task_shared(&experts),
             tasks,

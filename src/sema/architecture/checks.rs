@@ -6,7 +6,7 @@ use crate::sema::context::Context;
 use crate::sema::domains::Domains;
 use crate::sema::settings::Given;
 use crate::sema::spec::{Composition, DomainId, Feature, FeatureKind, Tower};
-use crate::sema::value::Value;
+use crate::sema::value::SettingValue;
 use crate::source::Span;
 
 /// The features of both towers.
@@ -129,7 +129,7 @@ impl Declared<'_> {
             "shallow" => !inputs.any(*place, |kind| {
                 matches!(kind, FeatureKind::Embedded { shallow: true, .. })
             }),
-            "batch_norm" => !inputs.any(*place, |kind| matches!(kind, FeatureKind::Number { .. })),
+            "batch_norm" => !inputs.any(*place, |kind| matches!(kind, FeatureKind::Number(_))),
             _ => false,
         };
         if on.iter().all(replaced) {
@@ -146,7 +146,7 @@ impl Declared<'_> {
     fn crosses_as(&self, part: &Part<'_>, place: Place) -> bool {
         let own = self.parts.iter().find(|own| {
             let on = own.on.iter().flatten().any(|other| *other == place);
-            on && matches!(own.settings.value("cross"), Some(Value::Block(_)))
+            on && matches!(own.settings.value("cross"), Some(SettingValue::Block(_)))
         });
         own.is_some_and(|own| {
             ["rank", "depth"]

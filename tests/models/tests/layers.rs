@@ -11,10 +11,11 @@ use mtmd::prelude::burn::module::{Module, Param};
 use mtmd::prelude::burn::tensor::{Device, Tensor, TensorData};
 use mtmd::prelude::*;
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, Embeddings,
-    ExpertArchitecture, Feature, Index, Input, Kind, Label, Norm, Others, Split, Table,
-    TableOptimiser, Training, Value,
+    Architecture, Axis, Budget, Crossing, Domain, DomainSet, Evaluation, ExpertArchitecture,
+    Feature, FeatureKind, Index, Input, Label, Norm, Others, Rows, Spec, Table, TableId, TaskId,
+    Training, Value, list, text,
 };
+use std::sync::LazyLock;
 
 /// Rounding of float32 through a few layers.
 const TOLERANCE: f64 = 2e-6;
@@ -239,118 +240,119 @@ fn constrained_heads_and_loss_agree_with_numpy() {
     }
 }
 
-const fn vector(width: usize) -> Feature {
+fn vector(width: usize) -> Feature {
     Feature {
-        name: "v",
-        column: "v",
+        name: text("v"),
+        column: text("v"),
         derive: None,
-        kind: Kind::Vector { width },
-        domains: &[0],
-        place: "line 1",
+        kind: FeatureKind::Vector { width },
+        domains: DomainSet::first::<1>(),
+        doc: text(""),
+        place: text("line 1"),
     }
 }
 
-const fn task(name: &'static str, given: Option<usize>) -> mtmd::schema::Task {
+fn task(name: &'static str, given: Option<TaskId>) -> mtmd::schema::Task {
     mtmd::schema::Task {
-        name,
-        label: Label::Score("label"),
-        action: &[],
+        name: text(name),
+        label: Label::Score(text("label")),
+        action: list(&[]),
         given,
         weight: 1.0,
         sample_weight: None,
-        mask: &[],
+        mask: list(&[]),
         embedding: 1,
-        surfaces: &[0],
-        products: &[0],
-        place: "line 1",
+        surfaces: DomainSet::first::<1>(),
+        products: DomainSet::first::<1>(),
+        doc: text(""),
+        place: text("line 1"),
     }
 }
 
-const fn axis(column: &'static str) -> Axis {
-    const DOMAIN: Domain = Domain {
-        name: "only",
-        values: &[Value::Int(0)],
-    };
+fn axis(column: &'static str) -> Axis {
     Axis {
-        column,
-        domains: &[DOMAIN],
+        column: text(column),
+        domains: vec![Domain {
+            name: text("only"),
+            values: list(&[Value::Int(0)]),
+            like: None,
+            doc: text(""),
+        }]
+        .into(),
         others: Others::Error,
-        place: "line 1",
+        place: text("line 1"),
+    }
+}
+
+fn fixtures() -> Schema {
+    Schema {
+        spec: fixtures_spec(),
+        spec_hash: "",
+        weights_hash: "",
+        graph_hash: "",
+        graph: "",
+    }
+}
+
+fn fixtures_spec() -> Spec {
+    Spec {
+        name: text("fixtures"),
+        doc: text(""),
+        data: None,
+        surfaces: axis("surface"),
+        products: axis("product"),
+        tasks: vec![
+            task("a", None),
+            task("b", Some(TaskId(0))),
+            task("c", Some(TaskId(1))),
+            task("d", Some(TaskId(0))),
+        ]
+        .into(),
+        tables: vec![Table {
+            name: text("t"),
+            rows: 2,
+            dim: 5,
+            index: Index::Hash,
+            oov: 0,
+            embeddings: None,
+            shared: false,
+            doc: text(""),
+        }]
+        .into(),
+        query: vec![vector(3), vector(4), vector(5), vector(1), vector(1)].into(),
+        item: vec![Feature {
+            name: text("category"),
+            column: text("category"),
+            derive: None,
+            kind: FeatureKind::Embedded {
+                table: TableId(0),
+                input: Input::One { default: None },
+                shallow: true,
+            },
+            domains: DomainSet::first::<1>(),
+            doc: text(""),
+            place: text("line 1"),
+        }]
+        .into(),
+        architecture: Architecture {
+            expert: ExpertArchitecture {
+                deep: list(&[8, 5]),
+                routing: list(&[8, 4]),
+                shallow: list(&[7]),
+                crossing: Crossing::Dcn { rank: 3, depth: 2 },
+                se_reduction: Some(2),
+                ..ExpertArchitecture::PAPER
+            },
+            shallow_width: 4,
+            shared_deep: list(&[8, 5]),
+            ..Architecture::PAPER
+        },
+        rows: Rows::DEFAULT,
+        evaluation: Evaluation::DEFAULT,
+        budget: Budget::DEFAULT,
+        training: Training::DEFAULT,
     }
 }
 
 /// The fixtures' sizes: five vector fields in the query tower, one shallow embedding in the item tower.
-static SCHEMA: Schema = Schema {
-    name: "fixtures",
-    spec_hash: "",
-    weights_hash: "",
-    graph_hash: "",
-    graph: "",
-    surfaces: axis("surface"),
-    products: axis("product"),
-    tasks: &[
-        task("a", None),
-        task("b", Some(0)),
-        task("c", Some(1)),
-        task("d", Some(0)),
-    ],
-    tables: &[Table {
-        name: "t",
-        rows: 2,
-        dim: 5,
-        index: Index::Hash,
-        oov: 0,
-        embeddings: None,
-    }],
-    query: &[vector(3), vector(4), vector(5), vector(1), vector(1)],
-    item: &[Feature {
-        name: "category",
-        column: "category",
-        derive: None,
-        kind: Kind::Embedded {
-            table: 0,
-            input: Input::One { default: None },
-            shallow: true,
-        },
-        domains: &[0],
-        place: "line 1",
-    }],
-    architecture: Architecture {
-        expert: ExpertArchitecture {
-            deep: &[8, 5],
-            routing: &[8, 4],
-            shallow: &[7],
-            crossing: Crossing::Dcn { rank: 3, depth: 2 },
-            se_reduction: Some(2),
-            ..ExpertArchitecture::PAPER
-        },
-        shallow_width: 4,
-        shared_deep: &[8, 5],
-        ..Architecture::PAPER
-    },
-    split: Split::Hash,
-    bad_rows: BadRows::Stop,
-    request: None,
-    buckets: 20,
-    training: Training {
-        batch: 1,
-        epochs: 1,
-        seed: 1,
-        shuffle: 1,
-        dense: AdamW {
-            lr: 1e-3,
-            weight_decay: 0.0,
-        },
-        embeddings: Embeddings {
-            optimiser: TableOptimiser::AdamW,
-            lr: 1e-3,
-            weight_decay: 0.0,
-            std: 0.05,
-            frequency: None,
-        },
-        warmup: 0.0,
-        decay: Decay::Constant,
-        clip: None,
-        course: Course::DEFAULT,
-    },
-};
+static SCHEMA: LazyLock<Schema> = LazyLock::new(fixtures);

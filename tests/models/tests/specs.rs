@@ -17,7 +17,7 @@ use mtmd::model::{Scores, forward, loss};
 use mtmd::prelude::burn::module::{ModuleVisitor, Param};
 use mtmd::prelude::burn::tensor::{Device, Gradients, Tensor, TensorData};
 use mtmd::prelude::*;
-use mtmd::schema::{Axis, Input, Kind};
+use mtmd::schema::{Axis, FeatureKind, Input};
 use mtmd::tables::{DomainRows, Tables};
 use mtmd::weights::{Array, Path, Weights};
 
@@ -61,7 +61,7 @@ fn video_agrees_with_numpy() {
 
 fn agrees_with_numpy<M: Model>() {
     let schema = M::schema();
-    let fixture = Fixture::open(schema.name);
+    let fixture = Fixture::open(&schema.name);
     let batch = batch(schema, &fixture);
     let tables = tables(schema);
 
@@ -270,7 +270,7 @@ fn batch(schema: &Schema, fixture: &Fixture) -> Batch {
         item: tower(schema, Tower::Item, fixture, &product),
         surface: surface.into_iter().map(|domain| domain as u16).collect(),
         product: product.into_iter().map(|domain| domain as u16).collect(),
-        labels: schema.tasks.iter().map(|task| labels(task.name)).collect(),
+        labels: schema.tasks.iter().map(|task| labels(&task.name)).collect(),
         weights: schema
             .tasks
             .iter()
@@ -301,19 +301,21 @@ fn tower(schema: &Schema, tower: Tower, fixture: &Fixture, domains: &[u32]) -> T
     };
     let columns = schema.features(tower).iter().map(|feature| {
         let key = format!("{name}/{}", feature.name);
-        match feature.kind {
-            Kind::Embedded {
+        match &feature.kind {
+            FeatureKind::Embedded {
                 input: Input::One { .. } | Input::Buckets { .. },
                 ..
             } => {
                 let ids = fixture.indices(&key);
                 Column::Ids(order.iter().map(|&row| ids[row as usize]).collect())
             }
-            Kind::Embedded {
+            FeatureKind::Embedded {
                 input: Input::List { weights, .. },
                 ..
             } => {
-                let of_entries = weights.map(|_| fixture.f32s(&format!("{key}/weights")));
+                let of_entries = weights
+                    .as_ref()
+                    .map(|_| fixture.f32s(&format!("{key}/weights")));
                 let mut weights = vec![];
                 let from = fixture.indices(&format!("{key}/offsets"));
                 let all = fixture.indices(&format!("{key}/ids"));
@@ -331,15 +333,15 @@ fn tower(schema: &Schema, tower: Tower, fixture: &Fixture, domains: &[u32]) -> T
                     weights,
                 }
             }
-            Kind::Vector { width } => {
+            FeatureKind::Vector { width } => {
                 let all = fixture.f32s(&key);
-                let row = |&row: &u32| all[row as usize * width..][..width].to_vec();
+                let row = |&row: &u32| all[row as usize * width..][..*width].to_vec();
                 Column::Vectors {
-                    width,
+                    width: *width,
                     values: order.iter().flat_map(row).collect(),
                 }
             }
-            Kind::Number(_) => {
+            FeatureKind::Number(_) => {
                 let all = fixture.f32s(&key);
                 Column::Numbers(order.iter().map(|&row| all[row as usize]).collect())
             }

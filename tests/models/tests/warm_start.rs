@@ -76,7 +76,7 @@ fn started<M: Model>(old: &Graph, new: &Graph, weights: &Weights) -> (Plan, Weig
 
 /// Old and new models that have little in common: every weight of both is told of, in its shape.
 fn fits<M: Model>() {
-    let new = graph(&spec(M::schema().name));
+    let new = graph(&spec(&M::schema().name));
     assert_eq!(new.weights_hash, M::schema().weights_hash);
     for name in ["video", "marketplace"] {
         let old = graph(&spec(name));

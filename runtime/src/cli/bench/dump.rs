@@ -29,9 +29,9 @@ const STRIDE: f64 = 10.0;
 /// `item/…` by place: `order` (the row at each place), `domains` (where each domain's places begin, and the end), and for
 /// each feature `NAME`, of lists `NAME/offsets`, `NAME/ids` and, where entries have weights, `NAME/weights`.
 pub fn batches(schema: &Schema, batches: &[Batch], folder: &Path) -> Result<()> {
-    if let Some(request) = &schema.request {
+    if let Some(request) = &schema.rows.request {
         return Err(Error::usage(
-            request.place,
+            &*request.place,
             "a dump has each row for itself, and this spec shares query rows by request",
             "dump a variant without `request`",
         ));
@@ -85,7 +85,7 @@ pub fn oracle(schema: &Schema, steps: &mut Steps, count: usize, folder: &Path) -
 fn json(schema: &Schema, report: &StepReport) -> serde_json::Value {
     let tasks = schema.tasks.iter().zip(&report.tasks);
     let losses: serde_json::Map<String, serde_json::Value> = tasks
-        .filter_map(|(task, loss)| loss.map(|(_, value)| (task.name.to_owned(), json!(value))))
+        .filter_map(|(task, loss)| loss.map(|(_, value)| (task.name.to_string(), json!(value))))
         .collect();
     json!({ "norm": report.norm, "losses": losses })
 }

@@ -8,7 +8,7 @@ use crate::data::synth::draws::{Draw, Drawn, domain, number, split, undeclared};
 use crate::data::synth::plan::{Content, Input, InputKind, Plan};
 use crate::data::synth::signal::{self, Outcome, Signal, TowerSum};
 use crate::hash::Random;
-use crate::schema::{Axis, Label, Others, Schema, Tower, Value};
+use crate::schema::{Axis, DomainId, Label, Others, Schema, Tower, Value};
 
 /// Share of rows of no declared domain, where the spec skips them.
 const UNDECLARED: f64 = 0.01;
@@ -146,7 +146,7 @@ impl Builder {
                 Tower::Query => cell.0,
                 Tower::Item => cell.1,
             };
-            feature.domains.contains(&domain)
+            feature.domains.has(DomainId(domain))
         });
         let readers: Vec<Tower> = readers.map(|(tower, _)| *tower).collect();
         let missing = random.uniform() < MISSING || readers.is_empty();
@@ -210,8 +210,11 @@ impl Builder {
     }
 
     fn push_domain(&mut self, axis: &Axis, domain: usize, random: &mut Random) {
-        let values: &[Value] = axis.domains.get(domain).map_or(&[], |domain| domain.values);
-        let value = values.get(random.below(values.len())).copied();
+        let values: &[Value] = axis
+            .domains
+            .get(domain)
+            .map_or(&[], |domain| &domain.values);
+        let value = values.get(random.below(values.len()));
         let other = random.uniform() < UNDECLARED && axis.others == Others::Skip;
         self.push_value(match value {
             Some(Value::Int(_)) if other => Some(Drawn::Int(undeclared(axis))),

@@ -15,11 +15,11 @@ pub(super) enum Drawn {
     Text(String),
 }
 
-impl From<Value> for Drawn {
-    fn from(value: Value) -> Self {
+impl From<&Value> for Drawn {
+    fn from(value: &Value) -> Self {
         match value {
-            Value::Int(value) => Self::Int(value),
-            Value::Text(value) => Self::Text(value.to_owned()),
+            Value::Int(value) => Self::Int(*value),
+            Value::Text(value) => Self::Text(value.to_string()),
         }
     }
 }
@@ -43,9 +43,7 @@ impl Universe {
         let rank = ((size as f64 + 1.0).ln() * random.uniform()).exp() as usize;
         let number = rank.saturating_sub(1).min(size.saturating_sub(1));
         let value = match self.values {
-            Values::Declared(values) => values
-                .get(number)
-                .map_or(Drawn::Int(0), |value| (*value).into()),
+            Values::Declared(values) => values.get(number).map_or(Drawn::Int(0), Into::into),
             Values::Lines(text, _, whole) => {
                 let line = text.lines().nth(number).unwrap_or_default();
                 match line.parse() {
@@ -69,7 +67,7 @@ pub(super) fn domain(axis: &Axis, random: &mut Random) -> usize {
 
 /// A whole number that no domain of an axis names.
 pub(super) fn undeclared(axis: &Axis) -> i64 {
-    let values = axis.domains.iter().flat_map(|domain| domain.values);
+    let values = axis.domains.iter().flat_map(|domain| domain.values.iter());
     let largest = values.map(|value| match value {
         Value::Int(value) => *value,
         Value::Text(_) => 0,
@@ -79,7 +77,7 @@ pub(super) fn undeclared(axis: &Axis) -> i64 {
 
 /// A value of the range that the position falls in: numbers rise through their range with the position,
 /// strings are one of its ends.
-pub(super) fn split(ranges: &[(f64, Value, Value)], position: f64, random: &mut Random) -> Drawn {
+pub(super) fn split(ranges: &[(f64, &Value, &Value)], position: f64, random: &mut Random) -> Drawn {
     let mut start = 0.0;
     let mut last = Drawn::Int(0);
     for (end, from, to) in ranges {
@@ -87,8 +85,11 @@ pub(super) fn split(ranges: &[(f64, Value, Value)], position: f64, random: &mut 
         start = *end;
         last = match (*from, *to) {
             (Value::Int(from), Value::Int(to)) => {
-                let values = to.saturating_sub(from).saturating_add(1);
-                Drawn::Int(from.saturating_add((values as f64 * within) as i64).min(to))
+                let values = to.saturating_sub(*from).saturating_add(1);
+                Drawn::Int(
+                    from.saturating_add((values as f64 * within) as i64)
+                        .min(*to),
+                )
             }
             (from, to) => if random.below(2) == 0 { from } else { to }.into(),
         };

@@ -54,7 +54,7 @@ pub fn synth(
         let mut columns = Columns::new(&plan);
         let mut random = Random::new(seed, &[shard as u64]);
         for row in first..rows.min(first + SHARD_ROWS) {
-            let request = schema.request.is_some().then(|| Request {
+            let request = schema.rows.request.is_some().then(|| Request {
                 seed,
                 number: row / per_request.max(1),
             });
