@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
 use mtmd::error::Error;
-use mtmd::schema::{Schema, Spec, text};
+use mtmd::schema::{Schema, Spec};
 use mtmd::training::{Existing, Learner, ModelLearner, RunFolder, StepError, checkpoint};
 
 use crate::child::{program, program_on_a_small_disk, run, run_well, stderr, text, trained};
@@ -137,7 +137,7 @@ fn weights_of_another_spec_are_refused_with_the_difference() {
     let (_, out) = trained(root.path());
     let other: &'static Schema = Box::leak(Box::new(Schema {
         spec: Spec {
-            name: text("wider"),
+            name: "wider".into(),
             ..sample().spec
         },
         weights_hash: "weights-2",

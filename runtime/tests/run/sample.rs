@@ -143,6 +143,8 @@ fn sample_spec() -> Spec {
                 index: Index::Vocabulary { min_count: 1 },
                 oov: 0,
                 embeddings: None,
+                shared: false,
+                doc: text(""),
             },
             Table {
                 name: text("kind"),
@@ -151,6 +153,8 @@ fn sample_spec() -> Spec {
                 index: Index::Hash,
                 oov: 0,
                 embeddings: None,
+                shared: false,
+                doc: text(""),
             },
             Table {
                 name: text("user_id"),
@@ -159,6 +163,8 @@ fn sample_spec() -> Spec {
                 index: Index::Hash,
                 oov: 0,
                 embeddings: None,
+                shared: false,
+                doc: text(""),
             },
         ]
         .into(),
