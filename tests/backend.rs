@@ -299,7 +299,7 @@ fn hostile_strings_reach_the_data_unchanged() {
         .unwrap();
     let literal = format!("{column:?}");
     assert!(
-        schema.text.contains(&format!("column: {literal}")),
+        schema.text.contains(&format!("column: text({literal})")),
         "{}",
         schema.text
     );

@@ -123,7 +123,7 @@ fn build_writes_what_differs_and_check_names_it() {
 
     let (exit, _, stderr) = check();
     assert_eq!(exit, 1);
-    assert_eq!(stderr.matches("is missing").count(), 6, "{stderr}");
+    assert_eq!(stderr.matches("is missing").count(), 7, "{stderr}");
     assert!(!folder.join("out").exists());
 
     assert_eq!(build().0, 0);

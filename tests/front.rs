@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use mtmdc::diagnostics::{render_json, render_text};
 use mtmdc::driver::check::{Checked, check};
-use mtmdc::sema::spec::{Feature, FeatureKind, Index, Spec, Split, text};
+use mtmdc::sema::spec::{Feature, FeatureKind, Index, Spec, Split, Text};
 use mtmdc::source::Source;
 use mtmdc::syntax::ast::{File, Statement};
 use mtmdc::syntax::parse;
@@ -118,19 +118,19 @@ fn features_find_their_tables() {
 
 /// Specs say on which line a thing stands; nothing else in them depends on the order.
 fn without_lines(mut spec: Spec) -> Spec {
-    spec.surfaces.place = text("");
-    spec.products.place = text("");
+    spec.surfaces.place = Text::default();
+    spec.products.place = Text::default();
     for task in spec.tasks.to_mut() {
-        task.place = text("");
+        task.place = Text::default();
     }
     for feature in spec.query.to_mut().iter_mut().chain(spec.item.to_mut()) {
-        feature.place = text("");
+        feature.place = Text::default();
     }
     if let Split::Column { place, .. } = &mut spec.rows.split {
-        *place = text("");
+        *place = Text::default();
     }
     if let Some(request) = &mut spec.rows.request {
-        request.place = text("");
+        request.place = Text::default();
     }
     spec
 }

@@ -51,7 +51,7 @@ item {{ id ad_id {{ rows 100, dim 4 }} }}
 /// What a spec leaves out is the schema's default, whether or not the block stands there.
 #[test]
 fn the_compilers_defaults_are_those_of_the_schema() {
-    let empty = "architecture {} training {} rows {} evaluation {} budget {}";
+    let empty = "architecture {}\ntraining {}\nrows {}\nevaluation {}\nbudget {}";
     for spec in [bare(""), bare(empty)] {
         assert_eq!(spec.architecture, Architecture::PAPER);
         assert_eq!(spec.training, Training::DEFAULT);
@@ -194,15 +194,19 @@ fn others(value: &Value) -> Vec<Value> {
 
 /// The leaves of a value, with paths through it.
 fn leaves(value: &Value, path: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
-    // The first items of a list stand for all.
-    const ITEMS: usize = 4;
+    // The first items of a list of domains or values stand for all.
+    const ITEMS: usize = 3;
     let inner: Vec<(String, &Value)> = match value {
         Value::Object(map) => map
             .iter()
             .map(|(key, value)| (key.clone(), value))
             .collect(),
         Value::Array(list) => {
-            let places = list.iter().take(ITEMS).enumerate();
+            let most = match list.first() {
+                Some(Value::Object(_)) => list.len(),
+                _ => ITEMS,
+            };
+            let places = list.iter().take(most).enumerate();
             places
                 .map(|(place, value)| (place.to_string(), value))
                 .collect()

@@ -54,25 +54,25 @@ impl Graph {
 fn spec(document: &Mapping, files: &VocabularyFiles<'_>) -> Result<Spec, String> {
     let names = Names::of(document);
     let root = Field::root(document, &names);
-    let features = |tower: Tower| root.inside(tower.name())?.on(tower).read("features");
-    let mut tables: Vec<Table> = root.read("tables")?;
+    let features = |tower: Tower| root.inside(tower.name())?.on(tower).block("features");
+    let mut tables: Vec<Table> = root.block("tables")?;
     for table in &mut tables {
         restore(table, files)?;
     }
     Ok(Spec {
-        name: root.read("model")?,
+        name: root.block("model")?,
         doc: root.read("doc")?,
         data: None,
-        surfaces: root.read("surfaces")?,
-        products: root.read("products")?,
-        tasks: root.read("tasks")?,
+        surfaces: root.block("surfaces")?,
+        products: root.block("products")?,
+        tasks: root.block("tasks")?,
         tables: tables.into(),
         query: features(Tower::Query)?,
         item: features(Tower::Item)?,
         architecture: architecture(document, &names)?,
-        rows: root.read("rows")?,
-        evaluation: root.read("evaluation")?,
-        training: root.read("training")?,
+        rows: root.block("rows")?,
+        evaluation: root.block("evaluation")?,
+        training: root.block("training")?,
         budget: match document.contains_key("budget") {
             true => root.read("budget")?,
             false => Budget::DEFAULT,
@@ -113,5 +113,5 @@ fn architecture(document: &Mapping, names: &Names) -> Result<Architecture, Strin
             *expert = whole;
         }
     }
-    Field::root(&document, names).read(BLOCK)
+    Field::root(&document, names).block(BLOCK)
 }

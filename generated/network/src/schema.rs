@@ -416,6 +416,6 @@ pub static SCHEMA: Schema = Schema {
     },
     spec_hash: "ccba44bbcfc8405d",
     weights_hash: "457708ce210c386c",
-    graph_hash: "0a4755b2cb421427",
+    graph_hash: "13386f730fc82e6f",
     graph: include_str!("../graph.yaml"),
 };

@@ -69,7 +69,7 @@ impl Adaptation {
             squeeze: hidden.map(|hidden| Linear::new(fields, hidden, device)),
             excite: hidden.map(|hidden| Linear::new(hidden, fields, device)),
             fields: layout.fields().iter().map(|f| f.columns.clone()).collect(),
-            domain: layout.domain(),
+            domain: layout.domain().0,
         }
     }
 

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::cross::compose;
 use super::{Adapted, Cross, Ffn, Layout, Linear, Routing, Shallow, SharedExperts};
-use crate::schema::{Architecture, Composition, DomainId, ExpertArchitecture, Schema};
+use crate::schema::{Architecture, Composition, ExpertArchitecture, Schema};
 
 /// A task on a domain: its deep and shallow experts, its routing over {deep, task-shared,
 /// domain-shared}, the crossing of the weighted outputs, and its embedding.
@@ -29,7 +29,7 @@ impl TaskExpert {
     /// The experts of task `task` on the domain of `layout`.
     pub fn new(schema: &Schema, layout: &Layout, task: usize, device: &Device) -> Self {
         let architecture = &schema.architecture;
-        let expert = architecture.expert(layout.tower(), DomainId(layout.domain()));
+        let expert = architecture.expert(layout.tower(), layout.domain());
         let input = layout.width();
         let width = composed_width(architecture, expert, input);
         let embedding = schema.tasks.get(task).map_or(0, |task| task.embedding);

@@ -88,8 +88,8 @@ impl Layout {
     }
 
     /// Index of the domain.
-    pub fn domain(&self) -> usize {
-        self.domain
+    pub fn domain(&self) -> DomainId {
+        DomainId(self.domain)
     }
 
     /// Fields, in canonical order.

@@ -6,7 +6,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use super::{Adapted, FfnLayer, Layout, Linear, beside, ffn};
-use crate::schema::{Architecture, DomainId};
+use crate::schema::Architecture;
 
 /// emb_shallow of one task on one domain: an FFN and a Linear on the domain's high-level
 /// categories, or one learned vector if it has none.
@@ -36,7 +36,7 @@ impl Shallow {
             };
         }
         let input = columns.iter().map(Range::len).sum();
-        let expert = architecture.expert(layout.tower(), DomainId(layout.domain()));
+        let expert = architecture.expert(layout.tower(), layout.domain());
         let hidden = expert.shallow.last().copied().unwrap_or(input);
         Self {
             layers: ffn::layers(input, &expert.shallow, expert.norm, device),

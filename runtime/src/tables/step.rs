@@ -66,13 +66,13 @@ pub(super) fn sources<'a>(
     for (tower, batch, gradients) in towers {
         for (layout, places) in layouts.of(tower).iter().zip(&batch.domains) {
             let gradient = gradients
-                .get(layout.domain())
+                .get(layout.domain().0)
                 .and_then(Option::as_deref)
                 .unwrap_or_default();
             let (rows, width) = (places.len(), layout.embedded_width());
             if gradient.len() != rows * width {
                 return Err(Error::run(
-                    format!("the {tower:?} tower's domain {}", layout.domain()),
+                    format!("the {tower:?} tower's domain {}", layout.domain().0),
                     format!(
                         "a gradient of {} numbers for a leaf of [{rows}, {width}]",
                         gradient.len()

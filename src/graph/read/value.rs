@@ -108,6 +108,14 @@ impl<'a> Field<'a> {
         })
     }
 
+    /// Reads a field of this mapping that the writer never leaves out.
+    pub(super) fn block<T: de::DeserializeOwned>(self, key: &'a str) -> Result<T, String> {
+        match self.beside.contains_key(key) {
+            true => self.read(key),
+            false => Err(format!("`{key}` is missing")),
+        }
+    }
+
     /// Reads a field of this mapping.
     pub(super) fn read<T: de::DeserializeOwned>(self, key: &'a str) -> Result<T, String> {
         T::deserialize(self.field(key)).map_err(|Wrong(message)| message)
@@ -152,8 +160,8 @@ impl<'a> Field<'a> {
         read: impl Fn(&'a Yaml) -> Option<T>,
     ) -> Result<T, Wrong> {
         let found = match self.value {
+            Found::Nothing | Found::Yaml(Yaml::Null) => left_out,
             Found::Yaml(yaml) => read(yaml),
-            Found::Nothing => left_out,
             Found::Id(_) | Found::Beside => None,
         };
         found.ok_or_else(|| self.wrong(wants))
