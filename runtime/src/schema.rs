@@ -9,9 +9,21 @@ mod architecture;
 
 use serde::{Deserialize, Serialize};
 
+pub use mtmd_schema::Tower;
+use mtmd_schema::plan::Plan;
+
 pub use architecture::{
     Architecture, Composition, Crossing, ExpertArchitecture, LogitScale, Norm, Override,
 };
+
+/// A compiled model: all that generated code hands to the runtime.
+#[derive(Debug)]
+pub struct Compiled {
+    /// What the model is.
+    pub schema: Schema,
+    /// How it runs.
+    pub plan: Plan,
+}
 
 /// A compiled spec.
 #[derive(Debug)]
@@ -477,15 +489,6 @@ pub enum Decay {
     Cosine,
     /// It falls as 1 / sqrt(step), whatever the number of steps.
     InverseSqrt,
-}
-
-/// The two towers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tower {
-    /// One Domain Expert per surface.
-    Query,
-    /// One Domain Expert per product.
-    Item,
 }
 
 impl Schema {

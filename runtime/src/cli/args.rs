@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::device::DeviceChoice;
 use crate::data::{Dataset, Parts, Quarantine};
 use crate::error::{Error, Result};
-use crate::layers::Precision;
+use crate::exec::Precision;
 use crate::schema::BadRows;
 use crate::training::Existing;
 

@@ -2,8 +2,6 @@
 
 use std::str::FromStr;
 
-use burn::tensor::Device;
-
 use crate::error::{Error, Result};
 
 /// A device by name.
@@ -30,54 +28,20 @@ impl FromStr for DeviceChoice {
 }
 
 impl DeviceChoice {
-    /// The device, without autodiff.
+    /// Requires a device that runs plans.
     ///
     /// # Errors
-    /// A device that this build or this machine lacks.
-    pub fn open(self) -> Result<Device> {
+    /// Any but the processor.
+    pub fn open(self) -> Result<()> {
         match self {
-            Self::Cpu => Ok(Device::flex()),
-            Self::Cuda(index) => cuda(index),
+            Self::Cpu => Ok(()),
+            Self::Cuda(index) => Err(Error::run(
+                format!("--device cuda:{index}"),
+                "this version runs on the processor only",
+                "use `--device cpu`",
+            )),
         }
     }
-}
-
-#[cfg(feature = "cuda")]
-fn cuda(index: usize) -> Result<Device> {
-    let place = format!("--device cuda:{index}");
-    let fix = "check the driver (`nvidia-smi`) and that libcuda, NVRTC and the CUDA headers are there, or use `--device cpu`";
-    // The first use of a card that is not there panics in the driver's bindings.
-    match super::panics::catch(|| {
-        keep_compiled();
-        let device = Device::cuda(index);
-        device
-            .sync()
-            .map(|()| device)
-            .map_err(|error| error.to_string())
-    }) {
-        Ok(Ok(device)) => Ok(device),
-        Ok(Err(cause)) | Err(cause) => Err(Error::run(place, cause, fix)),
-    }
-}
-
-/// Has kernels that are compiled kept for the next program, as the tuning is. All else is as a `cubecl.toml` says.
-#[cfg(feature = "cuda")]
-fn keep_compiled() {
-    use cubecl::config::{CubeClRuntimeConfig, RuntimeConfig as _};
-
-    let mut config = CubeClRuntimeConfig::from_current_dir().override_from_env();
-    config.compilation.cache = true;
-    // Where one is set already, it is this one.
-    CubeClRuntimeConfig::try_set(config);
-}
-
-#[cfg(not(feature = "cuda"))]
-fn cuda(index: usize) -> Result<Device> {
-    Err(Error::run(
-        format!("--device cuda:{index}"),
-        "this program was built without CUDA",
-        "build it with `cargo build --release --features cuda`, or use `--device cpu`",
-    ))
 }
 
 #[cfg(test)]
@@ -94,13 +58,9 @@ mod tests {
         }
     }
 
-    #[cfg(not(feature = "cuda"))]
     #[test]
-    fn a_build_without_cuda_says_how_to_get_it() {
-        let error = DeviceChoice::Cuda(0)
-            .open()
-            .err()
-            .map(|error| error.to_string());
-        assert!(error.is_some_and(|text| text.contains("--features cuda")));
+    fn only_the_processor_runs_plans() {
+        assert!(DeviceChoice::Cpu.open().is_ok());
+        assert!(DeviceChoice::Cuda(0).open().is_err());
     }
 }

@@ -4,26 +4,26 @@ use std::fs;
 use std::sync::Arc;
 
 use super::args::EvalArgs;
-use super::{NewLearner, say, set_threads};
+use super::{say, set_threads};
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
 use crate::evaluation::{Report, grouped};
-use crate::layers::Precision;
-use crate::schema::Schema;
-use crate::training::{Existing, checkpoint, evaluate_and_count};
+use crate::schema::Compiled;
+use crate::score::{Scorer, evaluate_and_count};
+use crate::training::{Existing, checkpoint};
 
-pub fn eval(schema: &'static Schema, args: &EvalArgs, new_learner: &NewLearner<'_>) -> Result<()> {
+pub fn eval(model: &'static Compiled, args: &EvalArgs) -> Result<()> {
     set_threads(args.threads)?;
-    let device = args.device.open()?;
+    args.device.open()?;
+    let schema = &model.schema;
     let dataset = args
         .rows
         .apply(Dataset::open(schema, &args.data)?, Existing::Refuse)?;
     let (weights, vocabularies) =
         checkpoint::load_model(&checkpoint::find_model(&args.model)?, schema)?;
-    let mut learner = new_learner(&schema.training, Precision::default(), &device);
-    learner.import(weights, None)?;
+    let scorer = Scorer::load(model, weights)?;
     let (report, rows) = evaluate_and_count(
-        learner.as_ref(),
+        &scorer,
         &dataset,
         &Arc::new(vocabularies),
         args.part.parts(),

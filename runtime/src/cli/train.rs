@@ -6,25 +6,22 @@ use std::time::Instant;
 
 use super::args::TrainArgs;
 use super::warm_start::WarmStart;
-use super::{NewLearner, eval, say, set_threads, warn};
+use super::{eval, say, set_threads, warn};
 use crate::data::{self, Dataset, Parts, Statistics, Vocabularies};
 use crate::error::{Error, Result};
 use crate::evaluation::{Report, grouped};
-use crate::schema::{Figure, Schema, Split, Training};
+use crate::params::{Reader, Writer};
+use crate::schema::{Compiled, Figure, Schema, Split, Training};
+use crate::score::{Scorer, evaluate, evaluate_and_count, has_rows};
 use crate::training::{
-    Existing, Files, Fit, Interrupt, Learner, RunFolder, State, checkpoint, duration, evaluate,
-    evaluate_and_count, has_rows,
+    Existing, Files, Fit, Interrupt, RunFolder, State, Trainer, checkpoint, duration,
 };
-use crate::weights::Loading;
 
-pub fn train(
-    schema: &'static Schema,
-    args: &TrainArgs,
-    new_learner: &NewLearner<'_>,
-) -> Result<()> {
+pub fn train(model: &'static Compiled, args: &TrainArgs) -> Result<()> {
     let started = Instant::now();
+    let schema = &model.schema;
     set_threads(args.threads)?;
-    let device = args.device.open()?;
+    args.device.open()?;
     let warm = WarmStart::read(schema, args)?;
     let dataset = Dataset::open(schema, &args.data)?;
     let folder = open_folder(schema, args)?;
@@ -35,13 +32,19 @@ pub fn train(
         let (state, vocabularies) = first_pass(&dataset, args, warm.as_ref())?;
         (state, vocabularies, None)
     };
-    let mut learner = new_learner(&state.training, state.precision, &device);
-    match saved {
-        Some((weights, optimiser)) => learner.import(weights, Some(optimiser))?,
-        None => learner.set_biases(&biases(&state.statistics))?,
-    }
+    let (training, precision) = (&state.training, state.precision);
+    let mut trainer = match saved {
+        Some((weights, optimiser)) => {
+            Trainer::resume(model, training, precision, weights, optimiser)?
+        }
+        None => {
+            let mut trainer = Trainer::new(model, training, precision);
+            trainer.set_biases(&biases(&state.statistics));
+            trainer
+        }
+    };
     if let Some(warm) = warm {
-        say(warm.start(schema, learner.as_mut(), &vocabularies, &folder)?);
+        say(warm.start(schema, &mut trainer, &vocabularies, &folder)?);
     }
     let parts = EvaluationParts::find(&dataset, &vocabularies, state.refit)?;
     let interrupt = Interrupt::listen()?;
@@ -53,13 +56,14 @@ pub fn train(
         quiet: args.quiet,
         interrupt: &interrupt,
     };
-    fit.run(learner.as_mut(), &mut state)?;
+    fit.run(&mut trainer, &mut state)?;
     // What follows is done again by `--resume`: a signal may end it.
     drop(interrupt);
-    choose(learner.as_mut(), &folder, schema, &state)?;
-    let weights = learner.export()?.model;
+    let scorer = choose(model, trainer, &folder, &state)?;
+    let mut weights = Writer::default();
+    scorer.write(&mut weights);
     checkpoint::save_model(&folder.model(), schema, &vocabularies, weights)?;
-    let report = final_report(learner.as_ref(), &dataset, &vocabularies, &parts)?;
+    let report = final_report(&scorer, &dataset, &vocabularies, &parts)?;
     eval::show(&report);
     eval::write_json(&folder.evaluation(), &report)?;
     say(format!(
@@ -157,30 +161,37 @@ fn judged(schema: &Schema) -> (bool, bool) {
     }
 }
 
-type Saved = (Loading, Loading);
+type Saved = (Reader, Reader);
 
-/// Gives the learner the weights of the best validation, and says which they are.
+/// The model that a run ends with: the weights of its best validation, and says which they are.
 fn choose(
-    learner: &mut dyn Learner,
+    model: &'static Compiled,
+    trainer: Trainer,
     folder: &RunFolder,
-    schema: &'static Schema,
     state: &State,
-) -> Result<()> {
+) -> Result<Scorer> {
+    let schema = &model.schema;
     let Some(best) = &state.best else {
-        return Ok(());
+        return Ok(trainer.into_scorer());
     };
-    if best.step != state.step {
+    let scorer = if best.step == state.step {
+        trainer.into_scorer()
+    } else {
         let path = folder.checkpoint(best.step);
         match checkpoint::load_model(&path, schema) {
-            Ok((weights, _)) => learner.import(weights, None)?,
+            Ok((weights, _)) => {
+                // Not both at once.
+                drop(trainer);
+                Scorer::load(model, weights)?
+            }
             Err(error) => {
                 warn(format!(
                     "the best checkpoint is lost, and the model is that of the last step: {error}"
                 ));
-                return Ok(());
+                return Ok(trainer.into_scorer());
             }
         }
-    }
+    };
     let figure = match &schema.training.course.select {
         None => "loss".to_owned(),
         Some(select) => {
@@ -212,7 +223,7 @@ fn choose(
         },
     ));
     say("");
-    Ok(())
+    Ok(scorer)
 }
 
 /// Refuses to go on with other files than the run began with: its place in the data means other rows there. With `others`
@@ -305,21 +316,21 @@ impl EvaluationParts {
 /// The test rows' figures; without such rows the validation rows', and without those the training
 /// rows'.
 fn final_report(
-    learner: &dyn Learner,
+    scorer: &Scorer,
     dataset: &Dataset,
     vocabularies: &Arc<Vocabularies>,
     parts: &EvaluationParts,
 ) -> Result<Report> {
     if parts.test {
-        let found = evaluate_and_count(learner, dataset, vocabularies, Parts::TEST, "test");
+        let found = evaluate_and_count(scorer, dataset, vocabularies, Parts::TEST, "test");
         let (report, rows) = found?;
         eval::tell_bad_rows(rows.as_ref());
         return Ok(report);
     }
     if parts.validate {
-        return evaluate(learner, dataset, vocabularies, Parts::VALIDATE, "validate");
+        return evaluate(scorer, dataset, vocabularies, Parts::VALIDATE, "validate");
     }
-    evaluate(learner, dataset, vocabularies, Parts::TRAIN, "train")
+    evaluate(scorer, dataset, vocabularies, Parts::TRAIN, "train")
 }
 
 /// What the first pass found.

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use mtmd_schema::Tower;
+
 use crate::data::origin::Origin;
 
 /// Rows that are trained or scored together. Row `r` of the batch is the same impression in both
@@ -28,6 +30,16 @@ pub struct Batch {
     pub actions: Vec<Vec<f32>>,
     /// Where each row comes from, for messages: `Dataset::describe`. Empty for rows that come from no file.
     pub origins: Vec<Origin>,
+}
+
+impl Batch {
+    /// Inputs of a tower.
+    pub fn tower(&self, tower: Tower) -> &TowerBatch {
+        match tower {
+            Tower::Query => &self.query,
+            Tower::Item => &self.item,
+        }
+    }
 }
 
 /// One tower's inputs, with the rows of a domain side by side.

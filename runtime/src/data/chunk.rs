@@ -70,13 +70,6 @@ impl Chunk {
         self.surface.len()
     }
 
-    /// Whether a list has so many entries.
-    pub(super) fn has_entries(&self, most: usize) -> bool {
-        let long =
-            |column: &Column| matches!(column, Column::Lists { ids, .. } if ids.len() >= most);
-        self.columns().any(long)
-    }
-
     /// Appends the given rows of another chunk.
     pub(super) fn extend(&mut self, other: &Self, rows: &[u32]) {
         take_into(&mut self.surface, &other.surface, rows);

@@ -8,7 +8,7 @@ use super::vocabulary::{Raw, Vocabulary};
 use crate::error::{Error, Result};
 use crate::hash::{hash_int, hash_text};
 use crate::schema::{Index, Schema};
-use crate::weights::plan::Piece;
+use crate::params::transfer::Slice;
 
 /// Vocabularies and moments as they were stored, of whatever schema.
 #[derive(Debug)]
@@ -123,7 +123,7 @@ fn join(schema: &Schema, earlier: &[Raw], learned: &Vocabulary) -> (Vocabulary, 
 /// What the rows of a table start as when its vocabulary changes, as runs of rows: the row of a value that was
 /// there, and of one that comes in what it was so far. That is row 0, or one of `others`, the rows that values outside
 /// the earlier vocabulary were hashed into. So no prediction changes because a value comes in.
-pub fn rows_by_value(earlier: &[Raw], now: &[Raw], others: Option<Range<usize>>) -> Vec<Piece> {
+pub fn rows_by_value(earlier: &[Raw], now: &[Raw], others: Option<Range<usize>>) -> Vec<Slice> {
     let rows: HashMap<&Raw, usize> = earlier.iter().zip(1..).collect();
     let others = others.filter(|rows| !rows.is_empty()).unwrap_or(0..1);
     let outside = |value: &Raw| {
@@ -133,14 +133,14 @@ pub fn rows_by_value(earlier: &[Raw], now: &[Raw], others: Option<Range<usize>>)
         };
         others.start + (hash % others.len() as u64) as usize
     };
-    let mut pieces: Vec<Piece> = Vec::new();
+    let mut pieces: Vec<Slice> = Vec::new();
     for (value, to) in now.iter().zip(1..) {
         let from = rows.get(value).copied().unwrap_or_else(|| outside(value));
         match pieces.last_mut() {
             Some(last) if last.to + last.width == to && last.from + last.width == from => {
                 last.width += 1;
             }
-            _ => pieces.push(Piece { to, from, width: 1 }),
+            _ => pieces.push(Slice { to, from, width: 1 }),
         }
     }
     pieces
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn rows_follow_their_values() {
         let raw = |values: &[i64]| values.iter().map(|&v| Raw::Int(v)).collect::<Vec<_>>();
-        let piece = |to, from, width| Piece { to, from, width };
+        let piece = |to, from, width| Slice { to, from, width };
         let (before, now) = (raw(&[5, 6, 7, 8]), raw(&[5, 6, 9, 8, 7]));
         assert_eq!(
             rows_by_value(&before, &now, None),

@@ -18,6 +18,7 @@
 pub(crate) mod ahead;
 mod arrays;
 pub mod batch;
+mod blocks;
 mod candidates;
 mod check;
 mod chunk;
@@ -38,6 +39,7 @@ mod loader;
 mod numbers;
 #[cfg_attr(not(feature = "cloud"), path = "no_object.rs")]
 mod object;
+mod ordered;
 mod origin;
 mod pages;
 mod quarantine;

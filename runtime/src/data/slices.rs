@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 
 use crate::data::file::damaged;
+use crate::data::ordered::spawn;
 use crate::data::source::{Dataset, Unit};
 use crate::error::{Error, Result};
 
@@ -41,10 +42,10 @@ impl Slices {
         units: Vec<Unit>,
         threads: &mut Vec<JoinHandle<()>>,
     ) -> Result<Self> {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let threads_at_most = rayon::current_num_threads().min(READERS);
         let units: Arc<[Unit]> = units.into();
         let mut readers = Vec::new();
-        for columns in dataset.shares(units.first(), cores.min(READERS)) {
+        for columns in dataset.shares(units.first(), threads_at_most) {
             let (sender, receiver) = sync_channel(WAITING);
             let (dataset, units) = (dataset.clone(), Arc::clone(&units));
             let run = move || read(&dataset, &units, &columns, &sender);
@@ -126,18 +127,6 @@ fn read(
             return;
         }
     }
-}
-
-/// A thread of the reader.
-pub(super) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
-    let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
-    thread.map_err(|source| {
-        Error::run(
-            "the data reader",
-            format!("no thread: {source}"),
-            "free some memory, then run again",
-        )
-    })
 }
 
 /// A thread ended without a word.

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::update::{PIECE, Piece, Rates, squared_sum, step_piece};
 use crate::bug::check;
 use crate::kernels::vectorised;
-use crate::params::{Array, Index, Part, Reader, Writer, disjoint};
+use crate::params::{Array, ParameterIndex, Part, Reader, Writer, disjoint};
 use crate::schema::AdamW;
 
 /// AdamW with betas 0.9 and 0.999, epsilon 1e-8 and decoupled decay of every parameter, as
@@ -40,7 +40,7 @@ struct Steps {
 
 impl Optimiser {
     /// An optimiser that has made no step. `clip` bounds the norm of the whole gradient.
-    pub fn new(index: &Index<'_>, settings: &AdamW, clip: Option<f64>) -> Self {
+    pub fn new(index: &ParameterIndex<'_>, settings: &AdamW, clip: Option<f64>) -> Self {
         let parameters = index.plan().parameters;
         let ranges = index.ranges().into_iter();
         let parts = ranges.map(|(part, range)| Steps {
@@ -108,7 +108,7 @@ impl Optimiser {
 
     /// Adds the state to a file that is to be written: `KEY.exp_avg` and `KEY.exp_avg_sq` of every
     /// parameter that was ever stepped and, in the header, `PART.step`.
-    pub fn write<'a>(&'a self, index: &Index<'_>, writer: &mut Writer<'a>) {
+    pub fn write<'a>(&'a self, index: &ParameterIndex<'_>, writer: &mut Writer<'a>) {
         for Steps { part, steps, .. } in self.parts.iter().filter(|part| part.steps > 0) {
             writer
                 .metadata
@@ -125,7 +125,7 @@ impl Optimiser {
 
     /// Reads the state into an optimiser that has made no step. What does not fit is remembered by
     /// the reader.
-    pub fn read(&mut self, index: &Index<'_>, reader: &mut Reader) {
+    pub fn read(&mut self, index: &ParameterIndex<'_>, reader: &mut Reader) {
         for Steps { part, steps, .. } in &mut self.parts {
             let name = step_key(index, *part);
             if !reader.metadata.contains_key(&name) {
@@ -168,13 +168,13 @@ fn norm(pieces: impl Iterator<Item = Range<usize>>, gradient: &[f32]) -> f64 {
     sums.collect::<Vec<f64>>().iter().sum::<f64>().sqrt()
 }
 
-fn step_key(index: &Index<'_>, part: Part) -> String {
+fn step_key(index: &ParameterIndex<'_>, part: Part) -> String {
     format!("{}.step", index.part_key(part))
 }
 
 /// The parameters of a part, without its running statistics.
 fn values_of<'a>(
-    index: &Index<'a>,
+    index: &ParameterIndex<'a>,
     part: Part,
 ) -> impl Iterator<Item = crate::params::Entry<'a>> + use<'a> {
     let entries = index.of(part);
@@ -202,7 +202,7 @@ mod tests {
         part != Part::Domain(Tower::Query, DomainId(1))
     }
 
-    fn gradient(index: &Index<'_>, seed: u64) -> Vec<f32> {
+    fn gradient(index: &ParameterIndex<'_>, seed: u64) -> Vec<f32> {
         let mut random = Random::new(seed, &[]);
         let mut gradient = vec![0.0; index.plan().parameters];
         for part in index.parts().filter(|part| has_gradient(*part)) {
@@ -213,7 +213,12 @@ mod tests {
         gradient
     }
 
-    fn train(index: &Index<'_>, values: &mut [f32], optimiser: &mut Optimiser, seeds: Range<u64>) {
+    fn train(
+        index: &ParameterIndex<'_>,
+        values: &mut [f32],
+        optimiser: &mut Optimiser,
+        seeds: Range<u64>,
+    ) {
         for seed in seeds {
             let gradient = gradient(index, seed);
             optimiser.step(values, &gradient, has_gradient, 0.1);
@@ -305,7 +310,7 @@ mod tests {
         );
     }
 
-    fn save(optimiser: &Optimiser, index: &Index<'_>, path: &Path) {
+    fn save(optimiser: &Optimiser, index: &ParameterIndex<'_>, path: &Path) {
         let mut writer = Writer::default();
         optimiser.write(index, &mut writer);
         writer.save(path).unwrap();
@@ -344,7 +349,7 @@ mod tests {
         let mut values = Params::initialised(&index, 1).values;
         train(&index, &mut values, &mut optimiser, 0..1);
         save(&optimiser, &index, &path);
-        let other = Index::new(
+        let other = ParameterIndex::new(
             &plan,
             ["feed", "related", "find"],
             ["shop"],

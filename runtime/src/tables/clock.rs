@@ -102,6 +102,11 @@ impl Clock {
         }
     }
 
+    /// Whether no step was made since the clock began.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.history.len() == 1
+    }
+
     pub(super) fn now(&self) -> u32 {
         self.start + (self.history.len() - 1) as u32
     }

@@ -7,6 +7,7 @@
 //! adamw            [last step] [steps seen] [weight] [first moment] [second moment]
 //! lazy_adam                    [steps seen] [weight] [first moment] [second moment]
 //! rowwise_adagrad  [sum]       [steps seen] [weight]
+//! read only                                 [weight]
 //! ```
 //!
 //! `steps seen` is there if the learning rate depends on it (`frequency K`): a row that n steps have
@@ -17,13 +18,15 @@
     reason = "a record has the stride of its rule, and the header that the rule says"
 )]
 
+use crate::bug::bug;
 use crate::schema::{Embeddings, TableOptimiser};
 use crate::tables::clock::{BETA1, BETA2, CatchUp, Clock, EPSILON};
 
 /// How the rows of a table are kept and stepped.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rule {
-    optimiser: TableOptimiser,
+    /// `None`: rows are read only.
+    optimiser: Option<TableOptimiser>,
     frequency: Option<f32>,
     dim: usize,
     /// Numbers before the weight.
@@ -52,6 +55,11 @@ impl StateArray {
             vec![rows, self.width]
         }
     }
+
+    /// Its columns of a record.
+    pub(super) fn columns(&self) -> std::ops::Range<usize> {
+        self.start..self.start + self.width
+    }
 }
 
 /// Factors of one step, the same for all rows.
@@ -73,18 +81,28 @@ impl Rule {
             TableOptimiser::LazyAdam => 0,
         };
         Self {
-            optimiser: settings.optimiser,
+            optimiser: Some(settings.optimiser),
             frequency: settings.frequency.map(|steps| steps as f32),
             dim,
             header: first + usize::from(settings.frequency.is_some()),
         }
     }
 
+    /// That of rows which are read only.
+    pub(super) fn read_only(dim: usize) -> Self {
+        Self {
+            optimiser: None,
+            frequency: None,
+            dim,
+            header: 0,
+        }
+    }
+
     /// Numbers of a record.
     pub(super) fn stride(&self) -> usize {
         let moments = match self.optimiser {
-            TableOptimiser::AdamW | TableOptimiser::LazyAdam => 2,
-            TableOptimiser::RowwiseAdagrad => 0,
+            Some(TableOptimiser::AdamW | TableOptimiser::LazyAdam) => 2,
+            Some(TableOptimiser::RowwiseAdagrad) | None => 0,
         };
         self.header + (1 + moments) * self.dim
     }
@@ -119,10 +137,11 @@ impl Rule {
             start: self.header + place * self.dim,
         };
         let mut arrays = match self.optimiser {
-            TableOptimiser::AdamW | TableOptimiser::LazyAdam => {
+            Some(TableOptimiser::AdamW | TableOptimiser::LazyAdam) => {
                 vec![moment("exp_avg", 1), moment("exp_avg_sq", 2)]
             }
-            TableOptimiser::RowwiseAdagrad => vec![flat("sum", 0)],
+            Some(TableOptimiser::RowwiseAdagrad) => vec![flat("sum", 0)],
+            None => vec![],
         };
         if self.frequency.is_some() {
             arrays.push(flat("seen", self.header - 1));
@@ -132,7 +151,7 @@ impl Rule {
 
     /// Whether rows that no batch names move too.
     pub(super) fn is_dense(&self) -> bool {
-        self.optimiser == TableOptimiser::AdamW
+        self.optimiser == Some(TableOptimiser::AdamW)
     }
 
     /// Says that a row is up to date at a step.
@@ -210,13 +229,14 @@ impl Rule {
         }
         let share = self.share(header);
         match self.optimiser {
-            TableOptimiser::AdamW | TableOptimiser::LazyAdam => {
+            Some(TableOptimiser::AdamW | TableOptimiser::LazyAdam) => {
                 let (first, second) = state.split_at_mut(self.dim);
                 factors.adam(weight, first, second, gradient, share);
             }
-            TableOptimiser::RowwiseAdagrad => {
+            Some(TableOptimiser::RowwiseAdagrad) => {
                 factors.adagrad(weight, &mut header[0], gradient, share);
             }
+            None => bug!("a step of rows that are read only"),
         }
     }
 }

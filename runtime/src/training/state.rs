@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, Parts, Statistics};
-use crate::layers::Precision;
+use crate::exec::Precision;
 use crate::schema::{Figure, Schema, Select, Training};
 
 /// Version of the checkpoint's layout.

@@ -10,33 +10,31 @@ mod work;
 use std::time::Duration;
 
 use super::args::BenchArgs;
-use super::{NewLearner, say, set_threads};
+use super::{say, set_threads};
 use crate::error::Result;
 use crate::evaluation::grouped;
-use crate::kernels::without_amx;
-use crate::schema::Schema;
-use crate::training::Times;
+use crate::exec::host::without_amx;
+use crate::schema::{Compiled, Schema};
+use crate::training::{Times, Trainer};
 use steps::Steps;
 use work::{SIDE, Work, peak};
 
-/// Steps before the first repeat: memory is laid out, kernels are compiled and tuned.
+/// Steps before the first repeat: memory is laid out.
 const WARM_UP: usize = 5;
 
-pub fn bench(
-    schema: &'static Schema,
-    args: &BenchArgs,
-    new_learner: &NewLearner<'_>,
-) -> Result<()> {
+pub fn bench(model: &'static Compiled, args: &BenchArgs) -> Result<()> {
+    let schema = &model.schema;
     set_threads(args.threads)?;
     if args.no_amx {
         without_amx();
     }
-    let device = args.device.open()?;
+    args.device.open()?;
     let size = args.batch.unwrap_or(schema.training.batch);
     let batches = batches::batches(schema, args, size)?;
-    let learner = new_learner(&schema.training, args.precision, &device);
-    let work = Work::of(schema, &learner.parameters(), &batches);
-    let mut steps = Steps::new(learner, batches, device.clone());
+    let trainer = Trainer::new(model, &schema.training, args.precision);
+    let weights = trainer.scorer().parameters();
+    let mut steps = Steps::new(trainer, batches)?;
+    let work = Work::of(&model.plan, weights, steps.batches());
     if let Some(folder) = &args.dump {
         dump::batches(schema, steps.batches(), folder)?;
         if args.oracle {
@@ -44,9 +42,9 @@ pub fn bench(
         }
     }
     if args.serve {
-        return serve::serve(schema, &mut steps, args, size, work, &device);
+        return serve::serve(schema, &mut steps, args, size, work);
     }
-    let peak = peak(&device, args.precision)?;
+    let peak = peak(args.precision);
     let measured = measure(&mut steps, args)?;
     say(report(schema, args, size, &measured, work.flops, peak));
     Ok(())
@@ -115,8 +113,7 @@ fn report(
     let times = &measured.times;
     for (name, time) in [
         ("gather", times.gather),
-        ("forward", times.forward),
-        ("backward", times.backward),
+        ("passes", times.passes),
         ("optimiser", times.optimiser),
         ("tables", times.tables),
     ] {

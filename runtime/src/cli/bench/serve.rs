@@ -7,14 +7,13 @@
 
 use std::io::{BufRead as _, stdin};
 
-use burn::tensor::Device;
 use serde_json::json;
 
 use super::super::args::BenchArgs;
 use super::super::say;
 use super::load::{Loaded, Loads, Pass};
 use super::steps::Steps;
-use super::work::{Work, peak, rounds_factors};
+use super::work::{Work, peak};
 use crate::data::columns;
 use crate::error::{Error, Result};
 use crate::schema::Schema;
@@ -25,20 +24,18 @@ pub fn serve(
     args: &BenchArgs,
     size: usize,
     work: Work,
-    device: &Device,
 ) -> Result<()> {
     say(json!({
         "model": schema.name,
         "columns": columns(schema),
         "batches": steps.batches().len(),
-        "rows": steps.batches().iter().map(|batch| batch.rows).sum::<usize>(),
-        "query_rows": steps.batches().iter().map(|batch| batch.query.order.len()).sum::<usize>(),
+        "rows": steps.batches().map(|batch| batch.rows).sum::<usize>(),
+        "query_rows": steps.batches().map(|batch| batch.query.order.len()).sum::<usize>(),
         "flops_per_row": work.flops,
         "outputs_per_row": work.outputs,
         "weights": work.weights,
         "threads": rayon::current_num_threads(),
         "precision": args.precision.name(),
-        "tf32": rounds_factors(device)?,
     })
     .to_string());
     let mut loads = None;
@@ -54,7 +51,7 @@ pub fn serve(
                 };
                 load(loads, pass, count)?
             }
-            ["peak"] => json!({ "gflops": peak(device, args.precision)? }),
+            ["peak"] => json!({ "gflops": peak(args.precision) }),
             _ => return Err(unknown(&line)),
         };
         say(answer.to_string());
@@ -77,8 +74,7 @@ fn run(steps: &mut Steps, count: &str) -> Result<serde_json::Value> {
         "rows": round.rows,
         "seconds": round.elapsed.as_secs_f64(),
         "gather": round.times.gather.as_secs_f64(),
-        "forward": round.times.forward.as_secs_f64(),
-        "backward": round.times.backward.as_secs_f64(),
+        "passes": round.times.passes.as_secs_f64(),
         "optimiser": round.times.optimiser.as_secs_f64(),
         "tables": round.times.tables.as_secs_f64(),
     }))

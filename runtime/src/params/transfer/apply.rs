@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Axis, By, Planned, Slice, Transfer};
-use crate::params::{Array, Index, Params, Problem, Reader, disjoint};
+use crate::params::{Array, ParameterIndex, Params, Problem, Reader, disjoint};
 
 /// An array of the new model, where the model has it: rows that start `stride` elements apart.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub struct Target<'a> {
 
 impl Params<f32> {
     /// All arrays by key.
-    pub fn targets(&mut self, index: &Index<'_>) -> BTreeMap<String, Target<'_>> {
+    pub fn targets(&mut self, index: &ParameterIndex<'_>) -> BTreeMap<String, Target<'_>> {
         let mut targets = BTreeMap::new();
         let arrays = [
             (Array::Values, &mut self.values),

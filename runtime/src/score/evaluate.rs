@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use super::interrupt::Interrupt;
-use super::learner::Learner;
-use crate::data::{self, Dataset, Parts, Scan, Vocabularies};
+use super::{Scorer, ScoringBatch};
+use crate::data::{self, Batches, Dataset, Parts, Scan, Vocabularies};
 use crate::error::Result;
 use crate::evaluation::{Evaluator, Report};
 use crate::schema::Select;
@@ -17,13 +16,13 @@ const BATCH: usize = 4096;
 /// # Errors
 /// Damaged files, rows that the spec says to stop at, and parts without a usable row.
 pub fn evaluate(
-    learner: &dyn Learner,
+    scorer: &Scorer,
     dataset: &Dataset,
     vocabularies: &Arc<Vocabularies>,
     parts: Parts,
     name: &str,
 ) -> Result<Report> {
-    evaluate_and_count(learner, dataset, vocabularies, parts, name).map(|(report, _)| report)
+    evaluate_and_count(scorer, dataset, vocabularies, parts, name).map(|(report, _)| report)
 }
 
 /// The same, with what became of the rows.
@@ -31,40 +30,40 @@ pub fn evaluate(
 /// # Errors
 /// Those of [`evaluate`].
 pub fn evaluate_and_count(
-    learner: &dyn Learner,
+    scorer: &Scorer,
     dataset: &Dataset,
     vocabularies: &Arc<Vocabularies>,
     parts: Parts,
     name: &str,
 ) -> Result<(Report, Option<data::Report>)> {
     let mut evaluator = Evaluator::new(dataset.schema());
-    let mut batches = dataset.batches(vocabularies, scan(parts))?;
+    let mut batches = batches(scorer, dataset, vocabularies, parts)?;
     for batch in batches.by_ref() {
         let batch = batch?;
-        evaluator.add(&batch, &learner.score(&batch)?);
+        evaluator.add(&batch.batch, &scorer.score(&batch));
     }
     Ok((evaluator.report(name), batches.report().cloned()))
 }
 
-/// Scores the rows that validate, with the figure that chooses the model, if it has one here; `None` if a signal comes
-/// first.
+/// Scores the validation rows; returns the metric that chooses the model too, if the rows have one.
+/// `None` if `stop` says so first.
 ///
 /// # Errors
 /// Those of [`evaluate`].
 pub fn validate(
-    learner: &dyn Learner,
+    scorer: &Scorer,
     dataset: &Dataset,
     vocabularies: &Arc<Vocabularies>,
     select: Option<&Select>,
-    interrupt: &Interrupt,
+    stop: impl Fn() -> bool,
 ) -> Result<Option<(Report, Option<f64>)>> {
     let mut evaluator = Evaluator::new(dataset.schema());
-    for batch in dataset.batches(vocabularies, scan(Parts::VALIDATE))? {
-        if interrupt.signal().is_some() {
+    for batch in batches(scorer, dataset, vocabularies, Parts::VALIDATE)? {
+        if stop() {
             return Ok(None);
         }
         let batch = batch?;
-        evaluator.add(&batch, &learner.score(&batch)?);
+        evaluator.add(&batch.batch, &scorer.score(&batch));
     }
     let report = evaluator.report("validate");
     let figure = match select {
@@ -88,6 +87,19 @@ pub fn has_rows(dataset: &Dataset, vocabularies: &Arc<Vocabularies>, parts: Part
         Some(Err(error)) if batches.report().is_none() => Err(error),
         Some(Err(_)) | None => Ok(false),
     }
+}
+
+/// Batches of the rows of some parts, made ready to be scored.
+fn batches(
+    scorer: &Scorer,
+    dataset: &Dataset,
+    vocabularies: &Arc<Vocabularies>,
+    parts: Parts,
+) -> Result<Batches<ScoringBatch>> {
+    let plan = scorer.plan();
+    dataset.prepared(vocabularies, scan(parts), move |batch| {
+        ScoringBatch::new(plan, batch)
+    })
 }
 
 fn scan(parts: Parts) -> Scan {
