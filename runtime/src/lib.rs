@@ -11,16 +11,14 @@ pub mod cli;
 pub mod data;
 pub mod error;
 pub mod evaluation;
+pub mod exec;
 pub mod hash;
-mod kernels;
-pub mod layers;
-pub mod model;
 pub mod optimiser;
 pub mod params;
 pub mod schema;
+pub mod score;
 pub mod tables;
 pub mod training;
-pub mod weights;
 
 pub use cli::{Memory, main};
 
@@ -32,18 +30,3 @@ pub use cli::{Memory, main};
 )]
 #[derive(Debug, Clone, Copy)]
 pub struct Version_0_1_0;
-
-/// What generated code imports.
-pub mod prelude {
-    /// `#[derive(Module)]` expands to paths of `burn`, which this makes known.
-    pub use burn;
-    pub use burn::module::Module;
-    pub use burn::tensor::Device;
-
-    pub use crate::layers::{
-        Adaptation, DomainInput, DomainRows, DomainShared, Domains, Experts, Head, Layout,
-        TaskExpert, TowerInput, TowerOutput, task_embeddings,
-    };
-    pub use crate::model::Model;
-    pub use crate::schema::{Schema, Tower};
-}

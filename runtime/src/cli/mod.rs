@@ -53,14 +53,13 @@ fn run_model(model: &'static Compiled, args: &[OsString]) -> u8 {
             return u8::try_from(error.exit_code()).unwrap_or(2);
         }
     };
-    let outcome =
-        panics::catch(|| dispatch(model, &cli.command)).unwrap_or_else(|panic| {
-            Err(Error::run(
-                "the run",
-                format!("it stopped unexpectedly: {panic}"),
-                "report this as a bug",
-            ))
-        });
+    let outcome = panics::catch(|| dispatch(model, &cli.command)).unwrap_or_else(|panic| {
+        Err(Error::run(
+            "the run",
+            format!("it stopped unexpectedly: {panic}"),
+            "report this as a bug",
+        ))
+    });
     match outcome {
         Ok(()) => 0,
         Err(error) => {

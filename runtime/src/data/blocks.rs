@@ -1,7 +1,6 @@
 //! Rows of a pass in their first order, encoded by several threads: in slices where they keep it, else
 //! in blocks of a shuffle's size.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};

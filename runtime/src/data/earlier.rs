@@ -7,8 +7,8 @@ use super::vocabularies::{Moments, Stored, Vocabularies};
 use super::vocabulary::{Raw, Vocabulary};
 use crate::error::{Error, Result};
 use crate::hash::{hash_int, hash_text};
-use crate::schema::{Index, Schema};
 use crate::params::transfer::Slice;
+use crate::schema::{Index, Schema};
 
 /// Vocabularies and moments as they were stored, of whatever schema.
 #[derive(Debug)]

@@ -248,7 +248,8 @@ impl Assembly {
             skip -= skipped;
             let order = order(&rows, scan.shuffle, index);
             let rows = Arc::new(rows);
-            self.reuse(self.last.replace(Arc::clone(&rows)));
+            let last = self.last.replace(Arc::clone(&rows));
+            self.reuse(last);
             if !self.cut(&rows, order.get(skipped..).unwrap_or_default()) {
                 return;
             }

@@ -121,6 +121,7 @@ fn head(bias: Option<usize>) -> HeadPlan {
         scale: 1.0,
         bias,
         given: None,
+        weight: 1.0,
     }
 }
 

@@ -4,16 +4,15 @@ mod evaluate;
 
 use std::sync::Arc;
 
-
 use mtmd_schema::Tower;
 use mtmd_schema::plan::Plan;
 
 use crate::data::batch::Batch;
 use crate::error::Result;
 use crate::evaluation::TaskPredictions;
+use crate::exec::Precision;
 use crate::exec::heads::{self, Pairs};
 use crate::exec::host::{Executor, Scores, TowerRows};
-use crate::exec::Precision;
 use crate::params::{Array, ParameterIndex, Params, Reader, Writer, require_fit};
 use crate::schema::{Compiled, Schema};
 use crate::tables::{Inputs, Layout, Tables};
@@ -101,9 +100,13 @@ impl Scorer {
             let mut inputs = Inputs::default();
             self.tables.gather(&batch.batch, &mut inputs);
             let rows = tower_rows(&batch.batch, &inputs);
-            let scores = self.executor.score(&self.params, rows, &batch.pairs, Precision::Float32);
+            let scores = self
+                .executor
+                .score(&self.params, rows, &batch.pairs, Precision::Float32);
             let tasks = batch.pairs.iter().zip(scores);
-            tasks.map(|(pairs, scores)| predictions(pairs, &scores)).collect()
+            tasks
+                .map(|(pairs, scores)| predictions(pairs, &scores))
+                .collect()
         })
     }
 

@@ -1,7 +1,5 @@
 //! Tables in files: `tables.NAME.weight`, and next to it what the optimiser knows.
 
-#![expect(clippy::indexing_slicing, reason = "row 0 is there: no table is empty")]
-
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -68,17 +66,7 @@ impl Tables {
     /// The weights by key, to be written in place: of tables that have made no step.
     pub fn targets(&mut self) -> BTreeMap<String, Target<'_>> {
         check!(self.steps == 0, "tables that have made a step are replaced");
-        let target = |table: &'_ mut Table| {
-            let weight = table.rule.weight_array();
-            let target = Target {
-                shape: weight.shape(table.declared.rows),
-                start: table.rule.weight().start,
-                stride: table.rule.stride(),
-                values: &mut table.records,
-            };
-            (table_key(table.declared.name), target)
-        };
-        self.tables.iter_mut().map(target).collect()
+        self.tables.iter_mut().map(Table::target).collect()
     }
 
     /// Requires that row 0 of every table is zero.
@@ -111,6 +99,17 @@ fn read(table: &mut Table, array: StateArray, key: &str, reader: &mut Reader) {
 impl Table {
     fn key(&self) -> String {
         table_key(self.declared.name)
+    }
+
+    fn target(&mut self) -> (String, Target<'_>) {
+        let weight = self.rule.weight_array();
+        let target = Target {
+            shape: weight.shape(self.declared.rows),
+            start: weight.start,
+            stride: self.rule.stride(),
+            values: &mut self.records,
+        };
+        (self.key(), target)
     }
 
     fn array_key(&self, array: StateArray) -> String {

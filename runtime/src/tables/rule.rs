@@ -35,7 +35,7 @@ pub(super) struct Rule {
 
 /// An array of a table's optimiser: one number a row, or one for each of the weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StateArray {
+pub(super) struct StateArray {
     /// Name, as PyTorch's optimisers have it; `seen` is ours.
     pub name: &'static str,
     /// Numbers of a row.
@@ -43,12 +43,12 @@ pub struct StateArray {
     /// Whether the array is `[rows]` and not `[rows, width]`.
     pub flat: bool,
     /// Place in the record.
-    pub(super) start: usize,
+    pub start: usize,
 }
 
 impl StateArray {
     /// Shape of the array in a table of so many rows.
-    pub fn shape(&self, rows: usize) -> Vec<usize> {
+    pub(super) fn shape(&self, rows: usize) -> Vec<usize> {
         if self.flat {
             vec![rows]
         } else {

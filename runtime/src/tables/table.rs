@@ -10,9 +10,8 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::hash::{Random, hash_text};
 use crate::schema::{self, Embeddings};
-use crate::tables::StateArray;
 use crate::tables::clock::Clock;
-use crate::tables::rule::Rule;
+use crate::tables::rule::{Rule, StateArray};
 
 /// Rows that one task of a parallel pass takes.
 const PASS_ROWS: usize = 1024;

@@ -58,12 +58,7 @@ impl Fit<'_> {
     }
 
     /// The rest of an epoch.
-    fn epoch(
-        &self,
-        trainer: &mut Trainer,
-        state: &mut State,
-        monitor: &mut Monitor,
-    ) -> Result<()> {
+    fn epoch(&self, trainer: &mut Trainer, state: &mut State, monitor: &mut Monitor) -> Result<()> {
         let schema = self.dataset.schema();
         let schedule = Schedule::new(&state.training, state.total_steps());
         let mut window = Window::new(schema);

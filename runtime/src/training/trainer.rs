@@ -217,6 +217,7 @@ impl Trainer {
     ) -> std::result::Result<StepReport, StepError> {
         let TrainingBatch { batch, heads, uses } = ready;
         let Scorer {
+            model,
             executor,
             params,
             tables,
@@ -245,7 +246,7 @@ impl Trainer {
             let norm = f64::INFINITY;
             return Err(StepError::Gradient { norm });
         }
-        let reached = reached(self.scorer.model, &report.tasks);
+        let reached = reached(model, &report.tasks);
         let has_gradient = |part: Part| match part {
             Part::Shared(tower) => !batch.tower(tower).order.is_empty(),
             Part::Domain(tower, DomainId(domain)) => !batch.tower(tower).domains[domain].is_empty(),
@@ -253,7 +254,9 @@ impl Trainer {
         };
         let lr = self.training.dense.lr * factor;
         let gradient = &self.step.gradient;
-        report.norm = self.optimiser.step(&mut params.values, gradient, has_gradient, lr);
+        report.norm = self
+            .optimiser
+            .step(&mut params.values, gradient, has_gradient, lr);
         if !report.norm.is_finite() {
             let norm = report.norm;
             return Err(StepError::Gradient { norm });

@@ -28,7 +28,11 @@ const STRIDE: f64 = 10.0;
 /// Writes the graph, and one file a batch: `surface`, `product`, `labels/TASK`, `weights/TASK` by row; `query/…` and
 /// `item/…` by place: `order` (the row at each place), `domains` (where each domain's places begin, and the end), and for
 /// each feature `NAME`, of lists `NAME/offsets`, `NAME/ids` and, where entries have weights, `NAME/weights`.
-pub fn batches<'a>(schema: &Schema, batches: impl Iterator<Item = &'a Batch>, folder: &Path) -> Result<()> {
+pub fn batches<'a>(
+    schema: &Schema,
+    batches: impl Iterator<Item = &'a Batch>,
+    folder: &Path,
+) -> Result<()> {
     if let Some(request) = &schema.request {
         return Err(Error::usage(
             request.place,

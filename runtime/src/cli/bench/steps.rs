@@ -62,12 +62,16 @@ impl Steps {
     pub fn score(&self) -> Vec<TaskPredictions> {
         let first = self.batches().take(1).cloned();
         let plan = self.trainer.scorer().plan();
-        let scored = first.map(|batch| self.trainer.scorer().score(&ScoringBatch::new(plan, batch)));
+        let scored =
+            first.map(|batch| self.trainer.scorer().score(&ScoringBatch::new(plan, batch)));
         scored.flatten().collect()
     }
 
     /// Makes a step on the next batch, at this factor of the peak learning rates.
-    #[expect(clippy::indexing_slicing, reason = "a remainder by the length, which is not 0")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a remainder by the length, which is not 0"
+    )]
     pub fn step(&mut self, factor: f64) -> Result<(usize, StepReport)> {
         let batch = &self.batches[self.next % self.batches.len()];
         self.next += 1;
