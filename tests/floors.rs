@@ -27,20 +27,18 @@ const COMPILER: [&str; 10] = [
 ];
 
 /// Rooms of the runtime, lowest first.
-const RUNTIME: [&str; 15] = [
+const RUNTIME: [&str; 13] = [
     "bug",
     "error",
     "schema",
     "hash",
     "params",
-    "kernels",
-    "weights",
     "data",
-    "layers",
+    "exec",
     "tables",
-    "model",
     "optimiser",
     "evaluation",
+    "score",
     "training",
     "cli",
 ];

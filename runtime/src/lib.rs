@@ -1,10 +1,9 @@
-//! Runtime of `mtmdc`: layers, tables, data, training and evaluation of multi-task multi-domain
-//! (MTMD) ranking models on burn.
+//! Runtime of `mtmdc`: data, tables, training and evaluation of multi-task multi-domain (MTMD)
+//! ranking models.
 //!
-//! A generated crate implements [`model::Model`] for its model and calls [`main`]; everything else
-//! stands here once. The rooms import downward only: `error` and `schema`, then `hash`, `params`,
-//! `data` and `layers`, then `tables`, `model`, `weights` and `optimiser`, then `evaluation` and
-//! `training`, then `cli`.
+//! A generated crate hands its [`schema::Compiled`] model to [`main`]; everything else is here, once.
+//! The rooms import downward only: `bug`, `error` and `schema`, then `hash`, `params`, `data`, `exec`,
+//! `tables` and `optimiser`, then `evaluation`, `score` and `training`, then `cli`.
 
 mod bug;
 pub mod cli;

@@ -10,12 +10,14 @@
 //! A program works on rows: every operation but [`Op::BatchNorm`]'s statistics maps each row of
 //! its inputs to the same row of its output, so an executor may run any number of rows at once.
 
+mod access;
 mod op;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{DomainId, FeatureId, List, TaskId, Text, Tower};
 
+pub use access::{Access, Elements};
 pub use op::{
     Activate, Address, BufferId, Linear, Mix, Norm, NormPlace, Op, Scope, Target, View, Write,
 };
@@ -232,4 +234,6 @@ pub struct HeadPlan {
     pub bias: Option<usize>,
     /// Parent: P(task) = sigmoid(z) · P(parent).
     pub given: Option<TaskId>,
+    /// Weight of the task's mean in the loss; 0 for a task that is measured only.
+    pub weight: f64,
 }

@@ -277,7 +277,7 @@ pub enum Op {
         activate: Activate,
         /// Gradient of the output.
         gradient: View,
-        /// Gradient of the input; it may be where `gradient` is.
+        /// Gradient of the input. As in every rule below with one `gradient`, it may be where that is.
         into: Target,
     },
     /// `into = gradient * output * (1 - output)`.

@@ -1,0 +1,267 @@
+//! The backward pass.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "rows of a chunk are those of its job, parameters are verified"
+)]
+
+use std::ops::Range;
+
+use mtmd_schema::Tower;
+use mtmd_schema::plan::{Plan, TowerPlan, View};
+
+use super::batch_norm::Moments;
+use super::buffer::Buffer;
+use super::forward::Outputs;
+use super::heads::{LogitGradients, of_places};
+use super::intervals::Intervals;
+use super::job::Job;
+use super::memory::Memory;
+use super::ops;
+use super::parameters::Gradients;
+use super::real::{Real, add_rows_to};
+use super::split::{parts_mut, spread};
+use super::unit::{Ready, Unit};
+use super::verify::shared_span;
+use crate::bug::bug;
+
+/// What the backward pass reads.
+pub struct Backward<'a, E: Real> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// By tower and program: the shared parameters whose gradients it writes.
+    pub shared: &'a [Vec<Intervals>; 2],
+    /// The flat parameters.
+    pub parameters: &'a [E],
+    /// Domains with rows.
+    pub jobs: &'a [Job<'a, E>],
+    /// Moments of their BatchNorms.
+    pub moments: &'a [Vec<Moments<E>>],
+    /// Outputs of both towers.
+    pub outputs: &'a Outputs<E>,
+    /// Derivatives of the loss by the logits.
+    pub logits: LogitGradients<'a>,
+}
+
+/// Gradients that a lane does not write to where they belong.
+struct LaneGradients<E: Real> {
+    /// Those of the domain's block; the first lane of a domain writes where they belong.
+    own: Option<Buffer<E>>,
+    /// Those of the tower's shared parameters.
+    tower: Buffer<E>,
+}
+
+impl<E: Real> Backward<'_, E> {
+    /// Writes the gradients of all parameters of both towers, and by job those of its rows' embedded
+    /// fields. `saved` is what was saved of each job's chunks.
+    pub fn run(&self, saved: Vec<Vec<Buffer<E>>>, gradient: &mut [E], fields: Vec<&mut [E]>) {
+        self.clear_idle(gradient);
+        let ready = Ready::all(self.jobs, self.parameters, |program| &program.backward);
+        let mut lanes: Vec<Vec<LaneGradients<E>>> = self
+            .jobs
+            .iter()
+            .map(|job| self.lane_gradients(job))
+            .collect();
+        let mut work = Vec::new();
+        let blocks = parts_mut(gradient, self.jobs.iter().map(Job::own));
+        let jobs = self.jobs.iter().zip(&ready).zip(self.moments);
+        let memory = saved
+            .into_iter()
+            .zip(fields)
+            .zip(blocks.into_iter().zip(&mut lanes));
+        for (((job, ready), moments), ((saved, fields), (block, lanes))) in jobs.zip(memory) {
+            let (mut saved, mut fields, mut block) = (saved.into_iter(), fields, Some(block));
+            for (lane, gradients) in job.lanes.iter().zip(lanes) {
+                let mut chunks = Vec::with_capacity(lane.len());
+                for ((_, rows), saved) in lane.iter().zip(&mut saved) {
+                    let part;
+                    (part, fields) = fields.split_at_mut(rows.len() * job.program.embedded);
+                    chunks.push(Chunk {
+                        rows: rows.clone(),
+                        saved,
+                        fields: part,
+                    });
+                }
+                let LaneGradients { own, tower } = gradients;
+                work.push(LaneWork {
+                    job,
+                    ready,
+                    moments,
+                    chunks,
+                    own: own.as_deref_mut().or(block.take()),
+                    tower,
+                });
+            }
+        }
+        spread(work, LaneWork::rows, |lane| lane.run(self));
+        drop(ready);
+        self.add_own(&lanes, gradient);
+        for tower in Tower::ALL {
+            self.add_shared(tower, &lanes, gradient);
+        }
+    }
+
+    /// Zeros for the parameters of domains without rows.
+    fn clear_idle(&self, gradient: &mut [E]) {
+        for tower in Tower::ALL {
+            let mut busy = vec![false; self.plan.tower(tower).domains.len()];
+            for job in self.jobs.iter().filter(|job| job.tower == tower) {
+                busy[job.domain] = true;
+            }
+            let plan = self.plan.tower(tower);
+            for (place, _) in plan.domains.iter().zip(busy).filter(|(_, busy)| !busy) {
+                let blocks = plan.programs[place.program].parameters;
+                let start = blocks.at(place.block);
+                gradient[start..start + blocks.stride].fill(E::default());
+            }
+        }
+    }
+
+    fn lane_gradients(&self, job: &Job<'_, E>) -> Vec<LaneGradients<E>> {
+        let span = shared_span(self.plan.tower(job.tower)).len();
+        let lane = |lane: usize| LaneGradients {
+            own: (lane > 0).then(|| Buffer::new(job.own().len())),
+            tower: Buffer::new(span),
+        };
+        (0..job.lanes.len()).map(lane).collect()
+    }
+
+    /// Adds what the lanes of a domain but the first have found to its block.
+    fn add_own(&self, lanes: &[Vec<LaneGradients<E>>], gradient: &mut [E]) {
+        let mut sums = Vec::new();
+        let blocks = parts_mut(gradient, self.jobs.iter().map(Job::own));
+        for ((job, lanes), block) in self.jobs.iter().zip(lanes).zip(blocks) {
+            let ranges = job.program.own.iter().map(|p| p.offset..p.offset + p.len());
+            let ranges: Vec<_> = ranges.collect();
+            let parts = parts_mut(block, ranges.iter().cloned());
+            let others: Vec<&[E]> = lanes
+                .iter()
+                .filter_map(|lane| lane.own.as_deref())
+                .collect();
+            if !others.is_empty() {
+                sums.extend(
+                    parts
+                        .into_iter()
+                        .zip(ranges)
+                        .map(|part| (part, others.clone())),
+                );
+            }
+        }
+        let size = |((to, _), _): &((&mut [E], Range<usize>), Vec<&[E]>)| to.len();
+        spread(sums, size, |((to, range), others)| {
+            for other in others {
+                add_rows_to(to, &other[range.clone()]);
+            }
+        });
+    }
+
+    /// Sums what all lanes of a tower have found of its shared parameters.
+    fn add_shared(&self, tower: Tower, lanes: &[Vec<LaneGradients<E>>], gradient: &mut [E]) {
+        let plan: &TowerPlan = self.plan.tower(tower);
+        let start = shared_span(plan).start;
+        let ranges = plan.shared.iter().map(|p| p.offset..p.offset + p.len());
+        let ranges: Vec<_> = ranges.collect();
+        let parts = parts_mut(gradient, ranges.iter().cloned());
+        let sums: Vec<_> = parts.into_iter().zip(ranges).collect();
+        let jobs: Vec<_> = self
+            .jobs
+            .iter()
+            .zip(lanes)
+            .filter(|(job, _)| job.tower == tower)
+            .collect();
+        spread(
+            sums,
+            |(to, _)| to.len(),
+            |(to, range)| {
+                let mut first = true;
+                for (job, lanes) in &jobs {
+                    let program = plan.domains[job.domain].program;
+                    if !self.shared[tower as usize][program].covers(&range) {
+                        continue;
+                    }
+                    for lane in *lanes {
+                        let found = &lane.tower[range.start - start..range.end - start];
+                        match first {
+                            true => to.copy_from_slice(found),
+                            false => add_rows_to(to, found),
+                        }
+                        first = false;
+                    }
+                }
+                if first {
+                    to.fill(E::default());
+                }
+            },
+        );
+    }
+}
+
+/// Some rows of a lane.
+struct Chunk<'a, E: Real> {
+    rows: Range<usize>,
+    saved: Buffer<E>,
+    /// Where the gradients of their embedded fields go.
+    fields: &'a mut [E],
+}
+
+/// Chunks of a job whose gradients of parameters are summed one after another.
+struct LaneWork<'a, 'j, E: Real> {
+    job: &'a Job<'j, E>,
+    ready: &'a Ready<'a, E>,
+    moments: &'a [Moments<E>],
+    chunks: Vec<Chunk<'a, E>>,
+    own: Option<&'a mut [E]>,
+    tower: &'a mut [E],
+}
+
+impl<E: Real> LaneWork<'_, '_, E> {
+    fn rows(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.rows.len()).sum()
+    }
+
+    fn run(self, pass: &Backward<'_, E>) {
+        let (job, program) = (self.job, self.job.program);
+        let Some(own) = self.own else {
+            bug!("a lane without room for its gradients");
+        };
+        let other = match job.tower {
+            Tower::Query => pass.outputs.of(Tower::Item),
+            Tower::Item => pass.outputs.of(Tower::Query),
+        };
+        let tower_start = shared_span(pass.plan.tower(job.tower)).start;
+        for (at, mut chunk) in self.chunks.into_iter().enumerate() {
+            let rows = chunk.rows.len();
+            let mut scratch = Buffer::new(rows * program.scratch);
+            let memory = Memory::new(program, rows, &mut chunk.saved, &mut scratch);
+            memory.fill(program.output_gradient, |to| {
+                let first = job.places.start + chunk.rows.start;
+                let width = to.len() / rows;
+                let to = (to, width);
+                of_places(pass.logits, &program.outputs, (job.tower, first), other, to);
+            });
+            let mut unit = Unit {
+                memory,
+                parameters: job.parameters(pass.parameters),
+                ready: self.ready,
+                moments: self.moments,
+                gradients: Some(Gradients {
+                    own: &mut *own,
+                    tower: &mut *self.tower,
+                    tower_start,
+                    first: at == 0,
+                }),
+                eps: pass.plan.norm_eps,
+                way: job.way,
+            };
+            ops::run(&program.backward, &mut unit);
+            if let Some(buffer) = program.input_gradient {
+                let view = View {
+                    buffer,
+                    start: 0,
+                    width: program.embedded,
+                };
+                memory.copy_to(view, (chunk.fields, program.embedded), 0);
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! BatchNorm over a domain's rows, with PyTorch's semantics.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "columns of a view are within the input, statistics within the block"
+)]
+
+use mtmd_schema::plan::{Op, Program, View};
+
+use super::memory::{Rows, RowsMut};
+use super::real::Real;
+
+/// What a BatchNorm normalises a domain's rows by.
+#[derive(Debug)]
+pub struct Moments<E> {
+    /// Where its running means are in the domain's block of statistics.
+    pub at: usize,
+    /// By column.
+    pub mean: Vec<E>,
+    /// 1/√(variance + ε) by column.
+    pub scale: Vec<E>,
+}
+
+/// A domain's rows, as BatchNorm reads them.
+#[derive(Debug, Clone, Copy)]
+pub struct DomainRows<'a, E> {
+    /// `[rows, width of the program's input]`.
+    pub fields: &'a [E],
+    /// Rows of the batch that each row stands for; `None`: one each.
+    pub repeats: Option<&'a [u32]>,
+}
+
+/// How running statistics move.
+#[derive(Debug, Clone, Copy)]
+pub struct Running {
+    /// How far they move towards a batch's.
+    pub momentum: f64,
+    /// Added to a variance before its root is taken.
+    pub eps: f64,
+}
+
+/// The moments of every BatchNorm of a program on a domain's rows. In training those of the rows
+/// themselves, towards which the running ones in `statistics`, the domain's block, move; a single row
+/// has no variance and uses the running ones, as scoring does.
+pub fn moments<E: Real>(
+    program: &Program,
+    rows: DomainRows<'_, E>,
+    running: Running,
+    statistics: &mut [E],
+    training: bool,
+) -> Vec<Moments<E>> {
+    let norms = program.forward.iter().filter_map(|op| match op {
+        Op::BatchNorm {
+            from,
+            mean,
+            variance,
+            ..
+        } => Some((*from, *mean, *variance)),
+        _ => None,
+    });
+    let width = program.buffers[program.input.0].width;
+    let of = |(from, mean, variance): (View, usize, usize)| {
+        let place = |at: usize| at..at + from.width;
+        let batch = match training {
+            true => rows.moments(width, from),
+            false => None,
+        };
+        let (means, variances): (Vec<f64>, Vec<f64>) = match batch {
+            Some(batch) => {
+                let advance = |running_ones: &mut [E], ones: &dyn Fn(usize) -> f64| {
+                    for (column, value) in running_ones.iter_mut().enumerate() {
+                        let moved = value.float64() * (1.0 - running.momentum)
+                            + ones(column) * running.momentum;
+                        *value = E::real(moved);
+                    }
+                };
+                advance(&mut statistics[place(mean)], &|column| batch.mean[column]);
+                advance(&mut statistics[place(variance)], &|column| {
+                    batch.variance[column] * batch.unbiased
+                });
+                (batch.mean, batch.variance)
+            }
+            None => {
+                let values = |at: usize| statistics[place(at)].iter().map(|x| x.float64());
+                (values(mean).collect(), values(variance).collect())
+            }
+        };
+        let scale = |variance: f64| E::real(1.0 / (variance + running.eps).sqrt());
+        Moments {
+            at: mean,
+            mean: means.into_iter().map(E::real).collect(),
+            scale: variances.into_iter().map(scale).collect(),
+        }
+    };
+    norms.map(of).collect()
+}
+
+/// Mean and variance of some columns over rows.
+struct Batch {
+    mean: Vec<f64>,
+    /// Biased.
+    variance: Vec<f64>,
+    /// What makes it unbiased.
+    unbiased: f64,
+}
+
+impl<E: Real> DomainRows<'_, E> {
+    /// `None` for fewer than two rows of the batch.
+    fn moments(self, width: usize, columns: View) -> Option<Batch> {
+        let rows = self.fields.len() / width;
+        let counts = |row: usize| self.repeats.map_or(1.0, |repeats| f64::from(repeats[row]));
+        let count: f64 = (0..rows).map(counts).sum();
+        if count < 2.0 {
+            return None;
+        }
+        let mean_of = |of: &dyn Fn(usize, f64) -> f64| {
+            let mut sums = vec![0.0; columns.width];
+            for (row, fields) in self.fields.chunks_exact(width).enumerate() {
+                let fields = &fields[columns.start..columns.start + columns.width];
+                for (column, (sum, x)) in sums.iter_mut().zip(fields).enumerate() {
+                    *sum += counts(row) * of(column, x.float64());
+                }
+            }
+            sums.iter().map(|sum| sum / count).collect::<Vec<f64>>()
+        };
+        let mean = mean_of(&|_, x| x);
+        let variance = mean_of(&|column, x| (x - mean[column]).powi(2));
+        Some(Batch {
+            mean,
+            variance,
+            unbiased: count / (count - 1.0),
+        })
+    }
+}
+
+/// `to = (from - mean) · scale · weight + bias`.
+#[inline(always)]
+pub fn forward<E: Real>(
+    (from, mut to): (Rows<'_, E>, RowsMut<'_, E>),
+    moments: &Moments<E>,
+    [weight, bias]: [&[E]; 2],
+) {
+    for (row, from) in from.iter().enumerate() {
+        let statistics = moments.mean.iter().zip(&moments.scale);
+        let parameters = weight.iter().zip(bias);
+        let columns = from.iter().zip(statistics.zip(parameters));
+        for (to, (&x, ((&mean, &scale), (&weight, &bias)))) in to.row(row).iter_mut().zip(columns) {
+            *to = (x - mean) * scale * weight + bias;
+        }
+    }
+}
+
+/// Gradients of weight and bias over these rows.
+#[inline(always)]
+pub fn backward<E: Real>(
+    gradient: &Rows<'_, E>,
+    from: &Rows<'_, E>,
+    moments: &Moments<E>,
+) -> [Vec<E>; 2] {
+    let [mut weight, mut bias] = [(); 2].map(|()| vec![E::default(); from.width()]);
+    for (from, gradient) in from.iter().zip(gradient.iter()) {
+        let statistics = moments.mean.iter().zip(&moments.scale);
+        let columns = from.iter().zip(gradient).zip(statistics);
+        let to = weight.iter_mut().zip(&mut bias);
+        for ((weight, bias), ((&x, &gradient), (&mean, &scale))) in to.zip(columns) {
+            *weight += gradient * (x - mean) * scale;
+            *bias += gradient;
+        }
+    }
+    [weight, bias]
+}

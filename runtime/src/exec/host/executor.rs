@@ -1,0 +1,328 @@
+//! A plan, ready to run.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "heads are of the plan, and blocks within their arrays: both are verified"
+)]
+
+use std::ops::Range;
+
+use mtmd_schema::Tower;
+use mtmd_schema::plan::Plan;
+
+use super::backward::Backward;
+use super::batch_norm::{self, Moments, Running};
+use super::forward::{Outputs, forward};
+use super::heads::{self, LogitGradients, ScoreGradients, Scores, TaskLoss};
+use super::intervals::Intervals;
+use super::job::Job;
+use super::real::Real;
+use super::split::{parts_mut, spread};
+use super::verify::{shared_gradients, verify};
+use crate::bug::check;
+use crate::exec::Precision;
+use crate::exec::heads::{HeadRows, Pairs};
+use crate::params::Params;
+
+/// A plan, ready to run.
+#[derive(Debug)]
+pub struct Executor<'p> {
+    plan: &'p Plan,
+    /// By tower and program: the shared parameters whose gradients it writes.
+    shared: [Vec<Intervals>; 2],
+}
+
+/// One tower's rows of a batch, grouped by domain.
+#[derive(Debug)]
+pub struct TowerRows<'a, E> {
+    /// By domain: places of its rows, one range after another.
+    pub domains: &'a [Range<usize>],
+    /// By domain: the fields of its rows, `[rows, width]`, as its program's input has them.
+    pub fields: &'a [Vec<E>],
+    /// By place: rows of the batch that it stands for; `None`: one each.
+    pub repeats: Option<&'a [u32]>,
+}
+
+impl<E> Clone for TowerRows<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for TowerRows<'_, E> {}
+
+impl<E> TowerRows<'_, E> {
+    /// Number of places.
+    pub fn places(&self) -> usize {
+        self.domains.last().map_or(0, |places| places.end)
+    }
+
+    /// That the places of domains follow one another.
+    fn check(&self, tower: Tower, domains: usize) {
+        let mut end = 0;
+        for places in self.domains {
+            check!(
+                places.start == end && places.start <= places.end,
+                "places {places:?} of a domain of the {} tower follow {end}",
+                tower.name()
+            );
+            end = places.end;
+        }
+        let repeats = self.repeats.map_or(end, <[u32]>::len);
+        check!(
+            self.domains.len() == domains && self.fields.len() == domains && repeats == end,
+            "rows of another {} tower",
+            tower.name()
+        );
+    }
+}
+
+/// What a step of training finds. Its memory serves the next step again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step<E> {
+    /// The loss: Σ over tasks of weight · mean.
+    pub loss: f64,
+    /// By task; `None` for a task without a valid row.
+    pub tasks: Vec<Option<TaskLoss>>,
+    /// Gradient of the flat parameters, `[Plan::parameters]`; 0 for what the batch does not reach.
+    pub gradient: Vec<E>,
+    /// By tower and domain: gradient of the embedded columns of its fields, `[rows, embedded]`.
+    pub fields: [Vec<Vec<E>>; 2],
+    /// The running statistics after the step, `[Plan::statistics]`.
+    pub statistics: Vec<E>,
+}
+
+impl<E> Default for Step<E> {
+    fn default() -> Self {
+        Self {
+            loss: 0.0,
+            tasks: Vec::new(),
+            gradient: Vec::new(),
+            fields: [Vec::new(), Vec::new()],
+            statistics: Vec::new(),
+        }
+    }
+}
+
+impl<'p> Executor<'p> {
+    /// Holds the plan to its rules; one that breaks them stops the program, for it is a bug of the compiler.
+    pub fn new(plan: &'p Plan) -> Self {
+        verify(plan);
+        let shared = Tower::ALL.map(|tower| {
+            let programs = plan.tower(tower).programs.iter();
+            programs.map(shared_gradients).collect()
+        });
+        Self { plan, shared }
+    }
+
+    /// One step of training: the loss of a batch and all its gradients. `rows` are those of the query and
+    /// of the item tower.
+    pub fn step<E: Real>(
+        &self,
+        params: &Params<E>,
+        rows: [TowerRows<'_, E>; 2],
+        heads: &[HeadRows],
+        precision: Precision,
+        step: &mut Step<E>,
+    ) {
+        let towers = towers(rows);
+        let jobs = self.jobs(params, &towers, precision);
+        step.statistics.clone_from(&params.statistics);
+        let moments = self.moments(&jobs, &mut step.statistics, true);
+        let places = towers.map(|(tower, rows)| (tower, rows.places()));
+        let run = (&jobs[..], &moments[..]);
+        let (outputs, saved) = forward(self.plan, &params.values, &places, run, |saved| saved);
+        step.gradient.resize(self.plan.parameters, E::default());
+        let logits = self.loss(params, &outputs, heads, step);
+        let pass = Backward {
+            plan: self.plan,
+            shared: &self.shared,
+            parameters: &params.values,
+            jobs: &jobs,
+            moments: &moments,
+            outputs: &outputs,
+            logits: LogitGradients {
+                heads: &self.plan.heads,
+                rows: heads,
+                logits: &logits,
+            },
+        };
+        let fields = self.field_gradients(&jobs, &mut step.fields);
+        pass.run(saved, &mut step.gradient, fields);
+    }
+
+    /// The scores of each task on its rows.
+    pub fn score<E: Real>(
+        &self,
+        params: &Params<E>,
+        rows: [TowerRows<'_, E>; 2],
+        pairs: &[Pairs],
+        precision: Precision,
+    ) -> Vec<Scores> {
+        let outputs = self.outputs(params, &towers(rows), precision);
+        let pairs: Vec<&Pairs> = pairs.iter().collect();
+        let (_, scores) = self.scores(params, &outputs, &pairs);
+        scores
+    }
+
+    /// The embeddings of one tower's rows, `[places, width]`: those of the plan's tasks side by side, 0 for
+    /// a task that the row's domain has not.
+    pub fn embed<E: Real>(
+        &self,
+        params: &Params<E>,
+        tower: Tower,
+        rows: TowerRows<'_, E>,
+        precision: Precision,
+    ) -> Vec<E> {
+        let outputs = self.outputs(params, &[(tower, rows)], precision);
+        outputs.of(tower).values.to_vec()
+    }
+
+    fn outputs<E: Real>(
+        &self,
+        params: &Params<E>,
+        towers: &[(Tower, TowerRows<'_, E>)],
+        precision: Precision,
+    ) -> Outputs<E> {
+        let jobs = self.jobs(params, towers, precision);
+        let mut statistics = params.statistics.clone();
+        let moments = self.moments(&jobs, &mut statistics, false);
+        let places: Vec<_> = towers
+            .iter()
+            .map(|(tower, rows)| (*tower, rows.places()))
+            .collect();
+        forward(self.plan, &params.values, &places, (&jobs, &moments), drop).0
+    }
+
+    fn jobs<'a, E: Real>(
+        &'a self,
+        params: &Params<E>,
+        towers: &[(Tower, TowerRows<'a, E>)],
+        precision: Precision,
+    ) -> Vec<Job<'a, E>> {
+        check!(
+            params.values.len() == self.plan.parameters
+                && params.statistics.len() == self.plan.statistics,
+            "parameters of another plan"
+        );
+        for (tower, rows) in towers {
+            rows.check(*tower, self.plan.tower(*tower).domains.len());
+        }
+        Job::all(self.plan, towers, precision)
+    }
+
+    /// The moments of each job's BatchNorms; in training the running ones move.
+    fn moments<E: Real>(
+        &self,
+        jobs: &[Job<'_, E>],
+        statistics: &mut [E],
+        training: bool,
+    ) -> Vec<Vec<Moments<E>>> {
+        let running = Running {
+            momentum: self.plan.batch_norm_momentum,
+            eps: self.plan.norm_eps,
+        };
+        let blocks = parts_mut(statistics, jobs.iter().map(Job::statistics));
+        let work = jobs.iter().zip(blocks).collect();
+        let rows = |(job, _): &(&Job<'_, E>, &mut [E])| job.places.len();
+        spread(work, rows, |(job, block)| {
+            batch_norm::moments(job.program, job.rows, running, block, training)
+        })
+    }
+
+    /// Logits and scores of each task.
+    fn scores<E: Real>(
+        &self,
+        params: &Params<E>,
+        outputs: &Outputs<E>,
+        pairs: &[&Pairs],
+    ) -> (Vec<Vec<f64>>, Vec<Scores>) {
+        check!(
+            pairs.len() == self.plan.heads.len(),
+            "rows of {} tasks for {}",
+            pairs.len(),
+            self.plan.heads.len()
+        );
+        let both = Tower::ALL.map(|tower| outputs.of(tower));
+        let mut logits = Vec::with_capacity(pairs.len());
+        let mut scores: Vec<Scores> = Vec::with_capacity(pairs.len());
+        for (head, pairs) in self.plan.heads.iter().zip(pairs) {
+            let z = heads::logits(head, pairs, both, &params.values);
+            let parent = head.given.map(|parent| &scores[parent.0]);
+            scores.push(heads::scores(&z, pairs, parent));
+            logits.push(z);
+        }
+        (logits, scores)
+    }
+
+    /// Writes losses and the gradients of the biases; returns the derivatives by each task's logits, none for
+    /// a task that nothing is learnt from.
+    fn loss<E: Real>(
+        &self,
+        params: &Params<E>,
+        outputs: &Outputs<E>,
+        rows: &[HeadRows],
+        step: &mut Step<E>,
+    ) -> Vec<Vec<f64>> {
+        let pairs: Vec<&Pairs> = rows.iter().map(|rows| &rows.pairs).collect();
+        let (logits, scores) = self.scores(params, outputs, &pairs);
+        let zeros = |scores: &Scores| ScoreGradients::zeros(scores.lp.len());
+        let mut gradients: Vec<ScoreGradients> = scores.iter().map(zeros).collect();
+        step.loss = 0.0;
+        step.tasks.clear();
+        for (task, head) in self.plan.heads.iter().enumerate() {
+            let to = &mut gradients[task];
+            let loss = heads::loss(&scores[task], &rows[task].labels, head.weight, to);
+            step.loss += loss.map_or(0.0, |loss| head.weight * loss.mean);
+            step.tasks.push(loss);
+        }
+        let mut found = vec![Vec::new(); logits.len()];
+        for (task, head) in self.plan.heads.iter().enumerate().rev() {
+            let (before, from) = gradients.split_at_mut(task);
+            let parent = head
+                .given
+                .map(|parent| (&scores[parent.0], &mut before[parent.0]));
+            let by_logit = heads::back(&logits[task], &scores[task], &from[0], pairs[task], parent);
+            if let Some(bias) = head.bias {
+                step.gradient[bias] = E::real(by_logit.iter().sum());
+            }
+            if by_logit.iter().any(|by| *by != 0.0) {
+                found[task] = by_logit;
+            }
+        }
+        found
+    }
+
+    /// Room for the gradients of each job's embedded fields.
+    fn field_gradients<'f, E: Real>(
+        &self,
+        jobs: &[Job<'_, E>],
+        fields: &'f mut [Vec<Vec<E>>; 2],
+    ) -> Vec<&'f mut [E]> {
+        for (tower, fields) in Tower::ALL.into_iter().zip(&mut *fields) {
+            fields.resize(self.plan.tower(tower).domains.len(), Vec::new());
+            fields.iter_mut().for_each(Vec::clear);
+        }
+        for job in jobs {
+            let rows = &mut fields[job.tower as usize][job.domain];
+            rows.resize(job.places.len() * job.program.embedded, E::default());
+        }
+        // Jobs are in the order of towers and domains; the others have no rows.
+        let all = fields.iter_mut().flatten().map(Vec::as_mut_slice);
+        let towers = Tower::ALL.into_iter();
+        let places = towers.flat_map(|tower| {
+            let domains = 0..self.plan.tower(tower).domains.len();
+            domains.map(move |domain| (tower, domain))
+        });
+        let mut jobs = jobs.iter().map(|job| (job.tower, job.domain)).peekable();
+        let with_rows = places
+            .zip(all)
+            .filter(|(place, _)| jobs.next_if_eq(place).is_some());
+        with_rows.map(|(_, rows)| rows).collect()
+    }
+}
+
+/// Rows of both towers with their tower.
+fn towers<E>([query, item]: [TowerRows<'_, E>; 2]) -> [(Tower, TowerRows<'_, E>); 2] {
+    [(Tower::Query, query), (Tower::Item, item)]
+}

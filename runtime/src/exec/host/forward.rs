@@ -1,0 +1,153 @@
+//! The forward pass.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "rows of a chunk are those of its job, outputs are verified"
+)]
+
+use std::ops::Range;
+
+use mtmd_schema::Tower;
+use mtmd_schema::plan::{Plan, View};
+
+use super::batch_norm::Moments;
+use super::buffer::Buffer;
+use super::heads::Embeddings;
+use super::job::Job;
+use super::memory::Memory;
+use super::ops;
+use super::real::Real;
+use super::split::{parts_mut, spread};
+use super::unit::{Ready, Unit};
+use crate::bug::bug;
+
+/// Outputs of the towers, `[places, width]` each.
+#[derive(Debug)]
+pub struct Outputs<E: Real> {
+    /// The towers that ran.
+    towers: Vec<(Tower, Buffer<E>, usize)>,
+}
+
+impl<E: Real> Outputs<E> {
+    /// Those of a tower that ran.
+    pub fn of(&self, tower: Tower) -> Embeddings<'_, E> {
+        let of = self.towers.iter().filter(|(of, _, _)| *of == tower);
+        let mut found = of.map(|(_, values, width)| Embeddings {
+            values,
+            width: *width,
+        });
+        match found.next() {
+            Some(found) => found,
+            None => bug!("outputs of a tower that did not run"),
+        }
+    }
+}
+
+/// Runs all jobs: the outputs of the towers, of so many places, and by job and chunk what `keep` makes of
+/// the saved memory.
+pub fn forward<E: Real, S: Send>(
+    plan: &Plan,
+    parameters: &[E],
+    towers: &[(Tower, usize)],
+    (jobs, moments): (&[Job<'_, E>], &[Vec<Moments<E>>]),
+    keep: impl Fn(Buffer<E>) -> S + Sync,
+) -> (Outputs<E>, Vec<Vec<S>>) {
+    let mut outputs = Outputs {
+        towers: towers
+            .iter()
+            .map(|(tower, places)| {
+                let width = plan.tower(*tower).width;
+                (*tower, Buffer::new(places * width), width)
+            })
+            .collect(),
+    };
+    let ready = Ready::all(jobs, parameters, |program| &program.forward);
+    let mut parts = Vec::new();
+    for (tower, values, width) in &mut outputs.towers {
+        let of_tower = jobs.iter().filter(|job| job.tower == *tower);
+        let chunks = of_tower.flat_map(chunk_places);
+        let ranges = chunks.map(|places| places.start * *width..places.end * *width);
+        parts.extend(parts_mut(values, ranges));
+    }
+    let mut chunks = Vec::with_capacity(parts.len());
+    let mut parts = parts.into_iter();
+    for (place, job) in jobs.iter().enumerate() {
+        for (_, rows) in job.lanes.iter().flatten() {
+            let Some(to) = parts.next() else {
+                bug!("a chunk without output");
+            };
+            chunks.push(Chunk {
+                job,
+                rows: rows.clone(),
+                ready: &ready[place],
+                moments: &moments[place],
+                to,
+            });
+        }
+    }
+    let saved = spread(
+        chunks,
+        |chunk| chunk.rows.len(),
+        |chunk| keep(chunk.run(parameters, plan.norm_eps)),
+    );
+    let mut saved = saved.into_iter();
+    let by_job = jobs
+        .iter()
+        .map(|job| saved.by_ref().take(job.chunks()).collect());
+    let by_job = by_job.collect();
+    (outputs, by_job)
+}
+
+/// Places of a job's chunks.
+fn chunk_places<'a, E>(job: &'a Job<'_, E>) -> impl Iterator<Item = Range<usize>> + use<'a, E> {
+    let first = job.places.start;
+    let chunks = job.lanes.iter().flatten();
+    chunks.map(move |(_, rows)| first + rows.start..first + rows.end)
+}
+
+/// Some rows of a job.
+struct Chunk<'a, 'j, E> {
+    job: &'a Job<'j, E>,
+    rows: Range<usize>,
+    ready: &'a Ready<'a, E>,
+    moments: &'a [Moments<E>],
+    /// Their rows of the tower's output.
+    to: &'a mut [E],
+}
+
+impl<E: Real> Chunk<'_, '_, E> {
+    /// From its fields to its rows of the tower's output; what the backward pass needs.
+    fn run(self, parameters: &[E], eps: f64) -> Buffer<E> {
+        let (job, program, rows) = (self.job, self.job.program, self.rows.len());
+        let mut saved = Buffer::new(rows * program.saved);
+        let mut scratch = Buffer::new(rows * program.scratch);
+        let memory = Memory::new(program, rows, &mut saved, &mut scratch);
+        memory.fill(program.input, |to| {
+            to.copy_from_slice(job.fields(&self.rows))
+        });
+        let mut unit = Unit {
+            memory,
+            parameters: job.parameters(parameters),
+            ready: self.ready,
+            moments: self.moments,
+            gradients: None,
+            eps,
+            way: job.way,
+        };
+        ops::run(&program.forward, &mut unit);
+        let width = self.to.len() / rows;
+        let given: usize = program.outputs.iter().map(|output| output.width).sum();
+        if given < width {
+            self.to.fill(E::default());
+        }
+        for output in program.outputs.iter() {
+            let view = View {
+                buffer: program.output,
+                start: output.start,
+                width: output.width,
+            };
+            memory.copy_to(view, (self.to, width), output.column);
+        }
+        saved
+    }
+}

@@ -1,0 +1,51 @@
+//! Running a plan in host memory, in float32 or float64.
+//!
+//! Rows of a domain are cut into chunks, small enough that what the operations of a program hand on
+//! stays near the core ([`lanes`]). Every chunk goes through all operations; chunks run in parallel,
+//! and in the backward pass lanes of chunks do, each of which sums the gradients of its parameters.
+//! How rows are cut depends on their number alone and all sums are made in a fixed order, so results
+//! do not depend on the number of threads.
+
+mod activate;
+mod backward;
+mod batch_norm;
+pub(crate) mod buffer;
+mod executor;
+mod forward;
+mod heads;
+mod intervals;
+mod job;
+pub(crate) mod lanes;
+mod linear;
+mod memory;
+mod mix;
+mod ops;
+mod parameters;
+mod pointwise;
+pub(crate) mod product;
+pub(crate) mod real;
+mod split;
+#[cfg(test)]
+mod tests;
+mod unit;
+mod verify;
+mod widths;
+
+pub use executor::{Executor, Step, TowerRows};
+pub use heads::{Scores, TaskLoss};
+pub(crate) use product::without_amx;
+pub use real::Real;
+
+use super::Precision;
+
+/// The product of two square matrices, made by all threads as those of large batches are.
+pub(crate) fn product_by_all<E: Real>(
+    left: &[E],
+    right: &[E],
+    side: usize,
+    precision: Precision,
+) -> Vec<E> {
+    let way = product::Way::of::<E>(side, precision);
+    let matrix = |values| product::Matrix::new(values, side);
+    product::product(matrix(left), matrix(right), way)
+}

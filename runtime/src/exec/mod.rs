@@ -1,0 +1,10 @@
+//! Running a plan: forward, backward and the loss.
+//!
+//! [`heads`] says which rows of a batch each task scores and learns from; it depends on the data
+//! alone, so that the loader's threads can make it. [`host`] runs the plan in host memory.
+
+pub mod heads;
+pub mod host;
+mod precision;
+
+pub use precision::Precision;
