@@ -27,3 +27,5 @@ mod selection;
 mod setting;
 mod training;
 mod warm_start;
+#[path = "../common/weights.rs"]
+mod weights;

@@ -1,12 +1,14 @@
 //! A small model in the form of generated code: two surfaces, two products, a scored task and an
 //! action that depends on it, on one product only.
 
-use mtmd::prelude::*;
+use std::sync::OnceLock;
+
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, Embeddings,
-    ExpertArchitecture, Feature, Index, Input, Kind, Label, Others, Pool, Split, Table,
+    AdamW, Architecture, Axis, BadRows, Compiled, Course, Crossing, Decay, Domain, Embeddings,
+    ExpertArchitecture, Feature, Index, Input, Kind, Label, Others, Pool, Schema, Split, Table,
     TableOptimiser, Task, Training, Transform, Value,
 };
+use mtmd_schema::plan::Plan;
 
 const _: mtmd::Version_0_1_0 = mtmd::Version_0_1_0;
 
@@ -46,7 +48,7 @@ const fn day(day: i64) -> (Value, Value) {
     (Value::Int(day), Value::Int(day))
 }
 
-/// The schema of [`Sample`].
+/// The schema of the sample.
 pub const SCHEMA: Schema = Schema {
     name: "sample",
     spec_hash: "spec-1",
@@ -201,156 +203,22 @@ pub const SCHEMA: Schema = Schema {
     },
 };
 
-/// [`SCHEMA`], for the model.
+/// [`SCHEMA`], for data without a model.
 pub static SAMPLE: Schema = SCHEMA;
 
-/// The model of [`SAMPLE`].
-#[derive(Module, Debug)]
-pub struct Sample {
-    pub query: QueryTower,
-    pub item: ItemTower,
-    pub heads: Heads,
+/// The plan of `sample.mtmd`, as the compiler lowers it.
+fn plan() -> Plan {
+    serde_json::from_str(include_str!("sample.plan.json")).expect("a plan")
 }
 
-impl Model for Sample {
-    fn schema() -> &'static Schema {
-        &SAMPLE
-    }
-
-    fn new(device: &Device) -> Self {
-        Self {
-            query: QueryTower::new(device),
-            item: ItemTower::new(device),
-            heads: Heads {
-                ctr: Head::new(&SAMPLE.architecture, device),
-                buy: Head::new(&SAMPLE.architecture, device),
-            },
-        }
-    }
-
-    fn query(&self, input: TowerInput) -> TowerOutput {
-        self.query.forward(input)
-    }
-
-    fn item(&self, input: TowerInput) -> TowerOutput {
-        self.item.forward(input)
-    }
-
-    fn heads(&self) -> Vec<&Head> {
-        vec![&self.heads.ctr, &self.heads.buy]
-    }
+/// A model of a schema with the plan of the sample: it may differ in all that the plan does not know.
+pub fn compiled(schema: Schema) -> &'static Compiled {
+    let plan = plan();
+    Box::leak(Box::new(Compiled { schema, plan }))
 }
 
-#[derive(Module, Debug)]
-pub struct Heads {
-    pub ctr: Head,
-    pub buy: Head,
-}
-
-#[derive(Module, Debug)]
-pub struct QueryTower {
-    pub shared: DomainShared,
-    pub feed: FullExpert,
-    pub search: FullExpert,
-}
-
-impl QueryTower {
-    fn new(device: &Device) -> Self {
-        Self {
-            shared: DomainShared::new(&SAMPLE, Tower::Query, device),
-            feed: FullExpert::new(Tower::Query, 0, device),
-            search: FullExpert::new(Tower::Query, 1, device),
-        }
-    }
-
-    fn forward(&self, mut input: TowerInput) -> TowerOutput {
-        let mut all = Vec::new();
-        if let Some(rows) = input.take(0) {
-            all.push((0, self.feed.adapt(rows, &self.shared)));
-        }
-        if let Some(rows) = input.take(1) {
-            all.push((1, self.search.adapt(rows, &self.shared)));
-        }
-        task_embeddings(2, 2, all)
-    }
-}
-
-#[derive(Module, Debug)]
-pub struct ItemTower {
-    pub shared: DomainShared,
-    pub shop: FullExpert,
-    pub standard: StandardExpert,
-}
-
-impl ItemTower {
-    fn new(device: &Device) -> Self {
-        Self {
-            shared: DomainShared::new(&SAMPLE, Tower::Item, device),
-            shop: FullExpert::new(Tower::Item, 0, device),
-            standard: StandardExpert::new(device),
-        }
-    }
-
-    fn forward(&self, mut input: TowerInput) -> TowerOutput {
-        let mut all = Vec::new();
-        if let Some(rows) = input.take(0) {
-            all.push((0, self.shop.adapt(rows, &self.shared)));
-        }
-        if let Some(rows) = input.take(1) {
-            all.push((1, self.standard.adapt(rows, &self.shared)));
-        }
-        task_embeddings(2, 2, all)
-    }
-}
-
-/// Domain Expert with both tasks.
-#[derive(Module, Debug)]
-pub struct FullExpert {
-    pub adapt: Adaptation,
-    pub task_shared: Experts,
-    pub ctr: TaskExpert,
-    pub buy: TaskExpert,
-}
-
-impl FullExpert {
-    fn new(tower: Tower, domain: usize, device: &Device) -> Self {
-        let layout = Layout::new(&SAMPLE, tower, domain);
-        Self {
-            adapt: Adaptation::new(&layout, &SAMPLE.architecture.expert, device),
-            task_shared: Experts::task_shared(&layout, &SAMPLE.architecture.expert, device),
-            ctr: TaskExpert::new(&SAMPLE, &layout, 0, device),
-            buy: TaskExpert::new(&SAMPLE, &layout, 1, device),
-        }
-    }
-
-    fn adapt<'a>(&'a self, rows: DomainInput, shared: &'a DomainShared) -> DomainRows<'a> {
-        let x = self.adapt.forward(rows);
-        let experts = vec![(0, &self.ctr), (1, &self.buy)];
-        DomainRows::new(x, &self.task_shared, shared, experts)
-    }
-}
-
-/// Domain Expert of `standard`: `ctr` alone.
-#[derive(Module, Debug)]
-pub struct StandardExpert {
-    pub adapt: Adaptation,
-    pub task_shared: Experts,
-    pub ctr: TaskExpert,
-}
-
-impl StandardExpert {
-    fn new(device: &Device) -> Self {
-        let layout = Layout::new(&SAMPLE, Tower::Item, 1);
-        Self {
-            adapt: Adaptation::new(&layout, &SAMPLE.architecture.expert, device),
-            task_shared: Experts::task_shared(&layout, &SAMPLE.architecture.expert, device),
-            ctr: TaskExpert::new(&SAMPLE, &layout, 0, device),
-        }
-    }
-
-    fn adapt<'a>(&'a self, rows: DomainInput, shared: &'a DomainShared) -> DomainRows<'a> {
-        let x = self.adapt.forward(rows);
-        let experts = vec![(0, &self.ctr)];
-        DomainRows::new(x, &self.task_shared, shared, experts)
-    }
+/// The model.
+pub fn model() -> &'static Compiled {
+    static MODEL: OnceLock<&'static Compiled> = OnceLock::new();
+    MODEL.get_or_init(|| compiled(SCHEMA))
 }

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use mtmd::data::{Dataset, Parts, Statistics, Vocabularies};
+use mtmd::data::batch::Batch;
+use mtmd::data::{Dataset, Parts, Scan, Statistics, Vocabularies};
 use mtmd::schema::Schema;
 use mtmd::training::{Existing, Files, Fit, Interrupt, RunFolder, State};
 
@@ -35,6 +36,12 @@ impl Setting {
         let files = Files::of(&self.dataset);
         let statistics = self.statistics.clone();
         State::new(schema, schema.training.clone(), false, files, statistics)
+    }
+
+    /// The batches of a pass.
+    pub fn batches(&self, scan: Scan) -> Vec<Batch> {
+        let batches = self.dataset.batches(&self.vocabularies, scan).unwrap();
+        batches.collect::<Result<_, _>>().unwrap()
     }
 
     pub fn fit(&self, validate: bool) -> Fit<'_> {

@@ -2,18 +2,15 @@
 
 use std::fs;
 
-use burn::tensor::Device;
-use mtmd::data::batch::Batch;
-use mtmd::error::{Error, Result};
-use mtmd::evaluation::TaskPredictions;
+use mtmd::data::batch::{Batch, Column};
+use mtmd::data::{Parts, Scan, Shuffle};
 use mtmd::schema::{AdamW, Embeddings, Training};
-use mtmd::training::{Exported, Learner, ModelLearner, StepError, StepReport, checkpoint};
-use mtmd::weights::Loading;
+use mtmd::training::{State, Trainer, checkpoint};
 use serde_json::Value;
 
 use crate::child::train;
 use crate::rows;
-use crate::sample::{SAMPLE, Sample};
+use crate::sample::{SAMPLE, model};
 use crate::setting::Setting;
 
 #[test]
@@ -92,111 +89,107 @@ fn max_rows_cuts_an_epoch() {
     assert!(out.join("checkpoints/step-0000000004/state.json").exists());
 }
 
-/// The sample's learner, with a fault at one step.
-pub struct Faulty {
-    inner: ModelLearner<Sample>,
-    steps: u64,
-    at: u64,
-    fault: fn() -> StepError,
-    /// Whether it can score.
-    scores: bool,
-}
-
-impl Faulty {
-    pub fn new(training: &Training, at: u64, fault: fn() -> StepError) -> Self {
-        Self {
-            inner: ModelLearner::new(training, &Device::flex()),
-            steps: 0,
-            at,
-            fault,
-            scores: true,
-        }
-    }
-}
-
-impl Learner for Faulty {
-    fn step(&mut self, batch: &Batch, factor: f64) -> std::result::Result<StepReport, StepError> {
-        self.steps += 1;
-        if self.steps == self.at {
-            Err((self.fault)())
-        } else {
-            self.inner.step(batch, factor)
-        }
-    }
-    fn score(&self, batch: &Batch) -> Result<Vec<TaskPredictions>> {
-        match self.scores {
-            true => self.inner.score(batch),
-            false => Err(Error::run("the test", "no scores", "go on")),
-        }
-    }
-    fn set_biases(&mut self, biases: &[f64]) -> Result<()> {
-        self.inner.set_biases(biases)
-    }
-    fn export(&mut self) -> Result<Exported<'_>> {
-        self.inner.export()
-    }
-    fn import(&mut self, model: Loading, optimiser: Option<Loading>) -> Result<()> {
-        self.inner.import(model, optimiser)
-    }
-    fn parameters(&self) -> Vec<(String, Vec<usize>)> {
-        self.inner.parameters()
-    }
+/// A new trainer whose table row of a user, the first of the rows in the order of the first epoch, is
+/// not a number; with it the step that comes to this row first, and the rows of its batch that have it.
+fn poisoned(setting: &Setting, state: &State, batch: usize) -> (Trainer, Vec<u64>) {
+    let scan = Scan {
+        parts: Parts::TRAIN,
+        batch: state.training.batch,
+        shuffle: Some(Shuffle {
+            seed: state.training.seed,
+            epoch: 0,
+            buffer: state.training.shuffle,
+        }),
+        skip: 0,
+    };
+    let batches = setting.batches(scan);
+    let users = |batch: &Batch| match &batch.query.columns[1] {
+        Column::Ids(ids) => ids.clone(),
+        other => panic!("users are ids, not {other:?}"),
+    };
+    let before: Vec<u32> = batches[..batch].iter().flat_map(users).collect();
+    let here = users(&batches[batch]);
+    let user = *here
+        .iter()
+        .find(|user| !before.contains(user))
+        .expect("a user whom no batch before has");
+    let places = here.iter().zip(&batches[batch].query.order);
+    let rows = places.filter(|(other, _)| **other == user);
+    let mut rows: Vec<u64> = rows
+        .map(|(_, row)| batches[batch].origins[*row as usize].row)
+        .collect();
+    rows.sort_unstable();
+    let mut trainer = Trainer::new(model(), &state.training, state.precision);
+    let mut targets = trainer.targets();
+    let table = targets.get_mut("tables.user_id.weight").expect("a table");
+    table.values[table.start + user as usize * table.stride] = f32::NAN;
+    drop(targets);
+    (trainer, rows)
 }
 
 #[test]
-fn a_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_checkpoint() {
+fn a_loss_that_is_not_finite_stops_the_run_and_names_its_rows() {
     let root = tempfile::tempdir().unwrap();
     let data = root.path().join("rows.parquet");
-    rows::write(&data, 2_000);
+    rows::write_users(&data, 2_000, 400);
     let setting = Setting::new(&SAMPLE, &data, &root.path().join("run"));
     let mut state = setting.state();
     state.training.course.checkpoint_every = Some(5);
     let (fit, folder) = (setting.fit(false), &setting.folder);
-    let mut learner = Faulty::new(&state.training, 24, || StepError::Loss {
-        task: 1,
-        value: f64::NAN,
-    });
+    let (mut trainer, rows) = poisoned(&setting, &state, 7);
     let error = fit
-        .run(&mut learner, &mut state)
+        .run(&mut trainer, &mut state)
         .expect_err("the loss is NaN");
     assert_eq!(error.exit_code(), 3);
     let message = error.to_string();
-    // 1,200 rows are 19 batches of 64: step 24 is batch 5 of the second epoch.
     for part in [
-        "step 24",
-        "epoch 2",
-        "batch 5",
-        "the batch is rows ",
+        "step 8",
+        "epoch 1",
+        "batch 8",
+        "the loss of task `ctr` is NaN",
+        "the model has no finite score for row",
+        &rows[0].to_string(),
         "rows.parquet",
-        "task `buy` is NaN",
-        "step-0000000020",
+        "step-0000000005",
+        "mend these rows if they are wrong",
     ] {
         assert!(message.contains(part), "no {part:?} in\n{message}");
     }
-    assert_eq!(folder.latest().unwrap(), Some(folder.checkpoint(20)));
+    assert_eq!(folder.latest().unwrap(), Some(folder.checkpoint(5)));
+    assert_eq!(state.step, 7, "the step was not made");
 }
 
+/// Days 1 to 3 are in one file, 4 and 5 in another, whose pages are damaged for a while.
 #[test]
 fn an_error_in_a_validation_keeps_what_was_trained() {
     let root = tempfile::tempdir().unwrap();
-    let data = root.path().join("rows.parquet");
-    rows::write(&data, 1_500);
+    let data = root.path().join("data");
+    fs::create_dir(&data).unwrap();
+    rows::write(&data.join("all.parquet"), 1_500);
+    let later = data.join("later.parquet");
+    rows::split(&data.join("all.parquet"), &later, 900);
     let setting = Setting::new(&SAMPLE, &data, &root.path().join("run"));
+    let sound = fs::read(&later).unwrap();
+    let mut damaged = sound.clone();
+    // Behind the magic number, before the footer.
+    damaged[4..sound.len() / 2].fill(0xFF);
+    fs::write(&later, damaged).unwrap();
     let mut state = setting.state();
     let (fit, folder) = (setting.fit(true), &setting.folder);
-    let never = || StepError::Gradient { norm: f64::NAN };
-    let mut learner = Faulty::new(&state.training, 0, never);
-    learner.scores = false;
-    let error = fit.run(&mut learner, &mut state).expect_err("no scores");
-    assert!(error.to_string().contains("no scores"), "{error}");
+    let mut trainer = Trainer::new(model(), &state.training, state.precision);
+    let error = fit.run(&mut trainer, &mut state).expect_err("damaged");
+    assert!(error.to_string().contains("later.parquet"), "{error}");
     let (last, _) = folder.resume_from().expect("a checkpoint");
     assert_eq!(last, folder.checkpoint(state.epoch_steps()));
 
-    // It goes on with the validation.
-    let (_, mut state) = checkpoint::load_progress(&last, &SAMPLE).unwrap();
+    // It continues with the validation.
+    fs::write(&later, sound).unwrap();
+    let (optimiser, mut state) = checkpoint::load_progress(&last, &SAMPLE).unwrap();
+    let (weights, _) = checkpoint::load_model(&last, &SAMPLE).unwrap();
     assert!(state.validation_due && state.validations == 0);
-    learner.scores = true;
-    fit.run(&mut learner, &mut state).unwrap();
+    let (training, precision) = (&state.training, state.precision);
+    let mut trainer = Trainer::resume(model(), training, precision, weights, optimiser).unwrap();
+    fit.run(&mut trainer, &mut state).unwrap();
     assert_eq!(state.validations, SAMPLE.training.epochs as u64);
 }
 
@@ -223,77 +216,13 @@ fn a_learning_rate_beyond_reason_is_told_and_not_trained_on() {
     let mut state = setting.state();
     state.training = training;
     let fit = setting.fit(false);
-    let mut learner = ModelLearner::<Sample>::new(&state.training, &Device::flex());
+    let mut trainer = Trainer::new(model(), &state.training, state.precision);
     let error = fit
-        .run(&mut learner, &mut state)
+        .run(&mut trainer, &mut state)
         .expect_err("it cannot stay finite");
     assert_eq!(error.exit_code(), 3);
     assert!(
         error.to_string().contains("there is no checkpoint yet"),
         "{error}"
     );
-}
-
-/// A learner whose step fails, and which has no finite score for one row.
-struct Blind {
-    inner: Faulty,
-    row: u64,
-}
-
-impl Learner for Blind {
-    fn step(&mut self, batch: &Batch, factor: f64) -> std::result::Result<StepReport, StepError> {
-        // The batch with the row is the one that fails.
-        if batch.origins.iter().any(|origin| origin.row == self.row) {
-            self.inner.at = self.inner.steps + 1;
-        }
-        self.inner.step(batch, factor)
-    }
-    fn score(&self, batch: &Batch) -> Result<Vec<TaskPredictions>> {
-        let mut scores = self.inner.score(batch)?;
-        let blind = |row: &u32| batch.origins[*row as usize].row == self.row;
-        for task in &mut scores {
-            if let Some(place) = task.rows.iter().position(blind) {
-                task.lp[place] = f32::NAN;
-            }
-        }
-        Ok(scores)
-    }
-    fn set_biases(&mut self, biases: &[f64]) -> Result<()> {
-        self.inner.set_biases(biases)
-    }
-    fn export(&mut self) -> Result<Exported<'_>> {
-        self.inner.export()
-    }
-    fn import(&mut self, model: Loading, optimiser: Option<Loading>) -> Result<()> {
-        self.inner.import(model, optimiser)
-    }
-    fn parameters(&self) -> Vec<(String, Vec<usize>)> {
-        self.inner.parameters()
-    }
-}
-
-#[test]
-fn a_row_that_has_no_finite_score_is_named() {
-    let root = tempfile::tempdir().unwrap();
-    let data = root.path().join("rows.parquet");
-    rows::write(&data, 2_000);
-    let setting = Setting::new(&SAMPLE, &data, &root.path().join("run"));
-    let mut state = setting.state();
-    let fit = setting.fit(false);
-    let fault = || StepError::Gradient { norm: f64::NAN };
-    let mut learner = Blind {
-        inner: Faulty::new(&state.training, u64::MAX, fault),
-        row: 301,
-    };
-    let error = fit.run(&mut learner, &mut state).expect_err("it is NaN");
-    let message = error.to_string();
-    for part in [
-        "the norm of the gradients is NaN",
-        "the model has no finite score for row 301 of ",
-        "rows.parquet",
-        "there is no checkpoint yet",
-        "mend these rows if they are wrong",
-    ] {
-        assert!(message.contains(part), "no {part:?} in\n{message}");
-    }
 }
