@@ -1,5 +1,5 @@
-//! Puts what a new project needs of this repository into the binary: the runtime's source, the stand-in for
-//! cubecl-llvm and the settings of the workspace.
+//! Puts what a new project needs of this repository into the binary: the sources of the runtime, of
+//! the schema and of the options, the stand-in for cubecl-llvm and the settings of the workspace.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

@@ -35,7 +35,7 @@ def run(*words, cwd=ROOT, environment=()):
 
 
 def cargo_build(binary, workspace=ROOT, features=()):
-    """Builds as `mtmdc train` does: the whole workspace takes part, so that all crates share one build of burn."""
+    """Builds as `mtmdc train` does: the whole workspace takes part, so that all crates share one build of the runtime."""
     words = ["cargo", "build", "--release", "--workspace", "--bin", binary, "--target-dir", TARGET]
     if features:
         words += ["--features", ",".join(features)]

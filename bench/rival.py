@@ -31,7 +31,7 @@ class Trainer:
         self.model = Model(graph, device, kept, fuse)
         self.tables = Tables(graph, device, variant != "eager", kept)
         training = graph["training"]
-        self.clip = training["clip"]
+        self.clip = training.get("clip")
         self.lr = training["dense"]["lr"]
         self.optimiser = torch.optim.AdamW(
             [parameter for parameter in self.model.parameters()],
@@ -85,9 +85,8 @@ class Trainer:
         clock("gather")
         with torch.autocast(torch.device(self.device).type, self.dtype, enabled=self.dtype == torch.bfloat16):
             total, losses = self.forward(inputs, batch.heads)
-        clock("forward")
         total.backward()
-        clock("backward")
+        clock("passes")
         norm = self.dense_step(factor)
         clock("optimiser")
         self.tables.step(batch, leaves, factor)

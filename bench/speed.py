@@ -12,7 +12,7 @@ from . import ours, workers
 
 # Of a step, what the tables take.
 TABLES = ("gather", "tables")
-PARTS = ("gather", "forward", "backward", "optimiser", "tables")
+PARTS = ("gather", "passes", "optimiser", "tables")
 # Seconds of rest between two rounds: threads that spin while they wait for work have gone to sleep by then.
 REST = 0.3
 
@@ -46,7 +46,10 @@ class Contender:
         self.rounds.append(self.worker.ask(f"run {steps}"))
 
     def peak(self):
-        self.peaks.append(self.worker.ask("peak")["gflops"])
+        gflops = self.worker.ask("peak")["gflops"]
+        # Ours does not time products on a card.
+        if gflops is not None:
+            self.peaks.append(gflops)
 
     def attempt(self, work):
         """Does some of its work, unless it has failed before; notes why it fails now."""
@@ -101,7 +104,7 @@ def measure(
         running.callback(mine.worker.end)
         hello = mine.worker.hello
         # What our products do to their factors those of PyTorch do too.
-        precision = "tf32" if precision == "float32" and hello["tf32"] else precision
+        precision = "tf32" if precision == "float32" and hello.get("tf32") else precision
         mine.worker.ask(f"run {max(5, hello['batches'])}")
         rivals, copied = [], []
         for group in [variants] if device == "cpu" else [[variant] for variant in variants]:
@@ -159,7 +162,7 @@ def floors(hello, batch, precision, peak, copied):
 
 def summary(hello, contenders, batch, steps, precision, copied):
     mine = contenders[0]
-    peak = max(max(contender.peaks) for contender in contenders)
+    peak = max(peak for contender in contenders for peak in contender.peaks)
     found = {
         "model": hello["model"],
         "batch": batch,
@@ -180,7 +183,7 @@ def summary(hello, contenders, batch, steps, precision, copied):
             "rows_per_second": spread(contender.rows_a_second()),
             "gflops": spread(gflops),
             "share_of_peak": statistics.median(gflops) / peak,
-            "own_peak_gflops": max(contender.peaks),
+            "own_peak_gflops": max(contender.peaks, default=None),
             "parts_ms": contender.parts(),
             # How many times as long as ours.
             "times_ours": times(contender.steps(), step_ms(contender.beside or mine.rounds)),

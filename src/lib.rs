@@ -1,7 +1,7 @@
 //! A compiler from a declarative spec to a multi-task multi-domain (MTMD) ranking model.
 //!
-//! Floors, each importing only from those before it: [`source`], [`diagnostics`], [`syntax`],
-//! [`sema`], `program`, [`graph`], [`plan`], [`emit`], [`driver`], [`lsp`], [`cli`].
+//! Floors, each importing only from those before it: [`reflect`], [`source`], [`diagnostics`],
+//! [`syntax`], [`sema`], `program`, [`graph`], [`plan`], [`emit`], [`driver`], [`lsp`], [`cli`].
 
 pub mod cli;
 pub mod diagnostics;
@@ -11,6 +11,7 @@ pub mod graph;
 pub mod lsp;
 pub mod plan;
 mod program;
+pub mod reflect;
 pub mod sema;
 pub mod source;
 pub mod syntax;

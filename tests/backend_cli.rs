@@ -89,22 +89,22 @@ fn build_writes_what_differs_and_check_names_it() {
 
     let (exit, _, stderr) = check();
     assert_eq!(exit, 1);
-    assert_eq!(stderr.matches("is missing").count(), 6, "{stderr}");
+    assert_eq!(stderr.matches("is missing").count(), 7, "{stderr}");
     assert!(!folder.join("out").exists());
 
     assert_eq!(build().0, 0);
     assert_eq!(check(), (0, String::new(), String::new()));
-    let model = folder.join("out/minimal/src/model.rs");
-    let written = fs::metadata(&model).unwrap().modified().unwrap();
+    let plan = folder.join("out/minimal/src/plan.rs");
+    let written = fs::metadata(&plan).unwrap().modified().unwrap();
     assert_eq!(build().0, 0);
-    assert_eq!(fs::metadata(&model).unwrap().modified().unwrap(), written);
+    assert_eq!(fs::metadata(&plan).unwrap().modified().unwrap(), written);
 
-    let text = fs::read_to_string(&model).unwrap();
-    fs::write(&model, text.replace("shared", "other")).unwrap();
+    let text = fs::read_to_string(&plan).unwrap();
+    fs::write(&plan, text.replace("shared", "other")).unwrap();
     let (exit, _, stderr) = check();
     assert_eq!(exit, 1);
     assert!(
-        stderr.contains("out/minimal/src/model.rs` is stale"),
+        stderr.contains("out/minimal/src/plan.rs` is stale"),
         "{stderr}"
     );
     assert!(
@@ -112,12 +112,12 @@ fn build_writes_what_differs_and_check_names_it() {
         "{stderr}"
     );
     assert_eq!(build().0, 0);
-    assert_eq!(fs::read_to_string(&model).unwrap(), text);
+    assert_eq!(fs::read_to_string(&plan).unwrap(), text);
 
     let all: Vec<_> = fs::read_dir(folder.join("out/minimal/src"))
         .unwrap()
         .collect();
-    assert_eq!(all.len(), 4, "a temporary file stayed");
+    assert_eq!(all.len(), 5, "a temporary file stayed");
 }
 
 #[test]
@@ -322,7 +322,8 @@ fn builds_in_two_folders_are_alike() {
         "graph.yaml",
         "src/lib.rs",
         "src/main.rs",
-        "src/model.rs",
+        "src/names.rs",
+        "src/plan.rs",
         "src/schema.rs",
     ] {
         let read = |out: &str| fs::read(folder.join(out).join("minimal").join(file)).unwrap();
@@ -336,6 +337,10 @@ fn graph_goes_to_stdout_or_a_file() {
     let (exit, yaml, stderr) = run(&folder, &["graph", "minimal.mtmd"]);
     assert_eq!((exit, stderr.as_str()), (0, ""));
     assert!(yaml.contains("\nmtmd: 2\nblocks: 1\nmodel: minimal\n"));
+    let (exit, plan, _) = run(&folder, &["graph", "minimal.mtmd", "--format", "plan"]);
+    assert_eq!(exit, 0);
+    assert!(plan.starts_with("plan of minimal: "), "{plan}");
+    assert!(plan.contains("\n    forward:\n"), "{plan}");
     let (exit, svg, _) = run(
         &folder,
         &["graph", "minimal.mtmd", "--format", "svg", "-o", "a/b.svg"],
@@ -380,6 +385,7 @@ fn a_diagnostic_is_printed_once() {
         "build new.mtmd --out out --variant wide",
         "graph new.mtmd",
         "graph new.mtmd --format svg",
+        "graph new.mtmd --format plan",
         "graph new.mtmd --variant wide -o graph.yaml",
         "report new.mtmd --format html",
         "diff old.mtmd new.mtmd",

@@ -137,7 +137,7 @@ fn specs_and_commands_do_what_the_pages_say() {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "builds burn: cargo test --release")]
+#[cfg_attr(debug_assertions, ignore = "trains: cargo test --release")]
 fn so_do_those_that_train() {
     let (_, commands) = run_pages(true);
     assert!(commands > 10, "{commands}");

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use mtmdc::diagnostics::{render_json, render_text};
 use mtmdc::driver::check::{Checked, check};
-use mtmdc::sema::spec::{Feature, FeatureKind, Index, Spec};
+use mtmdc::sema::spec::{Feature, FeatureKind, Index, Spec, Split, Text};
 use mtmdc::source::Source;
 use mtmdc::syntax::ast::{File, Statement};
 use mtmdc::syntax::parse;
@@ -87,14 +87,14 @@ fn features_find_their_tables() {
     let spec = spec("kuairand");
     let table = |feature: &Feature| match feature.kind {
         FeatureKind::Embedded { table, .. } => Some(&spec.tables[table.0]),
-        FeatureKind::Vector { .. } | FeatureKind::Number { .. } => None,
+        FeatureKind::Vector { .. } | FeatureKind::Number(_) => None,
     };
-    for feature in spec.query.iter().chain(&spec.item) {
+    for feature in spec.query.iter().chain(spec.item.iter()) {
         let Some(table) = table(feature) else {
             continue;
         };
-        let shared = ["watch_seq", "like_seq", "video_id"].contains(&feature.name.as_str());
-        assert_eq!(table.name, if shared { "videos" } else { &feature.name });
+        let shared = ["watch_seq", "like_seq", "video_id"].contains(&&*feature.name);
+        assert_eq!(table.name, if shared { "videos" } else { &*feature.name });
         assert_eq!(table.shared, shared);
     }
     let video_type = spec
@@ -118,17 +118,20 @@ fn features_find_their_tables() {
 
 /// Specs say on which line a thing stands; nothing else in them depends on the order.
 fn without_lines(mut spec: Spec) -> Spec {
-    spec.surfaces.place.clear();
-    spec.products.place.clear();
-    spec.tasks.iter_mut().for_each(|task| task.place.clear());
-    spec.query
-        .iter_mut()
-        .chain(&mut spec.item)
-        .for_each(|feature| feature.place.clear());
-    spec.split.iter_mut().for_each(|split| split.place.clear());
-    spec.request
-        .iter_mut()
-        .for_each(|request| request.place.clear());
+    spec.surfaces.place = Text::default();
+    spec.products.place = Text::default();
+    for task in spec.tasks.to_mut() {
+        task.place = Text::default();
+    }
+    for feature in spec.query.to_mut().iter_mut().chain(spec.item.to_mut()) {
+        feature.place = Text::default();
+    }
+    if let Split::Column { place, .. } = &mut spec.rows.split {
+        *place = Text::default();
+    }
+    if let Some(request) = &mut spec.rows.request {
+        request.place = Text::default();
+    }
     spec
 }
 

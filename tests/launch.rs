@@ -194,7 +194,7 @@ fn train_builds_the_crate_and_runs_its_program() {
         stderr.contains("cargo build --release --workspace --bin minimal"),
         "{stderr}"
     );
-    assert!(folder.join("generated/minimal/src/model.rs").exists());
+    assert!(folder.join("generated/minimal/src/plan.rs").exists());
 
     let arguments = [
         "train",

@@ -406,7 +406,7 @@ fn what_cannot_be_a_project_is_refused() {
     fs::write(scratch.0.join("taken/file"), "").unwrap();
     for (arguments, code, message) in [
         (&["new", "HomeAds"][..], 2, "not a valid name of a model"),
-        (&["new", "model"], 2, "a trait of the runtime"),
+        (&["new", "core"], 2, "a crate of Rust"),
         (&["new", "taken"], 2, "is there already, and not empty"),
         (
             &["new", "a", "--from", "none.parquet"],

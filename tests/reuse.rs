@@ -69,7 +69,7 @@ fn files_and_variants_make_graphs() {
     };
     insta::assert_snapshot!("network", graph(None));
     insta::assert_snapshot!("network_small", graph(Some("small")));
-    assert!(graph(Some("no_cross")).contains("cross: none"));
+    assert!(graph(Some("no_cross")).contains("crossing: none"));
 }
 
 /// What is split over files means what it means in one.

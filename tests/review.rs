@@ -496,13 +496,11 @@ fn a_graph_is_read_back_from_its_file() {
         let files = |table: &str| {
             let table = written.spec.tables.iter().find(|it| it.name == table)?;
             match &table.index {
-                mtmdc::sema::spec::Index::Values(values) => {
-                    Some(mtmdc::graph::vocabulary_text(values))
-                }
+                mtmdc::sema::spec::Index::Lines { lines, .. } => Some(lines.to_string()),
                 _ => None,
             }
         };
-        let read = Graph::from_yaml(&written.to_yaml(), &files, &written.spec).unwrap();
+        let read = Graph::from_yaml(&written.to_yaml(), &files).unwrap();
         assert_eq!(read.spec_hash, written.spec_hash);
         assert_eq!(mtmdc::graph::meaning_hash(&read.spec), written.spec_hash);
         assert_eq!(read.weights(), written.weights(), "{}", written.spec.name);
@@ -514,7 +512,7 @@ fn a_graph_is_read_back_from_its_file() {
 #[test]
 fn a_graph_file_that_was_edited_is_refused() {
     let written = graph(OLD);
-    let read = |text: &str| Graph::from_yaml(text, &|_| None, &written.spec).unwrap_err();
+    let read = |text: &str| Graph::from_yaml(text, &|_| None).unwrap_err();
     let yaml = written.to_yaml();
     assert!(read(&yaml.replace("dim: 8", "dim: 6")).contains("edited"));
     assert!(read(&yaml.replace("mtmd: 2", "mtmd: 3")).contains("layout 3"));
@@ -530,7 +528,7 @@ fn a_graph_file_with_other_nodes_is_refused() {
     let refused = |from: &str, to: &str| {
         let edited = yaml.replacen(from, to, 1);
         assert_ne!(edited, yaml, "{from}");
-        Graph::from_yaml(&edited, &|_| None, &written.spec).unwrap_err()
+        Graph::from_yaml(&edited, &|_| None).unwrap_err()
     };
     let version = refused("blocks: 1", "blocks: 2");
     assert!(

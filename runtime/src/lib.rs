@@ -1,11 +1,12 @@
-//! Runtime of `mtmdc`: layers, tables, data, training and evaluation of multi-task multi-domain
-//! (MTMD) ranking models on burn.
+//! Runtime of `mtmdc`: data, tables, training and evaluation of multi-task multi-domain (MTMD)
+//! ranking models.
 //!
-//! A generated crate implements [`model::Model`] for its model and calls [`main`]; everything else
-//! stands here once. The rooms import downward only: `bug`, `error` and `schema`, then `hash`, `params`,
-//! `data`, `exec` and `layers`, then `tables`, `model`, `weights` and `optimiser`, then `evaluation` and
-//! `training`, then `cli`.
+//! A generated crate hands its [`schema::Compiled`] model to [`main`]; everything else is here, once.
+//! The rooms import downward only: `bug`, `error` and `schema`, then `hash`, `params`, `store`, `arrays`,
+//! `parquet`, `vocab`, `data`, `exec`, `tables` and `optimiser`, then `evaluation`, `score` and `training`,
+//! then `cli`.
 
+mod arrays;
 mod bug;
 pub mod cli;
 pub mod data;
@@ -13,15 +14,15 @@ pub mod error;
 pub mod evaluation;
 pub mod exec;
 pub mod hash;
-mod kernels;
-pub mod layers;
-pub mod model;
 pub mod optimiser;
 pub mod params;
+mod parquet;
 pub mod schema;
+pub mod score;
+mod store;
 pub mod tables;
 pub mod training;
-pub mod weights;
+pub mod vocab;
 
 pub use cli::{Memory, main};
 
@@ -33,18 +34,3 @@ pub use cli::{Memory, main};
 )]
 #[derive(Debug, Clone, Copy)]
 pub struct Version_0_1_0;
-
-/// What generated code imports.
-pub mod prelude {
-    /// `#[derive(Module)]` expands to paths of `burn`, which this makes known.
-    pub use burn;
-    pub use burn::module::Module;
-    pub use burn::tensor::Device;
-
-    pub use crate::layers::{
-        Adaptation, DomainInput, DomainRows, DomainShared, Domains, Experts, Head, Layout,
-        TaskExpert, TowerInput, TowerOutput, task_embeddings,
-    };
-    pub use crate::model::Model;
-    pub use crate::schema::{Schema, Tower};
-}

@@ -2,14 +2,39 @@
 //!
 //! The compiler owns its values; generated code holds the same types as static data. Both are
 //! possible because strings and lists are [`Text`] and [`List`]: borrowed in a `static`, owned
-//! elsewhere.
+//! elsewhere. Everything here is what the compiler has checked and filled in: names are resolved to
+//! ids, and lists are in canonical order.
 
+mod architecture;
+mod domains;
+mod features;
 mod ids;
 pub mod plan;
+mod rows;
+mod scope;
+mod spec;
+mod tables;
+mod tasks;
+mod training;
+mod words;
 
 use std::borrow::Cow;
 
-pub use ids::{DomainId, FeatureId, TableId, TaskId, Tower};
+pub use architecture::{
+    Architecture, BatchNorm, Composition, Crossing, ExpertArchitecture, LogitBias, LogitScale,
+    Norm, Override,
+};
+pub use domains::{Axis, Domain, Others, Value};
+pub use features::{
+    Derive, Feature, FeatureKind, Input, Pool, Standardise, TimePart, Transform, Unit,
+};
+pub use ids::{DomainId, DomainSet, FeatureId, TableId, TaskId, Tower};
+pub use rows::{BadRows, Request, Rows, Split};
+pub use spec::{Budget, Evaluation, Spec};
+pub use tables::{Index, Table};
+pub use tasks::{Label, Task};
+pub use training::{AdamW, Course, Decay, Embeddings, Metric, Select, TableOptimiser, Training};
+pub use words::Choice;
 
 /// A string: borrowed in generated code, owned in the compiler.
 pub type Text = Cow<'static, str>;
@@ -17,12 +42,6 @@ pub type Text = Cow<'static, str>;
 /// A list: borrowed in generated code, owned in the compiler.
 pub type List<T> = Cow<'static, [T]>;
 
-/// A [`Text`] in static data.
-pub const fn text(text: &'static str) -> Text {
-    Cow::Borrowed(text)
-}
-
-/// A [`List`] in static data.
-pub const fn list<T: Clone>(items: &'static [T]) -> List<T> {
-    Cow::Borrowed(items)
-}
+/// A [`Text`] or [`List`] in static data. They are constructors, not functions, since only those
+/// leave nothing to drop when a `static` is built.
+pub use std::borrow::Cow::{Borrowed as list, Borrowed as text};

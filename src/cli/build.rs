@@ -48,7 +48,7 @@ fn build_one(
         Some(out) => out.to_owned(),
         None => workspace::shorten(&workspace::find(path)?.join("generated")),
     };
-    let folder = out.join(&artefacts.spec().name);
+    let folder = out.join(&*artefacts.spec().name);
     if !folders.insert(folder.clone()) {
         let message = format!(
             "`{}` is the crate of two specs: `{}` has the name of an earlier one",

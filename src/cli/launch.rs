@@ -177,7 +177,7 @@ impl Run {
         reporter: &Reporter,
     ) -> Result<Exit, Failure> {
         let workspace = workspace::find(spec)?;
-        let name = &artefacts.spec().name;
+        let name: &str = &artefacts.spec().name;
         let folder = workspace::shorten(&workspace.join("generated").join(name));
         if build::apply(&build::changes(&folder, artefacts)?)? {
             reporter.note(&format!("built: {}", folder.display()));

@@ -19,6 +19,7 @@ use crate::diagnostics::{Code, Level, Levels, Severity};
 use crate::driver::compile::{Artefacts, compile_files};
 use crate::driver::load::Read;
 use crate::emit::File;
+use crate::plan;
 use crate::source::Source;
 use clap::{Parser, Subcommand, ValueEnum};
 use report::{Exit, Failure, MessageFormat, Reporter};
@@ -52,6 +53,7 @@ enum GraphFormat {
     Svg,
     Dot,
     Mermaid,
+    Plan,
 }
 
 #[derive(Debug, Subcommand)]
@@ -80,7 +82,8 @@ enum Command {
     Graph {
         /// Spec
         spec: PathBuf,
-        /// Output format: `yaml` is the complete graph, `svg` a drawing, `dot` and `mermaid` a flowchart
+        /// Output format: `yaml` is the complete graph, `svg` a drawing, `dot` and `mermaid` a flowchart, `plan` how the model
+        /// runs
         #[arg(long, value_enum, default_value = "yaml")]
         format: GraphFormat,
         /// Write to this file instead of stdout
@@ -228,6 +231,7 @@ fn graph(
         GraphFormat::Svg => artefacts.graph.to_svg(),
         GraphFormat::Dot => artefacts.graph.to_dot(),
         GraphFormat::Mermaid => artefacts.graph.to_mermaid(),
+        GraphFormat::Plan => plan::print(&artefacts.graph, &artefacts.plan()),
     };
     match output {
         Some(path) => files::write(path, &text)?,

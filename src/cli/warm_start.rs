@@ -23,7 +23,7 @@ pub(super) fn plan(folder: &Path, graph: &Graph) -> Result<Diff, Failure> {
         let bytes = files::read_if_there(&path).ok().flatten()?;
         String::from_utf8(bytes).ok()
     };
-    let old = Graph::from_yaml(&text, &values, &graph.spec).map_err(|reason| wrong(&reason))?;
+    let old = Graph::from_yaml(&text, &values).map_err(|reason| wrong(&reason))?;
     Ok(diff(&old, graph))
 }
 

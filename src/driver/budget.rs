@@ -2,34 +2,42 @@
 
 use crate::diagnostics::{Code, Diagnostic, nouns};
 use crate::graph::{self, Graph};
-use crate::sema::grouped;
-use crate::sema::spec::{Limit, Spec};
+use crate::sema::{
+    Limits, grouped,
+    spec::{Budget, Spec},
+};
+use crate::source::Span;
 
 /// From this part of a limit on, the budget is nearly spent.
 const NEARLY: f64 = 0.9;
 
 /// The graph of a spec, if its budget needs one: a spec without limits has no cost to compare.
 pub(super) fn graph(spec: &Spec) -> Option<Graph> {
-    let budget = &spec.budget;
-    let limits = [
-        budget.parameters,
-        budget.flops_per_request,
-        budget.bytes_per_item,
-    ];
+    let Budget {
+        parameters,
+        flops_per_request,
+        bytes_per_item,
+        candidates: _,
+    } = spec.budget;
+    let limits = [parameters, flops_per_request, bytes_per_item];
     let limited = limits.iter().any(Option::is_some);
     limited.then(|| graph::build(spec))
 }
 
-/// Errors for costs above the budget, warnings for costs close to it.
-pub(super) fn check(graph: &Graph) -> Vec<Diagnostic> {
+/// Errors for costs above the budget, warnings for costs close to it. `places` are those of the limits.
+pub(super) fn check(graph: &Graph, places: &Limits) -> Vec<Diagnostic> {
     let budget = &graph.spec.budget;
+    let limits = [
+        budget.parameters.zip(places.parameters),
+        budget.flops_per_request.zip(places.flops_per_request),
+        budget.bytes_per_item.zip(places.bytes_per_item),
+    ];
     let totals = &graph.totals;
     let parameters = totals.dense + totals.tables;
     let bytes = totals.item_bytes.iter().copied().max().unwrap_or_default();
     let dot = totals.request_flops(1) - totals.query_flops;
     let costs = [
         (
-            budget.parameters,
             parameters,
             "parameters",
             format!(
@@ -39,7 +47,6 @@ pub(super) fn check(graph: &Graph) -> Vec<Diagnostic> {
             ),
         ),
         (
-            budget.flops_per_request,
             totals.request_flops(budget.candidates),
             "operations a request",
             format!(
@@ -51,36 +58,36 @@ pub(super) fn check(graph: &Graph) -> Vec<Diagnostic> {
             ),
         ),
         (
-            budget.bytes_per_item,
             bytes,
             "bytes an item",
             "four for each number of its tasks' embeddings".to_owned(),
         ),
     ];
-    costs
+    limits
         .into_iter()
-        .filter_map(|(limit, cost, what, parts)| judge(limit?, cost, what, &parts))
+        .zip(costs)
+        .filter_map(|(limit, (cost, what, parts))| judge(limit?, cost, what, &parts))
         .collect()
 }
 
-fn judge(limit: Limit, cost: u128, what: &str, parts: &str) -> Option<Diagnostic> {
+fn judge((limit, place): (u64, Span), cost: u128, what: &str, parts: &str) -> Option<Diagnostic> {
     #[expect(clippy::cast_precision_loss, reason = "a share to show")]
-    let share = cost as f64 / limit.most as f64;
-    let most = grouped(u128::from(limit.most));
+    let share = cost as f64 / limit as f64;
+    let most = grouped(u128::from(limit));
     let cost_text = grouped(cost);
-    let diagnostic = if cost > u128::from(limit.most) {
+    let diagnostic = if cost > u128::from(limit) {
         Diagnostic::new(
             Code::E0572,
             format!("the model takes {cost_text} {what}, and the budget is {most}"),
-            limit.span,
-            format!("over by {}", grouped(cost - u128::from(limit.most))),
+            place,
+            format!("over by {}", grouped(cost - u128::from(limit))),
         )
         .help("make the model smaller, or raise the budget")
     } else if share >= NEARLY {
         Diagnostic::new(
             Code::W0508,
             format!("the model takes {cost_text} {what} of a budget of {most}"),
-            limit.span,
+            place,
             format!("{:.1} % are spent", 100.0 * share),
         )
     } else {

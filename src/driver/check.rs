@@ -69,7 +69,7 @@ pub fn check_files(root: Source, read: &Read<'_>, levels: &Levels) -> Checked {
     let mut spec = base.spec.filter(|_| sound);
     let graph = spec.as_ref().and_then(budget::graph);
     if let Some(graph) = &graph {
-        let over = levels.apply(budget::check(graph));
+        let over = levels.apply(budget::check(graph, &base.limits));
         let fits = !has_errors(&over);
         diagnostics.extend(over);
         spec = spec.filter(|_| fits);
@@ -158,7 +158,9 @@ fn check_variant(
     let mut spec = checked.spec;
     let graph = spec.as_ref().and_then(budget::graph);
     if let Some(graph) = &graph {
-        let over = levels.apply(budget::check(graph)).into_iter();
+        let over = levels
+            .apply(budget::check(graph, &checked.limits))
+            .into_iter();
         let over = over.map(|found| found.note(format!("in variant `{name}`")));
         diagnostics.extend(over);
     }

@@ -8,6 +8,7 @@ use crate::graph::{self, Graph};
 use crate::plan;
 use crate::sema::spec::Spec;
 use crate::source::{Source, Span};
+use mtmd_schema::plan::Plan;
 
 /// What compiling a spec gives.
 #[derive(Debug)]
@@ -44,7 +45,12 @@ impl Artefacts {
     ///
     /// Only for a mistake of the compiler's own, whatever the spec.
     pub fn files(&self) -> Result<Vec<File>, EmitError> {
-        emit::emit(&self.graph, &plan::plan(&self.graph), &self.file_name)
+        emit::emit(&self.graph, &self.plan(), &self.file_name)
+    }
+
+    /// How the model runs.
+    pub fn plan(&self) -> Plan {
+        plan::lower(&self.graph)
     }
 }
 

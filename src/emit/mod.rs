@@ -1,14 +1,16 @@
-//! Plan → the files of a crate. Everything is decided in `view`; the templates only loop and print;
-//! what they print is parsed as Rust and printed again, so that no template can emit a file that
-//! does not parse.
+//! Graph and plan → the files of a crate. Everything is decided in `view`; the templates only loop
+//! and print; what they print is parsed as Rust, so that no template can emit a file that does not
+//! parse, and printed again where the compiler does not lay it out itself.
 
 mod docs;
+mod literal;
+mod plan;
 mod render;
 mod view;
 
-use crate::graph::{self, Graph};
-use crate::plan::Plan;
-use crate::sema::spec::Index;
+use crate::graph::Graph;
+use mtmd_schema::plan::Plan;
+use mtmd_schema::{Index, Spec};
 use std::fmt;
 
 /// A file of the generated crate.
@@ -60,21 +62,32 @@ pub fn emit(graph: &Graph, plan: &Plan, file_name: &str) -> Result<Vec<File>, Em
     for (path, template) in [
         ("src/lib.rs", "lib.rs"),
         ("src/main.rs", "main.rs"),
-        ("src/model.rs", "model.rs"),
+        ("src/names.rs", "names.rs"),
+        ("src/plan.rs", "plan.rs"),
         ("src/schema.rs", "schema.rs"),
     ] {
         files.push(File {
             path: path.to_owned(),
-            text: render.rust(template, &view)?,
+            text: match template {
+                // It is laid out already, and large: a test compiles what comes of it.
+                "plan.rs" => render.text(template, &view)?,
+                _ => render.rust(template, &view)?,
+            },
         });
     }
-    for table in &graph.spec.tables {
-        if let (Some(_), Index::Values(values)) = (&table.file, &table.index) {
-            files.push(File {
-                path: format!("src/vocabularies/{}.txt", table.name),
-                text: graph::vocabulary_text(values),
-            });
-        }
+    for (table, lines) in vocabularies(&graph.spec) {
+        files.push(File {
+            path: format!("src/vocabularies/{table}.txt"),
+            text: lines.to_owned(),
+        });
     }
     Ok(files)
+}
+
+/// The vocabularies that are files: name of the table, and one value a line.
+fn vocabularies(spec: &Spec) -> impl Iterator<Item = (&str, &str)> {
+    spec.tables.iter().filter_map(|table| match &table.index {
+        Index::Lines { lines, .. } => Some((&*table.name, &**lines)),
+        Index::Hash | Index::Vocabulary { .. } | Index::Values(_) | Index::Buckets => None,
+    })
 }

@@ -6,11 +6,12 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, Error, UndefinedBehavior};
 
-const TEMPLATES: [(&str, &str); 5] = [
+const TEMPLATES: [(&str, &str); 6] = [
     ("Cargo.toml", include_str!("templates/Cargo.toml.j2")),
     ("lib.rs", include_str!("templates/lib.rs.j2")),
     ("main.rs", include_str!("templates/main.rs.j2")),
-    ("model.rs", include_str!("templates/model.rs.j2")),
+    ("names.rs", include_str!("templates/names.rs.j2")),
+    ("plan.rs", include_str!("templates/plan.rs.j2")),
     ("schema.rs", include_str!("templates/schema.rs.j2")),
 ];
 
@@ -58,13 +59,15 @@ impl Renderer {
 
     /// What a template prints, as formatted Rust.
     pub(super) fn rust(&self, name: &'static str, view: &View) -> Result<String, EmitError> {
-        let text = self.text(name, view)?;
-        let file = syn::parse_file(&text).map_err(|error| EmitError {
-            template: name,
-            cause: error.to_string(),
-        })?;
-        Ok(layout(file))
+        Ok(layout(parse(name, &self.text(name, view)?)?))
     }
+}
+
+fn parse(template: &'static str, text: &str) -> Result<syn::File, EmitError> {
+    syn::parse_file(text).map_err(|error| EmitError {
+        template,
+        cause: error.to_string(),
+    })
 }
 
 fn failure(template: &'static str, error: &Error) -> EmitError {

@@ -1,14 +1,15 @@
 //! Spec → graph.
 
 use super::blocks::{
-    BatchNorm, Concat, Cost, Cross, DomainShared, Ffn, Linear, Missing, NodeKind, Routing, Shallow,
+    self, Concat, Cost, Cross, DomainShared, Ffn, Linear, Missing, NodeKind, Routing, Shallow,
     SqueezeExcitation, Vector,
 };
 use super::node::{Group, Input, NodeId, Role};
 use super::{DomainExpert, FeatureId, Field, Graph, Head, Node, Totals, TowerGraph};
 use super::{meaning_hash, weights_hash};
 use crate::sema::spec::{
-    Architecture, Composition, DomainId, ExpertArchitecture, Feature, Spec, TaskId, Tower,
+    Architecture, BatchNorm, Composition, DomainId, ExpertArchitecture, Feature, LogitBias, Spec,
+    TaskId, Tower,
 };
 
 /// Builds the graph of a checked spec.
@@ -115,7 +116,7 @@ fn shared(spec: &Spec, tower: &TowerGraph) -> Vec<Node> {
 fn domain_shared(architecture: &Architecture, tower: &TowerGraph) -> Ffn {
     Ffn {
         input: tower.width,
-        widths: architecture.shared_deep.clone(),
+        widths: architecture.shared_deep.to_vec(),
         norm: architecture.expert.norm,
     }
 }
@@ -212,8 +213,8 @@ fn adaptation(
         let count = own.count();
         match group {
             _ if count == 0 => {}
-            Group::Numbers if architecture.batch_norm => {
-                let kind = NodeKind::BatchNorm(BatchNorm { width: count });
+            Group::Numbers if architecture.batch_norm == BatchNorm::Domain => {
+                let kind = NodeKind::BatchNorm(blocks::BatchNorm { width: count });
                 let norm = nodes.add(Role::AdaptNorm, kind, [Input::Group(group)]);
                 inputs.push(Input::Node(norm));
             }
@@ -250,7 +251,7 @@ impl SharedExperts<'_> {
         for index in 0..self.expert.task_shared {
             let ffn = NodeKind::Ffn(Ffn {
                 input: self.width,
-                widths: self.expert.deep.clone(),
+                widths: self.expert.deep.to_vec(),
                 norm: self.expert.norm,
             });
             experts.push(nodes.add(Role::TaskShared(index), ffn, [adapted]));
@@ -359,7 +360,7 @@ fn heads(spec: &Spec) -> Vec<Head> {
             task: TaskId(index),
             width,
             cost: Cost {
-                parameters: u128::from(spec.architecture.logit_bias),
+                parameters: u128::from(spec.architecture.logit_bias == LogitBias::Learned),
                 flops: 2 * width as u128,
             },
         }

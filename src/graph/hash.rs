@@ -1,11 +1,19 @@
 //! Hashes of texts, short enough to read aloud.
 
+use mtmd_schema::Spec;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
 /// The first 16 hex digits of the SHA-256 of a text.
 pub(super) fn short(text: &str) -> String {
     sha256(text).chars().take(16).collect()
+}
+
+/// The first 16 hex digits of the SHA-256 of a projection of a spec and of the version of the blocks.
+pub(super) fn of(blocks: u32, projection: &Spec) -> String {
+    let text = serde_json::to_string(projection);
+    assert!(text.is_ok(), "a spec has no JSON: {text:?}");
+    short(&format!("blocks: {blocks}\n{}", text.unwrap_or_default()))
 }
 
 /// The SHA-256 of a text in hex digits.

@@ -25,7 +25,7 @@ pub use node::{Group, Input, NodeId, Role};
 pub use read::VocabularyFiles;
 pub use weights::{Dim, Part, Weight};
 
-use crate::sema::spec::{DomainId, Feature, FeatureKind, RawValue, Spec, TaskId, Tower};
+use crate::sema::spec::{DomainId, Feature, FeatureKind, Spec, TaskId, Tower};
 
 /// The Domain Expert graph of a spec.
 #[derive(Debug, Clone, PartialEq)]
@@ -144,27 +144,18 @@ pub struct Totals {
 
 /// First 16 hex digits of the SHA-256 of a spec's meaning, as [`Graph::spec_hash`] has them.
 pub fn meaning_hash(spec: &Spec) -> String {
-    of_this_version(&yaml::meaning(spec))
+    of_this_version(&spec.meaning())
 }
 
 /// First 16 hex digits of the SHA-256 of what the weights of a spec mean, as
 /// [`Graph::weights_hash`] has them.
 pub fn weights_hash(spec: &Spec) -> String {
-    of_this_version(&yaml::weights_meaning(spec))
+    of_this_version(&spec.weights())
 }
 
-/// A hash of declarations, which mean what this version's blocks mean.
-fn of_this_version(declarations: &str) -> String {
-    hash::short(&format!("blocks: {}\n{declarations}", blocks::VERSION))
-}
-
-/// A vocabulary as a file: one value a line.
-pub fn vocabulary_text(values: &[RawValue]) -> String {
-    let line = |value: &RawValue| match value {
-        RawValue::Int(number) => format!("{number}\n"),
-        RawValue::Text(text) => format!("{text}\n"),
-    };
-    values.iter().map(line).collect()
+/// A hash of a projection of a spec, which means what this version's blocks mean.
+fn of_this_version(projection: &Spec) -> String {
+    hash::of(blocks::VERSION, projection)
 }
 
 impl Totals {
@@ -269,10 +260,7 @@ impl DomainExpert {
 
 /// Name of a tower, as paths have it.
 pub fn tower_name(tower: Tower) -> &'static str {
-    match tower {
-        Tower::Query => "query",
-        Tower::Item => "item",
-    }
+    tower.name()
 }
 
 impl Field {
@@ -286,10 +274,10 @@ impl Field {
                 (Group::Embedded, spec.tables[table.0].dim, shallow)
             }
             FeatureKind::Vector { width } => (Group::Vectors, width, false),
-            FeatureKind::Number { .. } => (Group::Numbers, 1, false),
+            FeatureKind::Number(_) => (Group::Numbers, 1, false),
         };
         Self {
-            name: feature.name.clone(),
+            name: feature.name.to_string(),
             group,
             width,
             shallow,

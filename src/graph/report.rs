@@ -12,7 +12,7 @@ const LISTED: usize = 3;
 /// The page.
 pub(super) fn page(graph: &Graph, drawing: bool) -> Page {
     let spec = &graph.spec;
-    let mut page = Page::new(&spec.name);
+    let mut page = Page::new(&*spec.name);
     let doc: Vec<&str> = spec.doc.split_whitespace().collect();
     if !doc.is_empty() {
         page.text(doc.join(" "));
@@ -57,7 +57,7 @@ fn summary(page: &mut Page, graph: &Graph) {
         ),
     ];
     let rows = rows.into_iter().map(|(name, cost, limit)| {
-        let limit = limit.map(|limit| u128::from(limit.most));
+        let limit = limit.map(u128::from);
         let spent = limit.map_or(String::new(), |most| share(cost, most));
         vec![
             name,
@@ -92,7 +92,7 @@ fn grid(page: &mut Page, spec: &Spec) {
 
 fn cell(spec: &Spec, surface: DomainId, product: DomainId) -> String {
     let (mut there, mut lacking) = (vec![], vec![]);
-    for task in &spec.tasks {
+    for task in spec.tasks.iter() {
         let exists = task.surfaces.binary_search(&surface).is_ok()
             && task.products.binary_search(&product).is_ok();
         let list = if exists { &mut there } else { &mut lacking };
@@ -259,8 +259,8 @@ fn tables(page: &mut Page, graph: &Graph) {
             Index::Vocabulary { min_count: 1 } => "values seen".to_owned(),
             Index::Vocabulary { min_count } => format!("values seen {min_count} times or more"),
             Index::Buckets => "intervals".to_owned(),
-            Index::Values(values) => {
-                let count = values.len() as u128;
+            Index::Values(_) | Index::Lines { .. } => {
+                let count = table.index.given().unwrap_or_default() as u128;
                 format!("{} {}", grouped(count), nouns(count, "value"))
             }
         };

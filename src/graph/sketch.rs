@@ -231,7 +231,7 @@ fn sketch(graph: &Graph) -> Sketch {
         };
         Box {
             id: format!("head_{}", task.name),
-            lines: vec![task.name.clone(), formula],
+            lines: vec![task.name.to_string(), formula],
             class: Class::Task,
         }
     }));
@@ -241,7 +241,7 @@ fn sketch(graph: &Graph) -> Sketch {
         boxes,
         inside: None,
     });
-    for task in &spec.tasks {
+    for task in spec.tasks.iter() {
         if let Some(parent) = task.given.and_then(|parent| spec.tasks.get(parent.0)) {
             sketch.arrows.push(Arrow {
                 from: format!("head_{}", parent.name),

@@ -4,7 +4,9 @@
 use super::blocks::{Entries, NodeKind, Shape, join};
 use super::node::{Input, NodeId, Role, task_name};
 use super::{DomainExpert, FeatureId, Field, Graph, Node, TowerGraph};
-use crate::sema::spec::{self, Axis, FeatureKind, Index, RawValue, Spec, Table, TableId, Tower};
+use crate::sema::spec::{
+    self, Axis, FeatureKind, Index, LogitBias, Spec, Table, TableId, Tower, Value,
+};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -151,7 +153,8 @@ pub(super) fn held(graph: &Graph, names: &Names) -> Held {
     for tower in [&graph.query, &graph.item] {
         Lister::new(spec, tower, names).tower(&mut held);
     }
-    let biased = spec.tasks.iter().filter(|_| spec.architecture.logit_bias);
+    let learned = spec.architecture.logit_bias == LogitBias::Learned;
+    let biased = spec.tasks.iter().filter(|_| learned);
     let biases = biased.map(|task| {
         let key = format!("{}.bias", called(&names.tasks, &task.name));
         weight(key, vec![Dim::Units(plain(1))])
@@ -167,7 +170,8 @@ fn table_weight(spec: &Spec, id: TableId, table: &Table, names: &Names) -> Weigh
             rows: table.rows,
             oov: table.oov,
         },
-        Index::Values(values) => {
+        Index::Values(_) | Index::Lines { .. } => {
+            let values = table.index.values();
             let values = values.iter().map(|value| part(value_name(value), 1));
             named_rows(values.collect(), table.oov)
         }
@@ -195,7 +199,7 @@ fn named_rows(rows: Vec<Part>, oov: usize) -> Dim {
 
 /// The intervals of the number that a table is for.
 fn buckets(spec: &Spec, id: TableId) -> Vec<Part> {
-    let mut features = spec.query.iter().chain(&spec.item);
+    let mut features = spec.query.iter().chain(spec.item.iter());
     let boundaries = features.find_map(|feature| match &feature.kind {
         FeatureKind::Embedded {
             table,
@@ -204,7 +208,7 @@ fn buckets(spec: &Spec, id: TableId) -> Vec<Part> {
         } if *table == id => Some(boundaries),
         _ => None,
     });
-    let boundaries = boundaries.map_or(&[][..], Vec::as_slice);
+    let boundaries = boundaries.map_or(&[][..], |boundaries| boundaries);
     let below = boundaries.first().map(|first| format!("below {first}"));
     let from = boundaries.iter().map(|boundary| format!("from {boundary}"));
     below
@@ -214,10 +218,10 @@ fn buckets(spec: &Spec, id: TableId) -> Vec<Part> {
         .collect()
 }
 
-fn value_name(value: &RawValue) -> String {
+fn value_name(value: &Value) -> String {
     match value {
-        RawValue::Int(number) => number.to_string(),
-        RawValue::Text(text) => format!("{text:?}"),
+        Value::Int(number) => number.to_string(),
+        Value::Text(text) => format!("{text:?}"),
     }
 }
 

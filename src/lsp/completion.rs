@@ -5,7 +5,7 @@ use super::cursor::{self, Ground, Spot};
 use super::reference::Reference;
 use crate::diagnostics::{Code, Level};
 use crate::sema::spec::Tower;
-use crate::sema::{self, Form, Inside, NameKind, Setting, SettingsTable};
+use crate::sema::{self, AnySetting, Form, Inside, NameKind, NameOf, SettingsTable};
 use gen_lsp_types::{CompletionItem, CompletionItemKind, Documentation, MarkupContent, MarkupKind};
 
 /// The items at an offset. The editor filters them by what is typed already.
@@ -49,7 +49,7 @@ fn language(view: &View, spot: &Spot<'_>) -> Vec<CompletionItem> {
         }
         (Ground::Block(Inside::Settings(table)), []) => settings(spot, table),
         (Ground::Block(Inside::Settings(table)), [word, given @ ..]) => {
-            let setting = table.settings.iter().find(|setting| setting.name == *word);
+            let setting = table.find(word);
             setting
                 .map(|setting| setting_values(view, spot, setting, given))
                 .unwrap_or_default()
@@ -125,12 +125,15 @@ fn settings(spot: &Spot<'_>, table: &SettingsTable) -> Vec<CompletionItem> {
             .iter()
             .any(|sibling| sibling.word.text == name)
     };
-    let missing = table.settings.iter().filter(|setting| !given(setting.name));
-    let item = |setting: &Setting| CompletionItem {
+    let missing = table
+        .settings
+        .iter()
+        .filter(|setting| !given(setting.name()));
+    let item = |setting: &&dyn AnySetting| CompletionItem {
         kind: Some(CompletionItemKind::Property),
         ..documented(
-            keyword(setting.name, &setting.written()),
-            reference.setting(table, setting.name),
+            keyword(setting.name(), &setting.written()),
+            reference.setting(table, setting.name()),
         )
     };
     missing.map(item).collect()
@@ -139,29 +142,31 @@ fn settings(spot: &Spot<'_>, table: &SettingsTable) -> Vec<CompletionItem> {
 fn setting_values(
     view: &View,
     spot: &Spot<'_>,
-    setting: &Setting,
+    setting: &dyn AnySetting,
     given: &[&str],
 ) -> Vec<CompletionItem> {
-    match setting.form {
-        Form::Choice(words) if given.is_empty() => values(words),
-        Form::RealOrNone(_) | Form::WholeOrNone(_) if given.is_empty() => values(&["none"]),
-        Form::Crossing if given.is_empty() => values(&["none", "mlp"]),
-        Form::Name if given.is_empty() => names(view, spot, setting.name, given),
-        Form::Names => names(view, spot, setting.name, given),
+    match setting.form() {
+        Form::Name(of) if given.is_empty() => names(view, spot, of, given),
+        Form::Names(of) => names(view, spot, of, given),
+        form if given.is_empty() => values(form.words()),
         _ => Vec::new(),
     }
 }
 
 /// The names that a setting takes, without those that it has and the one that it is a setting of.
-fn names(view: &View, spot: &Spot<'_>, setting: &str, given: &[&str]) -> Vec<CompletionItem> {
+fn names(view: &View, spot: &Spot<'_>, of: NameOf, given: &[&str]) -> Vec<CompletionItem> {
     let owner = spot.owner.map(|step| step.statement.word.text.as_str());
     let ground = spot.owner.map(|step| step.ground);
-    let kinds: &[NameKind] = match (setting, ground) {
-        ("given" | "task", _) => &[NameKind::Task],
-        ("table", _) => &[NameKind::Table],
-        (_, Some(Ground::Block(Inside::Features(Tower::Query)))) => &[NameKind::Surface],
-        (_, Some(Ground::Block(Inside::Features(Tower::Item)))) => &[NameKind::Product],
-        _ => &[NameKind::Surface, NameKind::Product],
+    let kinds: &[NameKind] = match (of, ground) {
+        (NameOf::Task, _) => &[NameKind::Task],
+        (NameOf::Table, _) => &[NameKind::Table],
+        (NameOf::Domain, Some(Ground::Block(Inside::Features(Tower::Query)))) => {
+            &[NameKind::Surface]
+        }
+        (NameOf::Domain, Some(Ground::Block(Inside::Features(Tower::Item)))) => {
+            &[NameKind::Product]
+        }
+        (NameOf::Domain, _) => &[NameKind::Surface, NameKind::Product],
     };
     let mut items = Vec::new();
     for kind in kinds {

@@ -9,7 +9,7 @@ use super::reference::Reference;
 use crate::diagnostics::{Code, counted};
 use crate::graph::Graph;
 use crate::sema::spec::{
-    Axis, Domain, DomainId, Feature, FeatureKind, Index, RawValue, Task, TaskId, Tower,
+    Axis, Domain, DomainId, Feature, FeatureKind, Index, Task, TaskId, Tower, Value,
 };
 use crate::sema::{self, Inside, NameKind, Symbol};
 use crate::source::Span;
@@ -103,26 +103,29 @@ fn about(graph: &Graph, symbol: &Symbol) -> Option<(String, Vec<String>)> {
     let spec = &graph.spec;
     let name = symbol.name.as_str();
     match symbol.kind {
-        NameKind::Model => Some((spec.doc.clone(), model(graph))),
+        NameKind::Model => Some((spec.doc.to_string(), model(graph))),
         NameKind::Surface => domain(graph, Tower::Query, &spec.surfaces, name),
         NameKind::Product => domain(graph, Tower::Item, &spec.products, name),
         NameKind::Task => {
             let place = spec.tasks.iter().position(|task| task.name == name)?;
             let task = spec.tasks.get(place)?;
-            Some((task.doc.clone(), task_facts(graph, place, task)))
+            Some((task.doc.to_string(), task_facts(graph, place, task)))
         }
         NameKind::Table => {
             let table = spec.tables.iter().find(|table| table.name == name)?;
             let mut facts = table_facts(table);
             facts.push(format!("features: {}", users(graph, name)));
-            Some((table.doc.clone(), facts))
+            Some((table.doc.to_string(), facts))
         }
         NameKind::Variant => None,
         NameKind::Feature(tower) => {
             let feature = features(graph, tower)
                 .iter()
                 .find(|feature| feature.name == name)?;
-            Some((feature.doc.clone(), feature_facts(graph, tower, feature)))
+            Some((
+                feature.doc.to_string(),
+                feature_facts(graph, tower, feature),
+            ))
         }
     }
 }
@@ -161,14 +164,14 @@ fn domain(graph: &Graph, tower: Tower, axis: &Axis, name: &str) -> Option<(Strin
             counted(expert.fields.len(), "field"),
             expert.width
         ),
-        format!("tasks: {}", list(tasks.map(|task| task.name.as_str()))),
+        format!("tasks: {}", list(tasks.map(|task| &*task.name))),
         format!(
             "Domain Expert: {}, {} FLOPs a row",
             quantity::parameters(expert.cost.parameters),
             quantity::count(expert.cost.flops)
         ),
     ];
-    Some((doc.clone(), facts))
+    Some((doc.to_string(), facts))
 }
 
 fn task_facts(graph: &Graph, place: usize, task: &Task) -> Vec<String> {
@@ -184,12 +187,12 @@ fn task_facts(graph: &Graph, place: usize, task: &Task) -> Vec<String> {
     if !task.action.is_empty() {
         facts.push(format!(
             "action: {}",
-            list(task.action.iter().map(String::as_str))
+            list(task.action.iter().map(|column| &**column))
         ));
     }
     let names = |axis: &Axis, ids: &[DomainId]| {
         let domains = ids.iter().filter_map(|id| axis.domains.get(id.0));
-        list(domains.map(|domain| domain.name.as_str()))
+        list(domains.map(|domain| &*domain.name))
     };
     facts.push(format!(
         "surfaces: {}",
@@ -232,7 +235,9 @@ fn table_facts(table: &sema::spec::Table) -> Vec<String> {
         Index::Vocabulary { min_count } => {
             format!("vocabulary of the values seen {min_count} times or more")
         }
-        Index::Values(values) => format!("values: {}", raw_values(values)),
+        Index::Values(_) | Index::Lines { .. } => {
+            format!("values: {}", raw_values(&table.index.values()))
+        }
         Index::Buckets => "buckets of a number".to_owned(),
     };
     vec![
@@ -257,9 +262,9 @@ fn users(graph: &Graph, table: &str) -> String {
             .tables
             .get(id.0)
             .is_some_and(|other| other.name == table),
-        FeatureKind::Vector { .. } | FeatureKind::Number { .. } => false,
+        FeatureKind::Vector { .. } | FeatureKind::Number(_) => false,
     };
-    list(all.filter(uses).map(|feature| feature.name.as_str()))
+    list(all.filter(uses).map(|feature| &*feature.name))
 }
 
 fn feature_facts(graph: &Graph, tower: Tower, feature: &Feature) -> Vec<String> {
@@ -286,20 +291,17 @@ fn feature_facts(graph: &Graph, tower: Tower, feature: &Feature) -> Vec<String> 
             .domains
             .iter()
             .filter_map(|id| axis.domains.get(id.0));
-        facts.push(format!(
-            "on {}",
-            list(domains.map(|domain| domain.name.as_str()))
-        ));
+        facts.push(format!("on {}", list(domains.map(|domain| &*domain.name))));
     }
     facts
 }
 
-fn raw_values(values: &[RawValue]) -> String {
+fn raw_values(values: &[Value]) -> String {
     let shown: Vec<String> = values
         .iter()
         .map(|value| match value {
-            RawValue::Int(number) => format!("`{number}`"),
-            RawValue::Text(text) => format!("`\"{text}\"`"),
+            Value::Int(number) => format!("`{number}`"),
+            Value::Text(text) => format!("`\"{text}\"`"),
         })
         .collect();
     cut(shown)

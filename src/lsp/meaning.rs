@@ -1,7 +1,10 @@
 //! What a spec means, whatever one of its names is. Everything stands in the order of names, so a
 //! new name moves it: what is compared is a set, in which names stand instead of places.
 
-use crate::sema::spec::{Axis, DomainId, Feature, FeatureKind, Spec, Table, TableId, Task, Tower};
+use crate::sema::spec::{
+    Axis, DomainId, DomainSet, Feature, FeatureKind, Spec, Table, TableId, Task, Text, Tower, list,
+    text,
+};
 use crate::sema::{NameKind, Symbol};
 use std::collections::BTreeSet;
 
@@ -26,30 +29,30 @@ pub(super) fn meaning(spec: &Spec, symbol: &Symbol) -> BTreeSet<String> {
 /// else depends on either.
 fn blanked(spec: &Spec, symbol: &Symbol) -> Spec {
     let mut spec = spec.clone();
-    spec.name.clear();
+    spec.name = text("");
     match symbol.kind {
         NameKind::Surface => blank(
-            &mut spec.surfaces.domains,
+            spec.surfaces.domains.to_mut(),
             |domain| &mut domain.name,
             symbol,
         ),
         NameKind::Product => blank(
-            &mut spec.products.domains,
+            spec.products.domains.to_mut(),
             |domain| &mut domain.name,
             symbol,
         ),
-        NameKind::Task => blank(&mut spec.tasks, |task| &mut task.name, symbol),
-        NameKind::Table => blank(&mut spec.tables, |table| &mut table.name, symbol),
+        NameKind::Task => blank(spec.tasks.to_mut(), |task| &mut task.name, symbol),
+        NameKind::Table => blank(spec.tables.to_mut(), |table| &mut table.name, symbol),
         NameKind::Feature(tower) => blank_feature(&mut spec, tower, symbol),
         NameKind::Model | NameKind::Variant => {}
     }
     spec
 }
 
-fn blank<T>(all: &mut [T], name: impl Fn(&mut T) -> &mut String, symbol: &Symbol) {
+fn blank<T>(all: &mut [T], name: impl Fn(&mut T) -> &mut Text, symbol: &Symbol) {
     for found in all.iter_mut().map(name) {
         if *found == symbol.name {
-            BLANK.clone_into(found);
+            *found = text(BLANK);
         }
     }
 }
@@ -58,13 +61,13 @@ fn blank<T>(all: &mut [T], name: impl Fn(&mut T) -> &mut String, symbol: &Symbol
 fn blank_feature(spec: &mut Spec, tower: Tower, symbol: &Symbol) {
     let named = |feature: &&Feature| feature.name == symbol.name;
     let own = features(spec, tower).iter().find(named).and_then(table_of);
-    let own = own.and_then(|id| spec.tables.get_mut(id.0));
+    let own = own.and_then(|id| spec.tables.to_mut().get_mut(id.0));
     if let Some(table) = own.filter(|table| !table.shared) {
-        BLANK.clone_into(&mut table.name);
+        table.name = text(BLANK);
     }
     let features = match tower {
-        Tower::Query => &mut spec.query,
-        Tower::Item => &mut spec.item,
+        Tower::Query => spec.query.to_mut(),
+        Tower::Item => spec.item.to_mut(),
     };
     blank(features, |feature| &mut feature.name, symbol);
 }
@@ -72,9 +75,9 @@ fn blank_feature(spec: &mut Spec, tower: Tower, symbol: &Symbol) {
 /// What is no declaration of its own.
 fn rest(spec: &Spec) -> String {
     let mut architecture = spec.architecture.clone();
-    architecture.overrides.clear();
-    let rows = (&spec.data, &spec.split, &spec.bad_rows, &spec.request);
-    let run = (&spec.training, &spec.buckets, &spec.budget);
+    architecture.overrides = list(&[]);
+    let rows = (&spec.data, &spec.rows);
+    let run = (&spec.training, &spec.evaluation, &spec.budget);
     format!("{architecture:?} {rows:?} {run:?}")
 }
 
@@ -95,7 +98,7 @@ fn say_feature(spec: &Spec, tower: Tower, feature: &Feature) -> String {
     let table = table.map(|table: &Table| &table.name);
     let domains = names(axis(spec, tower), &feature.domains);
     let mut own = feature.clone();
-    own.domains.clear();
+    own.domains = DomainSet::all(0);
     if let FeatureKind::Embedded { table, .. } = &mut own.kind {
         *table = TableId(0);
     }
@@ -109,8 +112,8 @@ fn say_task(spec: &Spec, task: &Task) -> String {
     let products = names(&spec.products, &task.products);
     let own = Task {
         given: None,
-        surfaces: Vec::new(),
-        products: Vec::new(),
+        surfaces: DomainSet::all(0),
+        products: DomainSet::all(0),
         ..task.clone()
     };
     format!("{own:?} {given:?} {surfaces:?} {products:?}")
@@ -119,13 +122,13 @@ fn say_task(spec: &Spec, task: &Task) -> String {
 /// The names of domains, sorted: their places are those of names, too.
 fn names<'s>(axis: &'s Axis, ids: &[DomainId]) -> BTreeSet<&'s str> {
     let domains = ids.iter().filter_map(|id| axis.domains.get(id.0));
-    domains.map(|domain| domain.name.as_str()).collect()
+    domains.map(|domain| &*domain.name).collect()
 }
 
 fn table_of(feature: &Feature) -> Option<TableId> {
     match feature.kind {
         FeatureKind::Embedded { table, .. } => Some(table),
-        FeatureKind::Vector { .. } | FeatureKind::Number { .. } => None,
+        FeatureKind::Vector { .. } | FeatureKind::Number(_) => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The language reference, as the book has it: what a hover says of a word is the row of a table
 //! there. So the book and the editor cannot disagree, and a setting without a row fails a test.
 
-use crate::sema::{Section, SettingsTable};
+use crate::sema::{self, Section, SettingsTable};
 use std::sync::LazyLock;
 
 /// Pages of the reference.
@@ -22,6 +22,8 @@ struct Row {
     sections: Vec<String>,
     /// The words of the first cell, each once; the first is what the row is about.
     words: Vec<String>,
+    /// The first cell: how it is written.
+    code: String,
     /// The row, for people.
     text: String,
 }
@@ -43,21 +45,33 @@ impl Reference {
         &REFERENCE
     }
 
-    /// The row of a setting of a table.
+    /// What the reference says of a setting of a table.
     pub fn setting(&self, table: &SettingsTable, word: &str) -> Option<&str> {
+        self.row(table, word).map(|row| row.text.as_str())
+    }
+
+    /// The row of a setting of a table: the one of its block, if that lists it; the one that writes it as its form
+    /// does; else one that is about its word or has it.
+    fn row(&self, table: &SettingsTable, word: &str) -> Option<&Row> {
         let heading = heading(table.section);
+        let block = block_of(table);
+        let written = table.find(word)?.written();
+        let written = written.split('`').next().unwrap_or_default();
         let under = |row: &&Row| {
             let mut sections = row.sections.iter();
             sections.any(|section| section.starts_with(heading))
         };
-        let about = |row: &&Row| row.words.first().is_some_and(|first| first == word);
         let within = |row: &&Row| row.words.iter().any(|other| other == word);
-        let mut rows = self.rows.iter();
-        let exact = rows.find(|row| under(row) && about(row));
-        exact
-            .or_else(|| self.rows.iter().find(|row| under(row) && within(row)))
-            .or_else(|| self.rows.iter().find(about))
-            .map(|row| row.text.as_str())
+        let starts = |row: &&Row, with: &str| row.words.first().is_some_and(|first| first == with);
+        let about = |row: &&Row| starts(row, word);
+        let of_block = |row: &&Row| block.is_some_and(|block| starts(row, block)) && within(row);
+        let of_other_block = |row: &&Row| blocks().any(|other| starts(row, other));
+        let find = |holds: &dyn Fn(&&Row) -> bool| self.rows.iter().find(|row| holds(row));
+        find(&|row| under(row) && of_block(row))
+            .or_else(|| find(&|row| under(row) && about(row) && row.code.contains(written)))
+            .or_else(|| find(&|row| under(row) && about(row)))
+            .or_else(|| find(&|row| under(row) && within(row) && !of_other_block(row)))
+            .or_else(|| find(&about))
     }
 
     /// What the reference says of a statement of the file.
@@ -71,6 +85,20 @@ impl Reference {
         rows.find(|row| declares(row) && about(row))
             .map(|row| row.text.as_str())
     }
+}
+
+/// The words of the settings that are blocks.
+fn blocks() -> impl Iterator<Item = &'static str> {
+    let settings = sema::tables_of_settings().flat_map(|table| table.settings);
+    let blocks = settings.filter(|setting| setting.form().table().is_some());
+    blocks.map(|setting| setting.name())
+}
+
+/// The word of the block whose settings a table has, if that block is a setting.
+fn block_of(table: &SettingsTable) -> Option<&'static str> {
+    let mut settings = sema::tables_of_settings().flat_map(|table| table.settings);
+    let block = settings.find(|setting| setting.form().table() == Some(table));
+    block.map(|setting| setting.name())
 }
 
 /// How the headings of a section start.
@@ -118,6 +146,7 @@ fn read_page(page: &str) -> Vec<Row> {
             rows.push(Row {
                 sections: sections.iter().map(|(_, name)| name.clone()).collect(),
                 words,
+                code: cells.first().cloned().unwrap_or_default(),
                 text: describe(titles, &cells),
             });
         }
@@ -171,8 +200,8 @@ fn describe(titles: &[String], cells: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Reference, Section};
-    use crate::sema;
+    use super::{Reference, Row, Section};
+    use crate::sema::{self, SettingsTable};
 
     #[test]
     fn every_setting_and_statement_has_its_row() {
@@ -186,13 +215,84 @@ mod tests {
         for table in sema::tables_of_settings() {
             for setting in table.settings {
                 assert!(
-                    reference.setting(table, setting.name).is_some(),
+                    reference.setting(table, setting.name()).is_some(),
                     "`{}` of {} has no row in a table of book/src/language",
-                    setting.name,
+                    setting.name(),
                     table.owner
                 );
             }
         }
+    }
+
+    /// The default that a row states for a setting of a table, without the commas of numbers and lists.
+    fn stated(row: &Row, table: &SettingsTable, name: &str) -> Option<String> {
+        let (_, cell) = row.text.split_once("*default")?;
+        let (_, cell) = cell.split_once(":* ")?;
+        let cell = cell.lines().next()?.trim();
+        let mut own = row.words.iter().filter(|word| table.find(word).is_some());
+        let part = match own.clone().count() {
+            1 => cell,
+            _ => cell.split(", ").nth(own.position(|word| word == name)?)?,
+        };
+        let part = part.strip_prefix(&format!("{name} ")).unwrap_or(part);
+        Some(part.replace(['`', ','], ""))
+    }
+
+    fn same(stated: &str, default: &str) -> bool {
+        match (stated.parse::<f64>(), default.parse::<f64>()) {
+            (Ok(stated), Ok(default)) => stated.to_bits() == default.to_bits(),
+            _ => stated == default,
+        }
+    }
+
+    #[test]
+    fn rows_state_the_declared_defaults() {
+        let reference = Reference::get();
+        let mut compared = 0;
+        for table in sema::tables_of_settings() {
+            for setting in table.settings {
+                let name = setting.name();
+                let of = format!("`{name}` of {}", table.owner);
+                let row = reference.row(table, name).unwrap();
+                let stated = stated(row, table, name);
+                if let Some(default) = setting.default_text() {
+                    let default = default.replace(',', "");
+                    // A limit has no default, so its table has no such column.
+                    let inline = row.text.replace(',', "").contains(&format!("({default})"));
+                    assert!(
+                        inline || stated.as_deref().is_some_and(|cell| same(cell, &default)),
+                        "the default of {of} is {default}, its row in book/src/language says {stated:?}"
+                    );
+                    compared += 1;
+                } else if let Some(stated) = stated {
+                    let fixed = stated.parse::<f64>().is_ok() && setting.written().ends_with(" N")
+                        || setting.form().words().contains(&stated.as_str());
+                    assert!(
+                        !fixed,
+                        "{of} declares no default, its row in book/src/language says {stated}"
+                    );
+                }
+            }
+        }
+        assert!(compared > 40, "{compared} defaults");
+    }
+
+    #[test]
+    fn a_row_is_that_of_the_block() {
+        let reference = Reference::get();
+        let row = |owner: &str, word: &str| {
+            let mut tables = sema::tables_of_settings();
+            let table = tables.find(|table| table.owner == owner).unwrap();
+            reference.row(table, word).unwrap().code.as_str()
+        };
+        assert_eq!(row("`dense`", "lr"), "`dense { lr X, weight_decay X }`");
+        assert_eq!(
+            row("`embeddings`", "weight_decay"),
+            "`lr X`, `weight_decay X`"
+        );
+        assert!(row("`standardise`", "mean").starts_with("`standardise`"));
+        assert_eq!(row("a `number`", "default"), "`default X`");
+        assert_eq!(row("an `id`", "default"), "`default VALUE`");
     }
 
     #[test]
@@ -200,9 +300,7 @@ mod tests {
         let reference = Reference::get();
         let clips = |section| {
             let mut tables = sema::tables_of_settings().filter(|table| table.section == section);
-            let has = |table: &&sema::SettingsTable| {
-                table.settings.iter().any(|setting| setting.name == "clip")
-            };
+            let has = |table: &&SettingsTable| table.find("clip").is_some();
             reference
                 .setting(tables.find(has).unwrap(), "clip")
                 .unwrap()

@@ -3,14 +3,13 @@
 use mtmd_schema::plan::{
     Blocks, BufferId, Field, HeadPlan, Output, Place, Plan, Program, TowerPlan,
 };
-use mtmd_schema::{DomainId, FeatureId, TaskId};
 
 use super::fuse::{Fused, fuse};
 use super::layout::{Layout, Shared, aligned};
 use super::{assemble, blocks, gradient, storage};
 use crate::graph::{DomainExpert, Graph, TowerGraph};
 use crate::program::{Draft, bug};
-use crate::sema::spec::LogitScale;
+use crate::sema::spec::{LogitBias, LogitScale};
 
 /// LayerNorm's and BatchNorm's eps.
 const NORM_EPS: f64 = 1e-5;
@@ -54,8 +53,11 @@ fn heads(graph: &Graph) -> Vec<HeadPlan> {
                 LogitScale::Dimension => 1.0 / (head.width as f64).sqrt(),
                 LogitScale::None => 1.0,
             },
-            bias: graph.spec.architecture.logit_bias.then_some(index),
-            given: task.given.map(|parent| TaskId(parent.0)),
+            bias: match graph.spec.architecture.logit_bias {
+                LogitBias::Learned => Some(index),
+                LogitBias::None => None,
+            },
+            given: task.given,
             weight: task.weight,
         }
     });
@@ -115,11 +117,7 @@ impl<'a> TowerDraft<'a> {
             let fields = fields(self.tower, expert);
             let program = program(fused, layout, &self.shared, fields);
             programs.push(Program {
-                domains: expert
-                    .domains
-                    .iter()
-                    .map(|domain| DomainId(domain.0))
-                    .collect(),
+                domains: expert.domains.clone().into(),
                 parameters,
                 statistics,
                 outputs: outputs(expert, columns),
@@ -197,7 +195,7 @@ fn fields(tower: &TowerGraph, expert: &DomainExpert) -> (Vec<Field>, usize) {
     let fields = expert.fields.iter().zip(tower.select(&expert.fields));
     let fields = fields.map(|(id, field)| {
         let here = Field {
-            feature: FeatureId(id.0),
+            feature: *id,
             start,
             width: field.width,
         };
@@ -215,7 +213,7 @@ fn outputs(expert: &DomainExpert, columns: &[(usize, usize)]) -> mtmd_schema::Li
     let outputs = expert.tasks.iter().map(|task| {
         let (column, width) = columns[task.0];
         let output = Output {
-            task: TaskId(task.0),
+            task: *task,
             start,
             column,
             width,

@@ -17,10 +17,8 @@ mod fuse;
 mod gradient;
 mod layout;
 mod lower;
-mod names;
 mod print;
 mod storage;
 
 pub use lower::lower;
-pub use names::{ExpertPlan, Plan, plan};
 pub use print::print;

@@ -63,7 +63,7 @@ fn print_tower(text: &mut String, name: &str, tower: &TowerPlan, axis: &Axis) {
         let domains = program
             .domains
             .iter()
-            .map(|domain| axis.domains[domain.0].name.as_str());
+            .map(|domain| axis.domains[domain.0].name.as_ref());
         let domains: Vec<&str> = domains.collect();
         line(text, 1, format_args!("program of {}:", domains.join(", ")));
         let (parameters, statistics) = (program.parameters, program.statistics);

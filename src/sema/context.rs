@@ -1,8 +1,8 @@
 //! What every check needs: the source, and a place to report to.
 
-use super::index::Index;
-use super::literals::Text;
 use crate::diagnostics::{Applicability, Code, Diagnostic, Edit};
+use crate::sema::literals::Text;
+use crate::sema::symbols::Index;
 use crate::source::{Read, Source, Span, beside};
 use crate::syntax::ast::{Block, Doc, Statement};
 

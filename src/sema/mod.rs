@@ -1,63 +1,50 @@
 //! Meaning: syntax tree to checked spec.
 //!
-//! One file a construct; each reads its statements into declarations and checks them. All checks
+//! `declare` has a file for each construct, which reads its statements into declarations and checks them; `check` has what
+//! several declarations say together. All checks
 //! run. What could not be read is marked (`damaged`, `complete: false`, `None`), and a check that
 //! depends on it then holds its peace: one mistake is one message.
 
-mod architecture;
-mod cells;
+mod check;
 mod context;
-mod course;
+mod cursor;
 mod cycles;
-mod derived;
-mod domains;
-mod embeddings;
-mod features;
-mod forms;
-mod head;
-mod index;
-mod inputs;
-mod kinds;
-mod leaks;
-mod lints;
+mod declare;
 mod literals;
-mod misnamed;
 mod name_kind;
-mod names;
-mod number;
+mod namespace;
 mod outline;
-mod raw;
-mod reuse;
 mod sentence;
 mod settings;
-pub mod spec;
 mod spelling;
-mod split;
-mod tables;
-mod tasks;
-mod training;
-mod value;
-mod vocabulary_file;
+mod symbols;
 
-pub use forms::{Bound, Form, Section, Setting, Table as SettingsTable};
-pub use index::{Index, Inside, Symbol};
-pub use kinds::kinds;
+pub use declare::allow::Allowed;
+pub use declare::budget::Limits;
+pub use declare::kinds::kinds;
+pub use declare::variants::Variant;
 use literals::Text;
+pub use literals::number::grouped;
 pub use name_kind::Kind as NameKind;
-pub use names::{objection, pascal_case};
-pub use number::grouped;
+pub use namespace::{objection, pascal_case};
 pub use outline::statements;
-pub(crate) use vocabulary_file::values_of;
+pub(crate) use sentence::enumerate;
+pub use settings::forms::{AnySetting, Bound, Form, NameOf, Section, Table as SettingsTable};
+pub use symbols::{Index, Inside, Symbol};
 
+use check::{leaks, lints, unresolved};
 use context::Context;
-use domains::Domains;
-use features::Features;
-use head::Head;
+use cursor::Cursor;
+use declare::domains::Domains;
+use declare::features::Features;
+use declare::tables::{self, Tables};
+use declare::tasks::{self, Tasks};
+use declare::{
+    allow, architecture, budget, embeddings, kinds, run_policy, split, training, variants,
+};
+pub use mtmd_schema as spec;
 use outline::Outline;
-pub use reuse::{Allowed, Variant};
-use spec::{Spec, TableId, Tower};
-use tables::Tables;
-use tasks::Tasks;
+use spec::{Spec, Split, TableId, Tower};
 
 use crate::diagnostics::{Diagnostic, has_errors};
 use crate::source::{Read, Source};
@@ -73,6 +60,8 @@ pub struct Checked {
     pub part: bool,
     /// The variants that it declares.
     pub variants: Vec<Variant>,
+    /// Where it sets the limits of its budget.
+    pub limits: Limits,
     /// The lints that it allows.
     pub allowed: Vec<Allowed>,
     /// Errors and warnings, in no particular order.
@@ -97,16 +86,16 @@ pub fn check_variant(
 ) -> Checked {
     let mut context = Context::new(source, read_file);
     for vain in vain {
-        reuse::report_vain(&mut context, vain);
+        variants::report_vain(&mut context, vain);
     }
     let mut checked = read(&mut context, file);
     if let Some(block) = &variant.statement.block {
         checked.index.variant(block, vain);
     }
     if let Some(spec) = &mut checked.spec {
-        spec.name = format!("{}_{}", spec.name, variant.name.text);
+        spec.name = format!("{}_{}", spec.name, variant.name.text).into();
         if variant.statement.doc.is_some() {
-            spec.doc = context::doc(&variant.statement);
+            spec.doc = context::doc(&variant.statement).into();
         }
     }
     checked
@@ -124,17 +113,17 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
         .get("model")
         .map(|statement| read_model(context, statement))
         .unwrap_or_default();
-    reuse::check_uses(context, &outline);
-    let variants = reuse::variants(context, &outline, &name);
-    let allowed = reuse::allowed(context, &outline);
-    let budget = reuse::budget(context, outline.get("budget"));
+    variants::check_uses(context, &outline);
+    let variants = variants::read(context, &outline, &name);
+    let allowed = allow::read(context, &outline);
+    let (budget, limits) = budget::read(context, outline.get("budget"));
     let data = outline
         .get("data")
         .and_then(|statement| read_data(context, statement));
     let domains = Domains::read(context, outline.get("surfaces"), outline.get("products"));
     let mut tasks = Tasks::read(context, outline.get("tasks"), &domains);
-    let rows = training::read_rows(context, outline.get("rows"));
-    if let Some(column) = &rows.sample_weight {
+    let (mut rows, sample_weight) = training::read_rows(context, outline.get("rows"));
+    if let Some(column) = &sample_weight {
         tasks.weigh_rows(column);
     }
     // What a part does not declare, the spec that uses it may.
@@ -159,16 +148,16 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
         lints::report(context, &tasks, &domains, [&query, &item]);
     }
     let declared = architecture::read(context, outline.all("architecture"), &domains);
-    let buckets = training::read_buckets(context, outline.get("evaluation"));
+    let evaluation = training::read_evaluation(context, outline.get("evaluation"));
     let validated = split
         .as_ref()
-        .is_none_or(|split| split.damaged || !split.split.validate.is_empty());
+        .is_none_or(|split| split.damaged || split.validates);
     let training = outline.get("training");
     let training = training::read(context, training, &tasks, &domains, validated);
 
     let tables = tables::canonical(tables, training.embeddings);
     let table_id = |name: &str| {
-        let found = tables.binary_search_by(|table| table.name.as_str().cmp(name));
+        let found = tables.binary_search_by(|table| (*table.name).cmp(name));
         TableId(found.unwrap_or_else(|place| place))
     };
     let complete = query.complete && item.complete;
@@ -181,34 +170,33 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
         declared.report_idle(context, &domains, &inputs);
     }
     let (surfaces, products) = domains.into_axes();
-    let split = split.map(|split| split.split);
+    rows.split = split.map_or(Split::Hash, |declared| declared.split);
     let tasks = tasks.canonical();
     let spec = Spec {
-        name,
-        doc,
-        data,
+        name: name.into(),
+        doc: doc.into(),
+        data: data.map(Into::into),
         surfaces,
         products,
-        tasks,
-        tables,
-        query,
-        item,
+        tasks: tasks.into(),
+        tables: tables.into(),
+        query: query.into(),
+        item: item.into(),
         architecture: declared.architecture,
-        split,
-        bad_rows: rows.bad,
-        request: rows.request,
+        rows,
+        evaluation,
         training,
-        buckets,
         budget,
     };
     let index = std::mem::take(&mut context.index);
     let diagnostics = std::mem::take(&mut context.diagnostics);
-    let diagnostics = misnamed::blame_declarations(context, &index, diagnostics);
-    let diagnostics = misnamed::rename_uses(context, &index, diagnostics);
+    let diagnostics = unresolved::blame_declarations(context, &index, diagnostics);
+    let diagnostics = unresolved::rename_uses(context, &index, diagnostics);
     Checked {
         spec: (!part && !has_errors(&diagnostics)).then_some(spec),
         part,
         variants,
+        limits,
         allowed,
         diagnostics,
         index,
@@ -219,11 +207,11 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
 fn read_model(context: &mut Context<'_>, statement: &Statement) -> (String, String) {
     let form = "model NAME";
     context.refuse_block(statement, form);
-    let mut head = Head::new(statement, form);
-    let name = head.name(context, "the model's name");
+    let mut cursor = Cursor::new(statement, form);
+    let name = cursor.name(context, "the model's name");
     if let Some(name) = &name {
-        head.end(context);
-        names::check(context, name, NameKind::Model);
+        cursor.end(context);
+        namespace::check(context, name, NameKind::Model);
         context.index.define(NameKind::Model, name);
     }
     (
@@ -236,9 +224,9 @@ fn read_data(context: &mut Context<'_>, statement: &Statement) -> Option<String>
     let form = "data \"PATH\"";
     context.refuse_doc(statement);
     context.refuse_block(statement, form);
-    let mut head = Head::new(statement, form);
-    let Text { text, .. } = head.text(context, "a path in quotes")?;
-    head.end(context);
+    let mut cursor = Cursor::new(statement, form);
+    let Text { text, .. } = cursor.text(context, "a path in quotes")?;
+    cursor.end(context);
     Some(text)
 }
 
@@ -251,21 +239,21 @@ pub fn tables_of_settings() -> impl Iterator<Item = &'static SettingsTable> {
         &kinds::IDS,
         &kinds::CATEGORY,
         &kinds::NUMBER,
-        &kinds::STANDARDISE,
+        &kinds::STANDARDISE_BLOCK,
         &kinds::VECTOR,
         &architecture::ARCHITECTURE,
         &architecture::ARCHITECTURE_ON,
-        &architecture::CROSS,
+        &architecture::CROSS_BLOCK,
         &split::SPLIT,
         &training::ROWS,
         &training::EVALUATION,
         &training::TRAINING,
-        &training::DENSE,
-        &embeddings::EMBEDDINGS,
-        &course::SELECT,
-        &course::EARLY_STOP,
-        &course::CHECKPOINTS,
-        &reuse::BUDGET,
+        &training::DENSE_BLOCK,
+        &embeddings::EMBEDDINGS_BLOCK,
+        &run_policy::SELECT_BLOCK,
+        &run_policy::EARLY_STOP_BLOCK,
+        &run_policy::CHECKPOINTS_BLOCK,
+        &budget::BUDGET,
     ]
     .into_iter()
 }

@@ -1,6 +1,6 @@
 //! What a name is of.
 
-use super::spec::Tower;
+use crate::sema::spec::Tower;
 
 /// What a name is of; each has names of its own that it must not take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

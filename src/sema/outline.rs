@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::context::Context;
-use super::sentence::enumerate;
-use super::spelling::{Spelling, closest, did_you_mean, suggest};
 use crate::diagnostics::{Code, Diagnostic};
+use crate::sema::context::Context;
+use crate::sema::sentence::enumerate;
+use crate::sema::spelling::{Spelling, closest, did_you_mean, suggest};
 use crate::source::Span;
 use crate::syntax::ast::{File, Statement};
 

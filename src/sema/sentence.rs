@@ -1,7 +1,7 @@
 //! Lists in sentences.
 
 /// `a`, `b` and `c`, in backticks; more than `most` are counted.
-pub(super) fn enumerate<'n>(names: impl IntoIterator<Item = &'n str>, most: usize) -> String {
+pub(crate) fn enumerate<'n>(names: impl IntoIterator<Item = &'n str>, most: usize) -> String {
     let mut names = names.into_iter();
     let shown = names.by_ref().take(most);
     let mut shown: Vec<String> = shown.map(|name| format!("`{name}`")).collect();

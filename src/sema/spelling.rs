@@ -1,7 +1,7 @@
 //! What may be a name, and what a misspelt word may have meant.
 
-use super::sentence::enumerate;
 use crate::diagnostics::Diagnostic;
+use crate::sema::sentence::enumerate;
 use crate::syntax::ast::Word;
 
 /// Keywords of Rust, also the reserved and the coming ones: names become fields and modules.

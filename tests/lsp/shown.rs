@@ -5,23 +5,6 @@ use super::{URI, opened, sound};
 use serde_json::{Value, json};
 
 #[test]
-fn the_grammar_of_the_extension_knows_the_statements_and_kinds() {
-    let grammar = include_str!("../../editors/vscode/syntaxes/mtmd.tmLanguage.json");
-    let grammar: Value = serde_json::from_str(grammar).unwrap();
-    let rules = grammar["repository"].to_string();
-    let words: Vec<&str> = rules
-        .split(|c: char| !c.is_alphanumeric() && c != '_')
-        .collect();
-    let spoken = mtmdc::sema::statements().chain(mtmdc::sema::kinds());
-    for (word, _) in spoken {
-        assert!(
-            words.contains(&word),
-            "`{word}` is not in editors/vscode/syntaxes/mtmd.tmLanguage.json"
-        );
-    }
-}
-
-#[test]
 fn the_outline_has_what_is_declared() {
     let text = sound();
     let mut client = opened(&text);

@@ -6,5 +6,5 @@
 static MEMORY: mtmd::Memory = mtmd::Memory;
 
 fn main() -> std::process::ExitCode {
-    mtmd::main::<network::Network>()
+    mtmd::main(&network::MODEL)
 }

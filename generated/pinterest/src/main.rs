@@ -6,5 +6,5 @@
 static MEMORY: mtmd::Memory = mtmd::Memory;
 
 fn main() -> std::process::ExitCode {
-    mtmd::main::<pinterest::Pinterest>()
+    mtmd::main(&pinterest::MODEL)
 }

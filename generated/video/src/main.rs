@@ -6,5 +6,5 @@
 static MEMORY: mtmd::Memory = mtmd::Memory;
 
 fn main() -> std::process::ExitCode {
-    mtmd::main::<video::Video>()
+    mtmd::main(&video::MODEL)
 }

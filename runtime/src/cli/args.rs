@@ -6,9 +6,9 @@ use std::sync::Arc;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use mtmd_options::{Bench, Eval, OnBadRow, Part, Rows, Synth, Train};
 
-use crate::data::{Dataset, Parts, Quarantine};
+use crate::data::{Dataset, Parts, Quarantine, RowReader};
 use crate::error::{Error, Result};
-use crate::layers::Precision;
+use crate::exec::Precision;
 use crate::schema::BadRows;
 use crate::training::Existing;
 
@@ -49,16 +49,17 @@ pub fn command() -> clap::Command {
         .mut_subcommand("eval", with_data)
 }
 
-/// The data set with these options. `existing` says what to do with an existing quarantine file.
-pub fn apply_rows(options: &Rows, dataset: Dataset, existing: Existing) -> Result<Dataset> {
+/// Reads the data set with these options. `existing` says what to do with an existing quarantine file.
+pub fn apply_rows(options: &Rows, dataset: Dataset, existing: Existing) -> Result<RowReader> {
+    let reader = RowReader::new(dataset);
     let bad_rows = match options.on_bad_row {
         Some(OnBadRow::Stop) => BadRows::Stop,
         Some(OnBadRow::Skip) => BadRows::Skip,
-        None => dataset.bad_rows(),
+        None => reader.bad_rows(),
     };
-    let dataset = dataset.with_bad_rows(bad_rows);
+    let reader = reader.with_bad_rows(bad_rows);
     let Some(path) = &options.quarantine else {
-        return Ok(dataset);
+        return Ok(reader);
     };
     if bad_rows == BadRows::Stop {
         return Err(Error::usage(
@@ -68,11 +69,11 @@ pub fn apply_rows(options: &Rows, dataset: Dataset, existing: Existing) -> Resul
         ));
     }
     let quarantine = match existing {
-        Existing::Resume => Quarantine::resume(path, &dataset)?,
+        Existing::Resume => Quarantine::resume(path, &reader)?,
         Existing::Replace => Quarantine::create(path, true)?,
         Existing::Refuse => Quarantine::create(path, false)?,
     };
-    Ok(dataset.with_quarantine(Some(Arc::new(quarantine))))
+    Ok(reader.with_quarantine(Some(Arc::new(quarantine))))
 }
 
 /// The parts of the data, and their name in reports.

@@ -1,34 +1,35 @@
 //! The device that a command runs on.
 
-use burn::tensor::Device;
+use mtmd_options::Device;
 
 use crate::error::{Error, Result};
+use crate::exec::Target;
 
-/// The device of an option, without autodiff.
+/// The device of an option.
 ///
 /// # Errors
 /// A device that this build or this machine lacks.
-pub fn open(option: mtmd_options::Device) -> Result<Device> {
+pub fn open(option: Device) -> Result<Target> {
     match option {
-        mtmd_options::Device::Cpu => Ok(Device::flex()),
-        mtmd_options::Device::Cuda(index) => cuda(index),
+        Device::Cpu => Ok(Target::Host),
+        Device::Cuda(index) => cuda(index),
     }
 }
 
 #[cfg(feature = "cuda")]
-fn cuda(index: usize) -> Result<Device> {
+fn cuda(index: usize) -> Result<Target> {
     let place = format!("--device cuda:{index}");
     let fix = "check the driver (`nvidia-smi`) and that libcuda, NVRTC and the CUDA headers are there, or use `--device cpu`";
     // The first use of a card that is not there panics in the driver's bindings.
     match super::panics::catch(|| {
         keep_compiled();
-        let device = Device::cuda(index);
+        let device = burn::tensor::Device::cuda(index);
         device
             .sync()
             .map(|()| device)
             .map_err(|error| error.to_string())
     }) {
-        Ok(Ok(device)) => Ok(device),
+        Ok(Ok(device)) => Ok(Target::Device(device)),
         Ok(Err(cause)) | Err(cause) => Err(Error::run(place, cause, fix)),
     }
 }
@@ -45,7 +46,7 @@ fn keep_compiled() {
 }
 
 #[cfg(not(feature = "cuda"))]
-fn cuda(index: usize) -> Result<Device> {
+fn cuda(index: usize) -> Result<Target> {
     Err(Error::run(
         format!("--device cuda:{index}"),
         "this program was built without CUDA",
@@ -59,7 +60,7 @@ mod tests {
 
     #[test]
     fn a_build_without_cuda_says_how_to_get_it() {
-        let opened = open(mtmd_options::Device::Cuda(0));
+        let opened = open(Device::Cuda(0));
         let error = opened.err().map(|error| error.to_string());
         assert!(error.is_some_and(|text| text.contains("--features cuda")));
     }

@@ -6,29 +6,29 @@ use std::sync::Arc;
 use mtmd_options::Eval;
 
 use super::args::{apply_rows, parts};
-use super::{NewLearner, device, say, set_threads, warn};
+use super::{device, say, set_threads, warn};
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
 use crate::evaluation::{Report, grouped};
-use crate::layers::Precision;
-use crate::schema::Schema;
-use crate::training::{Existing, checkpoint, evaluate_and_count};
+use crate::schema::Compiled;
+use crate::score::{Scorer, evaluate_and_count};
+use crate::training::{Existing, checkpoint};
 
-pub fn eval(schema: &'static Schema, args: &Eval, new_learner: &NewLearner<'_>) -> Result<()> {
+pub fn eval(model: &'static Compiled, args: &Eval) -> Result<()> {
     set_threads(args.machine.threads)?;
-    let device = device::open(args.machine.device)?;
+    let target = device::open(args.machine.device)?;
+    let schema = &model.schema;
     let dataset = Dataset::open(schema, &args.data)?;
-    let dataset = apply_rows(&args.rows, dataset, Existing::Refuse)?;
+    let reader = apply_rows(&args.rows, dataset, Existing::Refuse)?;
     let (weights, vocabularies) =
         checkpoint::load_model(&checkpoint::find_model(&args.model)?, schema)?;
-    let mut learner = new_learner(&schema.training, Precision::default(), &device);
-    learner.import(weights, None)?;
+    let mut scorer = Scorer::load(model, weights)?;
+    scorer.run_on(&target);
     let (parts, name) = parts(args.part);
     let vocabularies = Arc::new(vocabularies);
-    let (report, rows) =
-        evaluate_and_count(learner.as_ref(), &dataset, &vocabularies, parts, name)?;
+    let (report, rows) = evaluate_and_count(&scorer, &reader, &vocabularies, parts, name)?;
     tell_bad_rows(rows.as_ref());
-    if let Some(rows) = dataset.unassigned()? {
+    if let Some(rows) = reader.unassigned()? {
         warn(rows.to_string());
     }
     show(&report);
@@ -39,7 +39,7 @@ pub fn eval(schema: &'static Schema, args: &Eval, new_learner: &NewLearner<'_>) 
 }
 
 /// Says which rows a pass skipped because they are bad.
-pub fn tell_bad_rows(rows: Option<&data::Report>) {
+pub fn tell_bad_rows(rows: Option<&data::RowReport>) {
     if let Some(rows) = rows.filter(|rows| !rows.bad.is_empty()) {
         say(rows.to_string());
     }

@@ -1,7 +1,6 @@
 //! The command line of a generated crate.
 //!
-//! Everything here is compiled once: what depends on the model's type is one closure that makes a
-//! [`Learner`].
+//! A generated crate hands over its compiled model; everything else is here, compiled once.
 
 mod args;
 mod bench;
@@ -18,45 +17,32 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use burn::tensor::Device;
 use clap::FromArgMatches as _;
 
 use crate::error::{Error, Result};
-use crate::layers::Precision;
-use crate::model::Model;
-use crate::schema::{Schema, Training};
-use crate::training::{Learner, ModelLearner};
+use crate::schema::Compiled;
 use args::{Cli, Command, command};
 
 pub use memory::Memory;
-
-/// Makes a model with weights drawn from the training's seed, whose steps are of this precision, on a device.
-type NewLearner<'a> = dyn Fn(&Training, Precision, &Device) -> Box<dyn Learner> + 'a;
 
 /// Runs the command line of a model's program: `train`, `eval`, `synth` and `bench`.
 ///
 /// The exit code is 0 if all went well, 1 if something is wrong with the data or the weights, 2 for
 /// a misused command line, 3 if the environment or the run failed, and 130 or 143 if SIGINT or SIGTERM stopped a
 /// training after a checkpoint.
-pub fn main<M: Model>() -> ExitCode {
+pub fn main(model: &'static Compiled) -> ExitCode {
     memory::keep();
-    ExitCode::from(run::<M>(std::env::args_os()))
+    ExitCode::from(run(model, std::env::args_os()))
 }
 
 /// [`main`] with these arguments (the first is the program's name); returns the exit code.
-pub fn run<M: Model>(args: impl IntoIterator<Item = OsString>) -> u8 {
-    let new_learner = |training: &Training, precision, device: &Device| -> Box<dyn Learner> {
-        Box::new(ModelLearner::<M>::new(training, device).with_precision(precision))
-    };
-    run_model(
-        M::schema(),
-        &args.into_iter().collect::<Vec<_>>(),
-        &new_learner,
-    )
+pub fn run(model: &'static Compiled, args: impl IntoIterator<Item = OsString>) -> u8 {
+    run_model(model, &args.into_iter().collect::<Vec<_>>())
 }
 
-fn run_model(schema: &'static Schema, args: &[OsString], new_learner: &NewLearner<'_>) -> u8 {
-    let command = command().name(schema.name).bin_name(schema.name);
+fn run_model(model: &'static Compiled, args: &[OsString]) -> u8 {
+    let name: &str = &model.schema.name;
+    let command = command().name(name).bin_name(name);
     let parsed = command
         .try_get_matches_from(args)
         .and_then(|matches| Cli::from_arg_matches(&matches));
@@ -68,14 +54,13 @@ fn run_model(schema: &'static Schema, args: &[OsString], new_learner: &NewLearne
             return u8::try_from(error.exit_code()).unwrap_or(2);
         }
     };
-    let outcome =
-        panics::catch(|| dispatch(schema, &cli.command, new_learner)).unwrap_or_else(|panic| {
-            Err(Error::run(
-                "the run",
-                format!("it stopped unexpectedly: {panic}"),
-                "report this as a bug",
-            ))
-        });
+    let outcome = panics::catch(|| dispatch(model, &cli.command)).unwrap_or_else(|panic| {
+        Err(Error::run(
+            "the run",
+            format!("it stopped unexpectedly: {panic}"),
+            "report this as a bug",
+        ))
+    });
     match outcome {
         Ok(()) => 0,
         Err(error) => {
@@ -89,18 +74,12 @@ fn run_model(schema: &'static Schema, args: &[OsString], new_learner: &NewLearne
     }
 }
 
-fn dispatch(
-    schema: &'static Schema,
-    command: &Command,
-    new_learner: &NewLearner<'_>,
-) -> Result<()> {
+fn dispatch(model: &'static Compiled, command: &Command) -> Result<()> {
     match command {
-        Command::Train(args) => {
-            train::train(schema, &args.options, args.plan.as_deref(), new_learner)
-        }
-        Command::Eval(args) => eval::eval(schema, args, new_learner),
-        Command::Synth(args) => synth::synth(schema, args),
-        Command::Bench(args) => bench::bench(schema, args, new_learner),
+        Command::Train(args) => train::train(model, &args.options, args.plan.as_deref()),
+        Command::Eval(args) => eval::eval(model, args),
+        Command::Synth(args) => synth::synth(&model.schema, args),
+        Command::Bench(args) => bench::bench(model, args),
     }
 }
 

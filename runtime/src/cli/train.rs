@@ -9,61 +9,68 @@ use mtmd_options::Train;
 use super::args::apply_rows;
 use super::warm_start::WarmStart;
 use super::wrapped::push_wrapped;
-use super::{NewLearner, device, eval, say, set_threads, warn};
-use crate::data::{self, Dataset, Parts, Vocabularies};
+use super::{device, eval, say, set_threads, warn};
+use crate::data::{self, Dataset, Parts, RowReader};
 use crate::error::{Error, Result};
 use crate::evaluation::{Report, grouped};
-use crate::schema::{Figure, Schema, Split, Training};
+use crate::exec::Target;
+use crate::params::{Reader, Writer};
+use crate::schema::{Compiled, Metric, Schema, Split, Training};
+use crate::score::{Scorer, evaluate, evaluate_and_count, has_rows};
 use crate::training::{
-    Existing, Files, Fit, Interrupt, Learner, RunFolder, State, checkpoint, duration, evaluate,
-    evaluate_and_count, first_values, has_rows,
+    Existing, Files, Fit, Interrupt, RunFolder, State, Trainer, checkpoint, duration,
+    set_first_values,
 };
-use crate::weights::Loading;
+use crate::vocab::Vocabularies;
 
-pub fn train(
-    schema: &'static Schema,
-    args: &Train,
-    plan: Option<&Path>,
-    new_learner: &NewLearner<'_>,
-) -> Result<()> {
+pub fn train(model: &'static Compiled, args: &Train, plan: Option<&Path>) -> Result<()> {
     let started = Instant::now();
+    let schema = &model.schema;
     set_threads(args.machine.threads)?;
-    let device = device::open(args.machine.device)?;
+    let target = device::open(args.machine.device)?;
     let warm = WarmStart::read(schema, args.warm_start.as_deref(), plan)?;
     let dataset = Dataset::open(schema, &args.data)?;
     let folder = open_folder(schema, args)?;
-    let dataset = apply_rows(&args.rows, dataset, existing(args))?;
+    let reader = apply_rows(&args.rows, dataset, existing(args))?;
     let (mut state, vocabularies, saved) = if args.resume {
-        resume(&folder, &dataset, args)?
+        resume(&folder, &reader, args)?
     } else {
-        let (state, vocabularies) = first_pass(&dataset, args, warm.as_ref())?;
+        let (state, vocabularies) = first_pass(&reader, args, warm.as_ref())?;
         (state, vocabularies, None)
     };
-    let mut learner = new_learner(&state.training, state.precision, &device);
-    match saved {
-        Some((weights, optimiser)) => learner.import(weights, Some(optimiser))?,
-        None => learner.set(first_values(schema, &state.statistics, &vocabularies))?,
-    }
+    let (training, precision) = (&state.training, state.precision);
+    let mut trainer = match saved {
+        Some((weights, optimiser)) => {
+            Trainer::resume(model, training, precision, weights, optimiser)?
+        }
+        None => {
+            let mut trainer = Trainer::new(model, training, precision);
+            set_first_values(&mut trainer, &state.statistics, &vocabularies);
+            trainer
+        }
+    };
+    trainer.run_on(&target);
     if let Some(warm) = warm {
-        say(warm.start(schema, learner.as_mut(), &vocabularies, &folder)?);
+        say(warm.start(schema, &mut trainer, &vocabularies, &folder)?);
     }
-    let parts = EvaluationParts::find(&dataset, &vocabularies, state.refit)?;
+    let parts = EvaluationParts::find(&reader, &vocabularies, state.refit)?;
     let interrupt = Interrupt::listen()?;
     let fit = Fit {
-        dataset: &dataset,
+        reader: &reader,
         vocabularies: &vocabularies,
         folder: &folder,
         validate: parts.validate,
         quiet: args.quiet,
         interrupt: &interrupt,
     };
-    fit.run(learner.as_mut(), &mut state)?;
+    fit.run(&mut trainer, &mut state)?;
     // What follows is done again by `--resume`: a signal may end it.
     drop(interrupt);
-    choose(learner.as_mut(), &folder, schema, &state)?;
-    let weights = learner.export()?.model;
+    let scorer = choose(model, trainer, &folder, (&state, &target))?;
+    let mut weights = Writer::default();
+    scorer.write(&mut weights);
     checkpoint::save_model(&folder.model(), schema, &vocabularies, weights)?;
-    let report = final_report(learner.as_ref(), &dataset, &vocabularies, &parts)?;
+    let report = final_report(&scorer, &reader, &vocabularies, &parts)?;
     eval::show(&report);
     eval::write_json(&folder.evaluation(), &report)?;
     say(format!(
@@ -78,7 +85,7 @@ pub fn train(
 fn open_folder(schema: &Schema, args: &Train) -> Result<RunFolder> {
     let root = match &args.out {
         Some(out) => out.clone(),
-        None => Path::new("runs").join(schema.name),
+        None => Path::new("runs").join(&*schema.name),
     };
     RunFolder::open(&root, existing(args))
 }
@@ -93,11 +100,11 @@ fn existing(args: &Train) -> Existing {
 }
 
 fn first_pass(
-    dataset: &Dataset,
+    reader: &RowReader,
     args: &Train,
     warm: Option<&WarmStart>,
 ) -> Result<(State, Arc<Vocabularies>)> {
-    let schema = dataset.schema();
+    let schema = reader.schema();
     require_validation(schema, args)?;
     let mut training: Training = schema.training.clone();
     training.epochs = args.epochs.unwrap_or(training.epochs);
@@ -108,7 +115,7 @@ fn first_pass(
     } else {
         Parts::TRAIN
     };
-    let mut learned = dataset.learn(parts)?;
+    let mut learned = reader.learn(parts)?;
     if let Some(warm) = warm {
         learned.vocabularies = warm.vocabularies(schema, &learned.vocabularies)?;
     }
@@ -127,7 +134,7 @@ fn first_pass(
             schema,
             training,
             args.refit,
-            Files::of(dataset),
+            Files::of(reader),
             learned.statistics,
         )
     };
@@ -156,45 +163,57 @@ fn require_validation(schema: &Schema, args: &Train) -> Result<()> {
 
 /// Whether the spec has rows that validate, and rows that test.
 fn judged(schema: &Schema) -> (bool, bool) {
-    match schema.split {
+    match &schema.rows.split {
         Split::Hash => (true, true),
         Split::Column { validate, test, .. } => (!validate.is_empty(), !test.is_empty()),
     }
 }
 
-type Saved = (Loading, Loading);
+type Saved = (Reader, Reader);
 
-/// Gives the learner the weights of the best validation, and says which they are.
+/// The model that a run ends with: the weights of its best validation, and says which they are.
 fn choose(
-    learner: &mut dyn Learner,
+    model: &'static Compiled,
+    trainer: Trainer,
     folder: &RunFolder,
-    schema: &'static Schema,
-    state: &State,
-) -> Result<()> {
+    (state, target): (&State, &Target),
+) -> Result<Scorer> {
+    let schema = &model.schema;
     let Some(best) = &state.best else {
-        return Ok(());
+        return Ok(trainer.into_scorer());
     };
-    if best.step != state.step {
+    let scorer = if best.step == state.step {
+        trainer.into_scorer()
+    } else {
         let path = folder.checkpoint(best.step);
         match checkpoint::load_model(&path, schema) {
-            Ok((weights, _)) => learner.import(weights, None)?,
+            Ok((weights, _)) => {
+                // Not both at once.
+                drop(trainer);
+                let mut scorer = Scorer::load(model, weights)?;
+                scorer.run_on(target);
+                scorer
+            }
             Err(error) => {
                 warn(format!(
                     "the best checkpoint is lost, and the model is that of the last step: {error}"
                 ));
-                return Ok(());
+                return Ok(trainer.into_scorer());
             }
         }
-    }
+    };
     let figure = match &schema.training.course.select {
         None => "loss".to_owned(),
         Some(select) => {
-            let task = schema.tasks.get(select.task).map_or("?", |task| task.name);
-            let name = match select.figure {
-                Figure::LogMae => "LogMAE",
-                Figure::Mae => "MAE",
-                Figure::Kl => "KL",
-                Figure::Auc => "AUC",
+            let task = schema
+                .tasks
+                .get(select.task.0)
+                .map_or("?", |task| &task.name);
+            let name = match select.metric {
+                Metric::LogMae => "LogMAE",
+                Metric::Mae => "MAE",
+                Metric::Kl => "KL",
+                Metric::Auc => "AUC",
             };
             format!("{name} of {task}")
         }
@@ -217,7 +236,7 @@ fn choose(
         },
     ));
     say("");
-    Ok(())
+    Ok(scorer)
 }
 
 /// Refuses to go on with other files than the run began with: its place in the data means other rows there. With `others`
@@ -282,10 +301,10 @@ struct EvaluationParts {
 
 impl EvaluationParts {
     /// Those that the spec declares and the data has, told where the two differ.
-    fn find(dataset: &Dataset, vocabularies: &Arc<Vocabularies>, refit: bool) -> Result<Self> {
-        let (validate, test) = judged(dataset.schema());
+    fn find(reader: &RowReader, vocabularies: &Arc<Vocabularies>, refit: bool) -> Result<Self> {
+        let (validate, test) = judged(reader.schema());
         let present = |declared: bool, part: Parts| -> Result<bool> {
-            let found = declared && has_rows(dataset, vocabularies, part)?;
+            let found = declared && has_rows(reader, vocabularies, part)?;
             if declared && !found {
                 say(format!("note: the data has no usable row to {part}"));
             }
@@ -302,21 +321,21 @@ impl EvaluationParts {
 /// The test rows' figures; without such rows the validation rows', and without those the training
 /// rows'.
 fn final_report(
-    learner: &dyn Learner,
-    dataset: &Dataset,
+    scorer: &Scorer,
+    reader: &RowReader,
     vocabularies: &Arc<Vocabularies>,
     parts: &EvaluationParts,
 ) -> Result<Report> {
     if parts.test {
-        let found = evaluate_and_count(learner, dataset, vocabularies, Parts::TEST, "test");
+        let found = evaluate_and_count(scorer, reader, vocabularies, Parts::TEST, "test");
         let (report, rows) = found?;
         eval::tell_bad_rows(rows.as_ref());
         return Ok(report);
     }
     if parts.validate {
-        return evaluate(learner, dataset, vocabularies, Parts::VALIDATE, "validate");
+        return evaluate(scorer, reader, vocabularies, Parts::VALIDATE, "validate");
     }
-    evaluate(learner, dataset, vocabularies, Parts::TRAIN, "train")
+    evaluate(scorer, reader, vocabularies, Parts::TRAIN, "train")
 }
 
 /// What the first pass found.

@@ -6,13 +6,13 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::wrapped::push_wrapped;
-use crate::data::{Earlier, Growth, Vocabularies, rows_by_value};
 use crate::error::{Error, Result};
 use crate::evaluation::grouped;
+use crate::params::Reader;
+use crate::params::transfer::{Fate, ModelRef, Planned, Slice, Transfer};
 use crate::schema::Schema;
-use crate::training::{Learner, RunFolder, checkpoint};
-use crate::weights::Weights;
-use crate::weights::plan::{Fate, Piece, Plan, Planned, Side};
+use crate::training::{RunFolder, Trainer, checkpoint};
+use crate::vocab::{Earlier, Growth, Vocabularies, rows_by_value};
 
 /// Keys that are named of a list at most.
 const NAMED: usize = 12;
@@ -20,10 +20,10 @@ const NAMED: usize = 12;
 /// The weights to start from, and what is taken over of them.
 pub struct WarmStart {
     folder: PathBuf,
-    plan: Plan,
+    plan: Transfer,
     /// The plan as it was given, kept with the run.
     text: String,
-    weights: Weights,
+    weights: Reader,
     earlier: Earlier,
 }
 
@@ -48,16 +48,16 @@ impl WarmStart {
             )
         })?;
         let folder = checkpoint::find_model(path)?;
-        let (weights, vocabularies) = checkpoint::read_model(&folder)?;
+        let (weights, vocabularies) = checkpoint::open_model(&folder)?;
         let text = read_plan(plan)?;
-        let plan = Plan::parse(&text).map_err(|cause| misplanned(&folder, cause))?;
+        let plan = Transfer::parse(&text).map_err(|cause| misplanned(&folder, cause))?;
         let found = weights.metadata.get("weights_hash");
         let found = found.map_or("?", String::as_str);
         for (what, found, planned) in [
             ("the weights", found, &plan.old),
             ("the model's weights", schema.weights_hash, &plan.new),
         ] {
-            let Side {
+            let ModelRef {
                 model,
                 weights_hash,
             } = planned;
@@ -85,7 +85,7 @@ impl WarmStart {
         Ok(self.continued(schema, learned)?.0)
     }
 
-    /// Gives a new learner, whose biases are set, the weights that the plan takes over, and keeps the
+    /// Gives a new trainer, whose biases are set, the weights that the plan takes over, and keeps the
     /// plan in the run's folder. Optimisers start afresh. Returns what is to be said of it.
     ///
     /// # Errors
@@ -93,23 +93,23 @@ impl WarmStart {
     pub fn start(
         self,
         schema: &Schema,
-        learner: &mut dyn Learner,
+        trainer: &mut Trainer,
         vocabularies: &Vocabularies,
         folder: &RunFolder,
     ) -> Result<String> {
-        let fresh = learner.export()?.model.collect();
         let rows = self.rows(vocabularies);
-        let weights = self.plan.apply(&self.weights, fresh, &rows);
-        let weights = weights.map_err(|problems| {
+        let (_, growths) = self.continued(schema, vocabularies)?;
+        let told = self.told(&growths);
+        let copied = self.plan.apply(self.weights, &mut trainer.targets(), &rows);
+        copied.map_err(|problems| {
             let list: Vec<String> = problems.iter().map(|it| format!("\n  {it}")).collect();
             misplanned(&self.folder, format!("it does not fit:{}", list.concat()))
         })?;
-        learner.import(weights.into(), None)?;
+        trainer.scorer().require_zero_rows()?;
         let path = folder.warm_start();
         fs::write(&path, &self.text)
             .map_err(|source| Error::file(&path, "write the plan", source))?;
-        let (_, growths) = self.continued(schema, vocabularies)?;
-        Ok(self.told(&growths))
+        Ok(told)
     }
 
     fn continued(
@@ -125,7 +125,7 @@ impl WarmStart {
     }
 
     /// The rows that are copied of tables that go by value.
-    fn rows(&self, vocabularies: &Vocabularies) -> BTreeMap<String, Vec<Piece>> {
+    fn rows(&self, vocabularies: &Vocabularies) -> BTreeMap<String, Vec<Slice>> {
         let by_value = self.plan.weights.iter().filter_map(|planned| {
             let fit = planned.dims.iter().find(|fit| fit.by.is_some())?;
             let earlier = self.earlier.values(table(planned.from.as_deref()?));
@@ -181,9 +181,9 @@ impl WarmStart {
 }
 
 /// All rows, if the plan takes the weight over as it is.
-fn whole(planned: &Planned) -> Option<Piece> {
+fn whole(planned: &Planned) -> Option<Slice> {
     let rows = *planned.shape.first()?;
-    matches!(planned.fate, Fate::Kept | Fate::Renamed).then_some(Piece {
+    matches!(planned.fate, Fate::Kept | Fate::Renamed).then_some(Slice {
         to: 0,
         from: 0,
         width: rows,

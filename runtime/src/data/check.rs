@@ -4,27 +4,27 @@ use std::path::Path;
 
 use arrow::datatypes::DataType;
 
-use crate::data::arrays::is_text;
-use crate::data::footer::{Column, Footer};
-use crate::data::kinds;
+use crate::arrays::keys::{element, is_text};
+use crate::arrays::kinds;
 use crate::error::{ColumnFault, ColumnProblem, Error, Result};
-use crate::schema::{Derive, Index, Input, Kind, Label, Schema, Split, Tower, Value};
+use crate::parquet::footer::{Footer, FooterColumn};
+use crate::schema::{Derive, FeatureKind, Index, Input, Label, Schema, Split, Tower, Value};
 
 /// Use of a column by a part of the spec.
 struct Need {
     column: &'static str,
     place: &'static str,
     user: String,
-    form: Form,
+    form: ColumnForm,
 }
 
 /// What a column must hold.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum ColumnForm {
     /// One raw value a row.
-    Key(Values),
+    Key(KeyKind),
     /// A list of raw values a row.
-    Keys(Values),
+    Keys(KeyKind),
     /// One number a row.
     Number,
     /// A list of numbers a row.
@@ -37,7 +37,7 @@ enum Form {
 
 /// Kinds of raw values.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Values {
+enum KeyKind {
     /// Whole numbers or strings: the spec names both.
     Any,
     /// The same, but one of them in all files.
@@ -57,7 +57,7 @@ enum Values {
 /// # Errors
 /// Every column that is missing or of another type, at once.
 pub(super) fn check<'a>(
-    schema: &Schema,
+    schema: &'static Schema,
     files: impl Iterator<Item = (&'a Path, &'a Footer)> + Clone,
 ) -> Result<()> {
     let problems: Vec<ColumnProblem> = needs(schema)
@@ -72,92 +72,92 @@ pub(super) fn check<'a>(
 }
 
 /// Names of the columns that a schema needs, sorted, each once.
-pub fn columns(schema: &Schema) -> Vec<&'static str> {
+pub fn columns(schema: &'static Schema) -> Vec<&'static str> {
     let mut columns: Vec<&'static str> = needs(schema).iter().map(|need| need.column).collect();
     columns.sort_unstable();
     columns.dedup();
     columns
 }
 
-fn needs(schema: &Schema) -> Vec<Need> {
+fn needs(schema: &'static Schema) -> Vec<Need> {
     let mut needs = Vec::new();
     for (user, axis) in [
         ("surfaces", &schema.surfaces),
         ("products", &schema.products),
     ] {
-        let values = axis.domains.iter().flat_map(|domain| domain.values);
-        let form = Form::Key(kind_of(values.copied()));
+        let values = axis.domains.iter().flat_map(|domain| domain.values.iter());
+        let form = ColumnForm::Key(kind_of(values));
         needs.push(Need {
-            column: axis.column,
-            place: axis.place,
+            column: &axis.column,
+            place: &axis.place,
             user: user.to_owned(),
             form,
         });
     }
-    if let Some(request) = &schema.request {
+    if let Some(request) = &schema.rows.request {
         needs.push(Need {
-            column: request.column,
-            place: request.place,
+            column: &request.column,
+            place: &request.place,
             user: "the request of a row".to_owned(),
-            form: Form::Key(Values::Either),
+            form: ColumnForm::Key(KeyKind::Either),
         });
     }
-    for task in schema.tasks {
-        let score = match task.label {
+    for task in schema.tasks.iter() {
+        let score = match &task.label {
             Label::Score(column) => Some(column),
             Label::Action => None,
         };
         let others = task.mask.iter().chain(&task.sample_weight);
-        for &column in score.iter().chain(task.action).chain(others) {
+        for column in score.into_iter().chain(task.action.iter()).chain(others) {
             needs.push(Need {
                 column,
-                place: task.place,
+                place: &task.place,
                 user: format!("task `{}`", task.name),
-                form: Form::Number,
+                form: ColumnForm::Number,
             });
         }
     }
     for (tower, name) in [(Tower::Query, "query"), (Tower::Item, "item")] {
         for feature in schema.features(tower) {
-            let form = match (feature.derive, feature.kind) {
-                (Some(Derive::Time(..)), _) => Form::Time,
-                (Some(Derive::Length), _) => Form::Length,
-                (None, Kind::Embedded { table, input, .. }) => {
-                    let values = match schema.tables.get(table).map(|table| table.index) {
-                        Some(Index::Values(values)) => kind_of(values.iter().copied()),
-                        Some(Index::Lines { whole: true, .. }) => Values::Ints,
-                        Some(Index::Lines { whole: false, .. }) => Values::Texts,
-                        _ => Values::Either,
+            let form = match (feature.derive, &feature.kind) {
+                (Some(Derive::Time { .. }), _) => ColumnForm::Time,
+                (Some(Derive::Length), _) => ColumnForm::Length,
+                (None, FeatureKind::Embedded { table, input, .. }) => {
+                    let values = match schema.tables.get(table.0).map(|table| &table.index) {
+                        Some(Index::Values(values)) => kind_of(values.iter()),
+                        Some(Index::Lines { whole: true, .. }) => KeyKind::Ints,
+                        Some(Index::Lines { whole: false, .. }) => KeyKind::Texts,
+                        _ => KeyKind::Either,
                     };
                     match input {
-                        Input::One { .. } => Form::Key(values),
-                        Input::List { .. } => Form::Keys(values),
-                        Input::Buckets { .. } => Form::Number,
+                        Input::One { .. } => ColumnForm::Key(values),
+                        Input::List { .. } => ColumnForm::Keys(values),
+                        Input::Buckets { .. } => ColumnForm::Number,
                     }
                 }
-                (None, Kind::Vector { .. }) => Form::Numbers,
-                (None, Kind::Number(_)) => Form::Number,
+                (None, FeatureKind::Vector { .. }) => ColumnForm::Numbers,
+                (None, FeatureKind::Number(_)) => ColumnForm::Number,
             };
             let user = format!("{name} feature `{}`", feature.name);
-            if let Kind::Embedded {
+            if let FeatureKind::Embedded {
                 input:
                     Input::List {
                         weights: Some(column),
                         ..
                     },
                 ..
-            } = feature.kind
+            } = &feature.kind
             {
                 needs.push(Need {
                     column,
-                    place: feature.place,
+                    place: &feature.place,
                     user: user.clone(),
-                    form: Form::Numbers,
+                    form: ColumnForm::Numbers,
                 });
             }
             needs.push(Need {
-                column: feature.column,
-                place: feature.place,
+                column: &feature.column,
+                place: &feature.place,
                 user,
                 form,
             });
@@ -169,29 +169,29 @@ fn needs(schema: &Schema) -> Vec<Need> {
         validate,
         test,
         place,
-    } = &schema.split
+    } = &schema.rows.split
     {
         let ends = train
             .iter()
-            .chain(*validate)
-            .chain(*test)
-            .flat_map(|&(from, to)| [from, to]);
+            .chain(validate.iter())
+            .chain(test.iter())
+            .flat_map(|(from, to)| [from, to]);
         let values = match kind_of(ends) {
-            Values::Ints => Values::IntsOrDates,
-            Values::Texts => Values::TextsOrDates,
+            KeyKind::Ints => KeyKind::IntsOrDates,
+            KeyKind::Texts => KeyKind::TextsOrDates,
             other => other,
         };
         needs.push(Need {
             column,
             place,
             user: "the split".to_owned(),
-            form: Form::Key(values),
+            form: ColumnForm::Key(values),
         });
     }
     needs
 }
 
-fn kind_of(values: impl Iterator<Item = Value>) -> Values {
+fn kind_of<'v>(values: impl Iterator<Item = &'v Value>) -> KeyKind {
     let (mut ints, mut texts) = (false, false);
     for value in values {
         match value {
@@ -200,9 +200,9 @@ fn kind_of(values: impl Iterator<Item = Value>) -> Values {
         }
     }
     match (ints, texts) {
-        (true, false) => Values::Ints,
-        (false, true) => Values::Texts,
-        _ => Values::Any,
+        (true, false) => KeyKind::Ints,
+        (false, true) => KeyKind::Texts,
+        _ => KeyKind::Any,
     }
 }
 
@@ -215,13 +215,13 @@ impl Need {
         let mut first: Option<(&'static str, &Path)> = None;
         for (path, footer) in files {
             let columns = footer.columns();
-            let columns: Vec<&Column> = columns.filter(|it| it.name == self.column).collect();
+            let columns: Vec<&FooterColumn> = columns.filter(|it| it.name == self.column).collect();
             let fault = match columns.as_slice() {
                 [] => ColumnFault::Missing {
                     similar: similar(self.column, footer.columns()),
                 },
                 [
-                    Column {
+                    FooterColumn {
                         found: Ok(field), ..
                     },
                 ] if self.form.holds(field.data_type()) => {
@@ -266,7 +266,7 @@ impl Need {
     }
 }
 
-impl Form {
+impl ColumnForm {
     fn holds(self, found: &DataType) -> bool {
         match self {
             Self::Key(values) => values.hold(found),
@@ -280,30 +280,30 @@ impl Form {
                         DataType::Date32 | DataType::Date64 | DataType::Timestamp(..)
                     )
             }
-            Self::Length => element(found).is_some() || Values::Texts.hold(found),
+            Self::Length => element(found).is_some() || KeyKind::Texts.hold(found),
         }
     }
 
     /// The kind of the raw values where all files must have the same.
     fn kind(self, found: &DataType) -> Option<&'static str> {
         match self {
-            Self::Key(Values::Either) | Self::Keys(Values::Either) => kinds::kind(found),
+            Self::Key(KeyKind::Either) | Self::Keys(KeyKind::Either) => kinds::kind(found),
             _ => None,
         }
     }
 
     fn accepted(self) -> &'static str {
         match self {
-            Self::Key(Values::Any | Values::Either) => "whole numbers, booleans or strings",
-            Self::Key(Values::Ints) => "whole numbers or booleans (as the spec's values are)",
-            Self::Key(Values::Texts) => "strings (as the spec's values are)",
-            Self::Key(Values::IntsOrDates) => "whole numbers (as the spec's values are) or dates",
-            Self::Key(Values::TextsOrDates) => "strings (as the spec's values are) or dates",
-            Self::Keys(Values::Any | Values::Either) => "a list of whole numbers or strings",
-            Self::Keys(Values::Ints | Values::IntsOrDates) => {
+            Self::Key(KeyKind::Any | KeyKind::Either) => "whole numbers, booleans or strings",
+            Self::Key(KeyKind::Ints) => "whole numbers or booleans (as the spec's values are)",
+            Self::Key(KeyKind::Texts) => "strings (as the spec's values are)",
+            Self::Key(KeyKind::IntsOrDates) => "whole numbers (as the spec's values are) or dates",
+            Self::Key(KeyKind::TextsOrDates) => "strings (as the spec's values are) or dates",
+            Self::Keys(KeyKind::Any | KeyKind::Either) => "a list of whole numbers or strings",
+            Self::Keys(KeyKind::Ints | KeyKind::IntsOrDates) => {
                 "a list of whole numbers (as the spec's values are)"
             }
-            Self::Keys(Values::Texts | Values::TextsOrDates) => {
+            Self::Keys(KeyKind::Texts | KeyKind::TextsOrDates) => {
                 "a list of strings (as the spec's values are)"
             }
             Self::Number => "numbers or booleans",
@@ -314,7 +314,7 @@ impl Form {
     }
 }
 
-impl Values {
+impl KeyKind {
     fn hold(self, found: &DataType) -> bool {
         let text = is_text(found);
         let date = matches!(found, DataType::Date32 | DataType::Date64);
@@ -334,15 +334,6 @@ fn is_number(found: &DataType) -> bool {
     found.is_integer() || found.is_floating() || matches!(found, DataType::Boolean | DataType::Null)
 }
 
-/// The type of a list's entries.
-pub(super) fn element(found: &DataType) -> Option<&DataType> {
-    match found {
-        DataType::List(field) => Some(field.data_type()),
-        DataType::Null => Some(found),
-        _ => None,
-    }
-}
-
 /// A type, with one to write instead where there is one.
 fn describe(found: &DataType) -> String {
     match found {
@@ -360,7 +351,7 @@ fn describe(found: &DataType) -> String {
 }
 
 /// The column whose name is closest, if it is close.
-fn similar<'a>(wanted: &str, columns: impl Iterator<Item = &'a Column>) -> Option<String> {
+fn similar<'a>(wanted: &str, columns: impl Iterator<Item = &'a FooterColumn>) -> Option<String> {
     let distances = columns.map(|column| (distance(wanted, &column.name), &column.name));
     let (distance, name) = distances.min()?;
     (distance <= (wanted.chars().count() / 3).max(1)).then(|| name.clone())

@@ -3,7 +3,7 @@
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use twox_hash::XxHash3_128;
 
-use crate::data::source::Dataset;
+use crate::data::dataset::Dataset;
 
 impl Dataset {
     /// A fingerprint of each file, in the order of [`Dataset::files`]: XXH3-128 over its footer, which is in memory, with

@@ -4,18 +4,22 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::data::check;
-use crate::data::counts::Counts;
-use crate::data::decode::{Decoder, Place, Usable};
-use crate::data::moments::{Number, Running, numbers};
-use crate::data::report::Report;
-use crate::data::source::{Dataset, Unit};
+use crate::data::dataset::{Dataset, RowGroupRef};
+use crate::data::decode::Decoder;
+use crate::data::decode::usable::Usable;
+use crate::data::origin::BatchOrigin;
+use crate::data::reader::RowReader;
+use crate::data::report::RowReport;
 use crate::data::split::Parts;
-use crate::data::starting::NumberStatistics;
 use crate::data::unassigned::Unassigned;
 use crate::data::vectors::VectorSize;
-use crate::data::vocabularies::{Vocabularies, key};
 use crate::error::{Error, Result};
 use crate::schema::{Index, Schema};
+use crate::vocab::NumberStatistics;
+use crate::vocab::Vocabularies;
+use crate::vocab::counts::ValueCounts;
+use crate::vocab::moments::{NumberFeature, RunningMoments, numbers};
+use crate::vocab::vocabularies::key;
 
 /// What the first pass finds.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +29,7 @@ pub struct Learned {
     /// Counts and means of the rows.
     pub statistics: Statistics,
     /// What became of the rows.
-    pub report: Report,
+    pub report: RowReport,
     /// Rows of no part of the split, over all of the data.
     pub unassigned: Option<Unassigned>,
     /// How large the entries of each vector feature are.
@@ -68,16 +72,16 @@ pub struct TaskStatistics {
 }
 
 /// What one row group adds.
-struct Part {
+struct GroupSums {
     statistics: Statistics,
-    counts: Vec<Option<Counts>>,
+    counts: Vec<Option<ValueCounts>>,
     /// Of each number, in the order of [`numbers`], those that are there.
-    present: Vec<Running>,
+    present: Vec<RunningMoments>,
     vectors: Vec<VectorSize>,
-    report: Report,
+    report: RowReport,
 }
 
-impl Dataset {
+impl RowReader {
     /// Reads the rows of `parts` once and learns from them. Memory does not grow with the rows, and
     /// with the values of a table that learns a vocabulary up to four times its rows (and 65,536).
     ///
@@ -88,7 +92,7 @@ impl Dataset {
         let decoder = Decoder::new(self, parts);
         let columns = check::columns(schema);
         let (units, outside) = self.units(parts);
-        let mut all = Part::new(schema, decoder.report());
+        let mut all = GroupSums::new(schema, decoder.report());
         all.report.outside = outside;
         // Row groups are read in parallel and added in file order, so that sums and the first error do
         // not depend on the number of threads.
@@ -98,7 +102,7 @@ impl Dataset {
             None => rayon::current_num_threads(),
         };
         for units in units.chunks(together) {
-            let parts: Vec<Result<Part>> = units
+            let parts: Vec<Result<GroupSums>> = units
                 .par_iter()
                 .map(|&unit| learn_unit(self, unit, &columns, &decoder))
                 .collect();
@@ -129,8 +133,8 @@ impl Dataset {
                 });
         let moments = numbers(schema).zip(&all.present);
         let moments = moments.filter(|(number, _)| number.learns());
-        let moments = moments.map(|(Number { tower, feature, .. }, present)| {
-            (key(tower, feature.name), present.moments())
+        let moments = moments.map(|(NumberFeature { tower, feature, .. }, present)| {
+            (key(tower, &feature.name), present.moments())
         });
         let vocabularies = Vocabularies::new(schema, learned.collect(), moments.collect())?;
         Ok(Learned {
@@ -144,7 +148,7 @@ impl Dataset {
 }
 
 /// A pass must use at least one row.
-pub(super) fn require_rows(report: &Report) -> Result<()> {
+pub(super) fn require_rows(report: &RowReport) -> Result<()> {
     if report.used > 0 {
         return Ok(());
     }
@@ -165,14 +169,14 @@ pub(super) fn require_rows(report: &Report) -> Result<()> {
 
 fn learn_unit(
     dataset: &Dataset,
-    unit: Unit,
+    unit: RowGroupRef,
     columns: &[&'static str],
     decoder: &Decoder,
-) -> Result<Part> {
+) -> Result<GroupSums> {
     let schema = dataset.schema();
     let path = dataset.path(unit.file);
-    let mut part = Part::new(schema, decoder.report());
-    let mut place = Place {
+    let mut part = GroupSums::new(schema, decoder.report());
+    let mut place = BatchOrigin {
         path,
         file: unit.file,
         first_row: unit.first_row,
@@ -188,16 +192,16 @@ fn learn_unit(
     Ok(part)
 }
 
-impl Part {
-    fn new(schema: &Schema, report: Report) -> Self {
+impl GroupSums {
+    fn new(schema: &'static Schema, report: RowReport) -> Self {
         let counts = schema.tables.iter().map(|table| match table.index {
-            Index::Vocabulary { .. } => Some(Counts::new(table)),
+            Index::Vocabulary { .. } => Some(ValueCounts::new(table)),
             Index::Hash | Index::Values(_) | Index::Lines { .. } | Index::Buckets => None,
         });
         Self {
             statistics: Statistics::new(schema),
             counts: counts.collect(),
-            present: numbers(schema).map(|_| Running::default()).collect(),
+            present: numbers(schema).map(|_| RunningMoments::default()).collect(),
             vectors: VectorSize::all(schema),
             report,
         }
@@ -254,7 +258,7 @@ impl Statistics {
         let targets = rows.labels.iter().zip(&rows.weights);
         for ((task, to), (labels, weights)) in schema.tasks.iter().zip(&mut self.tasks).zip(targets)
         {
-            let parent = task.given.and_then(|parent| rows.labels.get(parent));
+            let parent = task.given.and_then(|parent| rows.labels.get(parent.0));
             for (row, &label) in labels.iter().enumerate() {
                 if label.is_nan() {
                     continue;

@@ -1,7 +1,7 @@
 //! From Parquet files to batches.
 //!
-//! [`Dataset::open`] checks the files against the schema, [`Dataset::learn`] makes a first pass over the
-//! training rows for vocabularies and label means, [`Dataset::batches`] reads rows as batches.
+//! [`Dataset::open`] checks the files against the schema, [`RowReader::learn`] makes a first pass over the
+//! training rows for vocabularies and label means, [`RowReader::batches`] reads rows as batches.
 //!
 //! What raw values mean:
 //!
@@ -16,69 +16,36 @@
 //! - A value of a domain key that no domain names, or a missing one, is skipped and counted or an error,
 //!   as the spec says.
 
-pub(crate) mod ahead;
-mod arrays;
 pub mod batch;
-mod calendar;
-mod candidates;
 mod check;
-mod chunk;
-mod codecs;
-mod coded;
-mod counts;
+mod dataset;
 mod decode;
-mod derive;
-mod domains;
-mod earlier;
-mod encoder;
-mod encryption;
-pub(crate) mod exact;
-mod features;
-mod file;
+mod fault;
 mod fingerprint;
-mod footer;
-mod guard;
-mod kinds;
 mod learn;
-mod lists;
+mod learned_kinds;
 mod loader;
-mod moments;
-mod numbers;
-#[cfg_attr(not(feature = "cloud"), path = "no_object.rs")]
-mod object;
 mod origin;
-mod pages;
+pub(crate) mod prefetch;
 mod quarantine;
-#[cfg(feature = "cloud")]
-mod ranges;
-mod records;
+mod reader;
 mod report;
-mod requests;
-mod slices;
-mod source;
+mod scan;
 mod split;
-mod stamp;
-mod starting;
 mod synth;
 mod unassigned;
-mod values;
 mod vectors;
-mod vocabularies;
-mod vocabulary;
 
 pub use check::columns;
-pub use earlier::{Earlier, Growth, rows_by_value};
+pub use dataset::Dataset;
 pub use learn::{Learned, Statistics, TaskStatistics};
-pub use loader::{Batches, Scan, Shuffle};
-pub use moments::{Moments, Running};
+pub use loader::Batches;
 pub use origin::Origin;
 pub use quarantine::Quarantine;
-pub use report::{Bad, Report, Unknown};
-pub use source::Dataset;
+pub use reader::RowReader;
+pub use report::{Bad, RowReport, Unknown};
+pub use scan::{Scan, Shuffle};
 pub use split::Parts;
-pub use starting::{NumberStatistics, StartingStatistics};
 pub use synth::synth;
 pub use unassigned::Unassigned;
 pub use vectors::VectorSize;
-pub use vocabularies::Vocabularies;
-pub use vocabulary::{Raw, Vocabulary};

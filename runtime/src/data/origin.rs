@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use crate::data::source::Dataset;
-
 /// Spans of rows of one file that are written out.
 const SPANS: usize = 8;
 /// Files that are written out.
@@ -12,25 +10,43 @@ const FILES: usize = 4;
 /// A row of the data.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
-    /// Index of the file among [`Dataset::files`].
+    /// Index of the file among [`Dataset::files`](crate::data::Dataset::files).
     pub file: u32,
     /// Row of the file, from 0.
     pub row: u64,
 }
 
-impl Dataset {
-    /// Rows in words, for messages: `rows 17, 39 to 41 of part-0.parquet; row 3 of part-1.parquet`. By file and
-    /// row; of many, the first of each file and how many more.
-    pub fn describe(&self, origins: &[Origin]) -> String {
-        let files: Vec<&Path> = self.files().collect();
-        describe(origins, |file| {
-            let path = files.get(file as usize).copied().unwrap_or(Path::new("?"));
-            path.display().to_string()
-        })
+/// Where a record batch comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BatchOrigin<'a> {
+    pub path: &'a Path,
+    /// Index of the file.
+    pub file: usize,
+    /// Row of the file that is the first here.
+    pub first_row: u64,
+}
+
+impl BatchOrigin<'_> {
+    pub(super) fn origin(&self, row: u32) -> Origin {
+        Origin {
+            file: self.file as u32,
+            row: self.first_row + u64::from(row),
+        }
+    }
+
+    /// File, row and column, for messages.
+    pub(super) fn row(&self, row: u32, column: &str) -> String {
+        format!("{}, column `{column}`", self.row_of_file(row))
+    }
+
+    /// File and row.
+    pub(super) fn row_of_file(&self, row: u32) -> String {
+        format!("{}, row {}", self.path.display(), self.origin(row).row)
     }
 }
 
-fn describe(origins: &[Origin], name: impl Fn(u32) -> String) -> String {
+/// Rows in words, where `name` names a file by its index.
+pub(super) fn describe(origins: &[Origin], name: impl Fn(u32) -> String) -> String {
     let mut sorted = origins.to_vec();
     sorted.sort_unstable();
     let files: Vec<&[Origin]> = sorted.chunk_by(|a, b| a.file == b.file).collect();

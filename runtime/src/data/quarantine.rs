@@ -13,10 +13,9 @@ use arrow::datatypes::DataType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde::{Deserialize, Serialize};
 
-use crate::data::candidates::Fault;
-use crate::data::decode::Place;
-use crate::data::origin::Origin;
-use crate::data::source::Dataset;
+use crate::data::dataset::Dataset;
+use crate::data::fault::Fault;
+use crate::data::origin::{BatchOrigin, Origin};
 use crate::error::{Error, Result};
 
 /// How every line begins.
@@ -27,11 +26,11 @@ const START: &[u8] = br#"{"file":"#;
 #[derive(Debug)]
 pub struct Quarantine {
     path: PathBuf,
-    state: Mutex<State>,
+    state: Mutex<Written>,
 }
 
 #[derive(Debug)]
-struct State {
+struct Written {
     file: File,
     /// Rows that stand in the file.
     seen: Seen,
@@ -43,7 +42,7 @@ struct Seen(Vec<Vec<u64>>);
 
 /// A skipped row. `index` is the file's place in the data, from 0. `values` are those of all columns that the model reads, as text; null where missing.
 #[derive(Serialize)]
-struct Line<'a> {
+struct SkippedRow<'a> {
     file: &'a str,
     index: u32,
     row: u64,
@@ -55,7 +54,7 @@ struct Line<'a> {
 
 /// What says which row a line is of. Its file may have another path by now.
 #[derive(Deserialize)]
-struct Key {
+struct SkippedKey {
     index: u32,
     row: u64,
 }
@@ -103,7 +102,7 @@ impl Quarantine {
                 }
                 break;
             }
-            let Key { index, row } =
+            let SkippedKey { index, row } =
                 serde_json::from_slice(&line).map_err(|error| foreign(path, &error))?;
             if rows.get(index as usize).is_none_or(|rows| row >= *rows) {
                 return Err(foreign(path, &"it has a row that the data has not"));
@@ -119,7 +118,7 @@ impl Quarantine {
     fn new(path: &Path, file: File, seen: Seen) -> Self {
         Self {
             path: path.to_owned(),
-            state: Mutex::new(State { file, seen }),
+            state: Mutex::new(Written { file, seen }),
         }
     }
 
@@ -127,7 +126,7 @@ impl Quarantine {
     pub(super) fn write(
         &self,
         batch: &RecordBatch,
-        place: Place,
+        place: BatchOrigin,
         faults: &BTreeMap<u32, Fault>,
     ) -> Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,7 +143,7 @@ impl Quarantine {
             let values = raw_values(batch, row as usize);
             let value = values.get(fault.column).cloned().flatten();
             let origin = place.origin(row);
-            let line = Line {
+            let line = SkippedRow {
                 file: &file,
                 index: origin.file,
                 row: origin.row,

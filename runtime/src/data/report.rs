@@ -12,7 +12,7 @@ const SHOWN: usize = 5;
 
 /// Counts of a pass over the data.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Report {
+pub struct RowReport {
     /// Parts that were wanted.
     pub parts: Parts,
     /// Rows of these parts.
@@ -51,7 +51,7 @@ pub struct Bad {
     pub first: String,
 }
 
-impl Report {
+impl RowReport {
     pub(super) fn new(parts: Parts, surfaces: &'static str, products: &'static str) -> Self {
         let unknown = |column| Unknown {
             column,
@@ -108,7 +108,7 @@ impl Unknown {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for RowReport {
     /// One line for the rows, and one for each reason to leave rows out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

@@ -6,10 +6,10 @@ use std::ops::BitOr;
 use arrow::array::UInt64Array;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 
-use crate::data::arrays::{DateForm, Keys, keys};
-use crate::data::footer::Footer;
-use crate::data::numbers::value;
+use crate::arrays::keys::{DateForm, Keys, keys};
+use crate::arrays::numbers::value;
 use crate::hash::mix;
+use crate::parquet::footer::Footer;
 use crate::schema::{Split, Value};
 
 /// A set of the three parts of the data.
@@ -54,6 +54,9 @@ impl std::fmt::Display for Parts {
     }
 }
 
+/// An inclusive range of values, and the part of its rows.
+type Range = (Parts, &'static Value, &'static Value);
+
 /// Tells of which part a row is.
 #[derive(Debug, Clone)]
 pub(super) enum Splitter {
@@ -64,7 +67,7 @@ pub(super) enum Splitter {
         /// How a date of the column reads.
         dates: DateForm,
         /// Inclusive ranges, with the part of each.
-        ranges: Vec<(Parts, Value, Value)>,
+        ranges: Vec<Range>,
     },
     /// By [`part_of_request`], or [`part_of_place`] for a row of no request.
     Hash,
@@ -81,14 +84,14 @@ pub(super) struct Bounds {
 }
 
 impl Splitter {
-    pub(super) fn new(split: &Split) -> Self {
+    pub(super) fn new(split: &'static Split) -> Self {
         let Split::Column {
             column,
             train,
             validate,
             test,
             ..
-        } = *split
+        } = split
         else {
             return Self::Hash;
         };
@@ -99,7 +102,7 @@ impl Splitter {
         ];
         let ranges = parts.into_iter().flat_map(|(part, ranges)| {
             let ranges = ranges.iter();
-            ranges.map(move |&(from, to)| (part, from, to))
+            ranges.map(move |(from, to)| (part, from, to))
         });
         Self::Column {
             column,
@@ -113,9 +116,9 @@ impl Splitter {
 
     /// The part whose ranges have the value at `row` of the split's column; `None` if there is none.
     pub(super) fn part(&self, keys: &Keys, row: usize) -> Option<Parts> {
-        let is_in = |(_, from, to): &&(Parts, Value, Value)| {
-            compare(keys, row, *from).is_some_and(Ordering::is_ge)
-                && compare(keys, row, *to).is_some_and(Ordering::is_le)
+        let is_in = |(_, from, to): &&Range| {
+            compare(keys, row, from).is_some_and(Ordering::is_ge)
+                && compare(keys, row, to).is_some_and(Ordering::is_le)
         };
         let found = self.ranges().iter().find(is_in);
         found.map(|(part, ..)| *part)
@@ -124,12 +127,12 @@ impl Splitter {
     /// The last value of a range that a string begins with.
     pub(super) fn last_before(&self, text: &str) -> Option<&'static str> {
         self.ranges().iter().find_map(|(_, _, to)| match to {
-            Value::Text(to) => text.starts_with(to).then_some(*to),
+            Value::Text(to) => text.starts_with(&**to).then_some(&**to),
             Value::Int(_) => None,
         })
     }
 
-    fn ranges(&self) -> &[(Parts, Value, Value)] {
+    fn ranges(&self) -> &[Range] {
         match self {
             Self::Column { ranges, .. } => ranges,
             Self::Hash => &[],
@@ -185,15 +188,15 @@ impl Bounds {
             return false;
         }
         let ranges = splitter.ranges();
-        let within = |(_, from, to): &(Parts, Value, Value)| {
-            compare(&self.least, group, *from).is_some_and(Ordering::is_ge)
-                && compare(&self.most, group, *to).is_some_and(Ordering::is_le)
+        let within = |(_, from, to): &Range| {
+            compare(&self.least, group, from).is_some_and(Ordering::is_ge)
+                && compare(&self.most, group, to).is_some_and(Ordering::is_le)
         };
         ranges.iter().any(within) || self.join(ranges, group)
     }
 
     /// Whether ranges of whole numbers, one right after another, have all from the least value to the greatest.
-    fn join(&self, ranges: &[(Parts, Value, Value)], group: usize) -> bool {
+    fn join(&self, ranges: &[Range], group: usize) -> bool {
         let (Keys::Ints(least), Keys::Ints(most)) = (&self.least, &self.most) else {
             return false;
         };
@@ -202,7 +205,9 @@ impl Bounds {
         };
         let end = |next: i64| {
             ranges.iter().find_map(|range| match *range {
-                (_, Value::Int(from), Value::Int(to)) => (from..=to).contains(&next).then_some(to),
+                (_, Value::Int(from), Value::Int(to)) => {
+                    (from..=to).contains(&&next).then_some(*to)
+                }
                 _ => None,
             })
         };
@@ -217,14 +222,14 @@ impl Bounds {
 }
 
 /// A key beside a value of the spec; `None` if it is missing or of the other kind.
-fn compare(keys: &Keys, row: usize, bound: Value) -> Option<Ordering> {
+fn compare(keys: &Keys, row: usize, bound: &Value) -> Option<Ordering> {
     match (keys, bound) {
-        (Keys::Ints(ints), Value::Int(bound)) => Some(ints.get(row)?.cmp(&bound)),
+        (Keys::Ints(ints), Value::Int(bound)) => Some(ints.get(row)?.cmp(bound)),
         (Keys::Unsigned(keys), Value::Int(bound)) => {
             let key = i64::try_from(value(keys, row)?);
-            Some(key.map_or(Ordering::Greater, |key| key.cmp(&bound)))
+            Some(key.map_or(Ordering::Greater, |key| key.cmp(bound)))
         }
-        (Keys::Texts(texts), Value::Text(bound)) => Some(texts.get(row)?.cmp(bound)),
+        (Keys::Texts(texts), Value::Text(bound)) => Some(texts.get(row)?.cmp(&**bound)),
         (Keys::Ints(_) | Keys::Unsigned(_), Value::Text(_)) | (Keys::Texts(_), Value::Int(_)) => {
             None
         }

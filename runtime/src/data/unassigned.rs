@@ -4,14 +4,13 @@ use std::fmt;
 
 use rayon::prelude::*;
 
-use crate::data::arrays::{DateForm, Keys, keys};
-use crate::data::candidates::column_of;
-use crate::data::decode::Place;
-use crate::data::guard::damaged;
+use crate::arrays::keys::{DateForm, Keys, column_of, keys};
+use crate::data::dataset::{Dataset, RowGroupRef};
+use crate::data::origin::BatchOrigin;
 use crate::data::report::Unknown;
-use crate::data::source::{Dataset, Unit};
 use crate::data::split::Splitter;
 use crate::error::Result;
+use crate::store::guard::damaged;
 
 /// Rows of no part of the split.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +30,7 @@ impl Dataset {
     /// # Errors
     /// Damaged files.
     pub fn unassigned(&self) -> Result<Option<Unassigned>> {
-        let splitter = Splitter::new(&self.schema().split);
+        let splitter = Splitter::new(&self.schema().rows.split);
         let Splitter::Column { column, dates, .. } = splitter else {
             return Ok(None);
         };
@@ -50,13 +49,13 @@ impl Dataset {
 
     fn unassigned_of(
         &self,
-        unit: Unit,
+        unit: RowGroupRef,
         splitter: &Splitter,
         column: &'static str,
         dates: DateForm,
     ) -> Result<Unassigned> {
         let mut found = Unassigned::new(0, column);
-        let mut place = Place {
+        let mut place = BatchOrigin {
             path: self.path(unit.file),
             file: unit.file,
             first_row: unit.first_row,

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::data::decode::Usable;
-use crate::data::moments::tower_name;
-use crate::schema::{Kind, Schema, Tower};
+use crate::data::decode::usable::Usable;
+use crate::schema::{FeatureKind, Schema, Tower};
+use crate::vocab::moments::tower_name;
 
 /// Root mean squares that a network reads well beside embeddings and numbers that are normalised.
 const USUAL: std::ops::RangeInclusive<f64> = 0.01..=10.0;
@@ -26,14 +26,14 @@ pub struct VectorSize {
 
 impl VectorSize {
     /// Those of all vector features, of no row yet.
-    pub(super) fn all(schema: &Schema) -> Vec<Self> {
+    pub(super) fn all(schema: &'static Schema) -> Vec<Self> {
         let of = |tower| {
             let features = schema.features(tower).iter().enumerate();
-            let vectors = features.filter(|(_, it)| matches!(it.kind, Kind::Vector { .. }));
+            let vectors = features.filter(|(_, it)| matches!(it.kind, FeatureKind::Vector { .. }));
             vectors.map(move |(index, feature)| Self {
                 tower,
-                feature: feature.name,
-                place: feature.place,
+                feature: &feature.name,
+                place: &feature.place,
                 index,
                 entries: 0,
                 squares: 0.0,

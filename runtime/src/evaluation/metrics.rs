@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::rank;
-use super::rows::{Row, Rows};
+use super::rows::{ScoredRow, ScoredRows};
 
 /// Figures of one task over a group of rows. A figure that does not apply, or that no row gives,
 /// is `None`. A figure of rows among which one has no probability, as its ln P or ln(1 - P) is NaN or infinity, is
@@ -44,7 +44,7 @@ pub struct Metrics {
 #[derive(Debug, Clone, Default)]
 pub struct Accumulator {
     sums: Sums,
-    rows: Rows,
+    rows: ScoredRows,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -85,7 +85,7 @@ impl Accumulator {
             self.sums.action += f64::from(action);
             self.sums.action_prediction += p;
         }
-        self.rows.push(Row { lp, label, action });
+        self.rows.push(ScoredRow { lp, label, action });
     }
 }
 
@@ -133,7 +133,7 @@ pub(super) fn rank_buckets(groups: &[&Accumulator], buckets: usize) -> Vec<Optio
     rank::log_mae_by_bucket(rows(groups), buckets)
 }
 
-fn rows<'a>(groups: &'a [&'a Accumulator]) -> impl Iterator<Item = Row> + Clone + 'a {
+fn rows<'a>(groups: &'a [&'a Accumulator]) -> impl Iterator<Item = ScoredRow> + Clone + 'a {
     groups.iter().flat_map(|group| group.rows.iter())
 }
 

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::rows::Row;
+use super::rows::ScoredRow;
 
 /// Buckets that are reported: those an auction picks from (paper, Table 6).
 pub const TOP_BUCKETS: usize = 5;
@@ -48,7 +48,7 @@ where
 /// holds the ranks from `k·n/b` to `(k+1)·n/b`; equal labels keep the order of the data, so the buckets hold the same rows
 /// whatever the model predicts. `None` for a bucket without a label above 0, or with such a row whose ln P is NaN.
 pub(super) fn log_mae_by_bucket(
-    rows: impl Iterator<Item = Row> + Clone,
+    rows: impl Iterator<Item = ScoredRow> + Clone,
     buckets: usize,
 ) -> Vec<Option<f64>> {
     let rows = rows.filter(|row| !row.label.is_nan());
@@ -67,7 +67,11 @@ pub(super) fn log_mae_by_bucket(
 }
 
 /// Label and ln P of the rows whose ranks are `ranks`, in their order. `labels` are those of all rows, descending.
-fn ranked(rows: impl Iterator<Item = Row>, labels: &[f32], ranks: Range<usize>) -> Vec<(f32, f32)> {
+fn ranked(
+    rows: impl Iterator<Item = ScoredRow>,
+    labels: &[f32],
+    ranks: Range<usize>,
+) -> Vec<(f32, f32)> {
     let within = labels.get(ranks.clone()).unwrap_or_default();
     let (Some(highest), Some(lowest)) = (within.first(), within.last()) else {
         return Vec::new();
@@ -75,7 +79,7 @@ fn ranked(rows: impl Iterator<Item = Row>, labels: &[f32], ranks: Range<usize>) 
     // Rows of the highest and the lowest label may lie in other buckets too: they are told by their ranks.
     let rank = |label: &f32| labels.partition_point(|other| other.total_cmp(label).is_gt());
     let (mut of_highest, mut of_lowest) = (rank(highest), rank(lowest));
-    let is_ranked = |row: &Row| {
+    let is_ranked = |row: &ScoredRow| {
         let (to_highest, to_lowest) = (row.label.total_cmp(highest), row.label.total_cmp(lowest));
         let next = if to_lowest.is_eq() {
             &mut of_lowest
@@ -149,7 +153,7 @@ mod tests {
     }
 
     /// By a sorted copy of all rows.
-    fn buckets_of_a_sorted_copy(rows: &[Row], buckets: usize) -> Vec<Option<f64>> {
+    fn buckets_of_a_sorted_copy(rows: &[ScoredRow], buckets: usize) -> Vec<Option<f64>> {
         let labelled = rows.iter().filter(|row| !row.label.is_nan());
         let mut copy: Vec<(f32, f32)> = labelled.map(|row| (row.label, row.lp)).collect();
         copy.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -191,7 +195,7 @@ mod tests {
         );
 
         // Two rows a bucket; the NaN is in the second.
-        let row = |place: usize| Row {
+        let row = |place: usize| ScoredRow {
             lp: if place == 2 { f32::NAN } else { 0.0 },
             label: 1.0 - place as f32 / 16.0,
             action: f32::NAN,
@@ -205,11 +209,11 @@ mod tests {
     fn buckets_are_equal_and_ordered_by_label() {
         // Forty rows, label (i + 1) / 40, prediction off by a factor e^i from the top: two rows a
         // bucket, and bucket k's LogMAE is the mean of 2k and 2k + 1.
-        let rows: Vec<Row> = (0..40)
+        let rows: Vec<ScoredRow> = (0..40)
             .map(|i| {
                 let label = (i + 1) as f32 / 40.0;
                 let error = f64::from(39 - i);
-                Row {
+                ScoredRow {
                     lp: (f64::from(label).ln() - error) as f32,
                     label,
                     action: f32::NAN,
@@ -226,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_bucket_without_a_positive_label_has_no_log_mae() {
-        let zero = Row {
+        let zero = ScoredRow {
             lp: -1.0,
             label: 0.0,
             action: 0.0,
@@ -262,8 +266,8 @@ mod tests {
                 1 => -0.0,
                 number => f32::from(number - 2) / 6.0,
             };
-            let row = |(number, lp)| Row { lp, label: label(number), action: f32::NAN };
-            let rows: Vec<Row> = rows.into_iter().map(row).collect();
+            let row = |(number, lp)| ScoredRow { lp, label: label(number), action: f32::NAN };
+            let rows: Vec<ScoredRow> = rows.into_iter().map(row).collect();
             let actual = log_mae_by_bucket(rows.iter().copied(), buckets);
             prop_assert_eq!(actual, buckets_of_a_sorted_copy(&rows, buckets));
         }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::metrics::{Accumulator, Metrics, rank_buckets};
 use crate::data::batch::Batch;
-use crate::schema::{Axis, Figure, Label, Schema, Select, Task};
+use crate::schema::{Axis, DomainId, Label, Metric, Schema, Select, Task};
 
 /// Predictions of one task for the rows of a batch whose cell exists. The three are of one length.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -97,7 +97,9 @@ impl Evaluator {
                     .surfaces
                     .iter()
                     .flat_map(|&surface| {
-                        task.products.iter().map(move |&product| (surface, product))
+                        task.products
+                            .iter()
+                            .map(move |product| (surface.0, product.0))
                     })
                     .map(|(surface, product)| Cell {
                         surface,
@@ -144,20 +146,21 @@ impl Evaluator {
 
     /// A task's figure over all rows of some of its cells; `None` if they do not give it.
     pub fn figure(&self, select: &Select) -> Option<f64> {
-        let task = self.schema.tasks.get(select.task)?;
-        let cells = self.tasks.get(select.task)?.cells.iter();
+        let task = self.schema.tasks.get(select.task.0)?;
+        let cells = self.tasks.get(select.task.0)?.cells.iter();
         let groups: Vec<&Accumulator> = cells
             .filter(|cell| {
-                select.surfaces.contains(&cell.surface) && select.products.contains(&cell.product)
+                select.surfaces.has(DomainId(cell.surface))
+                    && select.products.has(DomainId(cell.product))
             })
             .map(|cell| &cell.group)
             .collect();
         let metrics = Metrics::of(&groups, matches!(task.label, Label::Score(_)));
-        match select.figure {
-            Figure::LogMae => metrics.log_mae,
-            Figure::Mae => metrics.mae,
-            Figure::Kl => metrics.kl,
-            Figure::Auc => metrics.auc,
+        match select.metric {
+            Metric::LogMae => metrics.log_mae,
+            Metric::Mae => metrics.mae,
+            Metric::Kl => metrics.kl,
+            Metric::Auc => metrics.auc,
         }
     }
 
@@ -179,7 +182,7 @@ impl Evaluator {
             .filter_map(|(task, report)| Some(task.weight * report.all.kl?))
             .reduce(|sum, term| sum + term);
         Report {
-            model: self.schema.name.to_owned(),
+            model: self.schema.name.to_string(),
             spec_hash: self.schema.spec_hash.to_owned(),
             part: part.to_owned(),
             rows: self.rows,
@@ -211,17 +214,17 @@ impl TaskCells {
             metrics: Metrics::of(&[&cell.group], score),
         });
         TaskReport {
-            task: task.name.to_owned(),
-            label: match task.label {
-                Label::Score(column) => column.to_owned(),
+            task: task.name.to_string(),
+            label: match &task.label {
+                Label::Score(column) => column.to_string(),
                 Label::Action => action.clone().unwrap_or_default(),
             },
             action,
             cells: cells.collect(),
             all: Metrics::of(&all, score),
-            buckets: schema.buckets,
+            buckets: schema.evaluation.buckets,
             log_mae_by_rank: if score {
-                rank_buckets(&all, schema.buckets)
+                rank_buckets(&all, schema.evaluation.buckets)
             } else {
                 Vec::new()
             },
@@ -232,5 +235,5 @@ impl TaskCells {
 fn domain_name(axis: &Axis, domain: usize) -> String {
     axis.domains
         .get(domain)
-        .map_or_else(|| domain.to_string(), |domain| domain.name.to_owned())
+        .map_or_else(|| domain.to_string(), |domain| domain.name.to_string())
 }

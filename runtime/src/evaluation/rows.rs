@@ -2,7 +2,7 @@
 
 /// What AUC and ranking need of one row.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Row {
+pub(super) struct ScoredRow {
     /// ln P of the model.
     pub lp: f32,
     /// Training label, NaN if absent.
@@ -17,19 +17,19 @@ const BLOCK: usize = 1 << 13;
 /// Rows in the order in which they came. They lie in blocks that stay where they are when more come, so there is never a
 /// second copy of all.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Rows {
-    blocks: Vec<Vec<Row>>,
+pub(super) struct ScoredRows {
+    blocks: Vec<Vec<ScoredRow>>,
 }
 
-impl Rows {
-    pub fn push(&mut self, row: Row) {
+impl ScoredRows {
+    pub fn push(&mut self, row: ScoredRow) {
         match self.blocks.last_mut() {
             Some(block) if block.len() < BLOCK => block.push(row),
             _ => self.blocks.push(vec![row]),
         }
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = Row> + Clone + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = ScoredRow> + Clone + '_ {
         self.blocks.iter().flatten().copied()
     }
 }
@@ -40,12 +40,12 @@ mod tests {
 
     #[test]
     fn rows_keep_their_order_over_blocks() {
-        let row = |number: usize| Row {
+        let row = |number: usize| ScoredRow {
             lp: -(number as f32),
             label: 0.5,
             action: 1.0,
         };
-        let mut rows = Rows::default();
+        let mut rows = ScoredRows::default();
         (0..2 * BLOCK + 1).for_each(|number| rows.push(row(number)));
         assert!(rows.iter().eq((0..2 * BLOCK + 1).map(row)));
         let capacities: Vec<usize> = rows.blocks.iter().map(Vec::capacity).collect();

@@ -5,7 +5,7 @@ use mtmd_schema::plan::{
 };
 use mtmd_schema::{DomainId, list, text};
 
-use super::Index;
+use super::ParameterIndex;
 
 fn parameter(name: &'static str, shape: &'static [usize], offset: usize, init: Init) -> Parameter {
     Parameter {
@@ -126,8 +126,8 @@ fn head(bias: Option<usize>) -> HeadPlan {
 }
 
 /// Its index.
-pub fn index(plan: &Plan) -> Index<'_> {
-    Index::new(
+pub fn index(plan: &Plan) -> ParameterIndex<'_> {
+    ParameterIndex::new(
         plan,
         ["feed", "related", "search"],
         ["shop"],

@@ -12,7 +12,7 @@ use crate::bug::{bug, check};
 /// It holds the names of domains and tasks and nothing per parameter: entries are made as they are
 /// iterated.
 #[derive(Debug, Clone)]
-pub struct Index<'a> {
+pub struct ParameterIndex<'a> {
     plan: &'a Plan,
     surfaces: Vec<&'a str>,
     products: Vec<&'a str>,
@@ -44,7 +44,7 @@ pub enum Array {
 pub struct Entry<'a> {
     /// What it belongs to.
     pub part: Part,
-    /// Its key is that of the part, a dot and this: see [`Index::key`].
+    /// Its key is that of the part, a dot and this: see [`ParameterIndex::key`].
     pub name: &'a str,
     /// The array that it is in.
     pub array: Array,
@@ -56,7 +56,7 @@ pub struct Entry<'a> {
     pub init: Init,
 }
 
-impl<'a> Index<'a> {
+impl<'a> ParameterIndex<'a> {
     /// The index of a plan; names are those of the domains and tasks by id.
     ///
     /// # Panics

@@ -2,7 +2,7 @@
 
 use mtmd_schema::plan::{Init, Plan};
 
-use super::{Index, Params};
+use super::{ParameterIndex, Params};
 use crate::hash::{hash_text, mix};
 
 impl Params<f32> {
@@ -10,7 +10,7 @@ impl Params<f32> {
     ///
     /// A value depends on the seed, the parameter's key and its place in the parameter alone: a
     /// domain more or less leaves the others' weights as they are.
-    pub fn initialised(index: &Index<'_>, seed: u64) -> Self {
+    pub fn initialised(index: &ParameterIndex<'_>, seed: u64) -> Self {
         let plan: &Plan = index.plan();
         let mut params = Self::zeros(plan);
         for entry in index.entries() {

@@ -1,6 +1,6 @@
 //! The dense weights of a model: two flat arrays, laid out by the plan.
 //!
-//! What is known of them beyond their place (keys, shapes, first values) is in the [`Index`]. The
+//! What is known of them beyond their place (keys, shapes, first values) is in the [`ParameterIndex`]. The
 //! files hold one array per key: safetensors with PyTorch's names and layouts.
 //!
 //! Invariant: padding between parameters is 0, and stays 0 through every operation of this room.
@@ -17,7 +17,7 @@ use mtmd_schema::plan::Plan;
 
 use crate::bug::check;
 
-pub use index::{Array, Entry, Index, Part};
+pub use index::{Array, Entry, ParameterIndex, Part};
 pub use read::{Problem, Reader, require_fit};
 pub use write::{Writer, write_atomically};
 
@@ -65,14 +65,14 @@ impl<E> Params<E> {
 impl Params<f32> {
     /// Fills in the arrays of a file. Those that do not fit are remembered by the reader, and keep
     /// their elements.
-    pub fn read(&mut self, index: &Index<'_>, reader: &mut Reader) {
+    pub fn read(&mut self, index: &ParameterIndex<'_>, reader: &mut Reader) {
         for entry in index.entries() {
             reader.read(&index.key(&entry), entry.shape, self.of_mut(&entry));
         }
     }
 
     /// Adds all arrays to a file that is to be written.
-    pub fn write<'a>(&'a self, index: &Index<'_>, writer: &mut Writer<'a>) {
+    pub fn write<'a>(&'a self, index: &ParameterIndex<'_>, writer: &mut Writer<'a>) {
         for entry in index.entries() {
             writer.insert(index.key(&entry), entry.shape.to_vec(), self.of(&entry));
         }

@@ -24,14 +24,14 @@ pub struct Reader {
     /// Header: names to strings.
     pub metadata: BTreeMap<String, String>,
     /// Arrays that nobody has asked for yet.
-    arrays: BTreeMap<String, Stored>,
+    arrays: BTreeMap<String, StoredArray>,
     file: File,
     problems: Vec<Problem>,
 }
 
 /// An array of the file.
 #[derive(Debug)]
-struct Stored {
+struct StoredArray {
     shape: Vec<usize>,
     /// Byte of the file that it starts at.
     start: u64,
@@ -223,10 +223,10 @@ fn read_header(
     Ok(Ok((header, 8 + size)))
 }
 
-type Found = (BTreeMap<String, String>, BTreeMap<String, Stored>);
+type FileHeader = (BTreeMap<String, String>, BTreeMap<String, StoredArray>);
 
 /// The metadata and arrays that a header declares.
-fn stored(header: &[u8], start: u64, length: u64) -> std::result::Result<Found, String> {
+fn stored(header: &[u8], start: u64, length: u64) -> std::result::Result<FileHeader, String> {
     let header: Metadata = serde_json::from_slice(header).map_err(|error| error.to_string())?;
     let end = start + header.data_len() as u64;
     if end != length {
@@ -237,7 +237,7 @@ fn stored(header: &[u8], start: u64, length: u64) -> std::result::Result<Found, 
         if info.dtype != Dtype::F32 {
             return Err(format!("`{key}` is {:?}, not F32", info.dtype));
         }
-        let stored = Stored {
+        let stored = StoredArray {
             shape: info.shape.clone(),
             start: start + info.data_offsets.0 as u64,
         };

@@ -7,14 +7,14 @@ use super::fixture::{index, plan};
 use super::*;
 use crate::error::Error;
 
-fn keys(index: &Index<'_>) -> Vec<(String, Array, Range<usize>)> {
+fn keys(index: &ParameterIndex<'_>) -> Vec<(String, Array, Range<usize>)> {
     let entries = index.entries();
     let found = entries.map(|entry| (index.key(&entry), entry.array, entry.range.clone()));
     found.collect()
 }
 
 /// The elements that no entry has.
-fn padding(index: &Index<'_>, params: &Params<f32>) -> Vec<f32> {
+fn padding(index: &ParameterIndex<'_>, params: &Params<f32>) -> Vec<f32> {
     let mut taken = vec![false; params.values.len()];
     for entry in index.entries().filter(|entry| entry.array == Array::Values) {
         taken[entry.range].fill(true);
@@ -84,7 +84,7 @@ fn blocks_that_overlap_stop_the_program() {
 #[should_panic = "the plan has 2 tasks, the spec 1"]
 fn a_task_without_a_name_stops_the_program() {
     let plan = plan();
-    Index::new(&plan, ["feed", "related", "search"], ["shop"], ["click"]);
+    ParameterIndex::new(&plan, ["feed", "related", "search"], ["shop"], ["click"]);
 }
 
 /// The draws are part of what a seed means: these are the values of the first release.
@@ -118,7 +118,7 @@ fn first_values_are_fixed() {
     assert_ne!(params, Params::initialised(&index, 2));
 }
 
-fn save(params: &Params<f32>, index: &Index<'_>, path: &Path) {
+fn save(params: &Params<f32>, index: &ParameterIndex<'_>, path: &Path) {
     let mut writer = Writer::default();
     writer
         .metadata

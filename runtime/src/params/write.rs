@@ -20,15 +20,15 @@ const AT_ONCE: usize = 4096;
 pub struct Writer<'a> {
     /// Header: names to strings, such as `spec_hash`.
     pub metadata: BTreeMap<String, String>,
-    arrays: BTreeMap<String, Source<'a>>,
+    arrays: BTreeMap<String, ArraySource<'a>>,
 }
 
-struct Source<'a> {
+struct ArraySource<'a> {
     shape: Vec<usize>,
     pieces: Box<dyn Iterator<Item = Cow<'a, [f32]>> + 'a>,
 }
 
-impl Source<'_> {
+impl ArraySource<'_> {
     fn len(&self) -> usize {
         self.shape.iter().product()
     }
@@ -48,7 +48,7 @@ impl<'a> Writer<'a> {
         pieces: impl Iterator<Item = Cow<'a, [f32]>> + 'a,
     ) {
         let pieces = Box::new(pieces);
-        let replaced = self.arrays.insert(key, Source { shape, pieces });
+        let replaced = self.arrays.insert(key, ArraySource { shape, pieces });
         check!(replaced.is_none(), "two arrays have one key");
     }
 

@@ -40,7 +40,7 @@ const WINDOW: usize = 256;
 
 /// Learning rates of the steps since a step before which no row was left behind.
 #[derive(Debug, Clone)]
-pub(super) struct Clock {
+pub(super) struct RateHistory {
     /// The peak of the learning rate: steps come with their factor of it.
     peak: f64,
     weight_decay: f64,
@@ -78,7 +78,7 @@ pub(super) struct CatchUp {
     second: f32,
 }
 
-impl Clock {
+impl RateHistory {
     pub(super) fn new(peak: f64, weight_decay: f64) -> Self {
         let (g, q) = (BETA1 / BETA2.sqrt(), BETA1 / BETA2);
         let powers = std::iter::successors(Some((g, q)), |(x, y)| Some((g * x, q * y)));
@@ -100,6 +100,11 @@ impl Clock {
             history: vec![Moment::default()],
             powers: self.powers.clone(),
         }
+    }
+
+    /// Whether no step was made since the clock began.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.history.len() == 1
     }
 
     pub(super) fn now(&self) -> u32 {

@@ -7,6 +7,7 @@
 //! adamw            [last step] [steps seen] [weight] [first moment] [second moment]
 //! lazy_adam                    [steps seen] [weight] [first moment] [second moment]
 //! rowwise_adagrad  [sum]       [steps seen] [weight]
+//! read only                                 [weight]
 //! ```
 //!
 //! `steps seen` is there if the learning rate depends on it (`frequency K`): a row that n steps have
@@ -17,13 +18,15 @@
     reason = "a record has the stride of its rule, and the header that the rule says"
 )]
 
+use crate::bug::bug;
 use crate::schema::{Embeddings, TableOptimiser};
-use crate::tables::clock::{BETA1, BETA2, CatchUp, Clock, EPSILON};
+use crate::tables::clock::{BETA1, BETA2, CatchUp, EPSILON, RateHistory};
 
 /// How the rows of a table are kept and stepped.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rule {
-    optimiser: TableOptimiser,
+    /// `None`: rows are read only.
+    optimiser: Option<TableOptimiser>,
     frequency: Option<f32>,
     dim: usize,
     /// Numbers before the weight.
@@ -32,7 +35,7 @@ pub(super) struct Rule {
 
 /// An array of a table's optimiser: one number a row, or one for each of the weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StateArray {
+pub(super) struct StateArray {
     /// Name, as PyTorch's optimisers have it; `seen` is ours.
     pub name: &'static str,
     /// Numbers of a row.
@@ -40,17 +43,22 @@ pub struct StateArray {
     /// Whether the array is `[rows]` and not `[rows, width]`.
     pub flat: bool,
     /// Place in the record.
-    pub(super) start: usize,
+    pub start: usize,
 }
 
 impl StateArray {
     /// Shape of the array in a table of so many rows.
-    pub fn shape(&self, rows: usize) -> Vec<usize> {
+    pub(super) fn shape(&self, rows: usize) -> Vec<usize> {
         if self.flat {
             vec![rows]
         } else {
             vec![rows, self.width]
         }
+    }
+
+    /// Its columns of a record.
+    pub(super) fn columns(&self) -> std::ops::Range<usize> {
+        self.start..self.start + self.width
     }
 }
 
@@ -69,22 +77,32 @@ pub(super) struct Factors {
 impl Rule {
     pub(super) fn new(settings: &Embeddings, dim: usize) -> Self {
         let first = match settings.optimiser {
-            TableOptimiser::AdamW | TableOptimiser::RowwiseAdagrad => 1,
+            TableOptimiser::Adamw | TableOptimiser::RowwiseAdagrad => 1,
             TableOptimiser::LazyAdam => 0,
         };
         Self {
-            optimiser: settings.optimiser,
+            optimiser: Some(settings.optimiser),
             frequency: settings.frequency.map(|steps| steps as f32),
             dim,
             header: first + usize::from(settings.frequency.is_some()),
         }
     }
 
+    /// That of rows which are read only.
+    pub(super) fn read_only(dim: usize) -> Self {
+        Self {
+            optimiser: None,
+            frequency: None,
+            dim,
+            header: 0,
+        }
+    }
+
     /// Numbers of a record.
     pub(super) fn stride(&self) -> usize {
         let moments = match self.optimiser {
-            TableOptimiser::AdamW | TableOptimiser::LazyAdam => 2,
-            TableOptimiser::RowwiseAdagrad => 0,
+            Some(TableOptimiser::Adamw | TableOptimiser::LazyAdam) => 2,
+            Some(TableOptimiser::RowwiseAdagrad) | None => 0,
         };
         self.header + (1 + moments) * self.dim
     }
@@ -119,10 +137,11 @@ impl Rule {
             start: self.header + place * self.dim,
         };
         let mut arrays = match self.optimiser {
-            TableOptimiser::AdamW | TableOptimiser::LazyAdam => {
+            Some(TableOptimiser::Adamw | TableOptimiser::LazyAdam) => {
                 vec![moment("exp_avg", 1), moment("exp_avg_sq", 2)]
             }
-            TableOptimiser::RowwiseAdagrad => vec![flat("sum", 0)],
+            Some(TableOptimiser::RowwiseAdagrad) => vec![flat("sum", 0)],
+            None => vec![],
         };
         if self.frequency.is_some() {
             arrays.push(flat("seen", self.header - 1));
@@ -132,7 +151,7 @@ impl Rule {
 
     /// Whether rows that no batch names move too.
     pub(super) fn is_dense(&self) -> bool {
-        self.optimiser == TableOptimiser::AdamW
+        self.optimiser == Some(TableOptimiser::Adamw)
     }
 
     /// Says that a row is up to date at a step.
@@ -145,7 +164,7 @@ impl Rule {
 
     /// What a row that lies behind has missed; `None` if it is up to date.
     #[inline]
-    fn missed(&self, header: &[f32], clock: &Clock) -> Option<CatchUp> {
+    fn missed(&self, header: &[f32], clock: &RateHistory) -> Option<CatchUp> {
         if !self.is_dense() {
             return None;
         }
@@ -164,7 +183,7 @@ impl Rule {
 
     /// Adds `factor` times a row's weight at present.
     #[inline]
-    pub(super) fn add(&self, record: &[f32], clock: &Clock, factor: f32, to: &mut [f32]) {
+    pub(super) fn add(&self, record: &[f32], clock: &RateHistory, factor: f32, to: &mut [f32]) {
         let (header, rest) = record.split_at(self.header);
         let (weight, state) = rest.split_at(self.dim);
         let Some(missed) = self.missed(header, clock) else {
@@ -181,7 +200,7 @@ impl Rule {
 
     /// Brings a row to the present.
     #[inline]
-    pub(super) fn catch_up(&self, record: &mut [f32], clock: &Clock) {
+    pub(super) fn catch_up(&self, record: &mut [f32], clock: &RateHistory) {
         let (header, rest) = record.split_at_mut(self.header);
         if let Some(missed) = self.missed(header, clock) {
             let (weight, state) = rest.split_at_mut(self.dim);
@@ -197,7 +216,7 @@ impl Rule {
         &self,
         record: &mut [f32],
         gradient: &[f32],
-        clock: &Clock,
+        clock: &RateHistory,
         factors: &Factors,
     ) {
         self.catch_up(record, clock);
@@ -210,20 +229,21 @@ impl Rule {
         }
         let share = self.share(header);
         match self.optimiser {
-            TableOptimiser::AdamW | TableOptimiser::LazyAdam => {
+            Some(TableOptimiser::Adamw | TableOptimiser::LazyAdam) => {
                 let (first, second) = state.split_at_mut(self.dim);
                 factors.adam(weight, first, second, gradient, share);
             }
-            TableOptimiser::RowwiseAdagrad => {
+            Some(TableOptimiser::RowwiseAdagrad) => {
                 factors.adagrad(weight, &mut header[0], gradient, share);
             }
+            None => bug!("a step of rows that are read only"),
         }
     }
 }
 
 impl Factors {
     /// Those of the step after `clock.now()`.
-    pub(super) fn new(clock: &Clock, factor: f64) -> Self {
+    pub(super) fn new(clock: &RateHistory, factor: f64) -> Self {
         let lr = clock.rate(factor);
         let step = clock.now() + 1;
         let power = f64::from(step);

@@ -10,9 +10,8 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::hash::{Random, hash_text};
 use crate::schema::{self, Embeddings};
-use crate::tables::StateArray;
-use crate::tables::clock::Clock;
-use crate::tables::rule::Rule;
+use crate::tables::clock::RateHistory;
+use crate::tables::rule::{Rule, StateArray};
 
 /// Rows that one task of a parallel pass takes.
 const PASS_ROWS: usize = 1024;
@@ -21,7 +20,7 @@ const PIECE_ROWS: usize = 1 << 15;
 
 /// One table: a record for each row, and how they are stepped.
 #[derive(Debug, Clone)]
-pub(super) struct Table {
+pub(super) struct TableStore {
     pub declared: &'static schema::Table,
     pub rule: Rule,
     /// Place of the clock of its learning rate and decay.
@@ -30,15 +29,15 @@ pub(super) struct Table {
     pub records: Vec<f32>,
 }
 
-impl Table {
+impl TableStore {
     pub(super) fn new(
         declared: &'static schema::Table,
         settings: &Embeddings,
         clock: usize,
         seed: u64,
     ) -> Self {
-        let mut table = Self::empty(declared, settings, clock);
-        let (name, std) = (hash_text(declared.name), settings.std);
+        let mut table = Self::zeros(declared, Rule::new(settings, declared.dim), clock);
+        let (name, std) = (hash_text(&declared.name), settings.std);
         let (stride, weight) = (table.rule.stride(), table.rule.weight());
         let rows = table.records.par_chunks_mut(stride);
         rows.enumerate().skip(1).for_each(|(row, record)| {
@@ -53,8 +52,8 @@ impl Table {
         table
     }
 
-    fn empty(declared: &'static schema::Table, settings: &Embeddings, clock: usize) -> Self {
-        let rule = Rule::new(settings, declared.dim);
+    /// All rows zero, as of step 0, with nothing known to the optimiser.
+    pub(super) fn zeros(declared: &'static schema::Table, rule: Rule, clock: usize) -> Self {
         Self {
             declared,
             rule,
@@ -63,46 +62,49 @@ impl Table {
         }
     }
 
-    /// All rows zero and up to date at a step, with nothing known to the optimiser.
-    pub(super) fn clear(&mut self, step: u32) {
+    /// Says that all rows are up to date at a step.
+    pub(super) fn stamp(&mut self, step: u32) {
         let (stride, rule) = (self.rule.stride(), self.rule);
-        let records = self.records.par_chunks_mut(stride);
-        records.for_each(|record| {
-            record.fill(0.0);
-            rule.stamp(record, step);
-        });
+        if rule.is_dense() {
+            let records = self.records.par_chunks_mut(stride);
+            records.for_each(|record| rule.stamp(record, step));
+        }
     }
 
     /// Puts whole rows of an array in their place, from a row on.
-    pub(super) fn put(&mut self, array: StateArray, row: usize, values: &[f32]) -> Result<()> {
-        let width = array.width.max(1);
-        if row == 0 && values.iter().take(width).any(|value| *value != 0.0) {
-            return Err(Error::weights(
-                format!("tables.{}.weight", self.declared.name),
-                "row 0 stands for missing values and must be zero",
-                "use the checkpoint of this spec, or train again",
-            ));
+    pub(super) fn put(&mut self, array: StateArray, row: usize, values: &[f32]) {
+        let (stride, columns) = (self.rule.stride(), array.columns());
+        let records = self.records[row * stride..].par_chunks_mut(stride);
+        let rows = records.zip(values.par_chunks_exact(array.width));
+        rows.for_each(|(record, values)| record[columns.clone()].copy_from_slice(values));
+    }
+
+    /// Requires that row 0 of an array is zero: it stands for missing values, and no step may move it.
+    ///
+    /// # Errors
+    /// An array whose row 0 is not.
+    pub(super) fn require_zero_row(&self, array: StateArray, key: String) -> Result<()> {
+        let row = &self.record(0)[array.columns()];
+        if row.iter().all(|value| *value == 0.0) {
+            return Ok(());
         }
-        let stride = self.rule.stride();
-        let records = self.records.par_chunks_mut(stride).skip(row);
-        let rows = records.zip(values.par_chunks_exact(width));
-        rows.for_each(|(record, values)| {
-            record[array.start..array.start + array.width].copy_from_slice(values);
-        });
-        Ok(())
+        Err(Error::weights(
+            key,
+            "row 0 stands for missing values and must be zero",
+            "use the checkpoint of this spec, or train again",
+        ))
     }
 
     /// The values of an array, some rows at a time; they are up to date if all rows are.
     pub(super) fn pieces(&self, array: StateArray) -> impl Iterator<Item = Vec<f32>> {
-        let (stride, width) = (self.rule.stride(), array.width.max(1));
+        let (stride, columns) = (self.rule.stride(), array.columns());
         self.records
             .chunks(PIECE_ROWS * stride)
             .map(move |records| {
-                let mut values = vec![0.0; records.len() / stride * width];
-                let rows = values.par_chunks_mut(width).zip(records.par_chunks(stride));
-                rows.for_each(|(to, record)| {
-                    to.copy_from_slice(&record[array.start..array.start + width]);
-                });
+                let mut values = vec![0.0; records.len() / stride * array.width];
+                let rows = values.par_chunks_mut(array.width);
+                let rows = rows.zip(records.par_chunks(stride));
+                rows.for_each(|(to, record)| to.copy_from_slice(&record[columns.clone()]));
                 values
             })
     }
@@ -114,7 +116,7 @@ impl Table {
         &self.records[row * stride..(row + 1) * stride]
     }
 
-    pub(super) fn flush(&mut self, clock: &Clock) {
+    pub(super) fn flush(&mut self, clock: &RateHistory) {
         if !self.rule.is_dense() {
             return;
         }

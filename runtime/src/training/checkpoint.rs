@@ -21,13 +21,12 @@ use similar::TextDiff;
 
 use super::checksums;
 use super::folder;
-use super::inputs::misfit;
-use super::learner::Exported;
 use super::state::{FORMAT, State};
-use crate::data::Vocabularies;
+use super::trainer::Exported;
 use crate::error::{Error, Result};
+use crate::params::{Reader, Writer};
 use crate::schema::{Course, Index, Schema, Training};
-use crate::weights::{Loading, Outgoing, Weights, WeightsError};
+use crate::vocab::Vocabularies;
 
 const MODEL: &str = "model.safetensors";
 const OPTIMISER: &str = "optimiser.safetensors";
@@ -46,7 +45,7 @@ pub fn save_model(
     path: &Path,
     schema: &Schema,
     vocabularies: &Vocabularies,
-    weights: Outgoing<'_>,
+    weights: Writer<'_>,
 ) -> Result<()> {
     folder::write_folder(path, |path| {
         write_model(path, schema, vocabularies, weights)?;
@@ -68,9 +67,7 @@ pub fn save_checkpoint(
     let Exported { model, optimiser } = exported;
     folder::write_folder(path, |path| {
         write_model(path, schema, vocabularies, model)?;
-        optimiser
-            .save(&path.join(OPTIMISER))
-            .map_err(weights_error)?;
+        optimiser.save(&path.join(OPTIMISER))?;
         let text = serde_json::to_string_pretty(state).map_err(|error| {
             Error::run(
                 "the state of the run",
@@ -97,28 +94,21 @@ pub fn verify(path: &Path) -> Result<()> {
 /// # Errors
 /// Files that cannot be read or are damaged, and weights that mean something else: the message then
 /// holds the difference between the two graphs.
-pub fn load_model(path: &Path, schema: &Schema) -> Result<(Loading, Vocabularies)> {
+pub fn load_model(path: &Path, schema: &Schema) -> Result<(Reader, Vocabularies)> {
     let (weights, vocabularies) = open_model(path)?;
     require_weights(path, schema, &weights.metadata)?;
     Ok((weights, Vocabularies::from_json(schema, &vocabularies)?))
 }
 
-/// Reads weights, and the text of their vocabularies, whatever spec they are of.
+/// Opens weights, and reads the text of their vocabularies, whatever spec they are of.
 ///
 /// # Errors
 /// Files that cannot be read or are damaged.
-pub fn read_model(path: &Path) -> Result<(Weights, String)> {
-    let (weights, vocabularies) = open_model(path)?;
-    let weights = weights.collect().map_err(misfit)?;
-    Ok((weights, vocabularies))
-}
-
-/// The same, of which the arrays are still to be read.
-fn open_model(path: &Path) -> Result<(Loading, String)> {
+pub fn open_model(path: &Path) -> Result<(Reader, String)> {
     if checksums::are_there(path) {
         checksums::verify(path, |name| name == MODEL || name == VOCABULARY)?;
     }
-    let weights = Loading::open(&path.join(MODEL)).map_err(weights_error)?;
+    let weights = Reader::open(&path.join(MODEL))?;
     Ok((weights, read_text(&path.join(VOCABULARY))?))
 }
 
@@ -126,7 +116,7 @@ fn open_model(path: &Path) -> Result<(Loading, String)> {
 ///
 /// # Errors
 /// Weights of another spec.
-pub fn require_spec(path: &Path, schema: &Schema, weights: &Loading) -> Result<()> {
+pub fn require_spec(path: &Path, schema: &Schema, weights: &Reader) -> Result<()> {
     let found = header(&weights.metadata, "spec_hash");
     if found == schema.spec_hash {
         return Ok(());
@@ -145,9 +135,9 @@ pub fn require_spec(path: &Path, schema: &Schema, weights: &Loading) -> Result<(
 ///
 /// # Errors
 /// Files that cannot be read, are damaged, or are of another version of the layout.
-pub fn load_progress(path: &Path, schema: &Schema) -> Result<(Loading, State)> {
+pub fn load_progress(path: &Path, schema: &Schema) -> Result<(Reader, State)> {
     checksums::verify(path, |name| name == OPTIMISER || name == STATE)?;
-    let optimiser = Loading::open(&path.join(OPTIMISER)).map_err(weights_error)?;
+    let optimiser = Reader::open(&path.join(OPTIMISER))?;
     let path = path.join(STATE);
     let text = read_text(&path)?;
     let damaged = |error: serde_json::Error| {
@@ -157,7 +147,7 @@ pub fn load_progress(path: &Path, schema: &Schema) -> Result<(Loading, State)> {
             "use another checkpoint, or train again with `--force`",
         )
     };
-    let Layout { format } = serde_json::from_str(&text).map_err(damaged)?;
+    let StateFormat { format } = serde_json::from_str(&text).map_err(damaged)?;
     if format != FORMAT {
         return Err(Error::weights(
             path.display().to_string(),
@@ -181,7 +171,7 @@ pub fn load_progress(path: &Path, schema: &Schema) -> Result<(Loading, State)> {
         seed,
         course: Course {
             min_delta: schema.training.course.min_delta,
-            select: schema.training.course.select,
+            select: schema.training.course.select.clone(),
             ..course
         },
         ..schema.training.clone()
@@ -191,7 +181,7 @@ pub fn load_progress(path: &Path, schema: &Schema) -> Result<(Loading, State)> {
 
 /// The part of a state that says what the others are.
 #[derive(Deserialize)]
-struct Layout {
+struct StateFormat {
     format: u32,
 }
 
@@ -199,21 +189,21 @@ fn write_model(
     path: &Path,
     schema: &Schema,
     vocabularies: &Vocabularies,
-    mut weights: Outgoing<'_>,
+    mut weights: Writer<'_>,
 ) -> Result<()> {
     for (key, value) in [
-        ("model", schema.name),
+        ("model", &*schema.name),
         ("spec_hash", schema.spec_hash),
         ("weights_hash", schema.weights_hash),
         ("graph_hash", schema.graph_hash),
     ] {
         weights.metadata.insert(key.to_owned(), value.to_owned());
     }
-    weights.save(&path.join(MODEL)).map_err(weights_error)?;
+    weights.save(&path.join(MODEL))?;
     write_text(&path.join(VOCABULARY), &vocabularies.to_json()?)?;
-    for table in schema.tables {
-        if let Index::Lines { text, .. } = table.index {
-            write_text(&path.join(format!("values.{}.txt", table.name)), text)?;
+    for table in schema.tables.iter() {
+        if let Index::Lines { lines, .. } = &table.index {
+            write_text(&path.join(format!("values.{}.txt", table.name)), lines)?;
         }
     }
     write_text(&path.join(GRAPH), schema.graph)
@@ -266,38 +256,6 @@ fn graph_diff(weights: &str, spec: &str) -> String {
         shown.push(format!("  … and {} lines more", lines.len() - DIFF_LINES));
     }
     shown.join("\n")
-}
-
-fn weights_error(error: WeightsError) -> Error {
-    match error {
-        WeightsError::File {
-            path,
-            action,
-            source,
-        } => {
-            let action = match action {
-                "read" => "read the weights",
-                _ => "write the weights",
-            };
-            Error::file(path, action, source)
-        }
-        WeightsError::Damaged { path, cause } => Error::weights(
-            path.display().to_string(),
-            format!("not a whole safetensors file, or a damaged one: {cause}"),
-            "use another checkpoint",
-        ),
-        WeightsError::Mismatch { path, problems } => {
-            let list: Vec<String> = problems
-                .iter()
-                .map(|problem| format!("\n  {problem}"))
-                .collect();
-            Error::weights(
-                path.display().to_string(),
-                format!("weights that do not fit this model:{}", list.concat()),
-                "use the spec that the weights were trained with, or train again",
-            )
-        }
-    }
 }
 
 fn write_text(path: &Path, text: &str) -> Result<()> {

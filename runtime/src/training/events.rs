@@ -36,10 +36,10 @@ impl Events {
         let file =
             File::create(&path).map_err(|source| Error::file(&path, "write the events", source))?;
         let mut events = Self { path, file };
-        let mut version = Message::event(0);
+        let mut version = ProtoMessage::event(0);
         version.bytes(3, b"brain.Event:2");
-        let mut started = Message::event(step + 1);
-        let mut session = Message::default();
+        let mut started = ProtoMessage::event(step + 1);
+        let mut session = ProtoMessage::default();
         session.whole(1, 1);
         started.bytes(7, &session.0);
         events.record(&version)?;
@@ -52,19 +52,19 @@ impl Events {
     /// # Errors
     /// What the system refuses.
     pub fn scalars(&mut self, step: u64, scalars: &[(String, f64)]) -> Result<()> {
-        let mut summary = Message::default();
+        let mut summary = ProtoMessage::default();
         for (tag, value) in scalars.iter().filter(|(_, value)| value.is_finite()) {
-            let mut scalar = Message::default();
+            let mut scalar = ProtoMessage::default();
             scalar.bytes(1, tag.as_bytes());
             scalar.fixed(2, 5, &(*value as f32).to_le_bytes());
             summary.bytes(1, &scalar.0);
         }
-        let mut event = Message::event(step);
+        let mut event = ProtoMessage::event(step);
         event.bytes(5, &summary.0);
         self.record(&event)
     }
 
-    fn record(&mut self, message: &Message) -> Result<()> {
+    fn record(&mut self, message: &ProtoMessage) -> Result<()> {
         let length = (message.0.len() as u64).to_le_bytes();
         let record = [
             &length[..],
@@ -97,9 +97,9 @@ fn now() -> f64 {
 
 /// Fields of a protocol buffer.
 #[derive(Default)]
-struct Message(Vec<u8>);
+struct ProtoMessage(Vec<u8>);
 
-impl Message {
+impl ProtoMessage {
     /// An event of a step, now.
     fn event(step: u64) -> Self {
         let mut event = Self::default();

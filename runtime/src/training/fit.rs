@@ -3,20 +3,22 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use mtmd_schema::TaskId;
+
 use super::checkpoint;
-use super::evaluate::validate;
 use super::interrupt::Interrupt;
-use super::learner::{Learner, StepError};
 use super::monitor::Monitor;
 use super::run_folder::RunFolder;
 use super::schedule::Schedule;
 use super::state::State;
+use super::trainer::{StepError, Trainer, TrainingBatch};
 use super::window::Window;
-use crate::data::batch::Batch;
-use crate::data::{Dataset, Origin, Scan, Shuffle, Vocabularies};
+use crate::data::{Batches, Origin, RowReader, Scan, Shuffle};
 use crate::error::{Error, Result};
 use crate::evaluation::grouped;
 use crate::schema::Select;
+use crate::score::{Scorer, ScoringBatch, validate};
+use crate::vocab::Vocabularies;
 
 /// Steps between two lines of the metrics.
 const LOG_EVERY: u64 = 20;
@@ -24,7 +26,7 @@ const LOG_EVERY: u64 = 20;
 /// What a training run works on.
 pub struct Fit<'a> {
     /// The data, checked.
-    pub dataset: &'a Dataset,
+    pub reader: &'a RowReader,
     /// How raw values find their rows.
     pub vocabularies: &'a Arc<Vocabularies>,
     /// Where checkpoints and metrics go.
@@ -44,41 +46,36 @@ impl Fit<'_> {
     /// # Errors
     /// A loss or gradient that is not finite, errors of the data, what the system refuses, and a signal, after a
     /// checkpoint. The checkpoints written so far are whole in every case.
-    pub fn run(&self, learner: &mut dyn Learner, state: &mut State) -> Result<()> {
+    pub fn run(&self, trainer: &mut Trainer, state: &mut State) -> Result<()> {
         let mut monitor = Monitor::open(self.folder, state, self.quiet)?;
         if state.validation_due {
-            self.pause(learner, state, &mut monitor, true)?;
+            self.pause(trainer, state, &mut monitor, true)?;
         }
         while !state.is_done() {
-            self.epoch(learner, state, &mut monitor)?;
+            self.epoch(trainer, state, &mut monitor)?;
         }
         monitor.finish();
         Ok(())
     }
 
     /// The rest of an epoch.
-    fn epoch(
-        &self,
-        learner: &mut dyn Learner,
-        state: &mut State,
-        monitor: &mut Monitor,
-    ) -> Result<()> {
-        let schema = self.dataset.schema();
+    fn epoch(&self, trainer: &mut Trainer, state: &mut State, monitor: &mut Monitor) -> Result<()> {
+        let schema = self.reader.schema();
         let schedule = Schedule::new(&state.training, state.total_steps());
         let mut window = Window::new(schema);
-        let mut batches = self.dataset.batches(self.vocabularies, scan(state))?;
+        let mut batches = self.batches(trainer, state)?;
         loop {
             let began = Instant::now();
             let batch = batches.next().unwrap_or_else(|| Err(too_few_rows()));
-            let batch = self.rescued(learner, state, monitor, batch)?;
+            let batch = self.rescued(trainer, state, monitor, batch)?;
             let factor = schedule.factor(state.step);
-            let report = match learner.step(&batch, factor) {
+            let report = match trainer.step(&batch, factor) {
                 Ok(report) => report,
-                Err(error) => return Err(self.stopped(learner, state, &batch, error)),
+                Err(error) => return Err(self.stopped(trainer, state, batch, error)),
             };
             state.advance();
-            window.add(&batch, &report, began.elapsed());
-            monitor.tick(state, batch.rows, &window);
+            window.add(&batch.batch, &report, began.elapsed());
+            monitor.tick(state, batch.batch.rows, &window);
             let ended = state.epoch_step == 0;
             let course = &state.training.course;
             let due =
@@ -93,7 +90,7 @@ impl Fit<'_> {
                 window = Window::new(schema);
             }
             if pauses {
-                self.pause(learner, state, monitor, ended || saves)?;
+                self.pause(trainer, state, monitor, ended || saves)?;
             }
             if ended || state.is_done() {
                 return Ok(());
@@ -101,23 +98,33 @@ impl Fit<'_> {
         }
     }
 
+    /// The rest of an epoch's batches, made ready for their steps.
+    fn batches(&self, trainer: &Trainer, state: &State) -> Result<Batches<TrainingBatch>> {
+        let plan = trainer.scorer().plan();
+        let layout = Arc::clone(trainer.scorer().layout());
+        self.reader
+            .prepared(self.vocabularies, scan(state), move |batch| {
+                TrainingBatch::new(plan, &layout, batch)
+            })
+    }
+
     /// What happens between two steps: a validation that is due, and a checkpoint, if `save` says so, the model is
     /// the best so far, or the run ends here.
     fn pause(
         &self,
-        learner: &mut dyn Learner,
+        trainer: &mut Trainer,
         state: &mut State,
         monitor: &mut Monitor,
         save: bool,
     ) -> Result<()> {
         monitor.rest(|monitor| {
             let improved = state.validation_due && {
-                let validated = self.validated(learner, state, monitor);
-                self.rescued(learner, state, monitor, validated)?
+                let validated = self.validated(trainer, state, monitor);
+                self.rescued(trainer, state, monitor, validated)?
             };
             let signal = self.interrupt.signal();
             if save || improved || state.is_done() || signal.is_some() {
-                self.save(learner, state)?;
+                self.save(trainer, state)?;
             }
             let Some(signal) = signal else { return Ok(()) };
             Err(Error::interrupted(
@@ -135,17 +142,17 @@ impl Fit<'_> {
     /// Scores the rows that validate; whether the model is the best so far. A signal leaves the validation due.
     fn validated(
         &self,
-        learner: &dyn Learner,
+        trainer: &Trainer,
         state: &mut State,
         monitor: &mut Monitor,
     ) -> Result<bool> {
-        let select = self.dataset.schema().training.course.select;
+        let select = self.reader.schema().training.course.select.clone();
         let scored = validate(
-            learner,
-            self.dataset,
+            trainer.scorer(),
+            self.reader,
             self.vocabularies,
             select.as_ref(),
-            self.interrupt,
+            || self.interrupt.signal().is_some(),
         )?;
         let Some((report, figure)) = scored else {
             return Ok(false);
@@ -164,8 +171,8 @@ impl Fit<'_> {
         let lack = match select {
             None => "loss: none has a label of a task whose weight is above 0".to_owned(),
             Some(select) => {
-                let task = self.dataset.schema().tasks.get(select.task);
-                let task = task.map_or("?", |task| task.name);
+                let task = self.reader.schema().tasks.get(select.task.0);
+                let task = task.map_or("?", |task| &task.name);
                 format!("figure of task `{task}` as `select` asks for it")
             }
         };
@@ -178,7 +185,7 @@ impl Fit<'_> {
     /// What fails beside the model leaves it as good as it was: it is saved before the error is told.
     fn rescued<T>(
         &self,
-        learner: &mut dyn Learner,
+        trainer: &mut Trainer,
         state: &State,
         monitor: &Monitor,
         result: Result<T>,
@@ -186,7 +193,7 @@ impl Fit<'_> {
         let path = self.folder.checkpoint(state.step);
         if result.is_err() && state.step > 0 && !path.exists() {
             // The first error is the one to tell.
-            if self.save(learner, state).is_ok() {
+            if self.save(trainer, state).is_ok() {
                 monitor.warn(&format!(
                     "the run ends here; {} holds all of its {} steps, for `--resume`",
                     path.display(),
@@ -197,11 +204,11 @@ impl Fit<'_> {
         result
     }
 
-    fn save(&self, learner: &mut dyn Learner, state: &State) -> Result<()> {
-        let exported = learner.export()?;
+    fn save(&self, trainer: &mut Trainer, state: &State) -> Result<()> {
+        let exported = trainer.export();
         checkpoint::save_checkpoint(
             &self.folder.checkpoint(state.step),
-            self.dataset.schema(),
+            self.reader.schema(),
             self.vocabularies,
             exported,
             state,
@@ -213,16 +220,15 @@ impl Fit<'_> {
     /// The error of a run whose step failed.
     fn stopped(
         &self,
-        learner: &dyn Learner,
+        trainer: &Trainer,
         state: &State,
-        batch: &Batch,
+        batch: TrainingBatch,
         error: StepError,
     ) -> Error {
         let (task, cause) = match error {
-            StepError::Other(error) => return error,
             StepError::Loss { task, value } => {
-                let name = self.dataset.schema().tasks.get(task);
-                let name = name.map_or("?", |task| task.name);
+                let name = self.reader.schema().tasks.get(task.0);
+                let name = name.map_or("?", |task| &*task.name);
                 (Some(task), format!("the loss of task `{name}` is {value}"))
             }
             StepError::Gradient { norm } => (None, format!("the norm of the gradients is {norm}")),
@@ -233,12 +239,16 @@ impl Fit<'_> {
             state.epoch + 1,
             grouped(state.epoch_step + 1),
         );
-        let suspects = suspects(learner, batch, task);
+        let batch = ScoringBatch::new(trainer.scorer().plan(), batch.batch);
+        let suspects = suspects(trainer.scorer(), &batch, task);
         let rows = match suspects.as_slice() {
-            [] => format!("the batch is {}", self.dataset.describe(&batch.origins)),
+            [] => format!(
+                "the batch is {}",
+                self.reader.describe(&batch.batch.origins)
+            ),
             suspects => format!(
                 "the model has no finite score for {}",
-                self.dataset.describe(suspects)
+                self.reader.describe(suspects)
             ),
         };
         let (checkpoint, resume) = match self.folder.latest() {
@@ -261,14 +271,13 @@ impl Fit<'_> {
 
 /// The rows of a batch that the model, as it was before the step, has no finite score for; none if that is all of them:
 /// then the rows are not what is wrong.
-fn suspects(learner: &dyn Learner, batch: &Batch, task: Option<usize>) -> Vec<Origin> {
-    let Ok(scores) = learner.score(batch) else {
-        return Vec::new();
-    };
+fn suspects(scorer: &Scorer, batch: &ScoringBatch, task: Option<TaskId>) -> Vec<Origin> {
+    let scores = scorer.score(batch);
+    let batch = &batch.batch;
     let chosen = scores
         .iter()
         .enumerate()
-        .filter(|(index, _)| task.is_none_or(|task| task == *index));
+        .filter(|(index, _)| task.is_none_or(|task| task == TaskId(*index)));
     let mut rows: Vec<usize> = chosen
         .flat_map(|(_, scores)| scores.rows.iter().zip(scores.lp.iter().zip(&scores.lq)))
         .filter(|(_, (lp, lq))| !(lp.is_finite() && lq.is_finite()))

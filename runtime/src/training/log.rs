@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::weights::write_atomically;
+use crate::params::write_atomically;
 
 /// `metrics.jsonl`, open for writing.
 #[derive(Debug)]

@@ -50,30 +50,13 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::{AdamW, Course, Embeddings, TableOptimiser};
+    use crate::schema::Course;
 
     fn training(warmup: f64, decay: Decay) -> Training {
-        let adamw = AdamW {
-            lr: 1.0,
-            weight_decay: 0.0,
-        };
         Training {
-            batch: 1,
-            epochs: 1,
-            seed: 1,
-            shuffle: 1,
-            dense: adamw,
-            embeddings: Embeddings {
-                optimiser: TableOptimiser::AdamW,
-                lr: 1.0,
-                weight_decay: 0.0,
-                std: 0.05,
-                frequency: None,
-            },
             warmup,
             decay,
-            clip: None,
-            course: Course::DEFAULT,
+            ..Training::DEFAULT
         }
     }
 

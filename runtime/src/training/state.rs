@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, Parts, Statistics};
-use crate::layers::Precision;
-use crate::schema::{Figure, Schema, Select, Training};
+use crate::exec::Precision;
+use crate::schema::{Metric, Schema, Select, Training};
 
 /// Version of the checkpoint's layout.
 pub const FORMAT: u32 = 5;
@@ -57,7 +57,7 @@ impl State {
     ) -> Self {
         Self {
             format: FORMAT,
-            model: schema.name.to_owned(),
+            model: schema.name.to_string(),
             step: 0,
             epoch: 0,
             epoch_step: 0,
@@ -120,7 +120,7 @@ impl State {
     /// it is the best so far. One without the figure, or with one that is not finite, is no improvement;
     /// as long as none had the figure, an early stop has nothing to go by, and counts nothing.
     pub fn judge(&mut self, figure: Option<f64>, select: Option<&Select>) -> bool {
-        let rises = select.is_some_and(|select| select.figure == Figure::Auc);
+        let rises = select.is_some_and(|select| select.metric == Metric::Auc);
         let gain = |new: f64, old: f64| if rises { new - old } else { old - new };
         self.validations += 1;
         if figure.is_none() && self.best.is_none() {
@@ -185,24 +185,20 @@ pub struct Best {
     /// The epoch of that step, from 1.
     pub epoch: u64,
     /// The figure that chooses the model.
-    #[serde(with = "crate::data::exact")]
+    #[serde(with = "crate::vocab::exact")]
     pub value: f64,
     /// The last figure that was better than the one before it by enough for an early stop to wait on.
-    #[serde(with = "crate::data::exact")]
+    #[serde(with = "crate::vocab::exact")]
     pub mark: f64,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::NumberStatistics;
-    use crate::schema::{AdamW, Course, Decay, Embeddings, TableOptimiser};
+    use crate::schema::{Course, DomainSet, TaskId};
+    use crate::vocab::NumberStatistics;
 
     fn state(course: Course) -> State {
-        let adamw = AdamW {
-            lr: 1.0,
-            weight_decay: 0.0,
-        };
         State {
             format: FORMAT,
             model: String::new(),
@@ -218,22 +214,8 @@ mod tests {
             best: None,
             files: Files::default(),
             training: Training {
-                batch: 1,
-                epochs: 100,
-                seed: 1,
-                shuffle: 1,
-                dense: adamw,
-                embeddings: Embeddings {
-                    optimiser: TableOptimiser::AdamW,
-                    lr: adamw.lr,
-                    weight_decay: adamw.weight_decay,
-                    std: 0.05,
-                    frequency: None,
-                },
-                warmup: 0.0,
-                decay: Decay::Constant,
-                clip: None,
                 course,
+                ..Training::DEFAULT
             },
             precision: Precision::default(),
             statistics: Statistics {
@@ -248,14 +230,14 @@ mod tests {
     fn judged(
         patience: u64,
         min_delta: f64,
-        figure: Figure,
+        metric: Metric,
         figures: &[Option<f64>],
     ) -> (Vec<usize>, Option<usize>) {
         let select = Select {
-            figure,
-            task: 0,
-            surfaces: &[],
-            products: &[],
+            metric,
+            task: TaskId(0),
+            surfaces: DomainSet::all(0),
+            products: DomainSet::all(0),
         };
         let mut state = state(Course {
             patience: Some(patience),
@@ -279,28 +261,28 @@ mod tests {
     #[test]
     fn the_best_is_the_lowest_or_of_auc_the_highest() {
         let figures = [3.0, 1.0, 2.0, 0.5].map(Some);
-        assert_eq!(judged(9, 0.0, Figure::Kl, &figures), (vec![0, 1, 3], None));
-        assert_eq!(judged(9, 0.0, Figure::Auc, &figures), (vec![0], None));
+        assert_eq!(judged(9, 0.0, Metric::Kl, &figures), (vec![0, 1, 3], None));
+        assert_eq!(judged(9, 0.0, Metric::Auc, &figures), (vec![0], None));
     }
 
     #[test]
     fn equal_figures_and_none_at_all_are_no_improvement() {
         let figures = [Some(1.0), Some(1.0), None, Some(f64::NAN)];
-        assert_eq!(judged(3, 0.0, Figure::Kl, &figures), (vec![0], Some(3)));
+        assert_eq!(judged(3, 0.0, Metric::Kl, &figures), (vec![0], Some(3)));
     }
 
     #[test]
     fn a_run_without_a_figure_goes_on_to_its_end() {
-        assert_eq!(judged(1, 0.0, Figure::Kl, &[None; 5]), (vec![], None));
+        assert_eq!(judged(1, 0.0, Metric::Kl, &[None; 5]), (vec![], None));
         let figures = [None, None, Some(1.0), None, None];
-        assert_eq!(judged(2, 0.0, Figure::Kl, &figures), (vec![2], Some(4)));
+        assert_eq!(judged(2, 0.0, Metric::Kl, &figures), (vec![2], Some(4)));
     }
 
     #[test]
     fn small_steps_add_up_to_an_improvement_and_each_is_the_best() {
         // From the mark 1.0: 0.95, 0.90 and 0.85 are better, but only the last one by more than 0.12.
         let figures = [1.0, 0.95, 0.90, 0.85, 0.84, 0.83, 0.82].map(Some);
-        let (best, stopped) = judged(3, 0.12, Figure::Kl, &figures);
+        let (best, stopped) = judged(3, 0.12, Metric::Kl, &figures);
         assert_eq!((best.len(), stopped), (7, Some(6)));
     }
 

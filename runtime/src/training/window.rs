@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::learner::StepReport;
 use super::state::State;
+use super::trainer::StepReport;
 use crate::data::batch::Batch;
 use crate::schema::Schema;
 
@@ -42,16 +42,16 @@ impl Window {
         self.norm += report.norm;
         self.time += time;
         for ((rows, sum), task) in self.tasks.iter_mut().zip(&report.tasks) {
-            if let Some((count, mean)) = task {
-                *rows += *count as f64;
-                *sum += *count as f64 * mean;
+            if let Some(loss) = task {
+                *rows += loss.rows as f64;
+                *sum += loss.rows as f64 * loss.mean;
             }
         }
     }
 
     /// Mean KL by task; `None` without a valid row.
     fn means(&self) -> impl Iterator<Item = (&'static str, Option<f64>)> {
-        let names = self.schema.tasks.iter().map(|task| task.name);
+        let names = self.schema.tasks.iter().map(|task| &*task.name);
         let means = self.tasks.iter().map(mean);
         names.zip(means)
     }

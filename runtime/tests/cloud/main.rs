@@ -15,6 +15,8 @@ static MEMORY: mtmd::Memory = mtmd::Memory;
 mod faults;
 #[path = "../common/held.rs"]
 mod held;
+#[path = "../common/lowered.rs"]
+mod lowered;
 mod memory;
 mod reading;
 mod server;
@@ -29,6 +31,7 @@ mod fixture;
 #[expect(dead_code, reason = "shared with the tests of runs")]
 #[path = "../run/rows.rs"]
 mod rows;
+#[expect(dead_code, reason = "shared with the tests of runs")]
 #[path = "../run/sample.rs"]
 mod sample;
 #[expect(dead_code, reason = "shared with the tests of the data room")]

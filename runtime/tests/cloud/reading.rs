@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ListArray, RecordBatch};
 use arrow::datatypes::Float32Type;
-use mtmd::data::{Dataset, Parts, Scan, Shuffle};
+use mtmd::data::{Dataset, Parts, RowReader, Scan, Shuffle};
 use mtmd::error::Result;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
@@ -32,8 +32,8 @@ fn reader() {
 }
 
 fn tell(data: &Path) -> Result<()> {
-    let schema = schema(|schema| schema.bad_rows = mtmd::schema::BadRows::Skip);
-    let dataset = Dataset::open(schema, &[data.to_owned()])?;
+    let schema = schema(|schema| schema.spec.rows.bad = mtmd::schema::BadRows::Skip);
+    let dataset = RowReader::new(Dataset::open(schema, &[data.to_owned()])?);
     for file in dataset.files() {
         println!("file {}", file.file_name().unwrap().display());
     }

@@ -11,7 +11,7 @@ use arrow::array::{
 use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Field, Schema};
 use mtmd::data::Dataset;
-use mtmd::schema::{Split, Value};
+use mtmd::schema::{List, Split, Value};
 use parquet::file::properties::WriterProperties;
 
 use crate::fixture::{Folder, Frame, frame, numbered, read, schema, write_as};
@@ -273,20 +273,22 @@ fn dates_split_as_numbers_and_as_strings() {
     );
     for (from, to) in [
         (Value::Int(20_220_425), Value::Int(20_220_430)),
-        (Value::Text("2022-04-25"), Value::Text("2022-04-30")),
+        (
+            Value::Text("2022-04-25".into()),
+            Value::Text("2022-04-30".into()),
+        ),
     ] {
-        let ranges = Box::leak(Box::new([(from, to)]));
         let split = Split::Column {
-            column: "day",
-            train: ranges,
-            validate: &[],
-            test: &[],
-            place: "line 1",
+            column: "day".into(),
+            train: vec![(from, to)].into(),
+            validate: List::default(),
+            test: List::default(),
+            place: "line 1".into(),
         };
         let folder = frame.folder();
         let (_, report) = read(
             &folder
-                .open_as(schema(|schema| schema.split = split))
+                .open_as(schema(|schema| schema.spec.rows.split = split))
                 .unwrap(),
             10,
         )
@@ -308,7 +310,7 @@ fn booleans_are_numbers() {
 #[cfg(not(feature = "cloud"))]
 fn a_program_without_object_stores_says_how_to_get_them() {
     for url in ["s3://bucket/folder", "gs://bucket/a.parquet"] {
-        let error = Dataset::open(&crate::fixture::SMALL_STATIC, &[url.into()]).unwrap_err();
+        let error = Dataset::open(&crate::schemas::SMALL, &[url.into()]).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         let text = error.to_string();
         assert!(text.starts_with(&format!("{url}: this program was built without")));
@@ -319,7 +321,7 @@ fn a_program_without_object_stores_says_how_to_get_them() {
 #[test]
 fn a_path_that_leads_nowhere() {
     let folder = frame().folder();
-    let error = Dataset::open(&crate::fixture::SMALL_STATIC, &[folder.file("gone")]).unwrap_err();
+    let error = Dataset::open(&crate::schemas::SMALL, &[folder.file("gone")]).unwrap_err();
     assert_eq!(
         (error.exit_code(), folder.text(&error).lines().next()),
         (1, Some("gone: there is no such file or folder"))
@@ -363,7 +365,7 @@ fn a_folder_is_not_taken_for_a_file() {
             path.display()
         )
     );
-    assert!(Dataset::open(&crate::fixture::SMALL_STATIC, &[path]).is_ok());
+    assert!(Dataset::open(&crate::schemas::SMALL, &[path]).is_ok());
     // No file beside them, whatever their names.
     let folder = Folder::new(&[]);
     within(&folder, "date=2026-01-01");
@@ -378,7 +380,7 @@ fn a_folder_is_not_taken_for_a_file() {
 #[test]
 fn no_path_at_all() {
     assert_eq!(
-        Dataset::open(&crate::fixture::SMALL_STATIC, &[])
+        Dataset::open(&crate::schemas::SMALL, &[])
             .unwrap_err()
             .exit_code(),
         1
@@ -410,7 +412,7 @@ fn a_file_is_given_once() {
     let within = folder.0.path().join(".").join("b.parquet");
     for paths in [[all, &within], [&within, all]] {
         let paths = paths.map(Path::to_owned);
-        let error = Dataset::open(&crate::fixture::SMALL_STATIC, &paths).unwrap_err();
+        let error = Dataset::open(&crate::schemas::SMALL, &paths).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         let text = folder.text(&error);
         assert!(
@@ -423,7 +425,7 @@ fn a_file_is_given_once() {
     let copy = folder.file("copies/b.parquet");
     fs::copy(&within, &copy).unwrap();
     let paths = [all.to_owned(), copy];
-    assert!(Dataset::open(&crate::fixture::SMALL_STATIC, &paths).is_ok());
+    assert!(Dataset::open(&crate::schemas::SMALL, &paths).is_ok());
     #[cfg(unix)]
     {
         std::os::unix::fs::symlink(&within, folder.file("c.parquet")).unwrap();

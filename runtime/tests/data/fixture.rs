@@ -11,14 +11,14 @@ use arrow::array::{
 };
 use arrow::datatypes::{Float32Type, Int64Type};
 use mtmd::data::batch::Batch;
-use mtmd::data::{Dataset, Parts, Report, Scan};
+use mtmd::data::{Dataset, Parts, RowReader, RowReport, Scan};
 use mtmd::error::Error;
 use mtmd::schema::Schema;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 
-use crate::schemas::SMALL;
+use crate::schemas::{SMALL, small};
 
 /// Columns of one file.
 #[derive(Clone)]
@@ -209,12 +209,12 @@ impl Folder {
         self.0.path().join(name)
     }
 
-    pub fn open(&self) -> Result<Dataset, Error> {
-        self.open_as(&SMALL_STATIC)
+    pub fn open(&self) -> Result<RowReader, Error> {
+        self.open_as(&SMALL)
     }
 
-    pub fn open_as(&self, schema: &'static Schema) -> Result<Dataset, Error> {
-        Dataset::open(schema, &[self.0.path().to_owned()])
+    pub fn open_as(&self, schema: &'static Schema) -> Result<RowReader, Error> {
+        Dataset::open(schema, &[self.0.path().to_owned()]).map(RowReader::new)
     }
 
     /// An error's text, with the folder's path left out.
@@ -225,17 +225,15 @@ impl Folder {
     }
 }
 
-pub static SMALL_STATIC: Schema = SMALL;
-
 /// A changed copy of the small schema.
 pub fn schema(change: impl FnOnce(&mut Schema)) -> &'static Schema {
-    let mut schema = SMALL;
+    let mut schema = small();
     change(&mut schema);
     Box::leak(Box::new(schema))
 }
 
 /// All rows that train, in file order, and the report.
-pub fn read(dataset: &Dataset, batch: usize) -> Result<(Vec<Batch>, Report), Error> {
+pub fn read(dataset: &RowReader, batch: usize) -> Result<(Vec<Batch>, RowReport), Error> {
     let vocabularies = Arc::new(dataset.learn(Parts::TRAIN)?.vocabularies);
     let scan = Scan {
         parts: Parts::TRAIN,

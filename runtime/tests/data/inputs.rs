@@ -5,30 +5,34 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, Int8Array, ListArray};
 use arrow::datatypes::Float32Type;
 use mtmd::data::batch::Column;
-use mtmd::data::{Dataset, Parts, Vocabularies};
+use mtmd::data::{Parts, RowReader};
 use mtmd::hash::hash_text;
 use mtmd::schema::{
-    Derive, Feature, Index, Input, Kind, Label, Pool, Standardise, Table, Task, Tower, Transform,
-    Value,
+    Derive, DomainSet, Feature, FeatureKind, Index, Input, Label, Pool, Standardise, Table,
+    TableId, Task, Tower, Transform, Value, list, text,
 };
+use mtmd::vocab::Vocabularies;
 
 use crate::fixture::{Folder, frame, read, schema};
 use crate::rows::{ads, same};
 
 /// `ctr` of the small schema, on rows whose `is_seen` is 1, weighted by `share`.
-const WEIGHED: [Task; 1] = [Task {
-    name: "ctr",
-    label: Label::Score("hw_ctr"),
-    action: &["is_click"],
-    given: None,
-    weight: 1.0,
-    sample_weight: Some("share"),
-    mask: &["is_seen"],
-    embedding: 8,
-    surfaces: &[0, 1],
-    products: &[0, 1],
-    place: "line 7",
-}];
+fn weighed_task() -> Task {
+    Task {
+        name: text("ctr"),
+        label: Label::Score(text("hw_ctr")),
+        action: list(&[text("is_click")]),
+        given: None,
+        weight: 1.0,
+        sample_weight: Some(text("share")),
+        mask: list(&[text("is_seen")]),
+        embedding: 8,
+        surfaces: DomainSet::first::<2>(),
+        products: DomainSet::first::<2>(),
+        doc: text(""),
+        place: text("line 7"),
+    }
+}
 
 fn weighed(seen: [Option<i8>; 4], share: [Option<f64>; 4]) -> Folder {
     let seen: ArrayRef = Arc::new(Int8Array::from(seen.to_vec()));
@@ -36,8 +40,8 @@ fn weighed(seen: [Option<i8>; 4], share: [Option<f64>; 4]) -> Folder {
     frame().with("is_seen", seen).with("share", share).folder()
 }
 
-fn open_weighed(folder: &Folder) -> Dataset {
-    let schema = schema(|schema| schema.tasks = &WEIGHED);
+fn open_weighed(folder: &Folder) -> RowReader {
+    let schema = schema(|schema| schema.spec.tasks = vec![weighed_task()].into());
     folder.open_as(schema).unwrap()
 }
 
@@ -87,143 +91,146 @@ fn a_label_without_a_sound_weight_is_a_bad_row() {
     );
 }
 
-const fn read_as(name: &'static str, column: &'static str, kind: Kind) -> Feature {
+fn read_as(name: &'static str, column: &'static str, kind: FeatureKind) -> Feature {
     Feature {
-        name,
-        column,
+        name: text(name),
+        column: text(column),
         derive: None,
         kind,
-        domains: &[0, 1],
-        place: "line 30",
+        domains: DomainSet::first::<2>(),
+        doc: text(""),
+        place: text("line 30"),
     }
 }
 
-const fn of_table(table: usize, input: Input) -> Kind {
-    Kind::Embedded {
-        table,
+fn of_table(table: usize, input: Input) -> FeatureKind {
+    FeatureKind::Embedded {
+        table: TableId(table),
         input,
         shallow: false,
     }
 }
 
 /// Every way to read an input that the small schema does without.
-const INPUTS: [Feature; 6] = [
-    read_as(
-        "age_group",
-        "age",
-        of_table(
-            0,
-            Input::Buckets {
-                boundaries: &[0.0, 20.0, 100.0],
-                default: None,
-            },
+fn every_feature() -> Vec<Feature> {
+    vec![
+        read_as(
+            "age_group",
+            "age",
+            of_table(
+                0,
+                Input::Buckets {
+                    boundaries: list(&[0.0, 20.0, 100.0]),
+                    default: None,
+                },
+            ),
         ),
-    ),
-    read_as(
-        "history",
-        "history",
-        of_table(
-            1,
-            Input::List {
-                pool: Pool::Mean,
-                weights: Some("seconds"),
-                last: Some(1),
-            },
-        ),
-    ),
-    read_as(
-        "kind",
-        "kind",
-        of_table(
-            2,
-            Input::One {
-                default: Some(Value::Text("b")),
-            },
-        ),
-    ),
-    read_as(
-        "user_id",
-        "user_id",
-        of_table(3, Input::One { default: None }),
-    ),
-    read_as(
-        "age",
-        "age",
-        Kind::Number(Transform {
-            default: 10.0,
-            clip: Some((0.0, 100.0)),
-            log: false,
-            standardise: Some(Standardise::Learned),
-        }),
-    ),
-    Feature {
-        derive: Some(Derive::Length),
-        ..read_as(
-            "visits",
+        read_as(
             "history",
-            Kind::Number(Transform {
-                default: 0.0,
-                clip: None,
+            "history",
+            of_table(
+                1,
+                Input::List {
+                    pool: Pool::Mean,
+                    weights: Some(text("seconds")),
+                    last: Some(1),
+                },
+            ),
+        ),
+        read_as(
+            "kind",
+            "kind",
+            of_table(
+                2,
+                Input::One {
+                    default: Some(Value::Text(text("b"))),
+                },
+            ),
+        ),
+        read_as(
+            "user_id",
+            "user_id",
+            of_table(3, Input::One { default: None }),
+        ),
+        read_as(
+            "age",
+            "age",
+            FeatureKind::Number(Transform {
+                default: 10.0,
+                clip: Some((0.0, 100.0)),
                 log: false,
-                standardise: Some(Standardise::Given {
-                    mean: 1.0,
-                    std: 2.0,
-                }),
+                standardise: Some(Standardise::Learned),
             }),
-        )
-    },
-];
+        ),
+        Feature {
+            derive: Some(Derive::Length),
+            ..read_as(
+                "visits",
+                "history",
+                FeatureKind::Number(Transform {
+                    default: 0.0,
+                    clip: None,
+                    log: false,
+                    standardise: Some(Standardise::Given {
+                        mean: 1.0,
+                        std: 2.0,
+                    }),
+                }),
+            )
+        },
+    ]
+}
 
-const fn indexed(name: &'static str, rows: usize, index: Index, oov: usize) -> Table {
+fn indexed(name: &'static str, rows: usize, index: Index, oov: usize) -> Table {
     Table {
-        name,
+        name: text(name),
         rows,
         dim: 2,
         index,
         oov,
         embeddings: None,
+        shared: false,
+        doc: text(""),
     }
 }
 
-const TABLES: [Table; 4] = [
-    indexed("age_group", 5, Index::Buckets, 0),
-    indexed("history", 100, Index::Hash, 0),
-    indexed(
-        "kind",
-        5,
-        Index::Lines {
-            text: "a\nb\n",
-            whole: false,
-        },
-        2,
-    ),
-    indexed("user_id", 4, Index::Vocabulary { min_count: 2 }, 2),
-];
+fn every_table() -> Vec<Table> {
+    vec![
+        indexed("age_group", 5, Index::Buckets, 0),
+        indexed("history", 100, Index::Hash, 0),
+        indexed(
+            "kind",
+            5,
+            Index::Lines {
+                file: text("kinds.txt"),
+                whole: false,
+                lines: text("a\nb\n"),
+            },
+            2,
+        ),
+        indexed("user_id", 4, Index::Vocabulary { min_count: 2 }, 2),
+    ]
+}
 
-fn every_input(seconds: Vec<Option<Vec<Option<f32>>>>) -> (Folder, Dataset) {
+fn every_input(seconds: Vec<Option<Vec<Option<f32>>>>) -> (Folder, RowReader) {
     let seconds = ListArray::from_iter_primitive::<Float32Type, _, _>(seconds);
     let folder = frame()
         .with("seconds", Arc::new(seconds) as ArrayRef)
         .folder();
     let schema = schema(|schema| {
-        schema.tables = &TABLES;
-        schema.query = &INPUTS;
-        schema.item = const { &[read_as("price", "price", PRICE)] };
+        schema.spec.tables = every_table().into();
+        schema.spec.query = every_feature().into();
+        schema.spec.item = vec![read_as("price", "price", PRICE)].into();
     });
     let data = folder.open_as(schema).unwrap();
     (folder, data)
 }
 
-const PRICE: Kind = Kind::Number(Transform {
-    default: 0.0,
-    clip: None,
-    log: false,
-    standardise: None,
-});
+const PRICE: FeatureKind = FeatureKind::Number(Transform::DEFAULT);
 
 #[test]
 fn every_kind_of_input_by_hand() {
-    let weights = |list: &[f32]| Some(list.iter().copied().map(Some).collect());
+    let weights = |given: &[f32]| Some(given.iter().copied().map(Some).collect());
     let (_folder, data) = every_input(vec![weights(&[1.0, 3.0]), None, None, weights(&[0.0, 2.0])]);
     let (batches, _) = read(&data, 10).unwrap();
     // Feed has rows 0 and 3, search 1 and 2; ages are 20, -3, none and 200.

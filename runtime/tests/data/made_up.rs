@@ -3,24 +3,25 @@
 use std::fs;
 use std::sync::Arc;
 
-use mtmd::data::{Dataset, Parts, Scan, synth};
+use mtmd::data::{Dataset, Parts, RowReader, Scan, synth};
 use mtmd::schema::Schema;
 use tempfile::TempDir;
 
-use crate::fixture::SMALL_STATIC;
 use crate::schemas::KUAIRAND;
+use crate::schemas::SMALL;
 
-fn make(schema: &'static Schema, rows: u64, seed: u64) -> (TempDir, Dataset) {
+fn make(schema: &'static Schema, rows: u64, seed: u64) -> (TempDir, RowReader) {
     let folder = TempDir::new().unwrap();
     let files = synth(schema, rows, 10, seed, folder.path()).unwrap();
     assert_eq!(files.len() as u64, rows.div_ceil(50_000));
-    let dataset = Dataset::open(schema, &[folder.path().to_owned()]).unwrap();
+    let dataset = Dataset::open(schema, &[folder.path().to_owned()]);
+    let dataset = RowReader::new(dataset.unwrap());
     (folder, dataset)
 }
 
 #[test]
 fn made_up_rows_are_good_and_have_every_cell_and_part() {
-    for schema in [&SMALL_STATIC, &KUAIRAND] {
+    for schema in [&*SMALL, &*KUAIRAND] {
         let (_folder, dataset) = make(schema, 6_000, 1);
         assert_eq!(dataset.rows(), 6_000);
         let learned = dataset.learn(Parts::TRAIN).unwrap();
@@ -125,7 +126,7 @@ fn labels_are_scores_near_what_happens_and_children_stay_below_their_parents() {
 #[test]
 fn the_same_seed_writes_the_same_bytes() {
     let bytes = |seed| {
-        let (folder, _) = make(&SMALL_STATIC, 2_000, seed);
+        let (folder, _) = make(&SMALL, 2_000, seed);
         fs::read(folder.path().join("part-00000.parquet")).unwrap()
     };
     assert_eq!(bytes(1), bytes(1));
@@ -135,8 +136,8 @@ fn the_same_seed_writes_the_same_bytes() {
 #[test]
 fn a_folder_with_other_data_is_left_alone() {
     let folder = TempDir::new().unwrap();
-    synth(&SMALL_STATIC, 10, 10, 1, folder.path()).unwrap();
-    let error = synth(&SMALL_STATIC, 10, 10, 1, folder.path()).unwrap_err();
+    synth(&SMALL, 10, 10, 1, folder.path()).unwrap();
+    let error = synth(&SMALL, 10, 10, 1, folder.path()).unwrap_err();
     assert_eq!(error.exit_code(), 2);
     assert!(
         error.to_string().contains("holds Parquet files already"),
@@ -149,7 +150,7 @@ fn a_folder_with_other_data_is_left_alone() {
 fn a_folder_that_cannot_be_made_is_the_environments_fault() {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("file"), "").unwrap();
-    let error = synth(&SMALL_STATIC, 10, 10, 1, &folder.path().join("file/within")).unwrap_err();
+    let error = synth(&SMALL, 10, 10, 1, &folder.path().join("file/within")).unwrap_err();
     assert_eq!(error.exit_code(), 3);
 }
 
@@ -159,7 +160,7 @@ fn a_folder_that_cannot_be_made_is_the_environments_fault() {
 fn a_full_disk_is_named_and_leaves_no_file() {
     let folder = TempDir::new().unwrap();
     std::os::unix::fs::symlink("/dev/full", folder.path().join("part-00000.tmp")).unwrap();
-    let error = synth(&SMALL_STATIC, 1000, 10, 1, folder.path()).unwrap_err();
+    let error = synth(&SMALL, 1000, 10, 1, folder.path()).unwrap_err();
     assert_eq!(error.exit_code(), 3);
     assert!(
         error.to_string().contains("No space left on device"),

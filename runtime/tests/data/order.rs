@@ -5,33 +5,25 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array};
 use mtmd::data::batch::{Batch, Column};
-use mtmd::data::{Dataset, Parts, Scan, Shuffle, Vocabularies};
-use mtmd::schema::{Split, Value};
+use mtmd::data::{Parts, RowReader, Scan, Shuffle};
+use mtmd::schema::{FeatureKind, Split, Value, list, text};
+use mtmd::vocab::Vocabularies;
 
 use crate::fixture::{Folder, numbered, schema};
 
 /// Three files of 10,000 rows in row groups of 1,000, all of which train, without a clip of the age.
-fn dataset(split: Split) -> (Folder, Dataset, Arc<Vocabularies>) {
+fn dataset(split: Split) -> (Folder, RowReader, Arc<Vocabularies>) {
     let folder = Folder::new(&[]);
     for (index, name) in ["a.parquet", "b.parquet", "c.parquet"].iter().enumerate() {
         numbered(index * 10_000, 10_000).write_groups(&folder.file(name), 1000);
     }
     let schema = schema(|schema| {
-        let mut query: Vec<mtmd::schema::Feature> = Vec::new();
-        for feature in schema.query {
-            let kind = match feature.kind {
-                mtmd::schema::Kind::Number(transform) => {
-                    mtmd::schema::Kind::Number(mtmd::schema::Transform {
-                        clip: None,
-                        ..transform
-                    })
-                }
-                other => other,
-            };
-            query.push(mtmd::schema::Feature { kind, ..*feature });
+        for feature in schema.spec.query.to_mut() {
+            if let FeatureKind::Number(transform) = &mut feature.kind {
+                transform.clip = None;
+            }
         }
-        schema.query = query.leak();
-        schema.split = split;
+        schema.spec.rows.split = split;
     });
     let dataset = folder.open_as(schema).unwrap();
     let vocabularies = Arc::new(dataset.learn(Parts::TRAIN).unwrap().vocabularies);
@@ -39,11 +31,11 @@ fn dataset(split: Split) -> (Folder, Dataset, Arc<Vocabularies>) {
 }
 
 const ALL: Split = Split::Column {
-    column: "day",
-    train: &[(Value::Int(1), Value::Int(1))],
-    validate: &[],
-    test: &[],
-    place: "line 1",
+    column: text("day"),
+    train: list(&[(Value::Int(1), Value::Int(1))]),
+    validate: list(&[]),
+    test: list(&[]),
+    place: text("line 1"),
 };
 
 /// Numbers of a batch's rows, in the order of the batch.
@@ -61,7 +53,7 @@ fn numbers(batch: &Batch) -> Vec<usize> {
     rows
 }
 
-fn batches(data: &(Folder, Dataset, Arc<Vocabularies>), scan: Scan) -> Vec<Batch> {
+fn batches(data: &(Folder, RowReader, Arc<Vocabularies>), scan: Scan) -> Vec<Batch> {
     data.1
         .batches(&data.2, scan)
         .unwrap()
@@ -150,6 +142,38 @@ fn a_resumed_pass_gives_the_batches_that_would_have_followed() {
             assert!(
                 rest.iter().map(numbers).eq(expected.iter().map(numbers)),
                 "{shuffle:?} after {seen}"
+            );
+        }
+    }
+}
+
+/// `--threads` sets the size of the pool that passes are read by.
+#[test]
+fn batches_are_the_same_whatever_the_number_of_threads() {
+    let data = dataset(ALL);
+    let pass = |threads: usize, shuffle| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| {
+            let learned = data.1.learn(Parts::TRAIN).unwrap();
+            let learned = format!("{:?} {:?}", learned.vocabularies, learned.statistics);
+            let scan = scan(shuffle, 700, 300);
+            let ready = data.1.prepared(&data.2, scan, |batch| {
+                (numbers(&batch), format!("{batch:?}"))
+            });
+            let ready: Vec<_> = ready.unwrap().map(Result::unwrap).collect();
+            (learned, ready)
+        })
+    };
+    for shuffle in [None, Some((1, 3, 4_000)), Some((1, 3, 1 << 20))] {
+        let one = pass(1, shuffle);
+        assert_eq!(one.1.len(), 43);
+        for threads in [2, 3, 8, 13] {
+            assert!(
+                pass(threads, shuffle) == one,
+                "{threads} threads, {shuffle:?}"
             );
         }
     }

@@ -5,8 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float32Array, Int32Array, StringArray, TimestampMicrosecondArray};
-use mtmd::data::{Dataset, Parts, Quarantine};
-use mtmd::schema::{BadRows, Derive, Feature, Kind, Others, Schema, TimePart, Transform, Unit};
+use mtmd::data::{Dataset, Parts, Quarantine, RowReader};
+use mtmd::schema::{
+    self, BadRows, Derive, DomainSet, Feature, FeatureKind, Others, Schema, TimePart, Transform,
+    Unit,
+};
 
 use crate::fixture::{Folder, frame, read, schema};
 
@@ -29,12 +32,12 @@ fn faulty() -> Folder {
 
 fn stopping() -> &'static Schema {
     schema(|schema| {
-        schema.bad_rows = BadRows::Stop;
-        schema.surfaces.others = Others::Error;
+        schema.spec.rows.bad = BadRows::Stop;
+        schema.spec.surfaces.others = Others::Error;
     })
 }
 
-fn skipping(folder: &Folder, quarantine: Quarantine) -> Dataset {
+fn skipping(folder: &Folder, quarantine: Quarantine) -> RowReader {
     let dataset = folder.open_as(stopping()).unwrap();
     dataset
         .with_bad_rows(BadRows::Skip)
@@ -71,7 +74,7 @@ fn the_command_line_has_the_last_word() {
             .contains("a.parquet, row 3, column `surface`: 9 is")
     );
 
-    let lenient = schema(|schema| schema.bad_rows = BadRows::Skip);
+    let lenient = schema(|schema| schema.spec.rows.bad = BadRows::Skip);
     let dataset = folder.open_as(lenient).unwrap();
     let strict = dataset.with_bad_rows(BadRows::Stop);
     assert!(strict.learn(Parts::TRAIN).is_err());
@@ -165,7 +168,7 @@ fn a_resumed_run_may_spell_the_paths_of_its_data_in_another_way() {
     };
     assert_ne!(names(&other), names(&dataset));
     let resumed = Quarantine::resume(&path, &other).unwrap();
-    let other = other.with_bad_rows(BadRows::Skip);
+    let other = RowReader::new(other).with_bad_rows(BadRows::Skip);
     read(&other.with_quarantine(Some(Arc::new(resumed))), 10).unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), whole);
 }
@@ -199,21 +202,25 @@ fn a_file_of_something_else_is_left_as_it_is() {
 #[test]
 fn times_are_kept() {
     let day = Feature {
-        name: "made",
-        column: "price",
-        derive: Some(Derive::Time(TimePart::Day, Unit::Seconds)),
-        kind: Kind::Number(Transform {
+        name: schema::text("made"),
+        column: schema::text("price"),
+        derive: Some(Derive::Time {
+            part: TimePart::Day,
+            unit: Unit::Seconds,
+        }),
+        kind: FeatureKind::Number(Transform {
             default: 0.0,
             clip: None,
             log: false,
             standardise: None,
         }),
-        domains: &[0, 1],
-        place: "line 30",
+        domains: DomainSet::first::<2>(),
+        place: schema::text("line 30"),
+        doc: schema::text(""),
     };
     let schema = schema(|schema| {
-        schema.bad_rows = BadRows::Skip;
-        schema.item = Box::leak(Box::new([day]));
+        schema.spec.rows.bad = BadRows::Skip;
+        schema.spec.item = vec![day].into();
     });
     // 4 January 2026, half a second past ten; and a year that has no four digits.
     let [time, far] = [1_767_520_800_500_000_i64, i64::MAX];

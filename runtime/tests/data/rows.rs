@@ -23,7 +23,7 @@ pub fn ads(id: i64) -> u32 {
 }
 
 fn skipping() -> &'static Schema {
-    schema(|schema| schema.bad_rows = BadRows::Skip)
+    schema(|schema| schema.spec.rows.bad = BadRows::Skip)
 }
 
 fn refusal(frame: &Frame) -> String {
@@ -405,7 +405,7 @@ fn skipped_surfaces_are_counted_before_products() {
             "product",
             Arc::new(StringArray::from(vec!["new", "std", "std", "std"])) as ArrayRef,
         );
-    let schema = schema(|schema| schema.surfaces.others = Others::Skip);
+    let schema = schema(|schema| schema.spec.surfaces.others = Others::Skip);
     let (_, report) = read(&unknown.folder().open_as(schema).unwrap(), 10).unwrap();
     assert_eq!(
         (report.surfaces.rows, report.products.rows, report.used),

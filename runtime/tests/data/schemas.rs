@@ -1,77 +1,58 @@
 //! Schemas as a compiler would write them, by hand.
 
 use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, Embeddings,
-    ExpertArchitecture, Feature, Index, Input, Kind, Label, Others, Pool, Schema, Split, Table,
-    TableOptimiser, Task, Training, Transform, Value,
+    Architecture, Axis, Budget, Crossing, Domain, DomainId, DomainSet, Evaluation,
+    ExpertArchitecture, Feature, FeatureKind, Index, Input, Label, Others, Pool, Rows, Schema,
+    Spec, Split, Table, TableId, Task, TaskId, Text, Training, Transform, Value, list, text,
 };
+use std::sync::LazyLock;
 
-const ARCHITECTURE: Architecture = Architecture {
-    expert: ExpertArchitecture {
-        deep: &[32, 16],
-        routing: &[8],
-        shallow: &[8],
-        crossing: Crossing::Dcn { rank: 4, depth: 1 },
-        se_reduction: Some(2),
-        ..ExpertArchitecture::PAPER
-    },
-    shallow_width: 8,
-    shared_deep: &[32, 16],
-    ..Architecture::PAPER
-};
-
-const TRAINING: Training = Training {
-    batch: 512,
-    epochs: 2,
-    seed: 1,
-    shuffle: 262_144,
-    dense: AdamW {
-        lr: 1e-3,
-        weight_decay: 0.01,
-    },
-    embeddings: Embeddings {
-        optimiser: TableOptimiser::AdamW,
-        lr: 3e-2,
-        weight_decay: 0.1,
-        std: 0.05,
-        frequency: None,
-    },
-    warmup: 0.05,
-    decay: Decay::Linear,
-    clip: Some(5.0),
-    course: Course::DEFAULT,
-};
-
-const fn domain(name: &'static str, values: &'static [Value]) -> Domain {
-    Domain { name, values }
+fn architecture() -> Architecture {
+    Architecture {
+        expert: ExpertArchitecture {
+            deep: list(&[32, 16]),
+            routing: list(&[8]),
+            shallow: list(&[8]),
+            crossing: Crossing::Dcn { rank: 4, depth: 1 },
+            se_reduction: Some(2),
+            ..ExpertArchitecture::PAPER
+        },
+        shallow_width: 8,
+        shared_deep: list(&[32, 16]),
+        ..Architecture::PAPER
+    }
 }
 
-const fn table(name: &'static str, rows: usize, dim: usize, index: Index) -> Table {
+fn domain(name: &'static str, values: &'static [Value]) -> Domain {
+    Domain {
+        name: text(name),
+        values: list(values),
+        like: None,
+        doc: text(""),
+    }
+}
+
+fn table(name: &'static str, rows: usize, dim: usize, index: Index) -> Table {
     Table {
-        name,
+        name: text(name),
         rows,
         dim,
         index,
         oov: 0,
         embeddings: None,
+        shared: false,
+        doc: text(""),
     }
 }
 
 const VOCABULARY: Index = Index::Vocabulary { min_count: 1 };
-const LOG: Kind = Kind::Number(Transform {
-    default: 0.0,
-    clip: None,
+const LOG: FeatureKind = FeatureKind::Number(Transform {
     log: true,
-    standardise: None,
+    ..Transform::DEFAULT
 });
-const PLAIN: Kind = Kind::Number(Transform {
-    default: 0.0,
-    clip: None,
-    log: false,
-    standardise: None,
-});
+const PLAIN: FeatureKind = FeatureKind::Number(Transform::DEFAULT);
 
-const fn input(pool: Option<Pool>) -> Input {
+fn input(pool: Option<Pool>) -> Input {
     match pool {
         None => Input::One { default: None },
         Some(pool) => Input::List {
@@ -82,254 +63,341 @@ const fn input(pool: Option<Pool>) -> Input {
     }
 }
 
-const fn embedded(table: usize, pool: Option<Pool>) -> Kind {
-    Kind::Embedded {
-        table,
+fn embedded(table: usize, pool: Option<Pool>) -> FeatureKind {
+    FeatureKind::Embedded {
+        table: TableId(table),
         input: input(pool),
         shallow: false,
     }
 }
 
-const fn feature(
+fn feature(
     name: &'static str,
-    kind: Kind,
-    domains: &'static [usize],
+    kind: FeatureKind,
+    domains: DomainSet,
     place: &'static str,
 ) -> Feature {
     Feature {
-        name,
-        column: name,
+        name: text(name),
+        column: text(name),
         derive: None,
         kind,
         domains,
-        place,
+        doc: text(""),
+        place: text(place),
     }
 }
 
 /// Two surfaces, two products, a score task and an action child on one product, every kind of feature.
-pub const SMALL: Schema = Schema {
-    name: "small",
-    spec_hash: "",
-    weights_hash: "",
-    graph_hash: "",
-    graph: "",
-    surfaces: Axis {
-        column: "surface",
-        domains: &[
-            domain("feed", &[Value::Int(0)]),
-            domain("search", &[Value::Int(2), Value::Int(3)]),
-        ],
-        others: Others::Error,
-        place: "line 3",
-    },
-    products: Axis {
-        column: "product",
-        domains: &[
-            domain("shop", &[Value::Text("shop")]),
-            domain("std", &[Value::Text("std")]),
-        ],
-        others: Others::Skip,
-        place: "line 4",
-    },
-    tasks: &[
-        Task {
-            name: "ctr",
-            label: Label::Score("hw_ctr"),
-            action: &["is_click"],
-            given: None,
-            weight: 1.0,
-            sample_weight: None,
-            mask: &[],
-            embedding: 8,
-            surfaces: &[0, 1],
-            products: &[0, 1],
-            place: "line 7",
-        },
-        Task {
-            name: "buy",
-            label: Label::Action,
-            action: &["is_click", "is_buy"],
-            given: Some(0),
-            weight: 1.0,
-            sample_weight: None,
-            mask: &[],
-            embedding: 4,
-            surfaces: &[0, 1],
-            products: &[0],
-            place: "line 8",
-        },
-    ],
-    tables: &[
-        table("ads", 100, 3, Index::Hash),
-        table(
-            "kind",
-            4,
-            2,
-            Index::Values(&[Value::Text("a"), Value::Text("b"), Value::Text("c")]),
-        ),
-        table("users", 6, 2, Index::Vocabulary { min_count: 2 }),
-    ],
-    query: &[
-        feature("history", embedded(0, Some(Pool::Mean)), &[0, 1], "line 11"),
-        feature("user_id", embedded(2, None), &[0, 1], "line 12"),
-        feature("text", Kind::Vector { width: 2 }, &[1], "line 13"),
-        feature(
-            "age",
-            Kind::Number(Transform {
-                default: 30.0,
-                clip: Some((0.0, 100.0)),
-                log: false,
-                standardise: None,
-            }),
-            &[0, 1],
-            "line 14",
-        ),
-    ],
-    item: &[
-        feature("ad_id", embedded(0, None), &[0, 1], "line 17"),
-        feature("kind", embedded(1, None), &[0, 1], "line 18"),
-        feature("tags", embedded(0, Some(Pool::Sum)), &[0, 1], "line 19"),
-        feature("price", LOG, &[0], "line 20"),
-    ],
-    architecture: ARCHITECTURE,
-    split: Split::Column {
-        column: "day",
-        train: &[(Value::Int(1), Value::Int(5))],
-        validate: &[(Value::Int(6), Value::Int(6))],
-        test: &[(Value::Int(7), Value::Int(8))],
-        place: "line 23",
-    },
-    bad_rows: BadRows::Stop,
-    request: None,
-    buckets: 20,
-    training: TRAINING,
-};
+pub fn small() -> Schema {
+    Schema {
+        spec: small_spec(),
+        spec_hash: "",
+        weights_hash: "",
+        graph_hash: "",
+        graph: "",
+    }
+}
 
-const TABS: &[usize] = &[0, 1, 2, 3, 4];
-const TYPES: &[usize] = &[0, 1, 2];
+fn small_spec() -> Spec {
+    Spec {
+        name: text("small"),
+        doc: text(""),
+        data: None,
+        surfaces: Axis {
+            column: text("surface"),
+            domains: vec![
+                domain("feed", &[Value::Int(0)]),
+                domain("search", &[Value::Int(2), Value::Int(3)]),
+            ]
+            .into(),
+            others: Others::Error,
+            place: text("line 3"),
+        },
+        products: Axis {
+            column: text("product"),
+            domains: vec![
+                domain("shop", &[Value::Text(text("shop"))]),
+                domain("std", &[Value::Text(text("std"))]),
+            ]
+            .into(),
+            others: Others::Skip,
+            place: text("line 4"),
+        },
+        tasks: vec![
+            Task {
+                name: text("ctr"),
+                label: Label::Score(text("hw_ctr")),
+                action: list(&[text("is_click")]),
+                given: None,
+                weight: 1.0,
+                sample_weight: None,
+                mask: list(&[]),
+                embedding: 8,
+                surfaces: DomainSet::first::<2>(),
+                products: DomainSet::first::<2>(),
+                doc: text(""),
+                place: text("line 7"),
+            },
+            Task {
+                name: text("buy"),
+                label: Label::Action,
+                action: list(&[text("is_click"), text("is_buy")]),
+                given: Some(TaskId(0)),
+                weight: 1.0,
+                sample_weight: None,
+                mask: list(&[]),
+                embedding: 4,
+                surfaces: DomainSet::first::<2>(),
+                products: DomainSet::first::<1>(),
+                doc: text(""),
+                place: text("line 8"),
+            },
+        ]
+        .into(),
+        tables: vec![
+            table("ads", 100, 3, Index::Hash),
+            table(
+                "kind",
+                4,
+                2,
+                Index::Values(list(&[
+                    Value::Text(text("a")),
+                    Value::Text(text("b")),
+                    Value::Text(text("c")),
+                ])),
+            ),
+            table("users", 6, 2, Index::Vocabulary { min_count: 2 }),
+        ]
+        .into(),
+        query: vec![
+            feature(
+                "history",
+                embedded(0, Some(Pool::Mean)),
+                DomainSet::first::<2>(),
+                "line 11",
+            ),
+            feature(
+                "user_id",
+                embedded(2, None),
+                DomainSet::first::<2>(),
+                "line 12",
+            ),
+            feature(
+                "text",
+                FeatureKind::Vector { width: 2 },
+                DomainSet(list(&[DomainId(1)])),
+                "line 13",
+            ),
+            feature(
+                "age",
+                FeatureKind::Number(Transform {
+                    default: 30.0,
+                    clip: Some((0.0, 100.0)),
+                    log: false,
+                    standardise: None,
+                }),
+                DomainSet::first::<2>(),
+                "line 14",
+            ),
+        ]
+        .into(),
+        item: vec![
+            feature(
+                "ad_id",
+                embedded(0, None),
+                DomainSet::first::<2>(),
+                "line 17",
+            ),
+            feature(
+                "kind",
+                embedded(1, None),
+                DomainSet::first::<2>(),
+                "line 18",
+            ),
+            feature(
+                "tags",
+                embedded(0, Some(Pool::Sum)),
+                DomainSet::first::<2>(),
+                "line 19",
+            ),
+            feature("price", LOG, DomainSet::first::<1>(), "line 20"),
+        ]
+        .into(),
+        architecture: architecture(),
+        rows: Rows {
+            split: Split::Column {
+                column: text("day"),
+                train: list(&[(Value::Int(1), Value::Int(5))]),
+                validate: list(&[(Value::Int(6), Value::Int(6))]),
+                test: list(&[(Value::Int(7), Value::Int(8))]),
+                place: text("line 23"),
+            },
+            ..Rows::DEFAULT
+        },
+        evaluation: Evaluation::DEFAULT,
+        budget: Budget::DEFAULT,
+        training: Training::DEFAULT,
+    }
+}
 
-const fn kuairand_task(
+/// Two surfaces, two products, a score task and an action child on one product, every kind of feature.
+pub static SMALL: LazyLock<Schema> = LazyLock::new(small);
+
+const TABS: DomainSet = DomainSet::first::<5>();
+const TYPES: DomainSet = DomainSet::first::<3>();
+
+fn kuairand_task(
     name: &'static str,
     score: &'static str,
-    action: &'static [&'static str],
-    given: Option<usize>,
+    action: &'static [Text],
+    given: Option<TaskId>,
 ) -> Task {
     Task {
-        name,
-        label: Label::Score(score),
-        action,
+        name: text(name),
+        label: Label::Score(text(score)),
+        action: list(action),
         given,
         weight: 1.0,
         sample_weight: None,
-        mask: &[],
+        mask: list(&[]),
         embedding: 32,
         surfaces: TABS,
         products: TYPES,
-        place: "line 1",
+        doc: text(""),
+        place: text("line 1"),
+    }
+}
+
+fn kuairand() -> Schema {
+    Schema {
+        spec: kuairand_spec(),
+        spec_hash: "",
+        weights_hash: "",
+        graph_hash: "",
+        graph: "",
+    }
+}
+
+fn kuairand_spec() -> Spec {
+    Spec {
+        name: text("kuairand"),
+        doc: text(""),
+        data: None,
+        surfaces: Axis {
+            column: text("tab"),
+            domains: vec![
+                domain("tab0", &[Value::Int(0)]),
+                domain("tab1", &[Value::Int(1)]),
+                domain("tab2", &[Value::Int(2)]),
+                domain("tab4", &[Value::Int(4)]),
+                domain("tab6", &[Value::Int(6)]),
+            ]
+            .into(),
+            others: Others::Skip,
+            place: text("line 1"),
+        },
+        products: Axis {
+            column: text("upload_type"),
+            domains: vec![
+                domain(
+                    "imported",
+                    &[
+                        Value::Text(text("LongImport")),
+                        Value::Text(text("ShortImport")),
+                    ],
+                ),
+                domain(
+                    "studio",
+                    &[
+                        Value::Text(text("Kmovie")),
+                        Value::Text(text("LongPicture")),
+                        Value::Text(text("LongCamera")),
+                        Value::Text(text("ShortCamera")),
+                        Value::Text(text("PictureSet")),
+                    ],
+                ),
+                domain("web", &[Value::Text(text("Web"))]),
+            ]
+            .into(),
+            others: Others::Skip,
+            place: text("line 1"),
+        },
+        tasks: vec![
+            kuairand_task("ctr", "hw_ctr", &[text("is_click")], None),
+            kuairand_task(
+                "gctr",
+                "hw_gctr",
+                &[text("is_click"), text("long_view")],
+                Some(TaskId(0)),
+            ),
+            kuairand_task(
+                "octr",
+                "hw_octr",
+                &[text("is_click"), text("is_profile_enter")],
+                Some(TaskId(0)),
+            ),
+        ]
+        .into(),
+        tables: vec![
+            table("videos", 8_000, 16, VOCABULARY),
+            table("user_id", 30_000, 16, VOCABULARY),
+            table("small", 2_000, 4, VOCABULARY),
+            table("author_id", 8_000, 16, VOCABULARY),
+            table("music_id", 8_000, 8, VOCABULARY),
+            table("tag", 128, 8, VOCABULARY),
+        ]
+        .into(),
+        query: vec![
+            feature("user_id", embedded(1, None), TABS, "line 1"),
+            feature("watch_seq", embedded(0, Some(Pool::Mean)), TABS, "line 1"),
+            feature("like_seq", embedded(0, Some(Pool::Mean)), TABS, "line 1"),
+            feature("user_active_degree", embedded(2, None), TABS, "line 1"),
+            feature("hourmin", embedded(2, None), TABS, "line 1"),
+            feature("follow_user_num_range", embedded(2, None), TABS, "line 1"),
+            feature("fans_user_num_range", embedded(2, None), TABS, "line 1"),
+            feature("friend_user_num_range", embedded(2, None), TABS, "line 1"),
+            feature("register_days_range", embedded(2, None), TABS, "line 1"),
+            feature("onehot_feat1", embedded(2, None), TABS, "line 1"),
+            feature("onehot_feat2", embedded(2, None), TABS, "line 1"),
+            feature("onehot_feat3", embedded(2, None), TABS, "line 1"),
+            feature("onehot_feat7", embedded(2, None), TABS, "line 1"),
+            feature("onehot_feat8", embedded(2, None), TABS, "line 1"),
+            feature("register_days", LOG, TABS, "line 1"),
+            feature("follow_user_num", LOG, TABS, "line 1"),
+            feature("fans_user_num", LOG, TABS, "line 1"),
+        ]
+        .into(),
+        item: vec![
+            feature("video_id", embedded(0, None), TYPES, "line 1"),
+            feature("author_id", embedded(3, None), TYPES, "line 1"),
+            feature("music_id", embedded(4, None), TYPES, "line 1"),
+            feature("tag", embedded(5, Some(Pool::Mean)), TYPES, "line 1"),
+            feature("upload_type", embedded(2, None), TYPES, "line 1"),
+            feature("video_type", embedded(2, None), TYPES, "line 1"),
+            feature("music_type", embedded(2, None), TYPES, "line 1"),
+            feature("duration_ms", LOG, TYPES, "line 1"),
+            feature("freshness_days", LOG, TYPES, "line 1"),
+            feature("server_width", PLAIN, TYPES, "line 1"),
+            feature("server_height", PLAIN, TYPES, "line 1"),
+        ]
+        .into(),
+        architecture: architecture(),
+        rows: Rows {
+            split: Split::Column {
+                column: text("date"),
+                train: list(&[(Value::Int(20_220_425), Value::Int(20_220_501))]),
+                validate: list(&[(Value::Int(20_220_502), Value::Int(20_220_502))]),
+                test: list(&[(Value::Int(20_220_503), Value::Int(20_220_504))]),
+                place: text("line 1"),
+            },
+            ..Rows::DEFAULT
+        },
+        evaluation: Evaluation::DEFAULT,
+        budget: Budget::DEFAULT,
+        training: Training::DEFAULT,
     }
 }
 
 /// `specs/kuairand.mtmd`.
-pub static KUAIRAND: Schema = Schema {
-    name: "kuairand",
-    spec_hash: "",
-    weights_hash: "",
-    graph_hash: "",
-    graph: "",
-    surfaces: Axis {
-        column: "tab",
-        domains: &[
-            domain("tab0", &[Value::Int(0)]),
-            domain("tab1", &[Value::Int(1)]),
-            domain("tab2", &[Value::Int(2)]),
-            domain("tab4", &[Value::Int(4)]),
-            domain("tab6", &[Value::Int(6)]),
-        ],
-        others: Others::Skip,
-        place: "line 1",
-    },
-    products: Axis {
-        column: "upload_type",
-        domains: &[
-            domain(
-                "imported",
-                &[Value::Text("LongImport"), Value::Text("ShortImport")],
-            ),
-            domain(
-                "studio",
-                &[
-                    Value::Text("Kmovie"),
-                    Value::Text("LongPicture"),
-                    Value::Text("LongCamera"),
-                    Value::Text("ShortCamera"),
-                    Value::Text("PictureSet"),
-                ],
-            ),
-            domain("web", &[Value::Text("Web")]),
-        ],
-        others: Others::Skip,
-        place: "line 1",
-    },
-    tasks: &[
-        kuairand_task("ctr", "hw_ctr", &["is_click"], None),
-        kuairand_task("gctr", "hw_gctr", &["is_click", "long_view"], Some(0)),
-        kuairand_task(
-            "octr",
-            "hw_octr",
-            &["is_click", "is_profile_enter"],
-            Some(0),
-        ),
-    ],
-    tables: &[
-        table("videos", 8_000, 16, VOCABULARY),
-        table("user_id", 30_000, 16, VOCABULARY),
-        table("small", 2_000, 4, VOCABULARY),
-        table("author_id", 8_000, 16, VOCABULARY),
-        table("music_id", 8_000, 8, VOCABULARY),
-        table("tag", 128, 8, VOCABULARY),
-    ],
-    query: &[
-        feature("user_id", embedded(1, None), TABS, "line 1"),
-        feature("watch_seq", embedded(0, Some(Pool::Mean)), TABS, "line 1"),
-        feature("like_seq", embedded(0, Some(Pool::Mean)), TABS, "line 1"),
-        feature("user_active_degree", embedded(2, None), TABS, "line 1"),
-        feature("hourmin", embedded(2, None), TABS, "line 1"),
-        feature("follow_user_num_range", embedded(2, None), TABS, "line 1"),
-        feature("fans_user_num_range", embedded(2, None), TABS, "line 1"),
-        feature("friend_user_num_range", embedded(2, None), TABS, "line 1"),
-        feature("register_days_range", embedded(2, None), TABS, "line 1"),
-        feature("onehot_feat1", embedded(2, None), TABS, "line 1"),
-        feature("onehot_feat2", embedded(2, None), TABS, "line 1"),
-        feature("onehot_feat3", embedded(2, None), TABS, "line 1"),
-        feature("onehot_feat7", embedded(2, None), TABS, "line 1"),
-        feature("onehot_feat8", embedded(2, None), TABS, "line 1"),
-        feature("register_days", LOG, TABS, "line 1"),
-        feature("follow_user_num", LOG, TABS, "line 1"),
-        feature("fans_user_num", LOG, TABS, "line 1"),
-    ],
-    item: &[
-        feature("video_id", embedded(0, None), TYPES, "line 1"),
-        feature("author_id", embedded(3, None), TYPES, "line 1"),
-        feature("music_id", embedded(4, None), TYPES, "line 1"),
-        feature("tag", embedded(5, Some(Pool::Mean)), TYPES, "line 1"),
-        feature("upload_type", embedded(2, None), TYPES, "line 1"),
-        feature("video_type", embedded(2, None), TYPES, "line 1"),
-        feature("music_type", embedded(2, None), TYPES, "line 1"),
-        feature("duration_ms", LOG, TYPES, "line 1"),
-        feature("freshness_days", LOG, TYPES, "line 1"),
-        feature("server_width", PLAIN, TYPES, "line 1"),
-        feature("server_height", PLAIN, TYPES, "line 1"),
-    ],
-    architecture: ARCHITECTURE,
-    split: Split::Column {
-        column: "date",
-        train: &[(Value::Int(20_220_425), Value::Int(20_220_501))],
-        validate: &[(Value::Int(20_220_502), Value::Int(20_220_502))],
-        test: &[(Value::Int(20_220_503), Value::Int(20_220_504))],
-        place: "line 1",
-    },
-    bad_rows: BadRows::Stop,
-    request: None,
-    buckets: 20,
-    training: TRAINING,
-};
+pub static KUAIRAND: LazyLock<Schema> = LazyLock::new(kuairand);

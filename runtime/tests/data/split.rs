@@ -8,24 +8,33 @@ use arrow::array::{
 };
 use arrow::datatypes::DataType;
 use mtmd::data::batch::Batch;
-use mtmd::data::{Dataset, Parts, Scan};
+use mtmd::data::{Parts, RowReader, Scan};
 use mtmd::hash::{hash_int, mix};
-use mtmd::schema::{Request, Schema, Split, Value};
+use mtmd::schema::{self, Request, Schema, Split, Value};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use crate::fixture::{Folder, frame, numbered, read, schema, write_as};
 
 /// Days as text: two that train, one that validates and one that tests.
 const TEXTS: Split = Split::Column {
-    column: "day",
-    train: &[(Value::Text("2026-01-01"), Value::Text("2026-01-02"))],
-    validate: &[(Value::Text("2026-01-03"), Value::Text("2026-01-03"))],
-    test: &[(Value::Text("2026-01-04"), Value::Text("2026-01-04"))],
-    place: "line 1",
+    column: schema::text("day"),
+    train: schema::list(&[(
+        Value::Text(schema::text("2026-01-01")),
+        Value::Text(schema::text("2026-01-02")),
+    )]),
+    validate: schema::list(&[(
+        Value::Text(schema::text("2026-01-03")),
+        Value::Text(schema::text("2026-01-03")),
+    )]),
+    test: schema::list(&[(
+        Value::Text(schema::text("2026-01-04")),
+        Value::Text(schema::text("2026-01-04")),
+    )]),
+    place: schema::text("line 1"),
 };
 
 fn by_text() -> &'static Schema {
-    schema(|schema| schema.split = TEXTS)
+    schema(|schema| schema.spec.rows.split = TEXTS)
 }
 
 /// Rows of these days, in row groups of three.
@@ -38,7 +47,7 @@ fn days(days: ArrayRef) -> Folder {
     folder
 }
 
-fn told(dataset: &Dataset, folder: &Folder) -> String {
+fn told(dataset: &RowReader, folder: &Folder) -> String {
     let found = dataset.unassigned().unwrap();
     let text = found.map_or(String::new(), |found| found.to_string());
     text.replace(&format!("{}/", folder.0.path().display()), "")
@@ -83,7 +92,7 @@ fn where_every_row_has_a_part_nothing_is_said() {
     // Whole numbers from several ranges, one right after another.
     let folder = days(Arc::new(Int64Array::from(vec![5, 6, 7, 8, 8, 8])));
     assert_eq!(folder.open().unwrap().unassigned().unwrap(), None);
-    let hashed = folder.open_as(schema(|schema| schema.split = Split::Hash));
+    let hashed = folder.open_as(schema(|schema| schema.spec.rows.split = Split::Hash));
     assert_eq!(hashed.unwrap().unassigned().unwrap(), None);
 }
 
@@ -173,12 +182,12 @@ fn a_column_without_any_value_has_no_part() {
 }
 
 const REQUEST: Request = Request {
-    column: "asked",
-    place: "line 40",
+    column: schema::text("asked"),
+    place: schema::text("line 40"),
 };
 
 /// The rows of each part, by file and row.
-fn parts(dataset: &Dataset) -> BTreeMap<(u32, u64), usize> {
+fn parts(dataset: &RowReader) -> BTreeMap<(u32, u64), usize> {
     let vocabularies = Arc::new(dataset.learn(Parts::TRAIN).unwrap().vocabularies);
     let all = [Parts::TRAIN, Parts::VALIDATE, Parts::TEST];
     let parts = all.into_iter().enumerate().flat_map(|(index, parts)| {
@@ -205,8 +214,8 @@ fn a_request_is_of_one_part() {
     let numbered = numbered(0, ROWS).with("asked", Arc::new(requests) as ArrayRef);
     let folder = Folder::new(&[("a.parquet", &numbered), ("b.parquet", &numbered)]);
     let schema = schema(|schema| {
-        schema.request = Some(REQUEST);
-        schema.split = Split::Hash;
+        schema.spec.rows.request = Some(REQUEST);
+        schema.spec.rows.split = Split::Hash;
     });
     let found = parts(&folder.open_as(schema).unwrap());
     assert_eq!(found.len(), 2 * ROWS);

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int32Array, ListArray, new_null_array};
 use arrow::datatypes::{DataType, Float32Type};
-use mtmd::data::{Learned, Parts, StartingStatistics};
-use mtmd::schema::{Feature, Kind, Schema, Standardise, Tower, Transform};
+use mtmd::data::{Learned, Parts};
+use mtmd::schema::{FeatureKind, Schema, Standardise, Tower};
+use mtmd::vocab::StartingStatistics;
 
 use crate::fixture::{Frame, frame, numbered, schema};
 
@@ -83,17 +84,11 @@ fn a_domain_without_rows_keeps_0_and_1_and_one_row_has_no_variance() {
 
 fn standardised(standardise: Standardise) -> &'static Schema {
     schema(|schema| {
-        let features = schema.query.iter().map(|feature| match feature.kind {
-            Kind::Number(transform) => Feature {
-                kind: Kind::Number(Transform {
-                    standardise: Some(standardise),
-                    ..transform
-                }),
-                ..*feature
-            },
-            _ => Feature { ..*feature },
-        });
-        schema.query = Vec::leak(features.collect());
+        for feature in schema.spec.query.to_mut() {
+            if let FeatureKind::Number(transform) = &mut feature.kind {
+                transform.standardise = Some(standardise);
+            }
+        }
     })
 }
 
@@ -123,17 +118,11 @@ fn numbers_are_measured_as_they_are_after_all_transforms() {
 #[test]
 fn row_groups_add_up() {
     let unclipped = schema(|schema| {
-        let features = schema.query.iter().map(|feature| match feature.kind {
-            Kind::Number(transform) => Feature {
-                kind: Kind::Number(Transform {
-                    clip: None,
-                    ..transform
-                }),
-                ..*feature
-            },
-            _ => Feature { ..*feature },
-        });
-        schema.query = Vec::leak(features.collect());
+        for feature in schema.spec.query.to_mut() {
+            if let FeatureKind::Number(transform) = &mut feature.kind {
+                transform.clip = None;
+            }
+        }
     });
     let folder = crate::fixture::Folder::new(&[]);
     numbered(0, 1000).write_groups(&folder.file("a.parquet"), 70);

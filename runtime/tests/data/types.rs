@@ -12,12 +12,13 @@ use arrow::array::{
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float64Type, Schema as ArrowSchema, TimeUnit};
+use mtmd::data::Parts;
 use mtmd::data::batch::Column;
-use mtmd::data::{Parts, Raw, Vocabularies};
 use mtmd::schema::{
-    Axis, BadRows, Derive, Domain, Feature, Kind, Label, Others, Request, Schema, Split, Task,
-    TimePart, Transform, Unit, Value,
+    self, Axis, BadRows, Derive, Domain, DomainSet, Feature, FeatureKind, Label, Others, Request,
+    Schema, Split, Task, TimePart, Transform, Unit, Value,
 };
+use mtmd::vocab::{RawValue, Vocabularies};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::encode_arrow_schema;
@@ -125,12 +126,15 @@ fn plain_integers_may_be_times() {
     let with_days = |days: ArrayRef| {
         let folder = frame().with("day", days).folder();
         let schema = schema(|schema| {
-            schema.split = Split::Column {
-                column: "day",
-                train: &[(Value::Text("2022-04-25"), Value::Text("2022-04-26"))],
-                validate: &[],
-                test: &[],
-                place: "line 1",
+            schema.spec.rows.split = Split::Column {
+                column: schema::text("day"),
+                train: schema::list(&[(
+                    Value::Text(schema::text("2022-04-25")),
+                    Value::Text(schema::text("2022-04-26")),
+                )]),
+                validate: schema::list(&[]),
+                test: schema::list(&[]),
+                place: schema::text("line 1"),
             }
         });
         (
@@ -174,19 +178,23 @@ fn plain_integers_may_be_times() {
 /// The small schema, whose items have the day of a column alone.
 fn with_time(column: &'static str, unit: Unit) -> &'static Schema {
     let feature = Feature {
-        name: "day",
-        column,
-        derive: Some(Derive::Time(TimePart::Day, unit)),
-        kind: Kind::Number(Transform {
+        name: schema::text("day"),
+        column: schema::text(column),
+        derive: Some(Derive::Time {
+            part: TimePart::Day,
+            unit,
+        }),
+        kind: FeatureKind::Number(Transform {
             default: -1.0,
             clip: None,
             log: false,
             standardise: None,
         }),
-        domains: &[0, 1],
-        place: "line 30",
+        domains: DomainSet::first::<2>(),
+        place: schema::text("line 30"),
+        doc: schema::text(""),
     };
-    schema(|schema| schema.item = Box::leak(Box::new([feature])))
+    schema(|schema| schema.spec.item = vec![feature].into())
 }
 
 #[test]
@@ -251,29 +259,36 @@ fn a_time_without_a_date_is_a_bad_row() {
 }
 
 /// What is told apart in a file of few columns, written without Arrow.
-const PLAIN: [Task; 1] = [Task {
-    name: "click",
+const PLAIN: &[Task] = &[Task {
+    name: schema::text("click"),
     label: Label::Action,
-    action: &["click"],
+    action: schema::list(&[schema::text("click")]),
     given: None,
     weight: 1.0,
     sample_weight: None,
-    mask: &[],
+    mask: schema::list(&[]),
     embedding: 4,
-    surfaces: &[0],
-    products: &[0],
-    place: "line 7",
+    surfaces: DomainSet::first::<1>(),
+    products: DomainSet::first::<1>(),
+    place: schema::text("line 7"),
+    doc: schema::text(""),
 }];
 
 const fn axis(column: &'static str) -> Axis {
     Axis {
-        column,
-        domains: &[Domain {
-            name: "all",
-            values: &[Value::Int(0)],
-        }],
+        column: schema::text(column),
+        domains: schema::list(
+            const {
+                &[Domain {
+                    name: schema::text("all"),
+                    values: schema::list(&[Value::Int(0)]),
+                    like: None,
+                    doc: schema::text(""),
+                }]
+            },
+        ),
         others: Others::Error,
-        place: "line 3",
+        place: schema::text("line 3"),
     }
 }
 
@@ -314,21 +329,21 @@ fn far_days_of_12_bytes_are_read() {
     writer.close().unwrap();
 
     let feature = Feature {
-        domains: &[0],
-        ..with_time("at", Unit::Seconds).item[0]
+        domains: DomainSet::first::<1>(),
+        ..with_time("at", Unit::Seconds).item[0].clone()
     };
     let schema = schema(|schema| {
-        schema.surfaces = axis("surface");
-        schema.products = axis("product");
-        schema.tasks = &PLAIN;
-        schema.query = &[];
-        schema.item = Box::leak(Box::new([feature]));
-        schema.split = Split::Column {
-            column: "surface",
-            train: &[(Value::Int(0), Value::Int(0))],
-            validate: &[],
-            test: &[],
-            place: "line 9",
+        schema.spec.surfaces = axis("surface");
+        schema.spec.products = axis("product");
+        schema.spec.tasks = schema::list(PLAIN);
+        schema.spec.query = schema::list(&[]);
+        schema.spec.item = vec![feature].into();
+        schema.spec.rows.split = Split::Column {
+            column: schema::text("surface"),
+            train: schema::list(&[(Value::Int(0), Value::Int(0))]),
+            validate: schema::list(&[]),
+            test: schema::list(&[]),
+            place: schema::text("line 9"),
         };
     });
     let (batches, _) = read(&folder.open_as(schema).unwrap(), 10).unwrap();
@@ -383,7 +398,7 @@ fn ids_in_floats_are_exact_or_refused() {
     assert!(text.contains("this is 1e300"), "{text}");
 
     // A domain that is skipped is one of whose values none is known: this may be one that is.
-    let skipping = schema(|schema| schema.surfaces.others = Others::Skip);
+    let skipping = schema(|schema| schema.spec.surfaces.others = Others::Skip);
     let text = refusal(&frame().with("surface", doubles(BOUND)), skipping);
     assert!(
         text.contains("row 1, column `surface`: a domain's value in a float"),
@@ -395,7 +410,7 @@ fn ids_in_floats_are_exact_or_refused() {
     let (_, report) = read(&broken.folder().open_as(skipping).unwrap(), 10).unwrap();
     assert_eq!(report.surfaces.values.get("1.5"), Some(&1));
 
-    let asking = schema(|schema| schema.request = Some(REQUEST));
+    let asking = schema(|schema| schema.spec.rows.request = Some(REQUEST));
     let text = refusal(&frame().with("asked", doubles(BOUND)), asking);
     assert!(
         text.contains("row 1, column `asked`: a request in a float"),
@@ -404,8 +419,8 @@ fn ids_in_floats_are_exact_or_refused() {
 }
 
 const REQUEST: Request = Request {
-    column: "asked",
-    place: "line 40",
+    column: schema::text("asked"),
+    place: schema::text("line 40"),
 };
 
 /// -1 and 2^64 - 1 have the same bits.
@@ -421,7 +436,14 @@ fn unsigned_ids_are_not_the_negative_ones_of_their_bits() {
     let dataset = folder.open().unwrap();
     let learned = dataset.learn(Parts::TRAIN).unwrap().vocabularies;
     let values = &learned.learned().next().unwrap().values;
-    assert_eq!(values, &[Raw::Int(-1), Raw::Int(7), Raw::Unsigned(most)]);
+    assert_eq!(
+        values,
+        &[
+            RawValue::Int(-1),
+            RawValue::Int(7),
+            RawValue::Unsigned(most)
+        ]
+    );
     let json = learned.to_json().unwrap();
     assert!(json.contains("[-1,7,18446744073709551615]"), "{json}");
     assert_eq!(
@@ -537,10 +559,10 @@ fn bad_times_and_ids_are_skipped_where_the_spec_says_so() {
     let times = array(Float64Array::from(vec![0.0, f64::INFINITY, 1.0, 2.0]));
     let ids = array(Float64Array::from(vec![0.0, 1.0, 2.0, 1e17]));
     let folder = frame().with("price", times).with("user_id", ids).folder();
-    let item = with_time("price", Unit::Seconds).item;
+    let item = with_time("price", Unit::Seconds).item.clone();
     let schema = schema(|schema| {
-        schema.item = item;
-        schema.bad_rows = BadRows::Skip;
+        schema.spec.item = item;
+        schema.spec.rows.bad = BadRows::Skip;
     });
     let (_, report) = read(&folder.open_as(schema).unwrap(), 10).unwrap();
     assert_eq!((report.read, report.used), (4, 2));

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, StringArray};
-use mtmd::data::{Parts, Raw, Scan, Vocabularies, Vocabulary};
-use mtmd::schema::Value;
+use mtmd::data::{Parts, Scan};
+use mtmd::schema::{Value, text};
+use mtmd::vocab::{RawValue, Vocabularies, Vocabulary};
 
-use crate::fixture::{SMALL_STATIC, frame};
+use crate::fixture::frame;
+use crate::schemas::SMALL;
 
 #[test]
 fn a_vocabulary_holds_the_most_frequent_values() {
@@ -25,8 +27,8 @@ fn a_vocabulary_holds_the_most_frequent_values() {
     let folder = long.folder();
     let learned = folder.open().unwrap().learn(Parts::TRAIN).unwrap();
     let vocabulary = learned.vocabularies.learned().next().unwrap();
-    let expected: Vec<Raw> = ["a", "b", "c", "d", "e"]
-        .map(|user| Raw::Text(user.into()))
+    let expected: Vec<RawValue> = ["a", "b", "c", "d", "e"]
+        .map(|user| RawValue::Text(user.into()))
         .to_vec();
     assert_eq!(
         vocabulary,
@@ -38,8 +40,8 @@ fn a_vocabulary_holds_the_most_frequent_values() {
             short: 0
         }
     );
-    assert_eq!(learned.vocabularies.row(2, Value::Text("e")), 5);
-    assert_eq!(learned.vocabularies.row(2, Value::Text("f")), 0);
+    assert_eq!(learned.vocabularies.row(2, &Value::Text(text("e"))), 5);
+    assert_eq!(learned.vocabularies.row(2, &Value::Text(text("f"))), 0);
 }
 
 #[test]
@@ -56,7 +58,7 @@ fn vocabularies_survive_json() {
         r#"{"vocabularies":[{"table":"users","values":["ann"],"unfit":0,"rare":1}],"moments":{}}"#
     );
     assert_eq!(
-        Vocabularies::from_json(&SMALL_STATIC, &json).unwrap(),
+        Vocabularies::from_json(&SMALL, &json).unwrap(),
         learned.vocabularies
     );
 }
@@ -109,7 +111,7 @@ fn vocabularies_of_another_model_are_refused() {
         ),
     ] {
         let stored = format!(r#"{{"vocabularies":{json},"moments":{{}}}}"#);
-        let error = Vocabularies::from_json(&SMALL_STATIC, &stored).unwrap_err();
+        let error = Vocabularies::from_json(&SMALL, &stored).unwrap_err();
         assert_eq!(error.exit_code(), 1);
         assert!(error.to_string().contains(cause), "{error}");
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float32Array, Int64Array, ListArray, RecordBatch};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
-use mtmd::data::{Dataset, Parts, Scan, Shuffle};
-use mtmd::schema::{Feature, Kind, Schema};
+use mtmd::data::{Dataset, Parts, RowReader, Scan, Shuffle};
+use mtmd::schema::{FeatureKind, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 
@@ -24,14 +24,11 @@ const IDS: usize = 16;
 
 fn wide() -> &'static Schema {
     schema(|schema| {
-        let widened = schema.query.iter().map(|feature| match feature.kind {
-            Kind::Vector { .. } => Feature {
-                kind: Kind::Vector { width: WIDTH },
-                ..*feature
-            },
-            _ => Feature { ..*feature },
-        });
-        schema.query = widened.collect::<Vec<_>>().leak();
+        for feature in schema.spec.query.to_mut() {
+            if let FeatureKind::Vector { width } = &mut feature.kind {
+                *width = WIDTH;
+            }
+        }
     })
 }
 
@@ -78,7 +75,7 @@ pub fn write(folder: &Path) -> u64 {
 /// Reads all rows twice, the first pass and a shuffled one, and prints the bytes held at most beyond those before.
 pub fn read(data: PathBuf) {
     let before = peak();
-    let dataset = Dataset::open(wide(), &[data]).unwrap();
+    let dataset = RowReader::new(Dataset::open(wide(), &[data]).unwrap());
     let vocabularies = Arc::new(dataset.learn(Parts::TRAIN).unwrap().vocabularies);
     let scan = Scan {
         parts: Parts::TRAIN,

@@ -4,44 +4,22 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use burn::tensor::Device;
-use mtmd::error::Error;
-use mtmd::schema::Schema;
-use mtmd::training::{Existing, Learner, ModelLearner, RunFolder, StepError, checkpoint};
+use mtmd::params::Writer;
+use mtmd::training::{Existing, RunFolder, State, Trainer, checkpoint};
 
 use crate::child::{program, program_on_a_small_disk, run, run_well, stderr, text, trained};
 use crate::rows;
-use crate::sample::{SAMPLE, SCHEMA, Sample};
+use crate::sample::{SAMPLE, changed, model};
 use crate::setting::Setting;
-use crate::training::Faulty;
 
-/// The weights' bytes after a run that stops before step `stop`, if that is given, and is resumed.
-fn weights_of_run(root: &Path, data: &Path, stop: Option<u64>) -> Vec<u8> {
-    let setting = Setting::new(&SAMPLE, data, root);
-    let (fit, folder) = (setting.fit(true), &setting.folder);
-    let mut state = setting.state();
-    state.training.course.checkpoint_every = Some(7);
-    let mut learner = ModelLearner::<Sample>::new(&state.training, &Device::flex());
-    if let Some(stop) = stop {
-        let stopped = || StepError::Other(Error::run("the test", "stopped", "go on"));
-        let mut faulty = Faulty::new(&state.training, stop, stopped);
-        fit.run(&mut faulty, &mut state).expect_err("it is stopped");
-        let (path, _) = folder.resume_from().unwrap();
-        let (weights, _) = checkpoint::load_model(&path, &SAMPLE).unwrap();
-        let (optimiser, saved) = checkpoint::load_progress(&path, &SAMPLE).unwrap();
-        assert!(saved.step < stop, "{} steps were saved", saved.step);
-        state = saved;
-        learner.import(weights, Some(optimiser)).unwrap();
-    }
-    fit.run(&mut learner, &mut state).unwrap();
-    checkpoint::save_model(
-        &folder.model(),
-        &SAMPLE,
-        &setting.vocabularies,
-        learner.export().unwrap().model,
-    )
-    .unwrap();
-    fs::read(folder.model().join("model.safetensors")).unwrap()
+/// Trains to the end; returns the weights' bytes.
+fn weights_at_the_end(setting: &Setting, mut trainer: Trainer, state: &mut State) -> Vec<u8> {
+    setting.fit(true).run(&mut trainer, state).unwrap();
+    let (path, scorer) = (setting.folder.model(), trainer.into_scorer());
+    let mut weights = Writer::default();
+    scorer.write(&mut weights);
+    checkpoint::save_model(&path, &SAMPLE, &setting.vocabularies, weights).unwrap();
+    fs::read(path.join("model.safetensors")).unwrap()
 }
 
 #[test]
@@ -49,13 +27,26 @@ fn a_resumed_run_ends_with_the_same_bytes() {
     let root = tempfile::tempdir().unwrap();
     let data = root.path().join("rows.parquet");
     rows::write(&data, 1_500);
-    // 900 rows are 15 steps an epoch: stops within an epoch, at a checkpoint, and in a later epoch.
-    let whole = weights_of_run(&root.path().join("whole"), &data, None);
-    for stop in [12, 15, 16, 40] {
-        let resumed = weights_of_run(&root.path().join(format!("stop-{stop}")), &data, Some(stop));
+    let setting = |name: &str| Setting::new(&SAMPLE, &data, &root.path().join(name));
+    // 900 rows are 15 steps an epoch, with checkpoints after 7, 14, 15, 21, 28, 30, 35, 42 and 45.
+    let whole = setting("whole");
+    let mut state = whole.state();
+    state.training.course.checkpoint_every = Some(7);
+    state.training.course.keep = 99;
+    let trainer = Trainer::new(model(), &state.training, state.precision);
+    let expected = weights_at_the_end(&whole, trainer, &mut state);
+    // Within an epoch, at its end, and in a later epoch.
+    for step in [7, 15, 42] {
+        let path = whole.folder.checkpoint(step);
+        let (weights, _) = checkpoint::load_model(&path, &SAMPLE).unwrap();
+        let (optimiser, mut state) = checkpoint::load_progress(&path, &SAMPLE).unwrap();
+        assert_eq!(state.step, step);
+        let (training, precision) = (&state.training, state.precision);
+        let trainer = Trainer::resume(model(), training, precision, weights, optimiser).unwrap();
+        let resumed = setting(&format!("from-{step}"));
         assert!(
-            whole == resumed,
-            "a run stopped before step {stop} ends otherwise"
+            weights_at_the_end(&resumed, trainer, &mut state) == expected,
+            "a run resumed after step {step} ends otherwise"
         );
     }
 }
@@ -135,14 +126,15 @@ fn a_killed_program_goes_on_from_its_last_checkpoint() {
 fn weights_of_another_spec_are_refused_with_the_difference() {
     let root = tempfile::tempdir().unwrap();
     let (_, out) = trained(root.path());
-    let other: &'static Schema = Box::leak(Box::new(Schema {
-        name: "wider",
-        weights_hash: "weights-2",
-        graph_hash: "graph-2",
-        graph: "model: wider\nquery.feed.ctr.deep: FFN 48, 12\nitem.shop.ctr.deep: FFN 24, 12\n",
-        ..SCHEMA
-    }));
-    let error = checkpoint::load_model(&out.join("model"), other).expect_err("another graph");
+    let other = changed(|schema| {
+        schema.spec.name = "wider".into();
+        schema.weights_hash = "weights-2";
+        schema.graph_hash = "graph-2";
+        schema.graph =
+            "model: wider\nquery.feed.ctr.deep: FFN 48, 12\nitem.shop.ctr.deep: FFN 24, 12\n";
+    });
+    let error =
+        checkpoint::load_model(&out.join("model"), &other.schema).expect_err("another graph");
     assert_eq!(error.exit_code(), 1);
     let message = error.to_string();
     for part in [

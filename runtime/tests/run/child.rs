@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use crate::rows;
-use crate::sample::Sample;
+use crate::sample::model;
 
 const ARGS: &str = "MTMD_TEST_ARGS";
 
@@ -17,7 +17,7 @@ fn program_of_the_sample() {
         let args = std::iter::once("sample")
             .chain(args.lines())
             .map(OsString::from);
-        std::process::exit(i32::from(mtmd::cli::run::<Sample>(args)));
+        std::process::exit(i32::from(mtmd::cli::run(model(), args)));
     }
 }
 

@@ -4,11 +4,11 @@ use std::fs;
 use std::io::Write as _;
 use std::process::Stdio;
 
-use mtmd::weights::Weights;
 use safetensors::SafeTensors;
 
 use crate::child::{program, run, run_well, stderr, text, train};
 use crate::rows;
+use crate::weights::arrays;
 
 #[test]
 fn help_is_no_error_and_misuse_is_two() {
@@ -103,7 +103,9 @@ fn a_missing_device_is_told() {
         "train", "--data", "nowhere", "--out", "nowhere", "--device", "cuda",
     ]);
     assert_eq!(output.status.code(), Some(3));
-    assert!(stderr(&output).contains("CUDA"), "{}", stderr(&output));
+    let message = stderr(&output);
+    assert!(message.contains("CUDA"), "{message}");
+    assert!(message.contains("use `--device cpu`"), "{message}");
 }
 
 #[test]
@@ -160,7 +162,7 @@ fn the_benchmark_hands_over_what_another_implementation_needs() {
         text(&dump),
         "--oracle",
     ]);
-    let open = |name: &str| Weights::open(&dump.join(name)).unwrap().arrays;
+    let open = |name: &str| arrays(&dump.join(name));
     let (before, first, last) = (
         open("weights.safetensors"),
         open("weights.1.safetensors"),

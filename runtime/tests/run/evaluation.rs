@@ -2,10 +2,10 @@
 
 use mtmd::data::batch::Batch;
 use mtmd::evaluation::{Evaluator, Report, TaskPredictions};
-use mtmd::schema::{Schema, Task};
+use mtmd::schema::Schema;
 use serde_json::Value;
 
-use crate::sample::{SAMPLE, SCHEMA};
+use crate::sample::{SAMPLE, changed};
 
 /// A batch of (surface, product, ctr label, click, buy) rows; `buy` exists on product 0 only.
 fn batch(rows: &[(u16, u16, f32, f32, f32)]) -> Batch {
@@ -129,22 +129,14 @@ fn labelled(schema: &'static Schema, ctr: f32, buy: f32) -> Report {
 #[test]
 fn the_loss_is_that_of_the_tasks_with_labels_and_none_without() {
     const ABSENT: f32 = f32::NAN;
-    static UNWEIGHTED: Schema = Schema {
-        tasks: &[
-            Task {
-                weight: 1.0,
-                ..SCHEMA.tasks[0]
-            },
-            Task {
-                weight: 0.0,
-                ..SCHEMA.tasks[1]
-            },
-        ],
-        ..SCHEMA
-    };
+    let unweighted = changed(|schema| {
+        let tasks = schema.spec.tasks.to_mut();
+        tasks[0].weight = 1.0;
+        tasks[1].weight = 0.0;
+    });
     let loss = labelled(&SAMPLE, ABSENT, 1.0).loss.expect("a label of buy");
     assert!((loss - 0.5 * 4.0_f64.ln()).abs() < 1e-6, "{loss}");
-    assert_eq!(labelled(&UNWEIGHTED, ABSENT, 1.0).loss, None);
+    assert_eq!(labelled(&unweighted.schema, ABSENT, 1.0).loss, None);
 
     let none = labelled(&SAMPLE, ABSENT, ABSENT);
     assert_eq!(none.loss, None);

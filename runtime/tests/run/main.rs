@@ -18,6 +18,8 @@ mod events;
 mod held;
 #[cfg(unix)]
 mod kills;
+#[path = "../common/lowered.rs"]
+mod lowered;
 mod memory;
 mod precision;
 mod requests;
@@ -27,3 +29,5 @@ mod selection;
 mod setting;
 mod training;
 mod warm_start;
+#[path = "../common/weights.rs"]
+mod weights;

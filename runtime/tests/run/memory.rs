@@ -1,134 +1,180 @@
-//! The memory that a checkpoint takes beside large tables, written and read, and that of an evaluation:
+//! The memory of checkpoints and evaluations next to large tables:
 //! `cargo test --release -p mtmd --test run memory -- --nocapture` prints the figures.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::Command;
 
+use mtmd::data::Statistics;
 use mtmd::data::batch::Batch;
-use mtmd::data::{NumberStatistics, Statistics, Vocabularies};
 use mtmd::evaluation::{Evaluator, TaskPredictions};
-use mtmd::prelude::*;
-use mtmd::schema::{Index, Table, Task};
-use mtmd::tables::Tables;
-use mtmd::training::{Files, Learner, ModelLearner, State, checkpoint};
+use mtmd::exec::Precision;
+use mtmd::params::{ParameterIndex, Params, Writer};
+use mtmd::schema::{Compiled, Index};
+use mtmd::training::{Files, State, Trainer, checkpoint};
+use mtmd::vocab::{NumberStatistics, Vocabularies};
 
+use crate::child::text;
 use crate::held::{held, peak};
-use crate::rows::Draws;
-use crate::sample::{SCHEMA, Sample};
+use crate::rows::{self, Draws};
+use crate::sample::changed;
 
-/// Has a process of this test do what it measures.
+/// Has a process of this test do what it measures, in this folder.
 const ENV: &str = "MTMD_TEST_MEMORY";
 
-const fn table(name: &'static str, rows: usize, dim: usize) -> Table {
-    Table {
-        name,
-        rows,
-        dim,
-        index: Index::Hash,
-        oov: 0,
-        embeddings: None,
-    }
+/// The sample with this many rows in its first table.
+fn large(rows: usize) -> &'static Compiled {
+    changed(|schema| {
+        let table = &mut schema.spec.tables.to_mut()[0];
+        (table.rows, table.index) = (rows, Index::Hash);
+    })
 }
 
-/// The sample with a table of 286 MiB, its optimiser's state among them.
-static LARGE: Schema = Schema {
-    tables: &[
-        table("ad_id", 3_000_000, 8),
-        table("kind", 16, 4),
-        table("user_id", 101, 8),
-    ],
-    ..SCHEMA
-};
+/// With its optimiser's state 286 MiB.
+const TRAINED: usize = 3_000_000;
+/// Bytes of one row of it with its state: last step, weight, two moments.
+const RECORD: u64 = 4 * (1 + 3 * 8);
 
-#[derive(Module, Debug)]
-struct Large {
-    sample: Sample,
+/// Of weights alone 366 MiB.
+const SCORED: usize = 12_000_000;
+
+fn vocabularies(model: &'static Compiled) -> Vocabularies {
+    Vocabularies::new(&model.schema, vec![], BTreeMap::new()).unwrap()
 }
 
-impl Model for Large {
-    fn schema() -> &'static Schema {
-        &LARGE
-    }
-    fn new(device: &Device) -> Self {
-        let sample = Sample::new(device);
-        Self { sample }
-    }
-    fn query(&self, input: TowerInput) -> TowerOutput {
-        self.sample.query(input)
-    }
-    fn item(&self, input: TowerInput) -> TowerOutput {
-        self.sample.item(input)
-    }
-    fn heads(&self) -> Vec<&Head> {
-        self.sample.heads()
-    }
-}
-
-/// Not a test: the process that is measured.
-#[test]
-fn memory_of_a_process() {
-    if std::env::var_os(ENV).is_none() {
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("checkpoint");
-    let mut learner = ModelLearner::<Large>::new(&LARGE.training, &Device::flex());
-    let before = peak();
+fn state(model: &'static Compiled) -> State {
     let statistics = Statistics {
         numbers: NumberStatistics::default(),
         cells: vec![],
         tasks: vec![],
     };
-    let state = State::new(
-        &LARGE,
-        LARGE.training.clone(),
-        false,
-        Files::default(),
-        statistics,
-    );
-    let vocabularies = Vocabularies::new(&LARGE, vec![], BTreeMap::new()).unwrap();
-    let exported = learner.export().unwrap();
-    checkpoint::save_checkpoint(&path, &LARGE, &vocabularies, exported, &state).unwrap();
-    let written = peak();
-    let (model, _) = checkpoint::load_model(&path, &LARGE).unwrap();
-    let (optimiser, _) = checkpoint::load_progress(&path, &LARGE).unwrap();
-    learner.import(model, Some(optimiser)).unwrap();
-    let read = peak();
-    let tables = Tables::new(&LARGE, &LARGE.training).bytes();
-    println!("held {tables} {} {}", written - before, read - before);
+    let training = model.schema.training.clone();
+    State::new(&model.schema, training, false, Files::default(), statistics)
 }
 
-/// What a process of this binary says that it held.
-fn measured<const N: usize>(test: &str) -> [u64; N] {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(ENV, "1")
-        .output()
-        .unwrap();
-    held(&output)
+/// Not a test: the process that is measured.
+#[test]
+fn memory_of_a_checkpoint_written() {
+    let Some(folder) = std::env::var_os(ENV) else {
+        return;
+    };
+    let model = large(TRAINED);
+    let mut trainer = Trainer::new(model, &model.schema.training, Precision::Float32);
+    let before = peak();
+    let path = Path::new(&folder).join("checkpoint");
+    let exported = trainer.export();
+    let (vocabularies, state) = (vocabularies(model), state(model));
+    checkpoint::save_checkpoint(&path, &model.schema, &vocabularies, exported, &state).unwrap();
+    println!("held {}", peak() - before);
+}
+
+/// Not a test: the process that is measured.
+#[test]
+fn memory_of_a_checkpoint_read() {
+    let Some(folder) = std::env::var_os(ENV) else {
+        return;
+    };
+    let model = large(TRAINED);
+    let before = peak();
+    let path = Path::new(&folder).join("checkpoint");
+    let (weights, _) = checkpoint::load_model(&path, &model.schema).unwrap();
+    let (optimiser, state) = checkpoint::load_progress(&path, &model.schema).unwrap();
+    let (training, precision) = (&state.training, state.precision);
+    let trainer = Trainer::resume(model, training, precision, weights, optimiser).unwrap();
+    println!("held {}", peak() - before);
+    drop(trainer);
 }
 
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "reads /proc")]
-fn a_checkpoint_takes_little_memory_beside_the_tables() {
-    let [tables, written, read] = measured("memory::memory_of_a_process");
+fn a_checkpoint_takes_little_memory_next_to_the_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let [written] = measured("memory::memory_of_a_checkpoint_written", folder.path());
+    let [read] = measured("memory::memory_of_a_checkpoint_read", folder.path());
+    let tables = TRAINED as u64 * RECORD;
     println!(
-        "tables of {} MiB: a checkpoint took {} MiB beside them, to read it {} MiB",
+        "tables of {} MiB: a checkpoint took {} MiB next to them; a run that resumes takes {} MiB",
         tables >> 20,
         written >> 20,
         read >> 20
     );
-    assert!(written < tables / 4 && read < tables / 4);
+    assert!(written < tables / 4);
+    assert!(read < tables * 11 / 10);
 }
 
-/// The sample with its first task only: then the most is held of a row and task.
-static ONE_TASK: Schema = Schema {
-    tasks: &[Task {
-        weight: 1.0,
-        ..SCHEMA.tasks[0]
-    }],
-    ..SCHEMA
-};
+/// Writes a model with the large table, whose elements are made as they are written.
+fn write_model(model: &'static Compiled, path: &Path) {
+    let schema = &model.schema;
+    let index = ParameterIndex::new(
+        &model.plan,
+        schema.surfaces.domains.iter().map(|domain| &*domain.name),
+        schema.products.domains.iter().map(|domain| &*domain.name),
+        schema.tasks.iter().map(|task| &*task.name),
+    );
+    let params = Params::initialised(&index, 1);
+    let mut weights = Writer::default();
+    params.write(&index, &mut weights);
+    for table in schema.tables.iter() {
+        let row = move |row: usize| vec![if row == 0 { 0.0 } else { 0.01_f32 }; table.dim];
+        let pieces = (0..table.rows).map(move |index| Cow::Owned(row(index)));
+        let key = format!("tables.{}.weight", table.name);
+        weights.insert_pieces(key, vec![table.rows, table.dim], pieces);
+    }
+    checkpoint::save_model(path, schema, &vocabularies(model), weights).unwrap();
+}
+
+/// Not a test: the process that is measured.
+#[test]
+fn memory_of_the_program_eval() {
+    let Some(folder) = std::env::var_os(ENV) else {
+        return;
+    };
+    let folder = Path::new(&folder);
+    let before = peak();
+    let [model, data] = ["model", "rows.parquet"].map(|name| folder.join(name));
+    let args = [
+        "sample",
+        "eval",
+        "--model",
+        text(&model),
+        "--data",
+        text(&data),
+    ];
+    let code = mtmd::cli::run(large(SCORED), args.map(OsString::from));
+    assert_eq!(code, 0);
+    println!("held {}", peak() - before);
+}
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "reads /proc")]
+fn an_evaluation_takes_a_tenth_more_than_the_tables_at_most() {
+    let folder = tempfile::tempdir().unwrap();
+    write_model(large(SCORED), &folder.path().join("model"));
+    rows::write(&folder.path().join("rows.parquet"), 20_000);
+    let [eval] = measured("memory::memory_of_the_program_eval", folder.path());
+    let tables = large(SCORED).schema.tables.iter();
+    let tables = tables
+        .map(|table| table.rows * table.dim * 4)
+        .sum::<usize>() as u64;
+    println!(
+        "tables of {} MiB: eval takes {} MiB",
+        tables >> 20,
+        eval >> 20
+    );
+    assert!(eval < tables * 11 / 10);
+}
+
+/// What a process of this binary says that it held.
+fn measured<const N: usize>(test: &str, folder: &Path) -> [u64; N] {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(ENV, folder)
+        .output()
+        .unwrap();
+    held(&output)
+}
 
 /// Batches that are evaluated, and rows of each.
 const BATCHES: u64 = 1_000;
@@ -136,7 +182,7 @@ const BATCH: usize = 4_096;
 
 /// Not a test: the process that is measured.
 #[test]
-fn memory_of_an_evaluation() {
+fn memory_of_the_evaluator() {
     if std::env::var_os(ENV).is_none() {
         return;
     }
@@ -144,7 +190,9 @@ fn memory_of_an_evaluation() {
     let mut draws = Draws::new(1);
     let mut draw = |most: f64| -> Vec<f64> { (0..BATCH).map(|_| most * draws.next()).collect() };
     let mut floats = |most: f64| -> Vec<f32> { draw(most).iter().map(|&x| x as f32).collect() };
-    let mut evaluator = Evaluator::new(&ONE_TASK);
+    // Of one task the most is held of a row and task.
+    let one_task = changed(|schema| schema.spec.tasks.to_mut().truncate(1));
+    let mut evaluator = Evaluator::new(&one_task.schema);
     for _ in 0..BATCHES {
         let domain = |values: Vec<f32>| values.into_iter().map(|value| value as u16).collect();
         let batch = Batch {
@@ -171,8 +219,8 @@ fn memory_of_an_evaluation() {
 
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "reads /proc")]
-fn an_evaluation_takes_less_than_twenty_bytes_a_row_and_task() {
-    let held: [u64; 2] = measured("memory::memory_of_an_evaluation");
+fn the_evaluator_takes_less_than_twenty_bytes_a_row_and_task() {
+    let held: [u64; 2] = measured("memory::memory_of_the_evaluator", Path::new("-"));
     let rows = BATCHES * BATCH as u64;
     let [added, most] = held.map(|bytes| bytes as f64 / rows as f64);
     println!("{rows} rows of one task: {added:.1} bytes a row, {most:.1} while figures are taken");

@@ -35,18 +35,22 @@ impl Draws {
 
 /// Writes `rows` rows of five days, a day a fifth, as one Parquet file.
 pub fn write(path: &Path, rows: usize) {
-    const USERS: usize = 40;
+    write_users(path, rows, 40);
+}
+
+/// The same of so many users.
+pub fn write_users(path: &Path, rows: usize, all_users: usize) {
     const ADS: usize = 30;
     let mut draws = Draws(0x1234_5678_9ABC_DEF1);
     let mut taste =
         |count: usize| -> Vec<f64> { (0..count).map(|_| 3.0 * draws.next() - 1.5).collect() };
-    let (users, ads) = (taste(USERS), taste(ADS));
+    let (users, ads) = (taste(all_users), taste(ADS));
     let mut ints: [Vec<i64>; 4] = Default::default();
     let (mut product, mut age, mut score) = (Vec::new(), Vec::new(), Vec::new());
     let (mut click, mut buy) = (Vec::new(), Vec::new());
     let mut history = ListBuilder::new(Int64Builder::new());
     for row in 0..rows {
-        let (user, ad) = (draws.below(USERS), draws.below(ADS));
+        let (user, ad) = (draws.below(all_users), draws.below(ADS));
         let (surface, shop) = (draws.below(2), draws.below(2) == 0);
         let years = 2.0 * draws.next() - 1.0;
         let logit = users[user] + ads[ad] + 0.5 * surface as f64 - 1.0;
@@ -88,10 +92,7 @@ pub fn write(path: &Path, rows: usize) {
         ("is_buy", int(buy)),
     ])
     .expect("columns of one length");
-    let file = File::create(path).expect("a file");
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");
-    writer.write(&batch).expect("written");
-    writer.close().expect("closed");
+    save(&batch, path);
 }
 
 /// 500 rows, 100 a day, row 7 of every hundred without a sound score.
@@ -101,6 +102,23 @@ pub fn write_with_bad_scores(path: &Path) {
         let scores = (0..500).map(|row| if row % 100 == 7 { f32::NAN } else { 0.5 });
         Arc::new(Float32Array::from_iter_values(scores)) as ArrayRef
     });
+}
+
+/// Moves the rows from `first` on to another file.
+pub fn split(path: &Path, other: &Path, first: usize) {
+    let file = File::open(path).expect("a file");
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("a reader");
+    let mut reader = reader.with_batch_size(1 << 20).build().expect("a reader");
+    let batch = reader.next().expect("rows").expect("sound");
+    save(&batch.slice(first, batch.num_rows() - first), other);
+    save(&batch.slice(0, first), path);
+}
+
+fn save(batch: &RecordBatch, path: &Path) {
+    let file = File::create(path).expect("a file");
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");
+    writer.write(batch).expect("written");
+    writer.close().expect("closed");
 }
 
 /// Puts other values in a column of such a file; they are made of the rows that stand there.
@@ -119,8 +137,5 @@ pub fn replace(path: &Path, column: &str, values: impl FnOnce(&RecordBatch) -> A
     columns[place] = values;
     let names = schema.fields().iter().map(|field| field.name());
     let batch = RecordBatch::try_from_iter(names.zip(columns)).expect("columns of one length");
-    let file = File::create(path).expect("a file");
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");
-    writer.write(&batch).expect("written");
-    writer.close().expect("closed");
+    save(&batch, path);
 }

@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Float32Array, Int64Array};
 use arrow::datatypes::{Float32Type, Int64Type};
-use burn::tensor::Device;
-use mtmd::schema::{Course, Figure, Schema, Select, Training};
-use mtmd::training::{Existing, ModelLearner, RunFolder, checkpoint};
+use mtmd::schema::{Course, DomainId, DomainSet, Metric, Select, TaskId};
+use mtmd::training::{Existing, RunFolder, Trainer};
 use serde_json::Value;
 
 use crate::child::{run, stderr, text, train};
 use crate::rows;
-use crate::sample::{SAMPLE, SCHEMA, Sample};
+use crate::sample::changed;
 use crate::setting::Setting;
+use crate::weights::arrays;
 
 /// The lines of a kind in a run's metrics.
 fn entries(run: &Path, kind: &str) -> Vec<Value> {
@@ -66,12 +66,8 @@ fn a_run_that_grows_worse_ends_early_with_its_best_model() {
     // One checkpoint and the best are kept, and the best is the model.
     let folder = RunFolder::open(&out, Existing::Resume).unwrap();
     assert_eq!(fs::read_dir(out.join("checkpoints")).unwrap().count(), 2);
-    let (kept, _) = checkpoint::load_model(&folder.checkpoint(step), &SAMPLE).unwrap();
-    let (model, _) = checkpoint::load_model(&folder.model(), &SAMPLE).unwrap();
-    assert_eq!(
-        kept.collect().unwrap().arrays,
-        model.collect().unwrap().arrays
-    );
+    let weights = |folder: &Path| arrays(&folder.join("model.safetensors"));
+    assert_eq!(weights(&folder.checkpoint(step)), weights(&folder.model()));
     drop(folder);
     // A run that has ended is gone on with to the same end.
     let evaluation = fs::read(out.join("evaluation.json")).unwrap();
@@ -84,27 +80,23 @@ fn a_cell_and_a_metric_choose_the_model() {
     let root = tempfile::tempdir().unwrap();
     let (data, out) = (root.path().join("rows.parquet"), root.path().join("run"));
     rows::write(&data, 1_500);
-    let schema: &'static Schema = Box::leak(Box::new(Schema {
-        training: Training {
-            course: Course {
-                validate_every: Some(6),
-                select: Some(Select {
-                    figure: Figure::Auc,
-                    task: 0,
-                    surfaces: &[1],
-                    products: &[0],
-                }),
-                ..Course::DEFAULT
-            },
-            ..SCHEMA.training
-        },
-        ..SCHEMA
-    }));
-    let setting = Setting::new(schema, &data, &out);
+    let model = changed(|schema| {
+        schema.spec.training.course = Course {
+            validate_every: Some(6),
+            select: Some(Select {
+                metric: Metric::Auc,
+                task: TaskId(0),
+                surfaces: DomainSet::from_iter([DomainId(1)]),
+                products: DomainSet::from_iter([DomainId(0)]),
+            }),
+            ..Course::DEFAULT
+        };
+    });
+    let setting = Setting::new(&model.schema, &data, &out);
     let (fit, folder) = (setting.fit(true), &setting.folder);
     let mut state = setting.state();
-    let mut learner = ModelLearner::<Sample>::new(&state.training, &Device::flex());
-    fit.run(&mut learner, &mut state).unwrap();
+    let mut trainer = Trainer::new(model, &state.training, state.precision);
+    fit.run(&mut trainer, &mut state).unwrap();
     let validations = entries(&out, "validate");
     // 15 steps an epoch: 6, 12, 15, 18, 24, 30, 36, 42, 45.
     assert_eq!(validations.len(), 9);
@@ -167,10 +159,6 @@ fn without_a_label_that_validates_nothing_chooses_the_model() {
     let losses: Vec<_> = validations.iter().map(|entry| entry.get("loss")).collect();
     assert_eq!(losses, [Some(&Value::Null); 3]);
     let folder = RunFolder::open(&out, Existing::Resume).unwrap();
-    let (last, _) = checkpoint::load_model(&folder.checkpoint(30), &SAMPLE).unwrap();
-    let (model, _) = checkpoint::load_model(&folder.model(), &SAMPLE).unwrap();
-    assert_eq!(
-        last.collect().unwrap().arrays,
-        model.collect().unwrap().arrays
-    );
+    let weights = |folder: &Path| arrays(&folder.join("model.safetensors"));
+    assert_eq!(weights(&folder.checkpoint(30)), weights(&folder.model()));
 }

@@ -3,21 +3,19 @@
 use std::fs;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, Float64Array};
+use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array};
 use arrow::datatypes::{Float64Type, Int64Type};
-use burn::tensor::Device;
-use mtmd::data::batch::Batch;
-use mtmd::error::{Error, Result};
-use mtmd::evaluation::TaskPredictions;
+use mtmd::data::batch::{Batch, Column};
+use mtmd::data::{Parts, Scan, Shuffle};
 use mtmd::schema::{AdamW, Embeddings, Training};
-use mtmd::training::{Exported, Learner, ModelLearner, StepError, StepReport, checkpoint};
-use mtmd::weights::{Loading, Weights};
+use mtmd::training::{State, Trainer, checkpoint};
 use serde_json::Value;
 
 use crate::child::train;
 use crate::rows;
-use crate::sample::{SAMPLE, Sample};
+use crate::sample::{SAMPLE, model};
 use crate::setting::Setting;
+use crate::weights::arrays;
 
 #[test]
 fn the_sample_learns_the_planted_signal() {
@@ -105,10 +103,10 @@ fn running_statistics_start_from_the_training_rows() {
         Arc::new(ages)
     });
     train(&data, &out, &["--epochs", "0", "--quiet"]);
-    let weights = Weights::open(&out.join("model/model.safetensors")).unwrap();
+    let weights = arrays(&out.join("model/model.safetensors"));
     let statistic = |name: &str| {
         let key = format!("query.search.adapt.norm.running_{name}");
-        f64::from(weights.arrays[&key].values[0])
+        f64::from(weights[&key].1[0])
     };
     let mean = seen.iter().sum::<f64>() / seen.len() as f64;
     let squares: f64 = seen.iter().map(|age| (age - mean).powi(2)).sum();
@@ -126,6 +124,26 @@ fn running_statistics_start_from_the_training_rows() {
 }
 
 #[test]
+fn the_number_of_threads_changes_no_weight() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("rows.parquet");
+    rows::write(&data, 2_000);
+    let weights = |threads: &str| {
+        let out = root.path().join(threads);
+        train(
+            &data,
+            &out,
+            &["--threads", threads, "--epochs", "1", "--quiet"],
+        );
+        fs::read(out.join("model/model.safetensors")).unwrap()
+    };
+    let one = weights("1");
+    for threads in ["2", "5"] {
+        assert!(weights(threads) == one, "{threads} threads");
+    }
+}
+
+#[test]
 fn max_rows_cuts_an_epoch() {
     let root = tempfile::tempdir().unwrap();
     let (data, out) = (root.path().join("rows.parquet"), root.path().join("run"));
@@ -135,111 +153,166 @@ fn max_rows_cuts_an_epoch() {
     assert!(out.join("checkpoints/step-0000000004/state.json").exists());
 }
 
-/// The sample's learner, with a fault at one step.
-pub struct Faulty {
-    inner: ModelLearner<Sample>,
-    steps: u64,
-    at: u64,
-    fault: fn() -> StepError,
-    /// Whether it can score.
-    scores: bool,
+/// The batches of the first epoch.
+fn first_epoch(setting: &Setting, state: &State) -> Vec<Batch> {
+    setting.batches(Scan {
+        parts: Parts::TRAIN,
+        batch: state.training.batch,
+        shuffle: Some(Shuffle {
+            seed: state.training.seed,
+            epoch: 0,
+            buffer: state.training.shuffle,
+        }),
+        skip: 0,
+    })
 }
 
-impl Faulty {
-    pub fn new(training: &Training, at: u64, fault: fn() -> StepError) -> Self {
-        Self {
-            inner: ModelLearner::new(training, &Device::flex()),
-            steps: 0,
-            at,
-            fault,
-            scores: true,
-        }
-    }
+/// By place of the query tower: the user's row of the table, and the number of the row in its file.
+fn users(batch: &Batch) -> impl Iterator<Item = (u32, u64)> {
+    let Column::Ids(users) = &batch.query.columns[1] else {
+        panic!("users are ids, not {:?}", batch.query.columns[1]);
+    };
+    let origin = |row: &u32| batch.origins[*row as usize].row;
+    users
+        .iter()
+        .copied()
+        .zip(batch.query.order.iter().map(origin))
 }
 
-impl Learner for Faulty {
-    fn step(&mut self, batch: &Batch, factor: f64) -> std::result::Result<StepReport, StepError> {
-        self.steps += 1;
-        if self.steps == self.at {
-            Err((self.fault)())
-        } else {
-            self.inner.step(batch, factor)
-        }
-    }
-    fn score(&self, batch: &Batch) -> Result<Vec<TaskPredictions>> {
-        match self.scores {
-            true => self.inner.score(batch),
-            false => Err(Error::run("the test", "no scores", "go on")),
-        }
-    }
-    fn set(&mut self, values: Weights) -> Result<()> {
-        self.inner.set(values)
-    }
-    fn export(&mut self) -> Result<Exported<'_>> {
-        self.inner.export()
-    }
-    fn import(&mut self, model: Loading, optimiser: Option<Loading>) -> Result<()> {
-        self.inner.import(model, optimiser)
-    }
-    fn parameters(&self) -> Vec<(String, Vec<usize>)> {
-        self.inner.parameters()
+/// A new trainer, whose table has a row for this user that is not a number.
+fn poisoned(state: &State, user: u32) -> Trainer {
+    let mut trainer = Trainer::new(model(), &state.training, state.precision);
+    let mut targets = trainer.targets();
+    let table = targets.get_mut("tables.user_id.weight").expect("a table");
+    table.values[table.start + user as usize * table.stride] = f32::NAN;
+    trainer
+}
+
+fn assert_names(message: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(message.contains(part), "no {part:?} in\n{message}");
     }
 }
 
 #[test]
-fn a_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_checkpoint() {
+fn a_loss_that_is_not_finite_stops_the_run_and_names_its_rows() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("rows.parquet");
+    rows::write_users(&data, 2_000, 400);
+    let setting = Setting::new(&SAMPLE, &data, &root.path().join("run"));
+    let mut state = setting.state();
+    state.training.course.checkpoint_every = Some(2);
+    let (fit, folder) = (setting.fit(false), &setting.folder);
+    let batches = first_epoch(&setting, &state);
+    let before: Vec<u32> = batches[..3]
+        .iter()
+        .flat_map(users)
+        .map(|(user, _)| user)
+        .collect();
+    let (user, row) = users(&batches[3])
+        .find(|(user, _)| !before.contains(user))
+        .expect("a user whom no batch before has");
+    let mut trainer = poisoned(&state, user);
+    let error = fit
+        .run(&mut trainer, &mut state)
+        .expect_err("the loss is NaN");
+    assert_eq!(error.exit_code(), 3);
+    let parts = [
+        "step 4",
+        "epoch 1",
+        "batch 4",
+        "the loss of task `ctr` is NaN",
+        "the model has no finite score for row",
+        &row.to_string(),
+        "rows.parquet",
+        "step-0000000002",
+        "mend these rows if they are wrong",
+    ];
+    assert_names(&error.to_string(), &parts);
+    assert_eq!(folder.latest().unwrap(), Some(folder.checkpoint(2)));
+    assert_eq!(state.step, 3, "the step was not made");
+}
+
+/// A row without labels has no part in the loss, so that its score shows in the gradient alone.
+#[test]
+fn a_gradient_that_is_not_finite_stops_the_run_and_names_its_row() {
+    const ROW: usize = 301;
     let root = tempfile::tempdir().unwrap();
     let data = root.path().join("rows.parquet");
     rows::write(&data, 2_000);
-    let setting = Setting::new(&SAMPLE, &data, &root.path().join("run"));
-    let mut state = setting.state();
-    state.training.course.checkpoint_every = Some(5);
-    let (fit, folder) = (setting.fit(false), &setting.folder);
-    let mut learner = Faulty::new(&state.training, 24, || StepError::Loss {
-        task: 1,
-        value: f64::NAN,
-    });
-    let error = fit
-        .run(&mut learner, &mut state)
-        .expect_err("the loss is NaN");
-    assert_eq!(error.exit_code(), 3);
-    let message = error.to_string();
-    // 1,200 rows are 19 batches of 64: step 24 is batch 5 of the second epoch.
-    for part in [
-        "step 24",
-        "epoch 2",
-        "batch 5",
-        "the batch is rows ",
-        "rows.parquet",
-        "task `buy` is NaN",
-        "step-0000000020",
-    ] {
-        assert!(message.contains(part), "no {part:?} in\n{message}");
+    for column in ["hw_ctr", "is_click", "is_buy"] {
+        rows::replace(&data, column, |batch| {
+            let sound = (0..batch.num_rows()).map(|row| row != ROW);
+            let sound = arrow::array::BooleanArray::from_iter(sound.map(Some));
+            let absent = arrow::compute::not(&sound).unwrap();
+            arrow::compute::nullif(&batch[column], &absent).unwrap()
+        });
     }
-    assert_eq!(folder.latest().unwrap(), Some(folder.checkpoint(20)));
+    // Users are hashed: one that shares its row of the table with nobody.
+    let found = (1_000..1_100).find_map(|id| {
+        rows::replace(&data, "user_id", |batch| {
+            let users = batch["user_id"].as_primitive::<Int64Type>();
+            let users = (0..users.len()).map(|row| if row == ROW { id } else { users.value(row) });
+            Arc::new(Int64Array::from_iter_values(users)) as ArrayRef
+        });
+        let out = root.path().join(format!("run-{id}"));
+        let setting = Setting::new(&SAMPLE, &data, &out);
+        let batches = first_epoch(&setting, &setting.state());
+        let all: Vec<(u32, u64)> = batches.iter().flat_map(users).collect();
+        let (user, _) = *all.iter().find(|(_, row)| *row == ROW as u64)?;
+        let alone = all.iter().filter(|(other, _)| *other == user).count() == 1;
+        alone.then_some((setting, user))
+    });
+    let (setting, user) = found.expect("a user with a row of the table alone");
+    let mut state = setting.state();
+    let mut trainer = poisoned(&state, user);
+    let error = setting
+        .fit(false)
+        .run(&mut trainer, &mut state)
+        .expect_err("the gradient is NaN");
+    assert_eq!(error.exit_code(), 3);
+    let parts = [
+        "the norm of the gradients is ",
+        "the model has no finite score for row 301 of ",
+        "rows.parquet",
+        "there is no checkpoint yet",
+        "mend these rows if they are wrong",
+    ];
+    assert_names(&error.to_string(), &parts);
 }
 
+/// Days 1 to 3 are in one file, 4 and 5 in another, whose pages are damaged for a while.
 #[test]
 fn an_error_in_a_validation_keeps_what_was_trained() {
     let root = tempfile::tempdir().unwrap();
-    let data = root.path().join("rows.parquet");
-    rows::write(&data, 1_500);
+    let data = root.path().join("data");
+    fs::create_dir(&data).unwrap();
+    rows::write(&data.join("all.parquet"), 1_500);
+    let later = data.join("later.parquet");
+    rows::split(&data.join("all.parquet"), &later, 900);
     let setting = Setting::new(&SAMPLE, &data, &root.path().join("run"));
+    let sound = fs::read(&later).unwrap();
+    let mut damaged = sound.clone();
+    // Behind the magic number, before the footer.
+    damaged[4..sound.len() / 2].fill(0xFF);
+    fs::write(&later, damaged).unwrap();
     let mut state = setting.state();
     let (fit, folder) = (setting.fit(true), &setting.folder);
-    let never = || StepError::Gradient { norm: f64::NAN };
-    let mut learner = Faulty::new(&state.training, 0, never);
-    learner.scores = false;
-    let error = fit.run(&mut learner, &mut state).expect_err("no scores");
-    assert!(error.to_string().contains("no scores"), "{error}");
+    let mut trainer = Trainer::new(model(), &state.training, state.precision);
+    let error = fit.run(&mut trainer, &mut state).expect_err("damaged");
+    assert!(error.to_string().contains("later.parquet"), "{error}");
     let (last, _) = folder.resume_from().expect("a checkpoint");
     assert_eq!(last, folder.checkpoint(state.epoch_steps()));
 
-    // It goes on with the validation.
-    let (_, mut state) = checkpoint::load_progress(&last, &SAMPLE).unwrap();
+    // A run that opens the data again continues with the validation.
+    fs::write(&later, sound).unwrap();
+    let again = Setting::new(&SAMPLE, &data, &root.path().join("again"));
+    let (optimiser, mut state) = checkpoint::load_progress(&last, &SAMPLE).unwrap();
+    let (weights, _) = checkpoint::load_model(&last, &SAMPLE).unwrap();
     assert!(state.validation_due && state.validations == 0);
-    learner.scores = true;
-    fit.run(&mut learner, &mut state).unwrap();
+    let (training, precision) = (&state.training, state.precision);
+    let mut trainer = Trainer::resume(model(), training, precision, weights, optimiser).unwrap();
+    again.fit(true).run(&mut trainer, &mut state).unwrap();
     assert_eq!(state.validations, SAMPLE.training.epochs as u64);
 }
 
@@ -266,77 +339,13 @@ fn a_learning_rate_beyond_reason_is_told_and_not_trained_on() {
     let mut state = setting.state();
     state.training = training;
     let fit = setting.fit(false);
-    let mut learner = ModelLearner::<Sample>::new(&state.training, &Device::flex());
+    let mut trainer = Trainer::new(model(), &state.training, state.precision);
     let error = fit
-        .run(&mut learner, &mut state)
+        .run(&mut trainer, &mut state)
         .expect_err("it cannot stay finite");
     assert_eq!(error.exit_code(), 3);
     assert!(
         error.to_string().contains("there is no checkpoint yet"),
         "{error}"
     );
-}
-
-/// A learner whose step fails, and which has no finite score for one row.
-struct Blind {
-    inner: Faulty,
-    row: u64,
-}
-
-impl Learner for Blind {
-    fn step(&mut self, batch: &Batch, factor: f64) -> std::result::Result<StepReport, StepError> {
-        // The batch with the row is the one that fails.
-        if batch.origins.iter().any(|origin| origin.row == self.row) {
-            self.inner.at = self.inner.steps + 1;
-        }
-        self.inner.step(batch, factor)
-    }
-    fn score(&self, batch: &Batch) -> Result<Vec<TaskPredictions>> {
-        let mut scores = self.inner.score(batch)?;
-        let blind = |row: &u32| batch.origins[*row as usize].row == self.row;
-        for task in &mut scores {
-            if let Some(place) = task.rows.iter().position(blind) {
-                task.lp[place] = f32::NAN;
-            }
-        }
-        Ok(scores)
-    }
-    fn set(&mut self, values: Weights) -> Result<()> {
-        self.inner.set(values)
-    }
-    fn export(&mut self) -> Result<Exported<'_>> {
-        self.inner.export()
-    }
-    fn import(&mut self, model: Loading, optimiser: Option<Loading>) -> Result<()> {
-        self.inner.import(model, optimiser)
-    }
-    fn parameters(&self) -> Vec<(String, Vec<usize>)> {
-        self.inner.parameters()
-    }
-}
-
-#[test]
-fn a_row_that_has_no_finite_score_is_named() {
-    let root = tempfile::tempdir().unwrap();
-    let data = root.path().join("rows.parquet");
-    rows::write(&data, 2_000);
-    let setting = Setting::new(&SAMPLE, &data, &root.path().join("run"));
-    let mut state = setting.state();
-    let fit = setting.fit(false);
-    let fault = || StepError::Gradient { norm: f64::NAN };
-    let mut learner = Blind {
-        inner: Faulty::new(&state.training, u64::MAX, fault),
-        row: 301,
-    };
-    let error = fit.run(&mut learner, &mut state).expect_err("it is NaN");
-    let message = error.to_string();
-    for part in [
-        "the norm of the gradients is NaN",
-        "the model has no finite score for row 301 of ",
-        "rows.parquet",
-        "there is no checkpoint yet",
-        "mend these rows if they are wrong",
-    ] {
-        assert!(message.contains(part), "no {part:?} in\n{message}");
-    }
 }

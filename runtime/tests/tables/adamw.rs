@@ -1,10 +1,11 @@
 //! AdamW of the rows that a batch names, against dense AdamW in float64.
 
-use mtmd::tables::Tables;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use crate::fixture::{TRAINING, random_batch, random_gradients, scatter, schema, weights};
+use crate::fixture::{
+    TRAINING, random_batch, random_gradients, scatter, schema, tables, uses, weights,
+};
 
 /// Dense AdamW in f64 (Loshchilov and Hutter 2019, as PyTorch writes it).
 struct Dense {
@@ -43,7 +44,7 @@ impl Dense {
 /// Trains both on the same gradients; the largest difference of a weight over the largest path that a weight
 /// went, the sum of the learning rates.
 fn difference(rows: usize, steps: usize, scale: f64, lrs: &[f64], flush: usize, seed: u64) -> f64 {
-    let mut tables = Tables::new(schema(rows), &TRAINING);
+    let mut tables = tables(schema(rows), &TRAINING);
     let mut dense = Dense::new(&weights(&mut tables));
     let mut random = mtmd::hash::Random::new(seed, &[]);
     for step in 0..steps {
@@ -51,7 +52,12 @@ fn difference(rows: usize, steps: usize, scale: f64, lrs: &[f64], flush: usize, 
         let gradients = random_gradients(&batch, &mut random, scale);
         let lr = lrs[step % lrs.len()];
         dense.step(&scatter(rows, &batch, &gradients), lr);
-        tables.step(&batch, &gradients, lr).unwrap();
+        let uses = uses(&tables, &batch);
+        // A step brings rows up to date by itself.
+        if random.below(2) == 0 {
+            tables.catch_up(&uses);
+        }
+        tables.step(&uses, [&gradients.query, &gradients.item], lr);
         if flush > 0 && step % flush == 0 {
             tables.flush();
         }

@@ -1,12 +1,16 @@
-//! A table read three ways, and made-up batches and gradients for it.
+//! A table read three ways, and synthetic batches and gradients for it.
+
+use std::path::Path;
+use std::sync::OnceLock;
 
 use mtmd::data::batch::{Batch, Column, TowerBatch};
-use mtmd::schema::{
-    AdamW, Architecture, Axis, BadRows, Course, Crossing, Decay, Domain, Embeddings,
-    ExpertArchitecture, Feature, Index, Input, Kind, Label, Others, Pool, Schema, Split, Table,
-    TableOptimiser, Task, Training, Transform, Value,
-};
-use mtmd::tables::{Gradients, Tables};
+use mtmd::params::{Reader, Writer};
+use mtmd::schema::{AdamW, Course, Decay, Embeddings, Schema, TableOptimiser, Training};
+use mtmd::tables::{TableUses, Tables};
+use mtmd_schema::plan::Plan;
+
+use crate::lowered;
+use crate::weights::{Arrays, arrays as arrays_of};
 
 pub const TRAINING: Training = Training {
     batch: 4,
@@ -18,7 +22,7 @@ pub const TRAINING: Training = Training {
         weight_decay: 0.01,
     },
     embeddings: Embeddings {
-        optimiser: TableOptimiser::AdamW,
+        optimiser: TableOptimiser::Adamw,
         // Steps are given by the rate itself.
         lr: 1.0,
         weight_decay: 0.1,
@@ -38,127 +42,43 @@ pub fn schema(rows: usize) -> &'static Schema {
 
 /// The same with an optimiser of the table's own.
 pub fn schema_with(rows: usize, embeddings: Option<Embeddings>) -> &'static Schema {
-    let table = Box::leak(Box::new([Table {
-        name: "things",
-        rows,
-        dim: 2,
-        index: Index::Hash,
-        oov: 0,
-        embeddings,
-    }]));
-    let list = |pool| Input::List {
-        pool,
-        weights: None,
-        last: None,
-    };
-    let embedded = |name, input| Feature {
-        name,
-        column: name,
-        derive: None,
-        kind: Kind::Embedded {
-            table: 0,
-            input,
-            shallow: false,
-        },
-        domains: &[0, 1],
-        place: "line 1",
-    };
-    let number = |name, domains| Feature {
-        name,
-        column: name,
-        derive: None,
-        kind: Kind::Number(Transform {
-            default: 0.0,
-            clip: None,
-            log: false,
-            standardise: None,
-        }),
-        domains,
-        place: "line 1",
-    };
-    let vector = Feature {
-        name: "text",
-        column: "text",
-        derive: None,
-        kind: Kind::Vector { width: 2 },
-        domains: &[1],
-        place: "line 1",
-    };
-    Box::leak(Box::new(Schema {
-        name: "tables",
-        spec_hash: "",
-        weights_hash: "",
-        graph_hash: "",
-        graph: "",
-        surfaces: Axis {
-            column: "surface",
-            domains: &[
-                Domain {
-                    name: "feed",
-                    values: &[Value::Int(0)],
-                },
-                Domain {
-                    name: "search",
-                    values: &[Value::Int(1)],
-                },
-            ],
-            others: Others::Error,
-            place: "line 1",
-        },
-        products: Axis {
-            column: "product",
-            domains: &[Domain {
-                name: "std",
-                values: &[Value::Int(0)],
-            }],
-            others: Others::Error,
-            place: "line 1",
-        },
-        tasks: &[Task {
-            name: "ctr",
-            label: Label::Action,
-            action: &["click"],
-            given: None,
-            weight: 1.0,
-            sample_weight: None,
-            mask: &[],
-            embedding: 4,
-            surfaces: &[0, 1],
-            products: &[0],
-            place: "line 1",
-        }],
-        tables: table,
-        query: Box::leak(Box::new([
-            embedded("id", Input::One { default: None }),
-            embedded("mean", list(Pool::Mean)),
-            embedded("sum", list(Pool::Sum)),
-            vector,
-            number("age", &[0, 1]),
-            number("clicks", &[1]),
-        ])),
-        item: Box::leak(Box::new([number("price", &[0])])),
-        architecture: Architecture {
-            expert: ExpertArchitecture {
-                deep: &[4],
-                routing: &[4],
-                shallow: &[4],
-                crossing: Crossing::Dcn { rank: 2, depth: 1 },
-                se_reduction: Some(2),
-                ..ExpertArchitecture::PAPER
-            },
-            shallow_width: 4,
-            shared_deep: &[4],
-            ..Architecture::PAPER
-        },
-        split: Split::Hash,
-        bad_rows: BadRows::Stop,
-        request: None,
-        buckets: 20,
-        training: TRAINING,
-    }))
+    let mut schema = lowered::compiled(SPEC).schema;
+    let table = &mut schema.spec.tables.to_mut()[0];
+    (table.rows, table.embeddings) = (rows, embeddings);
+    schema.spec.training = TRAINING;
+    Box::leak(Box::new(schema))
 }
 
-/// Surface, `id`, `mean` and `sum`.
+const SPEC: &str = r#"
+model tables
+
+surfaces from "surface" { feed = 0, search = 1 }
+products from "product" { std = 0 }
+
+tasks { ctr from action "click" { embedding 4 } }
+
+table things { rows 64, dim 2 }
+
+query {
+  id     key    { table things }
+  ids    mean   { table things }
+  ids    sum    { table things, pool sum }
+  vector text   2 { on search }
+  number age
+  number clicks { on search }
+}
+
+item { number price }
+
+architecture { deep [4], routing [4], shallow_width 4, cross { rank 2, depth 1 } }
+"#;
+
+fn plan() -> &'static Plan {
+    static PLAN: OnceLock<Plan> = OnceLock::new();
+    PLAN.get_or_init(|| lowered::compiled(SPEC).plan)
+}
+
+/// Surface, `key`, `mean` and `sum`.
 pub type Row = (u16, u32, Vec<u32>, Vec<u32>);
 
 /// A batch of rows that are sorted by surface.
@@ -209,39 +129,85 @@ pub fn batch(rows: &[Row]) -> Batch {
     }
 }
 
+/// New tables.
+pub fn tables(schema: &'static Schema, training: &Training) -> Tables {
+    Tables::new(schema, plan(), training)
+}
+
+/// Tables without the state of an optimiser, all 0.
+pub fn read_only(schema: &'static Schema) -> Tables {
+    Tables::read_only(schema, plan())
+}
+
+/// Tables that are to be resumed, all 0.
+pub fn to_resume(schema: &'static Schema, training: &Training) -> Tables {
+    Tables::to_resume(schema, plan(), training)
+}
+
+/// Writes the weights, and what the optimiser knows, to two files.
+pub fn save(tables: &mut Tables, folder: &Path) -> [std::path::PathBuf; 2] {
+    tables.flush();
+    let paths = ["weights", "state"].map(|name| folder.join(name));
+    let (mut weights, mut state) = (Writer::default(), Writer::default());
+    tables.write_weights(&mut weights);
+    tables.write_state(&mut state);
+    weights.save(&paths[0]).unwrap();
+    state.save(&paths[1]).unwrap();
+    paths
+}
+
+/// The weights of the table.
 pub fn weights(tables: &mut Tables) -> Vec<f32> {
-    let weight = tables.columns().next().unwrap().weight;
-    weight.pieces().flatten().collect()
+    let mut arrays = arrays(tables);
+    arrays.remove("tables.things.weight").unwrap().1
 }
 
 /// All of the table: the weight, and what its optimiser knows.
-pub fn arrays(tables: &mut Tables) -> Vec<(&'static str, Vec<f32>)> {
-    let columns = tables.columns().next().unwrap();
-    let columns = [columns.weight].into_iter().chain(columns.state);
-    columns
-        .map(|column| (column.array().name, column.pieces().flatten().collect()))
-        .collect()
+pub fn arrays(tables: &mut Tables) -> Arrays {
+    let folder = tempfile::tempdir().unwrap();
+    let [mut weights, state] = save(tables, folder.path()).map(|path| arrays_of(&path));
+    weights.extend(state);
+    weights
 }
 
 /// Tables of another training with all that these hold.
-pub fn copied(tables: &mut Tables, training: &Training) -> Tables {
-    let steps = tables.steps();
-    let values = arrays(tables);
-    let mut copy = Tables::new(schema(values[0].1.len() / 2), training);
-    copy.restart(steps);
-    let (weight, state) = copy.arrays(0).unwrap();
-    for (array, (name, values)) in [weight].into_iter().chain(state).zip(&values) {
-        assert_eq!(array.name, *name);
-        copy.put(0, array, 0, values).unwrap();
+pub fn copied(tables: &mut Tables, rows: usize, training: &Training) -> Tables {
+    let folder = tempfile::tempdir().unwrap();
+    let [weights, state] = save(tables, folder.path()).map(|path| Reader::open(&path).unwrap());
+    let mut copy = to_resume(schema(rows), training);
+    for (mut reader, is_state) in [(state, true), (weights, false)] {
+        if is_state {
+            copy.read_state(&mut reader).unwrap();
+        } else {
+            copy.read_weights(&mut reader).unwrap();
+        }
+        assert!(reader.finish().is_empty());
     }
     copy
 }
 
-/// The gradient of every row of the table, from those of the leaves.
+/// The rows that a batch uses.
+pub fn uses(tables: &Tables, batch: &Batch) -> Vec<TableUses> {
+    tables.layout().uses(batch)
+}
+
+/// A step at this rate.
+pub fn step(tables: &mut Tables, batch: &Batch, gradients: &Gradients, rate: f64) {
+    let uses = uses(tables, batch);
+    tables.step(&uses, [&gradients.query, &gradients.item], rate);
+}
+
+/// Gradients of the embedded columns, by domain.
+#[derive(Clone)]
+pub struct Gradients {
+    pub query: Vec<Vec<f32>>,
+    pub item: Vec<Vec<f32>>,
+}
+
+/// The gradient of every row of the table, from those of the inputs.
 pub fn scatter(rows: usize, batch: &Batch, gradients: &Gradients) -> Vec<f64> {
     let mut dense = vec![0.0; 2 * rows];
     for (places, gradient) in batch.query.domains.iter().zip(&gradients.query) {
-        let Some(gradient) = gradient else { continue };
         for (gradient, place) in gradient.chunks(6).zip(places.clone()) {
             for (column, gradient) in batch.query.columns.iter().zip(gradient.chunks(2)) {
                 let (ids, mean) = match column {
@@ -274,16 +240,13 @@ pub fn scatter(rows: usize, batch: &Batch, gradients: &Gradients) -> Vec<f64> {
 pub fn random_gradients(batch: &Batch, random: &mut mtmd::hash::Random, scale: f64) -> Gradients {
     let scale = if random.below(2) == 0 { scale } else { -scale };
     let mut of = |places: &std::ops::Range<usize>| {
-        let size = places.len() * 6;
-        (size > 0).then(|| {
-            (0..size)
-                .map(|_| (scale * (0.5 + random.uniform())) as f32)
-                .collect()
-        })
+        (0..places.len() * 6)
+            .map(|_| (scale * (0.5 + random.uniform())) as f32)
+            .collect()
     };
     Gradients {
         query: batch.query.domains.iter().map(&mut of).collect(),
-        item: vec![None],
+        item: vec![vec![]],
     }
 }
 

@@ -9,7 +9,6 @@ use crate::List;
 
 /// Index into a program's buffers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
 pub struct BufferId(pub usize);
 
 /// Columns `start..start + width` of every row of a buffer.

@@ -2,7 +2,7 @@
 
 use crate::graph::weights::Names;
 use crate::graph::yaml::{self, Declaration};
-use crate::sema::spec::{Budget, Limit, Spec};
+use crate::sema::spec::Spec;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Something that one spec says and the other does not.
@@ -79,38 +79,17 @@ pub(super) fn changes(old: &Spec, new: &Spec, names: &Names) -> Vec<Change> {
     changes
 }
 
-/// What a spec declares: what its hash is made of, and the budget.
+/// What a spec declares.
 fn declared(spec: &Spec) -> Vec<Declaration> {
     let settings = |block: &str, settings| Declaration {
         block: block.to_owned(),
         name: String::new(),
         settings,
     };
-    let name = vec![("name".to_owned(), spec.name.clone())];
+    let name = vec![("name".to_owned(), spec.name.to_string())];
     let mut all = vec![settings("model", name)];
     all.extend(yaml::declared(spec));
-    all.push(settings("budget", budget(&spec.budget)));
     all
-}
-
-fn budget(budget: &Budget) -> Vec<(String, String)> {
-    let Budget {
-        parameters,
-        flops_per_request,
-        bytes_per_item,
-        candidates,
-    } = budget;
-    let limit = |name: &str, limit: &Option<Limit>| {
-        limit.map(|limit| (name.to_owned(), limit.most.to_string()))
-    };
-    let candidates = || ("candidates".to_owned(), candidates.to_string());
-    let limits = [
-        limit("parameters", parameters),
-        limit("flops_per_request", flops_per_request),
-        flops_per_request.map(|_| candidates()),
-        limit("bytes_per_item", bytes_per_item),
-    ];
-    limits.into_iter().flatten().collect()
 }
 
 /// What the old spec calls a declaration of the new one.

@@ -204,7 +204,7 @@ fn seeds(old: &Graph, new: &Graph, names: &Names) -> BTreeMap<String, String> {
         let known: BTreeSet<&str> = old.domains.iter().map(|domain| &*domain.name).collect();
         let names = names.domains(tower);
         let tower = tower_name(tower);
-        for domain in &new.domains {
+        for domain in new.domains.iter() {
             if let Some(like) = like(new, domain, names, &known) {
                 seeds.insert(
                     format!("{tower}.{}", domain.name),
@@ -227,7 +227,7 @@ fn like<'a>(
     // No chain is longer than the axis: one that were a circle ends.
     std::iter::successors(next(&domain), next)
         .take(axis.domains.len())
-        .map(|like| names.get(&like.name).unwrap_or(&like.name).as_str())
+        .map(|like| names.get(&*like.name).map_or(&*like.name, String::as_str))
         .find(|name| known.contains(name))
 }
 

@@ -40,7 +40,7 @@ pub struct Diff {
 pub fn diff(old: &Graph, new: &Graph) -> Diff {
     let names = names::renamed(&old.spec, &new.spec);
     Diff {
-        models: [old, new].map(|graph| graph.spec.name.clone()),
+        models: [old, new].map(|graph| graph.spec.name.to_string()),
         spec_hashes: [old, new].map(|graph| graph.spec_hash.clone()),
         weights_hashes: [old, new].map(|graph| graph.weights_hash.clone()),
         changes: changes::changes(&old.spec, &new.spec, &names),

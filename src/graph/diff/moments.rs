@@ -22,9 +22,9 @@ pub(super) fn moments(old: &Spec, new: &Spec, names: &Names) -> Vec<Moments> {
     let found = towers.into_iter().flat_map(|(tower, old, new)| {
         let key = move |name: &str| format!("{}.{name}", tower_name(tower));
         new.iter().filter_map(move |feature| {
-            let called = names.features(tower).get(&feature.name);
-            let called = called.unwrap_or(&feature.name);
-            let before = old.iter().find(|before| before.name == *called)?;
+            let called = names.features(tower).get(&*feature.name);
+            let called = called.map_or(&*feature.name, String::as_str);
+            let before = old.iter().find(|before| before.name == called)?;
             let same = is_learned(feature)
                 && before.kind == feature.kind
                 && before.column == feature.column
@@ -39,8 +39,8 @@ pub(super) fn moments(old: &Spec, new: &Spec, names: &Names) -> Vec<Moments> {
 }
 
 fn is_learned(feature: &Feature) -> bool {
-    let FeatureKind::Number { standardise, .. } = &feature.kind else {
+    let FeatureKind::Number(transform) = &feature.kind else {
         return false;
     };
-    *standardise == Some(Standardise::Learned)
+    transform.standardise == Some(Standardise::Learned)
 }

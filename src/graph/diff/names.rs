@@ -2,7 +2,7 @@
 //! of the same label, a feature of the same column.
 
 use crate::graph::weights::Names;
-use crate::sema::spec::{Axis, Feature, FeatureKind, Spec, Task};
+use crate::sema::spec::{Axis, Feature, FeatureKind, Spec, Task, Text};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
 
@@ -29,7 +29,7 @@ fn tables(
 ) -> BTreeMap<String, String> {
     let own = |spec: &Spec| -> BTreeSet<String> {
         let tables = spec.tables.iter().filter(|table| !table.shared);
-        tables.map(|table| table.name.clone()).collect()
+        tables.map(|table| table.name.to_string()).collect()
     };
     let (before, after) = (own(old), own(new));
     let renamed = features.into_iter().flatten();
@@ -75,17 +75,17 @@ fn is_same_feature(old: &Feature, new: &Feature) -> bool {
 fn pair<T>(
     old: &[T],
     new: &[T],
-    name: impl Fn(&T) -> &String,
+    name: impl Fn(&T) -> &Text,
     same: impl Fn(&T, &T) -> bool,
 ) -> BTreeMap<String, String> {
     let names = |list: &[T]| -> BTreeSet<String> {
-        let names = list.iter().map(|entry| name(entry).clone());
+        let names = list.iter().map(|entry| name(entry).to_string());
         names.collect()
     };
     let (before, after) = (names(old), names(new));
-    let gone = old.iter().filter(|entry| !after.contains(name(entry)));
+    let gone = old.iter().filter(|entry| !after.contains(&**name(entry)));
     let gone: Vec<&T> = gone.collect();
-    let come = new.iter().filter(|entry| !before.contains(name(entry)));
+    let come = new.iter().filter(|entry| !before.contains(&**name(entry)));
     let come: Vec<&T> = come.collect();
     let mut pairs = BTreeMap::new();
     for entry in &come {
@@ -93,7 +93,7 @@ fn pair<T>(
         if let [gone] = *fits
             && come.iter().filter(|rival| same(gone, rival)).count() == 1
         {
-            pairs.insert(name(entry).clone(), name(gone).clone());
+            pairs.insert(name(entry).to_string(), name(gone).to_string());
         }
     }
     pairs

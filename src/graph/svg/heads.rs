@@ -3,7 +3,7 @@
 use super::canvas::{Anchor, Area, Canvas, Style};
 use super::sizes::{GAP, ROW};
 use crate::graph::Graph;
-use crate::sema::spec::{LogitScale, Spec, Task};
+use crate::sema::spec::{LogitBias, LogitScale, Spec, Task};
 
 pub(super) const LOGIT_WIDTH: f64 = 190.0;
 const NODE: f64 = 46.0;
@@ -30,7 +30,7 @@ struct TreeNode {
 impl Tree {
     pub(super) fn new(spec: &Spec) -> Self {
         let mut nodes: Vec<TreeNode> = vec![];
-        for task in &spec.tasks {
+        for task in spec.tasks.iter() {
             let parent = task.given.map(|parent| parent.0);
             let depth = parent
                 .and_then(|id| nodes.get(id))
@@ -88,7 +88,7 @@ impl Tree {
             Style::Heading,
             "Tasks",
         );
-        for (node, task) in self.nodes.iter().zip(&graph.spec.tasks) {
+        for (node, task) in self.nodes.iter().zip(graph.spec.tasks.iter()) {
             let area = self.area(node, between);
             if let Some(parent) = node.parent.and_then(|id| self.nodes.get(id)) {
                 let parent = self.area(parent, between);
@@ -197,8 +197,8 @@ pub(super) fn logits(canvas: &mut Canvas, graph: &Graph, between: Area, top: f64
             LogitScale::None => String::new(),
         };
         let bias = match graph.spec.architecture.logit_bias {
-            true => " + b",
-            false => "",
+            LogitBias::Learned => " + b",
+            LogitBias::None => "",
         };
         let text = format!("q · i{scale}{bias}");
         let half = area.width / 2.0 - 14.0;

@@ -155,7 +155,7 @@ impl<'a> Frame<'a> {
             .iter()
             .filter_map(|id| self.axis().domains.get(id.0));
         domains
-            .map(|domain| domain.name.as_str())
+            .map(|domain| &*domain.name)
             .collect::<Vec<_>>()
             .join(", ")
     }

@@ -1,357 +1,314 @@
-//! The declarations of the spec as they stand in `graph.yaml`: everything that means something,
-//! and no line numbers. Without docs, their text is what `spec_hash` is the hash of; what of it the
-//! weights depend on is what `weights_hash` is the hash of.
+//! The declarations of the spec as they stand in `graph.yaml`: everything but line numbers and the
+//! place of the data. [`Graph::from_yaml`](crate::graph::Graph::from_yaml) reads them back.
+//!
+//! What is none, false, 0 or empty is left out, and so are domains where they are all of their axis.
+//! The fields of a variant stand beside its name. Ids are written as names.
 
-use super::{Flow, Writer, architecture, axis, float, restricted, string};
+use super::{Flow, Writer, float, names, string};
 use crate::graph::hash::sha256;
-use crate::graph::{tower_name, vocabulary_text};
-use crate::sema::spec::{
-    Axis, BadRows, Course, Decay, Derive, Embeddings, Feature, FeatureKind, Figure, Index, Input,
-    Label, Others, Pool, RawValue, Spec, Split, Standardise, Table, TableOptimiser, Task, TimePart,
-    Tower, Training, Unit,
+use crate::reflect::{Content, Fields, Reflected, Struct, reflect};
+use mtmd_schema::{
+    Architecture, Budget, DomainId, DomainSet, Index, Override, Spec, Table, TableId, TaskId, Text,
+    Tower, Value, list,
 };
+use serde::Serialize;
+use std::fmt;
+
+/// Longest doc comment that is written.
+const LONGEST_DOC: usize = 160;
+
+/// A struct of more fields than this is written on lines, one a field.
+const MOST_ON_A_LINE: usize = 6;
 
 /// Everything but the features.
 pub(super) fn write(out: &mut Writer, spec: &Spec) {
-    write_axis(out, "surfaces", &spec.surfaces);
-    write_axis(out, "products", &spec.products);
+    let print = Printer::new(spec, Tower::Query);
+    for (key, tower) in [("surfaces", Tower::Query), ("products", Tower::Item)] {
+        out.block(key, "");
+        Printer::new(spec, tower).block(out, spec.axis(tower));
+    }
     out.block(
         "tasks",
         "parents first; on all surfaces and products unless said",
     );
-    for task in &spec.tasks {
-        write_task(out, spec, task);
-    }
+    print.items(out, 2, &spec.tasks);
     out.block("tables", "rows with row 0, which is zero and stays zero");
-    for table in &spec.tables {
-        write_table(out, table);
-    }
-    architecture::write(out, spec);
-    if let Some(training) = out.training(&spec.training) {
-        write_rows(out, spec);
-        write_training(out, training);
-        write_course(out, spec, &training.course);
-    }
-}
-
-fn write_axis(out: &mut Writer, key: &str, axis: &Axis) {
-    out.block(key, "");
-    out.entry(2, "column", string(&axis.column));
-    let others = match axis.others {
-        Others::Skip => "skip",
-        Others::Error => "error",
-    };
-    if let Some(others) = out.training(others) {
-        out.entry(2, "others", others);
-    }
-    out.line(2, "domains:");
-    for domain in &axis.domains {
-        let like = domain.like.and_then(|like| axis.domains.get(like.0));
-        let map = Flow::map()
-            .text("name", &domain.name)
-            .with("values", values(&domain.values))
-            .maybe(
-                "like",
-                out.training(like).flatten().map(|like| string(&like.name)),
-            )
-            .maybe("doc", out.doc(&domain.doc));
-        out.item(4, &map);
-    }
-}
-
-fn write_task(out: &mut Writer, spec: &Spec, task: &Task) {
-    let map = Flow::map().text("name", &task.name);
-    let map = match &task.label {
-        Label::Score(column) => map.text("label", "score").text("score", column),
-        Label::Action => map.text("label", "action"),
-    };
-    let action = (!task.action.is_empty()).then(|| Flow::names(&task.action));
-    let mask = (!task.mask.is_empty()).then(|| Flow::names(&task.mask));
-    let parent = task.given.and_then(|parent| spec.tasks.get(parent.0));
-    let map = map
-        .maybe("action", action)
-        .maybe("given", parent.map(|parent| string(&parent.name)))
-        .maybe("weight", out.training(float(task.weight)))
-        .maybe(
-            "sample_weight",
-            out.training(task.sample_weight.as_deref())
-                .flatten()
-                .map(string),
-        )
-        .maybe("mask", mask)
-        .with("embedding", task.embedding)
-        .maybe("surfaces", restricted(&spec.surfaces, &task.surfaces))
-        .maybe("products", restricted(&spec.products, &task.products))
-        .maybe("doc", out.doc(&task.doc));
-    out.item(2, &map);
-}
-
-fn write_table(out: &mut Writer, table: &Table) {
-    let map = Flow::map()
-        .text("name", &table.name)
-        .with("rows", table.rows)
-        .with("dim", table.dim);
-    let map = match &table.index {
-        Index::Hash => map.text("index", "hash"),
-        Index::Vocabulary { min_count } => {
-            let min_count = out.training(min_count);
-            map.text("index", "vocabulary")
-                .maybe("min_count", min_count)
-        }
-        Index::Values(list) => match &table.file {
-            Some(file) => map
-                .text("index", "values")
-                .maybe("file", out.training(string(file)))
-                .with("count", list.len())
-                .text("sha256", &sha256(&vocabulary_text(list))),
-            None => map.text("index", "values").with("values", values(list)),
-        },
-        Index::Buckets => map.text("index", "buckets"),
-    };
-    let oov = (table.oov > 0).then_some(table.oov);
-    let map = map
-        .maybe("oov", oov)
-        .maybe(
-            "embeddings",
-            out.training(table.embeddings.as_ref())
-                .flatten()
-                .map(embeddings),
-        )
-        .maybe("doc", out.doc(&table.doc));
-    out.item(2, &map);
-}
-
-fn write_rows(out: &mut Writer, spec: &Spec) {
+    let tables: Vec<Table> = spec.tables.iter().map(digested).collect();
+    print.items(out, 2, &tables);
+    out.block("architecture", "the nodes below follow from it");
+    print.architecture(out, &spec.architecture);
     out.block("rows", "");
-    out.entry(
-        2,
-        "bad",
-        match spec.bad_rows {
-            BadRows::Stop => "stop",
-            BadRows::Skip => "skip",
-        },
-    );
-    if let Some(request) = &spec.request {
-        out.entry(2, "request", string(&request.column));
-    }
-    match &spec.split {
-        Some(split) => write_split(out, split),
-        None => out.entry(2, "split", "hash"),
-    }
+    print.block(out, &spec.rows);
     out.block("evaluation", "");
-    out.entry(2, "buckets", spec.buckets);
-}
-
-fn write_split(out: &mut Writer, split: &Split) {
-    out.line(2, "split:");
-    out.entry(4, "column", string(&split.column));
-    for (key, ranges) in [
-        ("train", &split.train),
-        ("validate", &split.validate),
-        ("test", &split.test),
-    ] {
-        let range = |(from, to): &(RawValue, RawValue)| Flow::list([value(from), value(to)]);
-        out.flow(4, key, &Flow::list(ranges.iter().map(range)));
-    }
-}
-
-fn write_training(out: &mut Writer, training: &Training) {
+    print.block(out, &spec.evaluation);
     out.block("training", "");
-    out.entry(2, "batch", training.batch);
-    out.entry(2, "epochs", training.epochs);
-    out.entry(2, "seed", training.seed);
-    out.entry(2, "shuffle", training.shuffle);
-    let dense = Flow::map()
-        .with("lr", float(training.dense.lr))
-        .with("weight_decay", float(training.dense.weight_decay));
-    out.flow(2, "dense", &dense);
-    out.flow(2, "embeddings", &embeddings(&training.embeddings));
-    out.entry(2, "warmup", float(training.warmup));
-    out.entry(
-        2,
-        "decay",
-        match training.decay {
-            Decay::Constant => "constant",
-            Decay::Linear => "linear",
-            Decay::Cosine => "cosine",
-            Decay::InverseSqrt => "inverse_sqrt",
-        },
-    );
-    out.entry(2, "clip", training.clip.map_or("null".to_owned(), float));
-}
-
-/// What the spec says of the course of a run.
-fn write_course(out: &mut Writer, spec: &Spec, course: &Course) {
-    if let Some(steps) = course.warmup_steps {
-        out.entry(2, "warmup_steps", steps);
+    print.block(out, &spec.training);
+    if spec.budget != Budget::DEFAULT {
+        out.block("budget", "");
+        print.block(out, &spec.budget);
     }
-    if let Some(steps) = course.validate_every {
-        out.entry(2, "validate_every", steps);
-    }
-    if let Some(select) = &course.select {
-        let figure = match select.figure {
-            Figure::LogMae => "log_mae",
-            Figure::Mae => "mae",
-            Figure::Kl => "kl",
-            Figure::Auc => "auc",
-        };
-        let task = spec.tasks.get(select.task.0);
-        let map = Flow::map()
-            .text("metric", figure)
-            .maybe("task", task.map(|task| string(&task.name)))
-            .maybe("surfaces", restricted(&spec.surfaces, &select.surfaces))
-            .maybe("products", restricted(&spec.products, &select.products));
-        out.flow(2, "select", &map);
-    }
-    if let Some(patience) = course.patience {
-        let map = Flow::map()
-            .with("patience", patience)
-            .with("min_delta", float(course.min_delta));
-        out.flow(2, "early_stop", &map);
-    }
-    if course.checkpoint_every.is_some() || course.keep != 2 {
-        let map = Flow::map()
-            .maybe("every", course.checkpoint_every)
-            .with("keep", course.keep);
-        out.flow(2, "checkpoints", &map);
-    }
-}
-
-fn embeddings(embeddings: &Embeddings) -> Flow {
-    let optimiser = match embeddings.optimiser {
-        TableOptimiser::AdamW => "adamw",
-        TableOptimiser::LazyAdam => "lazy_adam",
-        TableOptimiser::RowwiseAdagrad => "rowwise_adagrad",
-    };
-    Flow::map()
-        .text("optimiser", optimiser)
-        .with("lr", float(embeddings.lr))
-        .with("weight_decay", float(embeddings.weight_decay))
-        .with("std", float(embeddings.std))
-        .maybe("frequency", embeddings.frequency.map(float))
 }
 
 /// The features of a tower, as the start of its block.
 pub(super) fn features(out: &mut Writer, spec: &Spec, tower: Tower) {
-    let features = match tower {
-        Tower::Query => &spec.query,
-        Tower::Item => &spec.item,
-    };
-    out.block(tower_name(tower), "");
+    out.block(tower.name(), "");
     out.line(
         2,
         "features:  # in the order of the fields; on all domains unless said",
     );
-    for feature in features {
-        write_feature(out, spec, tower, feature);
+    Printer::new(spec, tower).items(out, 4, spec.features(tower));
+}
+
+/// A doc comment on one line, if it is short.
+pub(super) fn doc(doc: &str) -> Option<String> {
+    let words: Vec<&str> = doc.split_whitespace().collect();
+    let line = words.join(" ");
+    (!line.is_empty() && line.chars().count() <= LONGEST_DOC).then(|| string(&line))
+}
+
+/// A table whose vocabulary is a file, with the hash of the file for its lines.
+fn digested(table: &Table) -> Table {
+    let mut table = table.clone();
+    if let Index::Lines { lines, .. } = &mut table.index {
+        *lines = Text::Owned(digest(lines));
+    }
+    table
+}
+
+/// What stands for the lines of a file.
+pub(in crate::graph) fn digest(lines: &str) -> String {
+    format!("sha256:{}", sha256(lines))
+}
+
+/// A value as YAML.
+enum Yaml {
+    /// On one line.
+    Plain(String),
+    /// On one line where it fits.
+    Flow(Flow),
+}
+
+impl fmt::Display for Yaml {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(text) => text.fmt(f),
+            Self::Flow(flow) => flow.fmt(f),
+        }
     }
 }
 
-fn write_feature(out: &mut Writer, spec: &Spec, tower: Tower, feature: &Feature) {
-    let map = Flow::map().text("name", &feature.name);
-    let column = |map: Flow| match feature.derive {
-        None => map.text("column", &feature.column),
-        Some(derive) => map
-            .with("derive", derived(derive))
-            .text("column", &feature.column),
-    };
-    let map = match &feature.kind {
-        FeatureKind::Embedded {
-            table,
-            input,
-            shallow,
-        } => {
-            let table = spec.tables.get(table.0);
-            let map = column(map.text("kind", "embedded"))
-                .maybe("table", table.map(|table| string(&table.name)));
-            embedded_input(map, input).maybe("shallow", shallow.then_some(true))
-        }
-        FeatureKind::Vector { width } => map
-            .text("kind", "vector")
-            .text("column", &feature.column)
-            .with("width", width),
-        FeatureKind::Number {
-            default,
-            clip,
-            log,
-            standardise,
-        } => {
-            let bounds = |(low, high)| Flow::list([float(low), float(high)]);
-            let moments = standardise.map(|moments| match moments {
-                Standardise::Learned => Flow::map().text("moments", "learned"),
-                Standardise::Given { mean, std } => Flow::map()
-                    .with("mean", float(mean))
-                    .with("std", float(std)),
-            });
-            column(map.text("kind", "number"))
-                .with("default", float(*default))
-                .maybe("clip", clip.map(bounds))
-                .maybe("log", log.then_some(true))
-                .maybe("standardise", moments)
-        }
-    };
-    let map = map
-        .maybe("domains", restricted(axis(spec, tower), &feature.domains))
-        .maybe("doc", out.doc(&feature.doc));
-    out.item(4, &map);
+/// Keys and values.
+type Entries = Vec<(&'static str, Yaml)>;
+
+struct Printer<'s> {
+    spec: &'s Spec,
+    /// The axis of domains where nothing else says it.
+    tower: Tower,
 }
 
-fn embedded_input(map: Flow, input: &Input) -> Flow {
-    match input {
-        Input::One { default } => map.maybe("default", default.as_ref().map(value)),
-        Input::List {
-            pool,
-            weights,
-            last,
-        } => map
-            .text(
-                "pool",
-                match pool {
-                    Pool::Mean => "mean",
-                    Pool::Sum => "sum",
-                },
-            )
-            .maybe("weights", weights.as_deref().map(string))
-            .maybe("last", *last),
-        Input::Buckets {
-            boundaries,
-            default,
-        } => map
-            .with(
-                "boundaries",
-                Flow::list(boundaries.iter().map(|x| float(*x))),
-            )
-            .maybe("default", default.map(float)),
+impl<'s> Printer<'s> {
+    fn new(spec: &'s Spec, tower: Tower) -> Self {
+        Self { spec, tower }
     }
-}
 
-fn derived(derive: Derive) -> Flow {
-    let (part, unit) = match derive {
-        Derive::Length => ("length", None),
-        Derive::Time(part, unit) => (
-            match part {
-                TimePart::Hour => "hour",
-                TimePart::Weekday => "weekday",
-                TimePart::Day => "day",
-                TimePart::Month => "month",
+    /// The fields of a struct, one a line.
+    fn block(&self, out: &mut Writer, value: &impl Serialize) {
+        self.lines(out, 2, &fields_of(value));
+    }
+
+    fn lines(&self, out: &mut Writer, indent: usize, fields: &Fields) {
+        for (key, value) in fields {
+            match value {
+                Reflected::List(items) if matches!(items.first(), Some(Reflected::Struct(_))) => {
+                    out.line(indent, &format!("{key}:"));
+                    self.list(out, indent + 2, items);
+                }
+                Reflected::Struct(inner) if inner.fields.len() > MOST_ON_A_LINE => {
+                    out.line(indent, &format!("{key}:"));
+                    self.lines(out, indent + 2, &inner.fields);
+                }
+                value => {
+                    for (key, value) in self.entries(key, value) {
+                        match value {
+                            Yaml::Plain(text) => out.entry(indent, key, text),
+                            Yaml::Flow(flow) => out.flow(indent, key, &flow),
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Structs, each as a mapping on one line where it fits.
+    fn items(&self, out: &mut Writer, indent: usize, items: &[impl Serialize]) {
+        let items: Vec<Reflected> = items.iter().map(reflect).collect();
+        self.list(out, indent, &items);
+    }
+
+    fn list(&self, out: &mut Writer, indent: usize, items: &[Reflected]) {
+        for item in items {
+            let Reflected::Struct(item) = item else {
+                continue;
+            };
+            out.item(indent, &mapping(self.all_entries(&item.fields)));
+        }
+    }
+
+    /// The architecture; of some domains' own, what differs from the others'.
+    fn architecture(&self, out: &mut Writer, architecture: &Architecture) {
+        self.block(
+            out,
+            &Architecture {
+                overrides: list(&[]),
+                ..architecture.clone()
             },
-            Some(match unit {
-                Unit::Seconds => "seconds",
-                Unit::Milliseconds => "milliseconds",
-                Unit::Microseconds => "microseconds",
-            }),
-        ),
-    };
-    Flow::map().text("part", part).maybe("unit", unit)
-}
-
-fn values(values: &[RawValue]) -> Flow {
-    Flow::list(values.iter().map(value))
-}
-
-fn value(value: &RawValue) -> String {
-    match value {
-        RawValue::Int(number) => number.to_string(),
-        RawValue::Text(text) => string(text),
+        );
+        if architecture.overrides.is_empty() {
+            return;
+        }
+        out.line(2, "overrides:");
+        let base = fields_of(&architecture.expert);
+        for Override {
+            domains,
+            tower,
+            expert,
+        } in architecture.overrides.iter()
+        {
+            let own = fields_of(expert).into_iter().zip(&base);
+            let differing = own.filter(|(own, base)| own != *base);
+            let differing = differing.flat_map(|((key, value), _)| self.given(key, &value));
+            let axis = &self.spec.axis(*tower);
+            let names = names(axis, domains);
+            let map = Flow::map()
+                .with("domains", Flow::names(names))
+                .text("tower", tower.name())
+                .with("expert", mapping(differing.collect()));
+            out.item(4, &map);
+        }
     }
+
+    fn all_entries(&self, fields: &Fields) -> Entries {
+        fields
+            .iter()
+            .flat_map(|(key, value)| self.entries(key, value))
+            .collect()
+    }
+
+    /// The entries of a field, none if it is left out.
+    fn entries(&self, key: &'static str, value: &Reflected) -> Entries {
+        match (key, value) {
+            ("place", _) => vec![],
+            ("doc", Reflected::Text(text)) => {
+                let doc = doc(text).map(Yaml::Plain);
+                doc.map(|doc| (key, doc)).into_iter().collect()
+            }
+            (_, Reflected::None | Reflected::Bool(false) | Reflected::Whole(0)) => vec![],
+            (_, Reflected::Text(text)) if text.is_empty() => vec![],
+            (_, Reflected::List(items)) if items.is_empty() => vec![],
+            (_, Reflected::Newtype(DomainSet::TYPE, ids)) if self.is_all(key, ids) => vec![],
+            (_, Reflected::Some(value)) => self.given(key, value),
+            (_, value) => self.given(key, value),
+        }
+    }
+
+    /// The entries of a field that is not left out.
+    fn given(&self, key: &'static str, value: &Reflected) -> Entries {
+        let Reflected::Variant { of, name, content } = value else {
+            return vec![(key, self.value(key, value))];
+        };
+        if *of == Value::TYPE {
+            return vec![(key, self.value(key, value))];
+        }
+        let mut entries = vec![(key, Yaml::Plain(string(name)))];
+        entries.extend(match &**content {
+            Content::Unit => vec![],
+            Content::Struct(fields) => self.all_entries(fields),
+            Content::Tuple(items) => match items.as_slice() {
+                [Reflected::Struct(inner)] => self.all_entries(&inner.fields),
+                [item] => self.given(name, item),
+                items => vec![(*name, self.sequence(name, items))],
+            },
+        });
+        entries
+    }
+
+    fn value(&self, key: &str, value: &Reflected) -> Yaml {
+        Yaml::Plain(match value {
+            Reflected::List(items) | Reflected::Tuple(items) => return self.sequence(key, items),
+            Reflected::Struct(Struct { fields, .. }) => {
+                return Yaml::Flow(mapping(self.all_entries(fields)));
+            }
+            Reflected::Newtype(DomainSet::TYPE, inner) | Reflected::Some(inner) => {
+                return self.value(key, inner);
+            }
+            Reflected::Newtype(of, id) => string(self.name(key, of, id)),
+            Reflected::Variant { name, content, .. } => match &**content {
+                // A raw value: it shows its kind by itself.
+                Content::Tuple(items) if items.len() == 1 => {
+                    return self.value(key, items.first().unwrap_or(value));
+                }
+                Content::Unit | Content::Tuple(_) | Content::Struct(_) => string(name),
+            },
+            Reflected::None => "null".to_owned(),
+            Reflected::Bool(value) => value.to_string(),
+            Reflected::Whole(number) => number.to_string(),
+            Reflected::Real(number) => float(*number),
+            Reflected::Text(text) | Reflected::Constant(text) => string(text),
+        })
+    }
+
+    fn sequence(&self, key: &str, items: &[Reflected]) -> Yaml {
+        Yaml::Flow(Flow::list(items.iter().map(|item| self.value(key, item))))
+    }
+
+    /// What an id is the id of.
+    fn name(&self, key: &str, of: &str, id: &Reflected) -> &'s str {
+        let place = match id {
+            Reflected::Whole(place) => usize::try_from(*place).ok(),
+            _ => None,
+        };
+        let name = place.and_then(|place| match of {
+            TaskId::TYPE => self.spec.tasks.get(place).map(|task| &*task.name),
+            TableId::TYPE => self.spec.tables.get(place).map(|table| &*table.name),
+            DomainId::TYPE => {
+                let axis = self.spec.axis(tower_of(key).unwrap_or(self.tower));
+                axis.domains.get(place).map(|domain| &*domain.name)
+            }
+            _ => None,
+        });
+        assert!(
+            name.is_some(),
+            "`{key}` holds an id of nothing: {of} {id:?}"
+        );
+        name.unwrap_or_default()
+    }
+
+    /// Whether some domains are all of their axis.
+    fn is_all(&self, key: &str, ids: &Reflected) -> bool {
+        let axis = self.spec.axis(tower_of(key).unwrap_or(self.tower));
+        matches!(ids, Reflected::List(ids) if ids.len() == axis.domains.len())
+    }
+}
+
+/// The tower whose domains a field holds, where the name of the field says it.
+pub(in crate::graph) fn tower_of(key: &str) -> Option<Tower> {
+    match key {
+        "surfaces" => Some(Tower::Query),
+        "products" => Some(Tower::Item),
+        _ => None,
+    }
+}
+
+/// The fields of a struct.
+fn fields_of(value: &impl Serialize) -> Fields {
+    match reflect(value) {
+        Reflected::Struct(Struct { fields, .. }) => fields,
+        _ => vec![],
+    }
+}
+
+fn mapping(entries: Entries) -> Flow {
+    entries
+        .into_iter()
+        .fold(Flow::map(), |map, (key, value)| map.with(key, value))
 }

@@ -56,11 +56,6 @@ impl Flow {
         }
     }
 
-    /// Whether it has no entry.
-    pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     /// Value of the first entry of a mapping.
     pub(super) fn first(&self) -> &str {
         let pair = self

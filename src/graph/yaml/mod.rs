@@ -2,26 +2,25 @@
 //! Experts that are alike are written once, and what is everywhere the default is left out, so
 //! that a new surface or product changes a few lines.
 
-mod architecture;
-mod declarations;
+pub(super) mod declarations;
 mod flow;
 
 use super::blocks::{DEFINITIONS as BLOCKS, Entry, NodeKind, VERSION};
 use super::node::{Group, Input, Role};
 use super::{DomainExpert, Graph, Node, TowerGraph};
-use crate::sema::spec::{Axis, DomainId, Limit, LogitScale, Norm, Spec, Tower};
+use crate::sema::spec::{Axis, DomainId, LogitBias, LogitScale, Spec, Tower};
 use flow::{Flow, float, string};
 use std::fmt::Display;
 
 /// Version of the layout.
-pub(super) const LAYOUT: u32 = 2;
+pub(super) const LAYOUT: u64 = 2;
 
 /// What the file means, the same for every model; the kinds of blocks are added to it.
 const DEFINITIONS: &str = include_str!("definitions.yaml");
 
 /// The whole file.
 pub(super) fn write(graph: &Graph) -> String {
-    let mut out = Writer::new(String::new(), Scope::File);
+    let mut out = Writer::new(String::new());
     let spec = &graph.spec;
     out.line(
         0,
@@ -34,7 +33,7 @@ pub(super) fn write(graph: &Graph) -> String {
     out.line(0, &format!("mtmd: {LAYOUT}"));
     out.line(0, &format!("blocks: {VERSION}"));
     out.line(0, &format!("model: {}", string(&spec.name)));
-    if let Some(doc) = out.doc(&spec.doc) {
+    if let Some(doc) = declarations::doc(&spec.doc) {
         out.line(0, &format!("doc: {doc}"));
     }
     out.line(0, &format!("spec_hash: \"{}\"", graph.spec_hash));
@@ -52,45 +51,18 @@ pub(super) fn write(graph: &Graph) -> String {
     out.text
 }
 
-/// What the spec means: the declarations without their docs.
-pub(super) fn meaning(spec: &Spec) -> String {
-    write_meaning(spec).text
-}
-
-/// What [`meaning`] says, declaration by declaration.
+/// What a spec means, and its budget, declaration by declaration.
 pub(super) fn declared(spec: &Spec) -> Vec<Declaration> {
-    write_meaning(spec).declared
-}
-
-/// What the weights of a spec mean: the part of the declarations that says which number stands where
-/// in which array, what it is multiplied with, and what comes of it. How the model is trained and
-/// judged is no part of it, and neither is its name.
-pub(super) fn weights_meaning(spec: &Spec) -> String {
-    write_declarations(Writer::new(String::new(), Scope::Weights), spec).text
-}
-
-fn write_meaning(spec: &Spec) -> Writer {
-    let model = format!("model: {}\n", string(&spec.name));
-    write_declarations(Writer::new(model, Scope::Meaning), spec)
-}
-
-fn write_declarations(mut out: Writer, spec: &Spec) -> Writer {
-    declarations::write(&mut out, spec);
-    for tower in [Tower::Query, Tower::Item] {
-        declarations::features(&mut out, spec, tower);
+    let spec = Spec {
+        budget: spec.budget,
+        ..spec.meaning()
+    };
+    let mut out = Writer::new(String::new());
+    declarations::write(&mut out, &spec);
+    for tower in Tower::ALL {
+        declarations::features(&mut out, &spec, tower);
     }
-    out
-}
-
-/// How much is written of what the spec declares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Scope {
-    /// All, with doc comments.
-    File,
-    /// What means something.
-    Meaning,
-    /// What the weights depend on.
-    Weights,
+    out.declared
 }
 
 /// A declaration, or the settings of a block.
@@ -106,7 +78,6 @@ pub(super) struct Declaration {
 
 struct Writer {
     text: String,
-    scope: Scope,
     /// What was written, apart from the layout.
     declared: Vec<Declaration>,
     /// The mapping inside the block that entries of a greater indent belong to.
@@ -114,10 +85,9 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(text: String, scope: Scope) -> Self {
+    fn new(text: String) -> Self {
         Self {
             text,
-            scope,
             declared: vec![],
             section: (0, String::new()),
         }
@@ -177,20 +147,6 @@ impl Writer {
         });
         self.text += &value.wrap(indent, "- ");
     }
-
-    /// What only training, evaluation and warm starts look at, if it is to be written.
-    fn training<T>(&self, value: T) -> Option<T> {
-        (self.scope != Scope::Weights).then_some(value)
-    }
-
-    /// A doc comment on one line, if it is short.
-    fn doc(&self, doc: &str) -> Option<String> {
-        const LONGEST: usize = 160;
-        let words: Vec<&str> = doc.split_whitespace().collect();
-        let line = words.join(" ");
-        (self.scope == Scope::File && !line.is_empty() && line.chars().count() <= LONGEST)
-            .then(|| string(&line))
-    }
 }
 
 fn totals(out: &mut Writer, graph: &Graph) {
@@ -211,17 +167,6 @@ fn totals(out: &mut Writer, graph: &Graph) {
         map.with(&product.name, bytes)
     });
     out.flow(2, "bytes_per_item", &bytes);
-    let budget = &graph.spec.budget;
-    let limit = |limit: Option<Limit>| limit.map(|limit| limit.most);
-    let candidates = budget.flops_per_request.map(|_| budget.candidates);
-    let limits = Flow::map()
-        .maybe("parameters", limit(budget.parameters))
-        .maybe("flops_per_request", limit(budget.flops_per_request))
-        .maybe("candidates", candidates)
-        .maybe("bytes_per_item", limit(budget.bytes_per_item));
-    if !limits.is_empty() {
-        out.flow(2, "budget", &limits);
-    }
 }
 
 fn write_tower(out: &mut Writer, spec: &Spec, tower: &TowerGraph) {
@@ -241,7 +186,7 @@ fn write_tower(out: &mut Writer, spec: &Spec, tower: &TowerGraph) {
         out.flow(4, &path, &costs(shapes(map, &node.kind), node));
     }
     out.line(2, "experts:");
-    let axis = axis(spec, tower.tower);
+    let axis = spec.axis(tower.tower);
     for expert in &tower.experts {
         write_expert(out, spec, axis, tower, expert);
     }
@@ -324,14 +269,6 @@ fn shapes(map: Flow, kind: &NodeKind) -> Flow {
     })
 }
 
-fn norm_name(norm: Norm) -> &'static str {
-    match norm {
-        Norm::Pre => "pre",
-        Norm::Post => "post",
-        Norm::None => "none",
-    }
-}
-
 fn costs(map: Flow, node: &Node) -> Flow {
     let some = |count: u128| (count > 0).then_some(count);
     map.maybe("parameters", some(node.cost.parameters))
@@ -344,7 +281,7 @@ fn heads(out: &mut Writer, graph: &Graph) {
         "one probability a task, from the two towers' embeddings of it",
     );
     let unscaled = graph.spec.architecture.logit_scale == LogitScale::None;
-    let unbiased = !graph.spec.architecture.logit_bias;
+    let unbiased = graph.spec.architecture.logit_bias == LogitBias::None;
     for (task, head) in graph.spec.tasks.iter().zip(&graph.heads) {
         let given = task.given.and_then(|parent| graph.spec.tasks.get(parent.0));
         let map = Flow::map()
@@ -358,21 +295,9 @@ fn heads(out: &mut Writer, graph: &Graph) {
     }
 }
 
-fn axis(spec: &Spec, tower: Tower) -> &Axis {
-    match tower {
-        Tower::Query => &spec.surfaces,
-        Tower::Item => &spec.products,
-    }
-}
-
 fn names<'a>(axis: &'a Axis, domains: &'a [DomainId]) -> impl Iterator<Item = &'a str> {
     domains
         .iter()
         .filter_map(|id| axis.domains.get(id.0))
-        .map(|domain| domain.name.as_str())
-}
-
-/// The names of the domains, unless they are all of the axis.
-fn restricted(axis: &Axis, domains: &[DomainId]) -> Option<Flow> {
-    (domains.len() < axis.domains.len()).then(|| Flow::names(names(axis, domains)))
+        .map(|domain| &*domain.name)
 }

@@ -9,8 +9,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mtmd::prelude::burn::tensor::{Device, Tensor, TensorData};
-use mtmd::weights::{Array, Weights};
+use mtmd::params::transfer::TransferTarget;
 use safetensors::{Dtype, SafeTensors};
 
 /// A fixture of float64 and int64 arrays, written by a script in `tests/parity`.
@@ -86,34 +85,6 @@ impl Fixture {
             .map(|&value| u32::try_from(value).expect("an index"))
             .collect()
     }
-
-    /// A matrix of the fixture.
-    pub fn matrix(&self, key: &str, device: &Device) -> Tensor<2> {
-        let (shape, _) = self.floats.get(key).unwrap_or_else(|| panic!("no `{key}`"));
-        Tensor::from_data(TensorData::new(self.f32s(key), shape.clone()), device)
-    }
-
-    /// The arrays whose keys start with `CASE/layer`, as weights.
-    pub fn weights(&self, case: &str) -> Weights {
-        let prefix = format!("{case}/");
-        let mut weights = Weights::default();
-        for (key, (shape, values)) in &self.floats {
-            if let Some(key) = key
-                .strip_prefix(&prefix)
-                .filter(|key| key.starts_with("layer."))
-            {
-                let values = values.iter().map(|&value| value as f32).collect();
-                weights.arrays.insert(
-                    key.to_owned(),
-                    Array {
-                        shape: shape.clone(),
-                        values,
-                    },
-                );
-            }
-        }
-        weights
-    }
 }
 
 /// Asserts that float32 results agree with float64 ones to `tolerance`, relative to the largest expected value
@@ -130,11 +101,6 @@ pub fn assert_close(what: &str, actual: &[f32], expected: &[f64], tolerance: f64
             "{what}[{at}]: {actual} instead of {expected}, off by {error:e} at scale {scale}"
         );
     }
-}
-
-/// Values of a tensor, row-major.
-pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().iter::<f32>().collect()
 }
 
 /// `count` numbers in [-1, 1) that depend on the key alone: SplitMix64 started at the key's FNV-1a hash, as in
@@ -177,4 +143,19 @@ pub fn weight(key: &str, shape: &[usize]) -> Vec<f32> {
         values.iter_mut().take(*dim).for_each(|value| *value = 0.0);
     }
     values
+}
+
+/// Sets all weights of a model to those of their keys.
+pub fn set_weights(targets: &mut BTreeMap<String, TransferTarget<'_>>) {
+    for (key, target) in targets {
+        let values = weight(key, &target.shape);
+        let width = target.shape.iter().skip(1).product::<usize>().max(1);
+        let rows = target.values.chunks_mut(target.stride.max(1));
+        for (row, values) in rows.zip(values.chunks(width)) {
+            let (_, row) = row.split_at_mut(target.start);
+            row.iter_mut()
+                .zip(values)
+                .for_each(|(to, value)| *to = *value);
+        }
+    }
 }

@@ -1,148 +1,113 @@
 //! Every generated model at full size against NumPy in float64, which is built from `graph.yaml` alone
-//! (`tests/parity/fixtures_specs.py`): keys and shapes of the weights, scores in training and in evaluation, the loss,
-//! BatchNorm's running statistics, and the slope of the loss along fixed directions.
+//! (`tests/parity/fixtures_specs.py`): keys and shapes of the weights, scores, the loss, BatchNorm's running statistics,
+//! and the slope of the loss along fixed directions. Gradients by key are held to finite differences in float64 by the
+//! compiler's tests of its plans.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a broken fixture fails the test"
-)]
+#![expect(clippy::indexing_slicing, reason = "a broken fixture fails the test")]
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use model_tests::{Fixture, assert_close, uniform, values, weight};
+use model_tests::{Fixture, assert_close, set_weights, uniform};
 use mtmd::data::batch::{Batch, Column, TowerBatch};
-use mtmd::exec::heads;
 use mtmd::exec::host::{Executor, Step, TowerRows};
-use mtmd::layers::{DomainInput, Precision, TowerInput};
-use mtmd::model::{Scores, forward, loss};
-use mtmd::params::{Index, Params};
-use mtmd::prelude::burn::module::{ModuleVisitor, Param};
-use mtmd::prelude::burn::tensor::{Device, Gradients, Tensor, TensorData};
-use mtmd::prelude::*;
-use mtmd::schema::{Axis, Input, Kind};
-use mtmd::tables::{DomainRows, Tables};
-use mtmd::weights::{Array, Path as Key, Weights};
-use mtmd_schema::plan::Plan;
-use mtmdc::diagnostics::Levels;
-use mtmdc::driver::check::check_files;
-use mtmdc::plan::lower;
-use mtmdc::source::Source;
+use mtmd::exec::{Precision, heads};
+use mtmd::params::{ParameterIndex, Params};
+use mtmd::schema::{Axis, Compiled, FeatureKind, Input, Schema, Tower};
+use mtmd::score::ScoringBatch;
+use mtmd::tables::{Inputs, Tables};
+use mtmd::training::Trainer;
 
 /// Rounding of float32 through the whole model, relative to the largest |ln p| (at least 1).
 const TOLERANCE: f64 = 2e-5;
 
 #[test]
 fn kuairand_agrees_with_numpy() {
-    agrees_with_numpy::<kuairand::Kuairand>();
+    agrees_with_numpy(&kuairand::MODEL);
 }
 
 #[test]
 fn marketplace_agrees_with_numpy() {
-    agrees_with_numpy::<marketplace::Marketplace>();
+    agrees_with_numpy(&marketplace::MODEL);
 }
 
 #[test]
 fn minimal_agrees_with_numpy() {
-    agrees_with_numpy::<minimal::Minimal>();
+    agrees_with_numpy(&minimal::MODEL);
 }
 
 #[test]
 fn network_agrees_with_numpy() {
-    agrees_with_numpy::<network::Network>();
+    agrees_with_numpy(&network::MODEL);
 }
 
 #[test]
 fn pinterest_agrees_with_numpy() {
-    agrees_with_numpy::<pinterest::Pinterest>();
+    agrees_with_numpy(&pinterest::MODEL);
 }
 
 #[test]
 fn travel_agrees_with_numpy() {
-    agrees_with_numpy::<travel::Travel>();
+    agrees_with_numpy(&travel::MODEL);
 }
 
 #[test]
 fn video_agrees_with_numpy() {
-    agrees_with_numpy::<video::Video>();
+    agrees_with_numpy(&video::MODEL);
 }
 
-fn agrees_with_numpy<M: Model>() {
-    let schema = M::schema();
-    let fixture = Fixture::open(schema.name);
-    let batch = batch(schema, &fixture);
-    let tables = tables(schema);
-
-    let device = Device::flex();
-    let model = loaded::<M>(&device);
-    let [query, item] =
-        [Tower::Query, Tower::Item].map(|t| input(&tables, t, &batch, &device, false));
-    let scores = forward(&model, query, item, &batch);
-    check_scores(&fixture, "evaluation", schema, &scores, &batch);
-
-    let device = device.autodiff();
-    let model = loaded::<M>(&device);
-    let [query, item] =
-        [Tower::Query, Tower::Item].map(|t| input(&tables, t, &batch, &device, true));
-    let scores = forward(&model, query, item, &batch);
-    let total = check_scores(&fixture, "training", schema, &scores, &batch);
-    check_running_statistics(&fixture, &model);
-    let gradients = gradients(&model, total.backward());
-    check_slopes(&fixture, &gradients);
-
-    let by_plan = executor_agrees_with_numpy(schema, &fixture, &batch, &tables);
-    for (key, gradient) in &gradients {
-        let gradient: Vec<f64> = gradient.iter().map(|&value| f64::from(value)).collect();
-        assert_close(
-            &format!("gradient of {key}"),
-            &by_plan[key],
-            &gradient,
-            TOLERANCE,
-        );
-    }
-    check_slopes(&fixture, &by_plan);
+fn agrees_with_numpy(model: &'static Compiled) {
+    let fixture = Fixture::open(&model.schema.name);
+    scores_agree(model, &fixture);
+    steps_agree(model, &fixture);
 }
 
-/// The same of the plan that the compiler lowers the spec to, by the host's executor.
-fn executor_agrees_with_numpy(
-    schema: &'static Schema,
-    fixture: &Fixture,
-    batch: &Batch,
-    tables: &Tables,
-) -> BTreeMap<String, Vec<f32>> {
-    let plan = plan(schema.name);
-    let index = index(schema, &plan);
-    let mut params = Params::zeros(&plan);
-    for entry in index.entries() {
-        let values = weight(&index.key(&entry), entry.shape);
-        params.of_mut(&entry).copy_from_slice(&values);
-    }
-    let fields = [Tower::Query, Tower::Item].map(|tower| fields(tables, tower, batch));
-    let rows = || {
-        let [query, item] = &fields;
-        [(query, &batch.query), (item, &batch.item)].map(|(fields, tower)| TowerRows {
-            domains: &tower.domains,
-            fields,
-            repeats: None,
-        })
-    };
-    let executor = Executor::new(&plan);
-    let precision = Precision::Float32;
-    let pairs = heads::pairs(&plan, batch);
-    let scores = executor.score(&params, rows(), &pairs, precision);
-    for ((task, scores), pairs) in schema.tasks.iter().zip(scores).zip(&pairs) {
+/// The scores of evaluation, through tables and executor.
+fn scores_agree(model: &'static Compiled, fixture: &Fixture) {
+    let Compiled { schema, plan } = model;
+    let mut trainer = Trainer::new(model, &schema.training, Precision::Float32);
+    set_weights(&mut trainer.targets());
+    let batch = ScoringBatch::new(plan, batch(schema, fixture));
+    for (task, scores) in schema.tasks.iter().zip(trainer.scorer().score(&batch)) {
         let key = |part: &str| format!("evaluation/{}/{part}", task.name);
-        assert_eq!(pairs.rows, fixture.indices(&key("rows")), "{}", key("rows"));
+        assert_eq!(
+            scores.rows,
+            fixture.indices(&key("rows")),
+            "{}",
+            key("rows")
+        );
         for (part, actual) in [("lp", scores.lp), ("lq", scores.lq)] {
-            let actual: Vec<f32> = actual.iter().map(|&value| value as f32).collect();
             assert_close(&key(part), &actual, fixture.floats(&key(part)), TOLERANCE);
         }
     }
+}
 
+/// The loss of a training step, the running statistics after it, and the slopes along its gradient.
+fn steps_agree(model: &'static Compiled, fixture: &Fixture) {
+    let Compiled { schema, plan } = model;
+    let batch = batch(schema, fixture);
+    let mut tables = Tables::read_only(schema, plan);
+    set_weights(&mut tables.targets());
+    let mut inputs = Inputs::default();
+    tables.gather(&batch, &mut inputs);
+    let names = |axis: &'static Axis| axis.domains.iter().map(|domain| &*domain.name);
+    let index = ParameterIndex::new(
+        plan,
+        names(&schema.surfaces),
+        names(&schema.products),
+        schema.tasks.iter().map(|task| &*task.name),
+    );
+    let mut params = Params::zeros(plan);
+    set_weights(&mut params.targets(&index));
+
+    let rows = Tower::ALL.map(|tower| TowerRows {
+        domains: &batch.tower(tower).domains,
+        fields: inputs.of(tower),
+        repeats: None,
+    });
     let mut step = Step::default();
-    let heads = heads::training(&plan, batch);
-    executor.step(&params, rows(), &heads, precision, &mut step);
+    let heads = heads::training(plan, &batch);
+    Executor::new(plan).step(&params, rows, &heads, Precision::Float32, &mut step);
+
     let expected = fixture.floats("training/loss");
     assert_close("training/loss", &[step.loss as f32], expected, TOLERANCE);
     let after = Params {
@@ -159,104 +124,7 @@ fn executor_agrees_with_numpy(
             assert_close(&key, after.of(&entry), expected, TOLERANCE);
         }
     }
-    gradients
-}
-
-/// The plan of a committed spec.
-fn plan(name: &str) -> Plan {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let read = |path: &str| std::fs::read_to_string(root.join(path)).map_err(|e| e.to_string());
-    let path = format!("specs/{name}.mtmd");
-    let text = read(&path).expect("a spec of the repository");
-    let checked = check_files(Source::new(path, text), &read, &Levels::default());
-    lower(&mtmdc::graph::build(&checked.spec.expect("a sound spec")))
-}
-
-fn index<'a>(schema: &'static Schema, plan: &'a Plan) -> Index<'a> {
-    let names = |axis: &'static Axis| axis.domains.iter().map(|domain| domain.name);
-    let tasks = schema.tasks.iter().map(|task| task.name);
-    Index::new(
-        plan,
-        names(&schema.surfaces),
-        names(&schema.products),
-        tasks,
-    )
-}
-
-/// By domain: the fields of its rows side by side.
-fn fields(tables: &Tables, tower: Tower, batch: &Batch) -> Vec<Vec<f32>> {
-    let tower_batch = match tower {
-        Tower::Query => &batch.query,
-        Tower::Item => &batch.item,
-    };
-    let domain = |rows: Option<DomainRows>| {
-        let Some(rows) = rows else { return vec![] };
-        let groups = [&rows.embedded, &rows.vectors, &rows.numbers];
-        let row = |row: usize| {
-            groups.into_iter().flat_map(move |values| {
-                let width = values.len() / rows.rows;
-                values[row * width..(row + 1) * width].iter().copied()
-            })
-        };
-        (0..rows.rows).flat_map(row).collect()
-    };
-    tables
-        .gather(tower, tower_batch)
-        .into_iter()
-        .map(domain)
-        .collect()
-}
-
-/// Checks ln p, ln (1 - p) and the loss; returns the loss.
-fn check_scores(
-    fixture: &Fixture,
-    mode: &str,
-    schema: &Schema,
-    scores: &Scores,
-    batch: &Batch,
-) -> Tensor<1> {
-    for (task, scores) in schema.tasks.iter().zip(&scores.tasks) {
-        let key = |part: &str| format!("{mode}/{}/{part}", task.name);
-        let scores = scores.as_ref().expect("every task has rows in the fixture");
-        assert_eq!(
-            scores.rows,
-            fixture.indices(&key("rows")),
-            "{}",
-            key("rows")
-        );
-        for (part, actual) in [("lp", &scores.lp), ("lq", &scores.lq)] {
-            assert_close(
-                &key(part),
-                &values(actual.clone()),
-                fixture.floats(&key(part)),
-                TOLERANCE,
-            );
-        }
-    }
-    let total = loss(schema, scores, batch).total.expect("labels");
-    let expected = fixture.floats(&format!("{mode}/loss"));
-    assert_close(
-        &format!("{mode}/loss"),
-        &values(total.clone()),
-        expected,
-        TOLERANCE,
-    );
-    total
-}
-
-fn check_running_statistics<M: Model>(fixture: &Fixture, model: &M) {
-    let mut weights = Weights::default();
-    weights.insert_module("", model);
-    for (key, array) in &weights.arrays {
-        if key.contains(".running_") && fixture.has(&format!("running/{key}")) {
-            assert_close(
-                key,
-                &array.values,
-                fixture.floats(&format!("running/{key}")),
-                TOLERANCE,
-            );
-        }
-    }
+    check_slopes(fixture, &gradients);
 }
 
 /// The gradient times a fixed direction, by part of the model, against NumPy's central difference along it.
@@ -284,113 +152,6 @@ fn check_slopes(fixture: &Fixture, gradients: &BTreeMap<String, Vec<f32>>) {
     }
 }
 
-/// The gradients of the parameters that a loss depends on, by key.
-fn gradients<M: Model>(model: &M, gradients: Gradients) -> BTreeMap<String, Vec<f32>> {
-    let mut visitor = ByKey {
-        path: Key::default(),
-        gradients,
-        found: BTreeMap::new(),
-    };
-    model.visit(&mut visitor);
-    visitor.found
-}
-
-struct ByKey {
-    path: Key,
-    gradients: Gradients,
-    found: BTreeMap<String, Vec<f32>>,
-}
-
-impl ModuleVisitor for ByKey {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.enter(name, container);
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.exit();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = param.val().grad(&self.gradients) {
-            self.found.insert(self.path.key(), values(gradient));
-        }
-    }
-}
-
-/// The model with the weights that NumPy used. Fails if a key or a shape is not the graph's.
-fn loaded<M: Model>(device: &Device) -> M {
-    let model = M::new(device);
-    let mut weights = Weights::default();
-    for (key, shape) in mtmd::weights::list(&model) {
-        weights.arrays.insert(
-            key.clone(),
-            Array {
-                values: weight(&key, &shape),
-                shape,
-            },
-        );
-    }
-    let mut loading = weights.into_loading();
-    let model = loading.module("", model);
-    loading.finish().expect("the weights are the model's own");
-    model
-}
-
-fn tables(schema: &'static Schema) -> Tables {
-    let mut tables = Tables::new(schema, &schema.training);
-    let weights: Vec<Vec<f32>> = schema
-        .tables
-        .iter()
-        .map(|table| {
-            weight(
-                &format!("tables.{}.weight", table.name),
-                &[table.rows, table.dim],
-            )
-        })
-        .collect();
-    tables.restart(0);
-    for (table, weight) in weights.iter().enumerate() {
-        let (array, _) = tables.arrays(table).expect("a table of the schema");
-        tables.put(table, array, 0, weight).expect("row 0 is zero");
-    }
-    tables
-}
-
-fn input(
-    tables: &Tables,
-    tower: Tower,
-    batch: &Batch,
-    device: &Device,
-    training: bool,
-) -> TowerInput {
-    let rows = match tower {
-        Tower::Query => &batch.query,
-        Tower::Item => &batch.item,
-    };
-    let domain = |rows: DomainRows| {
-        let matrix = |values: Vec<f32>| {
-            let width = values.len() / rows.rows;
-            let data = TensorData::new(values, [rows.rows, width]);
-            (width > 0).then(|| Tensor::from_data(data, device))
-        };
-        DomainInput {
-            repeats: None,
-            embedded: matrix(rows.embedded),
-            vectors: matrix(rows.vectors),
-            numbers: matrix(rows.numbers),
-            training,
-            precision: Precision::Float32,
-        }
-    };
-    TowerInput::new(
-        tables
-            .gather(tower, rows)
-            .into_iter()
-            .map(|rows| rows.map(domain))
-            .collect(),
-    )
-}
-
 /// The fixture's batch, grouped by domain.
 fn batch(schema: &Schema, fixture: &Fixture) -> Batch {
     let surface = fixture.indices("surface");
@@ -402,7 +163,7 @@ fn batch(schema: &Schema, fixture: &Fixture) -> Batch {
         item: tower(schema, Tower::Item, fixture, &product),
         surface: surface.into_iter().map(|domain| domain as u16).collect(),
         product: product.into_iter().map(|domain| domain as u16).collect(),
-        labels: schema.tasks.iter().map(|task| labels(task.name)).collect(),
+        labels: schema.tasks.iter().map(|task| labels(&task.name)).collect(),
         weights: schema
             .tasks
             .iter()
@@ -433,19 +194,21 @@ fn tower(schema: &Schema, tower: Tower, fixture: &Fixture, domains: &[u32]) -> T
     };
     let columns = schema.features(tower).iter().map(|feature| {
         let key = format!("{name}/{}", feature.name);
-        match feature.kind {
-            Kind::Embedded {
+        match &feature.kind {
+            FeatureKind::Embedded {
                 input: Input::One { .. } | Input::Buckets { .. },
                 ..
             } => {
                 let ids = fixture.indices(&key);
                 Column::Ids(order.iter().map(|&row| ids[row as usize]).collect())
             }
-            Kind::Embedded {
+            FeatureKind::Embedded {
                 input: Input::List { weights, .. },
                 ..
             } => {
-                let of_entries = weights.map(|_| fixture.f32s(&format!("{key}/weights")));
+                let of_entries = weights
+                    .as_ref()
+                    .map(|_| fixture.f32s(&format!("{key}/weights")));
                 let mut weights = vec![];
                 let from = fixture.indices(&format!("{key}/offsets"));
                 let all = fixture.indices(&format!("{key}/ids"));
@@ -463,7 +226,7 @@ fn tower(schema: &Schema, tower: Tower, fixture: &Fixture, domains: &[u32]) -> T
                     weights,
                 }
             }
-            Kind::Vector { width } => {
+            &FeatureKind::Vector { width } => {
                 let all = fixture.f32s(&key);
                 let row = |&row: &u32| all[row as usize * width..][..width].to_vec();
                 Column::Vectors {
@@ -471,7 +234,7 @@ fn tower(schema: &Schema, tower: Tower, fixture: &Fixture, domains: &[u32]) -> T
                     values: order.iter().flat_map(row).collect(),
                 }
             }
-            Kind::Number(_) => {
+            FeatureKind::Number(_) => {
                 let all = fixture.f32s(&key);
                 Column::Numbers(order.iter().map(|&row| all[row as usize]).collect())
             }

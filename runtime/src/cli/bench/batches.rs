@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mtmd_options::Bench;
 
 use crate::data::batch::Batch;
-use crate::data::{Dataset, Parts, Scan, Shuffle, synth};
+use crate::data::{Dataset, Parts, RowReader, Scan, Shuffle, synth};
 use crate::error::Result;
 use crate::schema::Schema;
 use crate::training::folder;
@@ -30,8 +30,8 @@ fn read(
     size: usize,
     count: usize,
 ) -> Result<Vec<Batch>> {
-    let dataset = Dataset::open(schema, paths)?;
-    let vocabularies = Arc::new(dataset.learn(Parts::TRAIN)?.vocabularies);
+    let reader = RowReader::new(Dataset::open(schema, paths)?);
+    let vocabularies = Arc::new(reader.learn(Parts::TRAIN)?.vocabularies);
     let shuffle = Shuffle {
         seed: schema.training.seed,
         epoch: 0,
@@ -43,7 +43,7 @@ fn read(
         shuffle: Some(shuffle),
         skip: 0,
     };
-    dataset.batches(&vocabularies, scan)?.take(count).collect()
+    reader.batches(&vocabularies, scan)?.take(count).collect()
 }
 
 /// Batches of synthetic rows, in memory.

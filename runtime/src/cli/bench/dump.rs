@@ -18,9 +18,9 @@ use super::steps::{FACTOR, Steps};
 use crate::data::batch::{Batch, Column, TowerBatch};
 use crate::error::{Error, Result};
 use crate::evaluation::TaskPredictions;
+use crate::params::Writer;
 use crate::schema::{Schema, Tower};
 use crate::training::{Exported, StepReport};
-use crate::weights::Outgoing;
 
 /// How much further than the benchmark's steps the oracle's go, so that rounding does not hide what they do.
 const STRIDE: f64 = 10.0;
@@ -28,10 +28,14 @@ const STRIDE: f64 = 10.0;
 /// Writes the graph, and one file a batch: `surface`, `product`, `labels/TASK`, `weights/TASK` by row; `query/…` and
 /// `item/…` by place: `order` (the row at each place), `domains` (where each domain's places begin, and the end), and for
 /// each feature `NAME`, of lists `NAME/offsets`, `NAME/ids` and, where entries have weights, `NAME/weights`.
-pub fn batches(schema: &Schema, batches: &[Batch], folder: &Path) -> Result<()> {
-    if let Some(request) = &schema.request {
+pub fn batches<'a>(
+    schema: &Schema,
+    batches: impl Iterator<Item = &'a Batch>,
+    folder: &Path,
+) -> Result<()> {
+    if let Some(request) = &schema.rows.request {
         return Err(Error::usage(
-            request.place,
+            &*request.place,
             "a dump has each row for itself, and this spec shares query rows by request",
             "dump a variant without `request`",
         ));
@@ -39,7 +43,7 @@ pub fn batches(schema: &Schema, batches: &[Batch], folder: &Path) -> Result<()> 
     fs::create_dir_all(folder)
         .map_err(|source| Error::file(folder, "create the folder", source))?;
     write(&folder.join("graph.yaml"), schema.graph.as_bytes())?;
-    for (index, batch) in batches.iter().enumerate() {
+    for (index, batch) in batches.enumerate() {
         let mut arrays = Arrays::default();
         arrays.indices("surface", batch.surface.iter().copied());
         arrays.indices("product", batch.product.iter().copied());
@@ -58,25 +62,21 @@ pub fn batches(schema: &Schema, batches: &[Batch], folder: &Path) -> Result<()> 
 
 /// Writes weights and scores before and after `count` steps, which go round the batches, and what the steps reported.
 pub fn oracle(schema: &Schema, steps: &mut Steps, count: usize, folder: &Path) -> Result<()> {
-    let save = |name: &str, weights: Outgoing<'_>| -> Result<()> {
-        weights
-            .save(&folder.join(name))
-            .map_err(|error| Error::run("the dump", error.to_string(), "check the disk"))
-    };
+    let save = |name: &str, weights: Writer<'_>| weights.save(&folder.join(name));
     let factor = FACTOR * STRIDE;
-    save("weights.safetensors", steps.learner().export()?.model)?;
+    save("weights.safetensors", steps.trainer().export().model)?;
     scores(schema, steps, &folder.join("scores.safetensors"))?;
     let mut reports = Vec::with_capacity(count);
     for index in 0..count {
         let (_, report) = steps.step(factor)?;
         reports.push(json(schema, &report));
         if index == 0 {
-            let Exported { model, optimiser } = steps.learner().export()?;
+            let Exported { model, optimiser } = steps.trainer().export();
             save("weights.1.safetensors", model)?;
             save("optimiser.1.safetensors", optimiser)?;
         }
     }
-    save("weights.last.safetensors", steps.learner().export()?.model)?;
+    save("weights.last.safetensors", steps.trainer().export().model)?;
     scores(schema, steps, &folder.join("scores.last.safetensors"))?;
     let oracle = json!({ "factor": factor, "steps": reports });
     write(&folder.join("oracle.json"), oracle.to_string().as_bytes())
@@ -85,13 +85,13 @@ pub fn oracle(schema: &Schema, steps: &mut Steps, count: usize, folder: &Path) -
 fn json(schema: &Schema, report: &StepReport) -> serde_json::Value {
     let tasks = schema.tasks.iter().zip(&report.tasks);
     let losses: serde_json::Map<String, serde_json::Value> = tasks
-        .filter_map(|(task, loss)| loss.map(|(_, value)| (task.name.to_owned(), json!(value))))
+        .filter_map(|(task, loss)| loss.map(|loss| (task.name.to_string(), json!(loss.mean))))
         .collect();
     json!({ "norm": report.norm, "losses": losses })
 }
 
 fn scores(schema: &Schema, steps: &mut Steps, path: &Path) -> Result<()> {
-    let predictions = steps.score()?;
+    let predictions = steps.score();
     let mut arrays = Arrays::default();
     for (task, TaskPredictions { rows, lp, lq }) in schema.tasks.iter().zip(&predictions) {
         arrays.indices(format!("{}/rows", task.name), rows.iter().copied());

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use mtmd_options::Bench;
 
-use crate::data::{Dataset, Parts, Scan, Shuffle, Vocabularies};
+use crate::data::{Dataset, Parts, RowReader, Scan, Shuffle};
 use crate::error::{Error, Result};
 use crate::schema::Schema;
+use crate::vocab::Vocabularies;
 
 /// What a pass over all rows of the data does.
 #[derive(Clone, Copy)]
@@ -22,7 +23,7 @@ pub enum Pass {
 
 /// The data that passes are made over.
 pub struct Loads {
-    dataset: Dataset,
+    reader: RowReader,
     vocabularies: Arc<Vocabularies>,
     batch: usize,
     shuffle: Shuffle,
@@ -60,15 +61,15 @@ impl Loads {
                 "name it with `--data`",
             ));
         }
-        let dataset = Dataset::open(schema, &args.data)?;
-        let vocabularies = Arc::new(dataset.learn(all())?.vocabularies);
+        let reader = RowReader::new(Dataset::open(schema, &args.data)?);
+        let vocabularies = Arc::new(reader.learn(all())?.vocabularies);
         let shuffle = Shuffle {
             seed: schema.training.seed,
             epoch: 0,
             buffer: schema.training.shuffle,
         };
         Ok(Self {
-            dataset,
+            reader,
             vocabularies,
             batch,
             shuffle,
@@ -89,7 +90,7 @@ impl Loads {
 
     fn pass(&self, pass: Pass) -> Result<u64> {
         let shuffle = match pass {
-            Pass::First => return Ok(self.dataset.learn(all())?.report.read),
+            Pass::First => return Ok(self.reader.learn(all())?.report.read),
             Pass::Ordered => None,
             Pass::Shuffled => Some(self.shuffle),
         };
@@ -99,7 +100,7 @@ impl Loads {
             shuffle,
             skip: 0,
         };
-        let mut batches = self.dataset.batches(&self.vocabularies, scan)?;
+        let mut batches = self.reader.batches(&self.vocabularies, scan)?;
         for batch in &mut batches {
             drop(batch?);
         }

@@ -2,21 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use burn::tensor::Device;
-
 use crate::data::batch::Batch;
 use crate::error::{Error, Result};
 use crate::evaluation::TaskPredictions;
-use crate::training::{Learner, StepReport, Times};
+use crate::score::ScoringBatch;
+use crate::training::{StepReport, Times, Trainer, TrainingBatch};
 
 /// Factor of the peak learning rates: low, since no step warms up. Speed does not depend on it.
 pub const FACTOR: f64 = 0.01;
 
-/// A model and the batches that it is stepped on.
+/// A model and the batches that it is stepped on, made ready as the loader's threads do.
 pub struct Steps {
-    learner: Box<dyn Learner>,
-    batches: Vec<Batch>,
-    device: Device,
+    trainer: Trainer,
+    batches: Vec<TrainingBatch>,
     next: usize,
 }
 
@@ -29,46 +27,66 @@ pub struct Round {
 }
 
 impl Steps {
-    pub fn new(learner: Box<dyn Learner>, batches: Vec<Batch>, device: Device) -> Self {
-        Self {
-            learner,
-            batches,
-            device,
-            next: 0,
+    /// Steps on one batch at least.
+    ///
+    /// # Errors
+    /// Data without a training row.
+    pub fn new(trainer: Trainer, batches: Vec<Batch>) -> Result<Self> {
+        if batches.is_empty() {
+            return Err(Error::data(
+                "the benchmark",
+                "there is no batch of training rows",
+                "give it data that has some",
+            ));
         }
+        let plan = trainer.scorer().plan();
+        let layout = trainer.scorer().layout();
+        let batches = batches.into_iter();
+        let batches = batches.map(|batch| TrainingBatch::new(plan, layout, batch));
+        Ok(Self {
+            batches: batches.collect(),
+            trainer,
+            next: 0,
+        })
     }
 
-    pub fn batches(&self) -> &[Batch] {
-        &self.batches
+    pub fn batches(&self) -> impl ExactSizeIterator<Item = &Batch> + Clone {
+        self.batches.iter().map(|ready| &ready.batch)
     }
 
-    pub fn learner(&mut self) -> &mut dyn Learner {
-        self.learner.as_mut()
+    pub fn trainer(&mut self) -> &mut Trainer {
+        &mut self.trainer
     }
 
     /// Scores the first batch.
-    pub fn score(&self) -> Result<Vec<TaskPredictions>> {
-        self.learner.score(pick(&self.batches, 0)?)
+    pub fn score(&self) -> Vec<TaskPredictions> {
+        let first = self.batches().take(1).cloned();
+        let plan = self.trainer.scorer().plan();
+        let scored =
+            first.map(|batch| self.trainer.scorer().score(&ScoringBatch::new(plan, batch)));
+        scored.flatten().collect()
     }
 
     /// Makes a step on the next batch, at this factor of the peak learning rates.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a remainder by the length, which is not 0"
+    )]
     pub fn step(&mut self, factor: f64) -> Result<(usize, StepReport)> {
-        let index = self.next;
+        let batch = &self.batches[self.next % self.batches.len()];
         self.next += 1;
-        let batch = pick(&self.batches, index)?;
-        let report = self.learner.step(batch, factor).map_err(|error| {
+        let report = self.trainer.step(batch, factor).map_err(|error| {
             Error::run(
                 "the benchmark",
                 format!("a step failed: {error:?}"),
                 "lower the spec's learning rates",
             )
         })?;
-        Ok((batch.rows, report))
+        Ok((batch.batch.rows, report))
     }
 
-    /// Makes `count` steps, to the end of all that the device does for them.
+    /// Makes `count` steps.
     pub fn run(&mut self, count: usize) -> Result<Round> {
-        wait(&self.device)?;
         let started = Instant::now();
         let (mut rows, mut times) = (0, Times::default());
         for _ in 0..count {
@@ -76,37 +94,10 @@ impl Steps {
             rows += stepped;
             times.add(&report.times);
         }
-        wait(&self.device)?;
         Ok(Round {
             rows,
             times,
             elapsed: started.elapsed(),
         })
     }
-}
-
-/// Waits for all that the device was told to do.
-pub fn wait(device: &Device) -> Result<()> {
-    device.sync().map_err(refused)
-}
-
-/// What a device did not do.
-pub fn refused(cause: impl ToString) -> Error {
-    Error::run(
-        "the device",
-        cause.to_string(),
-        "check the device, or use `--device cpu`",
-    )
-}
-
-/// The batch at a place of the circle.
-fn pick(batches: &[Batch], index: usize) -> Result<&Batch> {
-    let batch = batches.get(index % batches.len().max(1));
-    batch.ok_or_else(|| {
-        Error::data(
-            "the benchmark",
-            "there is no batch of training rows",
-            "give it data that has some",
-        )
-    })
 }

@@ -2,55 +2,42 @@
 
 use std::time::{Duration, Instant};
 
-use burn::tensor::{Device, Distribution, Tensor};
+use mtmd_schema::Tower;
+use mtmd_schema::plan::{Linear, Op, Plan, Program};
 
-use crate::data::batch::{Batch, TowerBatch};
-use crate::error::Result;
-use crate::kernels::{is_host, linear_without_bias};
-use crate::layers::Precision;
-use crate::schema::{Axis, Schema};
-
-use super::steps::{refused, wait};
+use crate::data::batch::Batch;
+use crate::exec::Precision;
+use crate::exec::host::product_by_all;
+use crate::hash::Random;
 
 /// Side of the square matrices whose product gives the peak.
 pub const SIDE: usize = 2048;
 /// Times that products are timed for the peak; the fastest counts.
 const TIMES: usize = 10;
-/// Products of one time on a device that works beside the host: so many hide what it takes to tell it and to hear of the end.
-const QUEUED: usize = 50;
 
-/// GFLOP/s of the fastest of some large square matrix products, as the layers make them in this precision.
-pub fn peak(device: &Device, precision: Precision) -> Result<f64> {
-    let matrix = || Tensor::<2>::random([SIDE, SIDE], Distribution::Default, device);
+/// GFLOP/s of the fastest of some large square matrix products, as a step makes them in this
+/// precision.
+pub fn peak(precision: Precision) -> f64 {
+    let mut random = Random::new(1, &[]);
+    let mut matrix = || -> Vec<f32> {
+        let draws = (0..SIDE * SIDE).map(|_| random.uniform() as f32 - 0.5);
+        draws.collect()
+    };
     let (left, right) = (matrix(), matrix());
-    let products = if is_host(device) { 1 } else { QUEUED };
     let mut best = Duration::MAX;
     for _ in 0..TIMES {
-        wait(device)?;
         let started = Instant::now();
-        for _ in 0..products {
-            linear_without_bias(left.clone(), right.clone(), precision);
-        }
-        wait(device)?;
+        std::hint::black_box(product_by_all(&left, &right, SIDE, precision));
         best = best.min(started.elapsed());
     }
-    Ok(2.0 * (SIDE as f64).powi(3) * products as f64 / best.as_secs_f64() / 1e9)
-}
-
-/// Whether matrix products of this size round their float32 factors, as TF32 does to 11 bits.
-pub fn rounds_factors(device: &Device) -> Result<bool> {
-    let fine = 1.0 + 2.0_f32.powi(-12);
-    let product = Tensor::<2>::full([SIDE, SIDE], fine, device).matmul(Tensor::eye(SIDE, device));
-    let one = product.slice([0..1, 0..1]).try_into_data();
-    let one = one.map_err(refused)?;
-    Ok(one.iter::<f32>().any(|value| value != fine))
+    2.0 * (SIDE as f64).powi(3) / best.as_secs_f64() / 1e9
 }
 
 /// What a training step has to do, a row of the batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Work {
-    /// Floating-point operations of the matrix products. A weight [out, in] takes 2 · out · in a row in the forward pass, and the
-    /// same for each of the two gradients.
+    /// Floating-point operations of the matrix products. A weight [out, in] takes 2 · out · in a row
+    /// in the forward pass, and the same for each of the two gradients.
     pub flops: f64,
     /// Columns that come out of linear maps.
     pub outputs: f64,
@@ -59,48 +46,40 @@ pub struct Work {
 }
 
 impl Work {
-    /// The mean over the rows of all `batches`.
-    pub fn of(schema: &Schema, parameters: &[(String, Vec<usize>)], batches: &[Batch]) -> Self {
-        let rows: usize = batches.iter().map(|batch| batch.rows).sum();
-        let mean = |of: fn(&[usize]) -> usize| {
-            total(schema, parameters, batches, of) as f64 / rows.max(1) as f64
+    /// The mean over the rows of all `batches` of a model with so many dense parameters.
+    pub fn of<'a>(
+        plan: &Plan,
+        weights: usize,
+        batches: impl Iterator<Item = &'a Batch> + Clone,
+    ) -> Self {
+        let rows: usize = batches.clone().map(|batch| batch.rows).sum();
+        let mean = |count: fn(&Linear) -> usize| {
+            let totals = batches.clone().map(|batch| total(plan, batch, count));
+            totals.sum::<usize>() as f64 / rows.max(1) as f64
         };
         Self {
-            flops: 6.0 * mean(|shape| shape.iter().product()),
-            outputs: mean(|shape| shape.first().copied().unwrap_or(0)),
-            weights: parameters
-                .iter()
-                .map(|(_, shape)| shape.iter().product::<usize>())
-                .sum(),
+            flops: 6.0 * mean(|linear| linear.batch * linear.outputs * linear.inputs),
+            outputs: mean(|linear| linear.batch * linear.outputs),
+            weights,
         }
     }
 }
 
-/// The sum, over all rows and the matrices that each goes through, of what a matrix of a shape counts.
-fn total(
-    schema: &Schema,
-    parameters: &[(String, Vec<usize>)],
-    batches: &[Batch],
-    count: fn(&[usize]) -> usize,
-) -> usize {
-    let tower = |name: &str, axis: &Axis, of: fn(&Batch) -> &TowerBatch| -> usize {
-        let counted = |prefix: String| -> usize {
-            let matrices = parameters
-                .iter()
-                .filter(|(key, shape)| shape.len() == 2 && key.starts_with(&prefix));
-            matrices.map(|(_, shape)| count(shape)).sum()
+/// The sum, over all places and the linear maps that each goes through, of what a map counts.
+fn total(plan: &Plan, batch: &Batch, count: fn(&Linear) -> usize) -> usize {
+    let towers = Tower::ALL.into_iter().map(|tower| {
+        let plan = plan.tower(tower);
+        let domains = plan.domains.iter().zip(&batch.tower(tower).domains);
+        let of = |program: &Program| -> usize {
+            let linear = program.forward.iter().map(|op| match op {
+                Op::Linear(linear) => count(linear),
+                _ => 0,
+            });
+            linear.sum()
         };
-        let shared = counted(format!("{name}.shared."));
-        let domains = axis.domains.iter().enumerate().map(|(domain, declared)| {
-            let places = batches
-                .iter()
-                .filter_map(|batch| of(batch).domains.get(domain));
-            let rows: usize = places.map(|places| places.len()).sum();
-            rows * (shared + counted(format!("{name}.{}.", declared.name)))
-        });
-        domains.sum()
-    };
-    let query = tower("query", &schema.surfaces, |batch| &batch.query);
-    let item = tower("item", &schema.products, |batch| &batch.item);
-    query + item
+        let of_domain = |index: usize| plan.programs.get(index).map_or(0, of);
+        let totals = domains.map(|(place, places)| places.len() * of_domain(place.program));
+        totals.sum::<usize>()
+    });
+    towers.sum()
 }

@@ -39,10 +39,10 @@ impl Builder {
                     .axis(*tower)
                     .domains
                     .iter()
-                    .flat_map(|d| d.values)
+                    .flat_map(|d| d.values.iter())
                     .next(),
             )),
-            Content::Split(ranges) => key(is_text(ranges.first().map(|(_, from, _)| from))),
+            Content::Split(ranges) => key(is_text(ranges.first().map(|(_, from, _)| *from))),
             Content::Action(_) | Content::Mask => Self::Action(Int8Builder::new()),
             Content::Score(_) | Content::Weight => Self::Score(Float32Builder::new()),
             Content::Request => key(false),

@@ -5,10 +5,10 @@ use arrow::error::ArrowError;
 
 use crate::data::synth::builder::Builder;
 use crate::data::synth::draws::{Draw, Drawn, domain, number, split, undeclared};
-use crate::data::synth::plan::{Content, Input, InputKind, Plan};
-use crate::data::synth::signal::{self, Outcome, Signal, TowerSum};
+use crate::data::synth::plan::{Content, InputColumn, InputKind, SynthPlan};
+use crate::data::synth::signal::{self, LabelSignal, Outcome, TowerSum};
 use crate::hash::Random;
-use crate::schema::{Axis, Label, Others, Schema, Tower, Value};
+use crate::schema::{Axis, DomainId, Label, Others, Schema, Tower, Value};
 
 /// Share of rows of no declared domain, where the spec skips them.
 const UNDECLARED: f64 = 0.01;
@@ -25,24 +25,24 @@ const START: i64 = 1_704_067_200;
 const YEAR: f64 = 31_536_000.0;
 
 /// Columns that grow row by row.
-pub(super) struct Columns {
+pub(super) struct SynthColumns {
     builders: Vec<(&'static str, Builder)>,
 }
 
 /// What the rows of a request share is drawn from streams of its own, one a column.
-pub(super) struct Request {
+pub(super) struct RequestStream {
     pub seed: u64,
     pub number: u64,
 }
 
-impl Request {
+impl RequestStream {
     fn random(&self, column: u64) -> Random {
         Random::new(self.seed, &[u64::MAX, self.number, column])
     }
 }
 
-impl Columns {
-    pub(super) fn new(plan: &Plan) -> Self {
+impl SynthColumns {
+    pub(super) fn new(plan: &SynthPlan) -> Self {
         let builders = plan
             .columns
             .iter()
@@ -56,10 +56,10 @@ impl Columns {
     /// request share.
     pub(super) fn push(
         &mut self,
-        plan: &Plan,
-        signal: &Signal,
+        plan: &SynthPlan,
+        signal: &LabelSignal,
         position: f64,
-        request: Option<&Request>,
+        request: Option<&RequestStream>,
         random: &mut Random,
     ) {
         let schema = plan.schema;
@@ -103,7 +103,12 @@ impl Columns {
     }
 
     /// Gives the entries of the row's lists their weights.
-    fn push_weights(&mut self, plan: &Plan, request: Option<&Request>, random: &mut Random) {
+    fn push_weights(
+        &mut self,
+        plan: &SynthPlan,
+        request: Option<&RequestStream>,
+        random: &mut Random,
+    ) {
         for (index, content) in plan.columns.values().enumerate() {
             let mut asked = request
                 .filter(|_| content.is_asked(plan))
@@ -135,9 +140,9 @@ impl Columns {
 impl Builder {
     fn push_input(
         &mut self,
-        input: &Input,
+        input: &InputColumn,
         cell: (usize, usize),
-        signal: &Signal,
+        signal: &LabelSignal,
         sums: &mut (TowerSum, TowerSum),
         random: &mut Random,
     ) {
@@ -146,7 +151,7 @@ impl Builder {
                 Tower::Query => cell.0,
                 Tower::Item => cell.1,
             };
-            feature.domains.contains(&domain)
+            feature.domains.has(DomainId(domain))
         });
         let readers: Vec<Tower> = readers.map(|(tower, _)| *tower).collect();
         let missing = random.uniform() < MISSING || readers.is_empty();
@@ -210,8 +215,11 @@ impl Builder {
     }
 
     fn push_domain(&mut self, axis: &Axis, domain: usize, random: &mut Random) {
-        let values: &[Value] = axis.domains.get(domain).map_or(&[], |domain| domain.values);
-        let value = values.get(random.below(values.len())).copied();
+        let values: &[Value] = axis
+            .domains
+            .get(domain)
+            .map_or(&[], |domain| &domain.values);
+        let value = values.get(random.below(values.len()));
         let other = random.uniform() < UNDECLARED && axis.others == Others::Skip;
         self.push_value(match value {
             Some(Value::Int(_)) if other => Some(Drawn::Int(undeclared(axis))),

@@ -1,6 +1,6 @@
 //! Drawn values.
 
-use crate::data::synth::plan::{Universe, Values};
+use crate::data::synth::plan::{Universe, ValueRange};
 use crate::hash::Random;
 use crate::schema::{Axis, Standardise, Transform, Value};
 
@@ -15,11 +15,11 @@ pub(super) enum Drawn {
     Text(String),
 }
 
-impl From<Value> for Drawn {
-    fn from(value: Value) -> Self {
+impl From<&Value> for Drawn {
+    fn from(value: &Value) -> Self {
         match value {
-            Value::Int(value) => Self::Int(value),
-            Value::Text(value) => Self::Text(value.to_owned()),
+            Value::Int(value) => Self::Int(*value),
+            Value::Text(value) => Self::Text(value.to_string()),
         }
     }
 }
@@ -27,34 +27,34 @@ impl From<Value> for Drawn {
 impl Universe {
     pub(super) fn is_text(self) -> bool {
         match self.values {
-            Values::Declared(values) => matches!(values.first(), Some(Value::Text(_))),
-            Values::Lines(_, _, whole) => !whole,
-            Values::Ints(_) => false,
-            Values::Texts(_) => true,
+            ValueRange::Declared(values) => matches!(values.first(), Some(Value::Text(_))),
+            ValueRange::Lines(_, _, whole) => !whole,
+            ValueRange::Ints(_) => false,
+            ValueRange::Texts(_) => true,
         }
     }
 
     /// Draws by Zipf's law: the value of rank k comes with a weight near 1 / k.
     pub(super) fn draw(self, random: &mut Random) -> Draw {
         let size = match self.values {
-            Values::Declared(values) => values.len(),
-            Values::Lines(_, size, _) | Values::Ints(size) | Values::Texts(size) => size,
+            ValueRange::Declared(values) => values.len(),
+            ValueRange::Lines(_, size, _) | ValueRange::Ints(size) | ValueRange::Texts(size) => {
+                size
+            }
         };
         let rank = ((size as f64 + 1.0).ln() * random.uniform()).exp() as usize;
         let number = rank.saturating_sub(1).min(size.saturating_sub(1));
         let value = match self.values {
-            Values::Declared(values) => values
-                .get(number)
-                .map_or(Drawn::Int(0), |value| (*value).into()),
-            Values::Lines(text, _, whole) => {
+            ValueRange::Declared(values) => values.get(number).map_or(Drawn::Int(0), Into::into),
+            ValueRange::Lines(text, _, whole) => {
                 let line = text.lines().nth(number).unwrap_or_default();
                 match line.parse() {
                     Ok(value) if whole => Drawn::Int(value),
                     _ => Drawn::Text(line.to_owned()),
                 }
             }
-            Values::Ints(_) => Drawn::Int(number as i64 + 1),
-            Values::Texts(_) => Drawn::Text(format!("v{}", number + 1)),
+            ValueRange::Ints(_) => Drawn::Int(number as i64 + 1),
+            ValueRange::Texts(_) => Drawn::Text(format!("v{}", number + 1)),
         };
         Draw { number, value }
     }
@@ -69,7 +69,7 @@ pub(super) fn domain(axis: &Axis, random: &mut Random) -> usize {
 
 /// A whole number that no domain of an axis names.
 pub(super) fn undeclared(axis: &Axis) -> i64 {
-    let values = axis.domains.iter().flat_map(|domain| domain.values);
+    let values = axis.domains.iter().flat_map(|domain| domain.values.iter());
     let largest = values.map(|value| match value {
         Value::Int(value) => *value,
         Value::Text(_) => 0,
@@ -79,7 +79,7 @@ pub(super) fn undeclared(axis: &Axis) -> i64 {
 
 /// A value of the range that the position falls in: numbers rise through their range with the position,
 /// strings are one of its ends.
-pub(super) fn split(ranges: &[(f64, Value, Value)], position: f64, random: &mut Random) -> Drawn {
+pub(super) fn split(ranges: &[(f64, &Value, &Value)], position: f64, random: &mut Random) -> Drawn {
     let mut start = 0.0;
     let mut last = Drawn::Int(0);
     for (end, from, to) in ranges {
@@ -87,8 +87,11 @@ pub(super) fn split(ranges: &[(f64, Value, Value)], position: f64, random: &mut 
         start = *end;
         last = match (*from, *to) {
             (Value::Int(from), Value::Int(to)) => {
-                let values = to.saturating_sub(from).saturating_add(1);
-                Drawn::Int(from.saturating_add((values as f64 * within) as i64).min(to))
+                let values = to.saturating_sub(*from).saturating_add(1);
+                Drawn::Int(
+                    from.saturating_add((values as f64 * within) as i64)
+                        .min(*to),
+                )
             }
             (from, to) => if random.below(2) == 0 { from } else { to }.into(),
         };

@@ -22,9 +22,9 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
-use crate::data::synth::columns::{Columns, Request};
-use crate::data::synth::plan::Plan;
-use crate::data::synth::signal::Signal;
+use crate::data::synth::columns::{RequestStream, SynthColumns};
+use crate::data::synth::plan::SynthPlan;
+use crate::data::synth::signal::LabelSignal;
 use crate::error::{Error, Result};
 use crate::hash::Random;
 use crate::schema::Schema;
@@ -47,14 +47,14 @@ pub fn synth(
     folder: &Path,
 ) -> Result<Vec<PathBuf>> {
     prepare(folder)?;
-    let plan = Plan::new(schema, rows);
-    let signal = Signal::new(schema, seed);
+    let plan = SynthPlan::new(schema, rows);
+    let signal = LabelSignal::new(schema, seed);
     let mut files = Vec::new();
     for (shard, first) in (0..rows).step_by(SHARD_ROWS as usize).enumerate() {
-        let mut columns = Columns::new(&plan);
+        let mut columns = SynthColumns::new(&plan);
         let mut random = Random::new(seed, &[shard as u64]);
         for row in first..rows.min(first + SHARD_ROWS) {
-            let request = schema.request.is_some().then(|| Request {
+            let request = schema.rows.request.is_some().then(|| RequestStream {
                 seed,
                 number: row / per_request.max(1),
             });

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::schema::{
-    self, Derive, Feature, Index, Kind, Label, Schema, Split, Tower, Transform, Unit, Value,
+    self, Derive, Feature, FeatureKind, Index, Label, Schema, Split, Tower, Transform, Unit, Value,
 };
 
 /// Most values of a table of strings.
@@ -12,7 +12,7 @@ const TEXTS: usize = 40;
 const TEXT_ROWS: usize = 1024;
 
 /// The columns, by name.
-pub(super) struct Plan {
+pub(super) struct SynthPlan {
     pub schema: &'static Schema,
     pub columns: BTreeMap<&'static str, Content>,
 }
@@ -22,7 +22,7 @@ pub(super) enum Content {
     /// Raw values of the tower's domains.
     Domain(Tower),
     /// Values of the split's ranges, each with the share of rows up to its range's end.
-    Split(Vec<(f64, Value, Value)>),
+    Split(Vec<(f64, &'static Value, &'static Value)>),
     /// 1 if one of the tasks has its action.
     Action(Vec<usize>),
     /// Score of a task.
@@ -36,11 +36,11 @@ pub(super) enum Content {
     /// Weights of the entries of a list column.
     Weights(&'static str),
     /// Inputs of the towers.
-    Input(Input),
+    Input(InputColumn),
 }
 
 /// An input column.
-pub(super) struct Input {
+pub(super) struct InputColumn {
     pub kind: InputKind,
     /// Features that read it.
     pub users: Vec<(Tower, &'static Feature)>,
@@ -63,11 +63,11 @@ pub(super) enum InputKind {
 #[derive(Clone, Copy)]
 pub(super) struct Universe {
     pub table: usize,
-    pub values: Values,
+    pub values: ValueRange,
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum Values {
+pub(super) enum ValueRange {
     /// Those of the spec.
     Declared(&'static [Value]),
     /// The first so many of the lines of a text, perhaps whole numbers.
@@ -80,7 +80,7 @@ pub(super) enum Values {
 
 impl Content {
     /// Whether it is the same for all rows of a request: what the query tower reads alone.
-    pub(super) fn is_asked(&self, plan: &Plan) -> bool {
+    pub(super) fn is_asked(&self, plan: &SynthPlan) -> bool {
         match self {
             Self::Domain(tower) => *tower == Tower::Query,
             Self::Input(input) => input.users.iter().all(|(tower, _)| *tower == Tower::Query),
@@ -98,11 +98,11 @@ impl Content {
     }
 }
 
-impl Plan {
+impl SynthPlan {
     pub(super) fn new(schema: &'static Schema, rows: u64) -> Self {
         let mut columns: BTreeMap<&'static str, Content> = BTreeMap::new();
         for tower in [Tower::Query, Tower::Item] {
-            columns.insert(schema.axis(tower).column, Content::Domain(tower));
+            columns.insert(&schema.axis(tower).column, Content::Domain(tower));
         }
         if let Split::Column {
             column,
@@ -110,13 +110,13 @@ impl Plan {
             validate,
             test,
             ..
-        } = &schema.split
+        } = &schema.rows.split
         {
             let ranges = shares(&[(0.8, train), (0.1, validate), (0.1, test)]);
             columns.entry(column).or_insert(Content::Split(ranges));
         }
         for (task, declared) in schema.tasks.iter().enumerate() {
-            for column in declared.action {
+            for column in declared.action.iter() {
                 match columns.entry(column).or_insert(Content::Action(Vec::new())) {
                     Content::Action(tasks) => tasks.push(task),
                     Content::Domain(_)
@@ -131,15 +131,15 @@ impl Plan {
             }
         }
         for (task, declared) in schema.tasks.iter().enumerate() {
-            if let Label::Score(column) = declared.label {
+            if let Label::Score(column) = &declared.label {
                 columns.entry(column).or_insert(Content::Score(task));
             }
         }
-        for task in schema.tasks {
-            for column in task.mask {
+        for task in schema.tasks.iter() {
+            for column in task.mask.iter() {
                 columns.entry(column).or_insert(Content::Mask);
             }
-            if let Some(column) = task.sample_weight {
+            if let Some(column) = &task.sample_weight {
                 columns.entry(column).or_insert(Content::Weight);
             }
         }
@@ -152,8 +152,8 @@ impl Plan {
                 }
             }
         }
-        if let Some(request) = &schema.request {
-            columns.entry(request.column).or_insert(Content::Request);
+        if let Some(request) = &schema.rows.request {
+            columns.entry(&request.column).or_insert(Content::Request);
         }
         Self { schema, columns }
     }
@@ -170,46 +170,46 @@ fn add_input(
         table,
         values: values(schema, table, rows),
     };
-    let kind = match (feature.derive, feature.kind) {
+    let kind = match (feature.derive, &feature.kind) {
         (Some(Derive::Length), _) => InputKind::Length,
-        (Some(Derive::Time(_, unit)), _) => InputKind::Time(match unit {
+        (Some(Derive::Time { unit, .. }), _) => InputKind::Time(match unit {
             Unit::Seconds => 1,
             Unit::Milliseconds => 1000,
             Unit::Microseconds => 1_000_000,
         }),
-        (None, Kind::Embedded { table, input, .. }) => match input {
-            schema::Input::One { .. } => InputKind::Value(universe(table)),
+        (None, FeatureKind::Embedded { table, input, .. }) => match input {
+            schema::Input::One { .. } => InputKind::Value(universe(table.0)),
             schema::Input::List { weights, .. } => {
                 if let Some(column) = weights {
-                    let content = Content::Weights(feature.column);
+                    let content = Content::Weights(&feature.column);
                     columns.entry(column).or_insert(content);
                 }
-                InputKind::List(universe(table))
+                InputKind::List(universe(table.0))
             }
             schema::Input::Buckets { boundaries, .. } => InputKind::Number(around(boundaries)),
         },
-        (None, Kind::Vector { width }) => InputKind::Vector { width },
-        (None, Kind::Number(transform)) => InputKind::Number(transform),
+        (None, FeatureKind::Vector { width }) => InputKind::Vector { width: *width },
+        (None, FeatureKind::Number(transform)) => InputKind::Number(*transform),
     };
-    let content = columns.entry(feature.column);
+    let content = columns.entry(&feature.column);
     let content = content.or_insert_with(|| {
-        Content::Input(Input {
+        Content::Input(InputColumn {
             kind,
             users: Vec::new(),
         })
     });
     if let Content::Input(input) = content {
         // Features that share a column may have tables of their own: an inline vocabulary decides.
-        if let Kind::Embedded { table, .. } = feature.kind
+        if let FeatureKind::Embedded { table, .. } = &feature.kind
             && feature.derive.is_none()
             && let (
                 InputKind::Value(universe) | InputKind::List(universe),
-                Values::Declared(_) | Values::Lines(..),
-            ) = (&mut input.kind, values(schema, table, rows))
+                ValueRange::Declared(_) | ValueRange::Lines(..),
+            ) = (&mut input.kind, values(schema, table.0, rows))
         {
             *universe = Universe {
-                table,
-                values: values(schema, table, rows),
+                table: table.0,
+                values: values(schema, table.0, rows),
             };
         }
         input.users.push((tower, feature));
@@ -217,18 +217,20 @@ fn add_input(
 }
 
 /// Enough values for a long tail in which most are still seen several times.
-fn values(schema: &Schema, table: usize, rows: u64) -> Values {
+fn values(schema: &'static Schema, table: usize, rows: u64) -> ValueRange {
     let Some(table) = schema.tables.get(table) else {
-        return Values::Ints(1);
+        return ValueRange::Ints(1);
     };
     let room = table.rows.saturating_sub(1).max(1);
-    match table.index {
-        Index::Values(values) => Values::Declared(values),
-        Index::Lines { text, whole } => Values::Lines(text, room.saturating_sub(table.oov), whole),
-        Index::Vocabulary { .. } if table.rows <= TEXT_ROWS => Values::Texts(room.min(TEXTS)),
+    match &table.index {
+        Index::Values(values) => ValueRange::Declared(values),
+        Index::Lines { lines, whole, .. } => {
+            ValueRange::Lines(lines, room.saturating_sub(table.oov), *whole)
+        }
+        Index::Vocabulary { .. } if table.rows <= TEXT_ROWS => ValueRange::Texts(room.min(TEXTS)),
         Index::Hash | Index::Vocabulary { .. } | Index::Buckets => {
             let seen = usize::try_from(rows / 10).unwrap_or(usize::MAX);
-            Values::Ints(room.min(seen.max(16)))
+            ValueRange::Ints(room.min(seen.max(16)))
         }
     }
 }
@@ -247,7 +249,9 @@ fn around(boundaries: &[f64]) -> Transform {
 }
 
 /// Gives every range its share of the rows, in order; parts without a range leave theirs to the others.
-fn shares(parts: &[(f64, &[(Value, Value)])]) -> Vec<(f64, Value, Value)> {
+fn shares(
+    parts: &[(f64, &'static [(Value, Value)])],
+) -> Vec<(f64, &'static Value, &'static Value)> {
     let all: f64 = parts
         .iter()
         .filter(|(_, ranges)| !ranges.is_empty())
@@ -258,7 +262,7 @@ fn shares(parts: &[(f64, &[(Value, Value)])]) -> Vec<(f64, Value, Value)> {
     for (share, ranges) in parts {
         for (from, to) in *ranges {
             end += share / all / ranges.len() as f64;
-            shares.push((end, *from, *to));
+            shares.push((end, from, to));
         }
     }
     shares

@@ -10,14 +10,14 @@
 //! with a, b and w of its own. A root has P = sigmoid(z), a child sigmoid(z) times its parent's.
 
 use crate::hash::{Random, hash_text};
-use crate::schema::{Schema, Tower};
+use crate::schema::{DomainId, Schema, Tower};
 
 /// Width of the hidden vectors.
 pub(super) const RANK: usize = 4;
 /// Deviation of a score's logit from the truth.
 const NOISE: f64 = 0.1;
 
-pub(super) struct Signal {
+pub(super) struct LabelSignal {
     seed: u64,
     tables: Vec<u64>,
     tasks: Vec<TaskSignal>,
@@ -50,10 +50,10 @@ pub(super) struct Outcome {
     pub action: bool,
 }
 
-impl Signal {
+impl LabelSignal {
     pub(super) fn new(schema: &Schema, seed: u64) -> Self {
         let tasks = schema.tasks.iter().map(|task| {
-            let mut random = Random::new(seed, &[hash_text("task"), hash_text(task.name)]);
+            let mut random = Random::new(seed, &[hash_text("task"), hash_text(&task.name)]);
             let mut effects = |count: usize| (0..count).map(|_| 0.5 * random.normals().0).collect();
             let (surfaces, products) = (
                 effects(schema.surfaces.domains.len()),
@@ -69,7 +69,7 @@ impl Signal {
                 numbers: random.normals().0,
             }
         });
-        let tables = schema.tables.iter().map(|table| hash_text(table.name));
+        let tables = schema.tables.iter().map(|table| hash_text(&table.name));
         Self {
             seed,
             tables: tables.collect(),
@@ -107,7 +107,7 @@ impl Signal {
                 + 0.8 * dot(&signal.item, &i)
                 + 1.2 * cross
                 + 0.5 * signal.numbers * (query.numbers + item.numbers).tanh();
-            let parent = match task.given.and_then(|parent| outcomes.get(parent)) {
+            let parent = match task.given.and_then(|parent| outcomes.get(parent.0)) {
                 Some(parent) => *parent,
                 None => Outcome {
                     score: Some(1.0),
@@ -116,7 +116,8 @@ impl Signal {
             };
             let (noise, _) = random.normals();
             let happens = random.uniform() < sigmoid(z);
-            let exists = task.surfaces.contains(&surface) && task.products.contains(&product);
+            let exists =
+                task.surfaces.has(DomainId(surface)) && task.products.has(DomainId(product));
             outcomes.push(Outcome {
                 score: parent
                     .score

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use mtmd_schema::plan::{Activate, NormPlace, Write};
 
-use super::memory::{Rows, RowsMut};
+use super::memory::{RowsMut, RowsRef};
 use super::parameters::{Gradients, Parameters};
 use super::real::{LANES, Real, total};
 
@@ -66,7 +66,7 @@ fn zeros<E: Real>(activate: &Activate) -> Vec<E> {
 #[inline(always)]
 pub fn forward<E: Real>(
     activate: &Activate,
-    (from, mut to): (Rows<'_, E>, RowsMut<'_, E>),
+    (from, mut to): (RowsRef<'_, E>, RowsMut<'_, E>),
     parameters: Parameters<'_, E>,
     eps: f64,
 ) {
@@ -86,7 +86,7 @@ pub fn forward<E: Real>(
 #[inline(always)]
 pub fn backward<E: Real>(
     activate: &Activate,
-    (from, gradient): (Rows<'_, E>, Rows<'_, E>),
+    (from, gradient): (RowsRef<'_, E>, RowsRef<'_, E>),
     (mut into, write): (RowsMut<'_, E>, Write),
     (parameters, gradients): (Parameters<'_, E>, &mut Gradients<'_, E>),
     eps: f64,
@@ -156,11 +156,11 @@ impl<E: Real> Group<'_, E> {
         gradient: &[E],
         (normal, before): (&mut [E], &mut [E]),
         to: [&mut [E]; 2],
-    ) -> Found<E> {
+    ) -> NormGradient<E> {
         match self.norm {
             None => {
                 before.copy_from_slice(gradient);
-                Found::default()
+                NormGradient::default()
             }
             Some((NormPlace::Pre, parameters)) => {
                 let sum = shifted(normal, from, self.bias, |x| x);
@@ -185,11 +185,11 @@ impl<E: Real> Group<'_, E> {
     fn to_input(
         &self,
         from: &[E],
-        (normal, before, found): (&[E], &[E], Found<E>),
+        (normal, before, found): (&[E], &[E], NormGradient<E>),
         (into, write): (&mut [E], Write),
         to_bias: &mut [E],
     ) {
-        let Found { mean, slant, scale } = found;
+        let NormGradient { mean, slant, scale } = found;
         let inputs = from.iter().zip(self.bias).map(|(&x, &bias)| x + bias);
         let through = inputs.map(|x| steepness(x, self.slope));
         let norms = normal.iter().zip(before);
@@ -234,7 +234,7 @@ fn put<E: Real>(
 /// Of the gradient of normalised numbers: its mean, that of its products with them, and what they were
 /// scaled by.
 #[derive(Debug, Clone, Copy, Default)]
-struct Found<E> {
+struct NormGradient<E> {
     mean: E,
     slant: E,
     scale: E,
@@ -330,7 +330,7 @@ fn weighted<E: Real>(
     [weight, bias]: [&[E]; 2],
     [to_weight, to_bias]: [&mut [E]; 2],
     steepness: impl Fn(E) -> E + Copy,
-) -> Found<E> {
+) -> NormGradient<E> {
     #[inline(always)]
     fn part<E: Real, const N: usize>(
         gradient: &[[E; N]],
@@ -391,7 +391,7 @@ fn weighted<E: Real>(
         ],
         steepness,
     );
-    Found {
+    NormGradient {
         mean: (blocks.0 + rest.0) * share,
         slant: (blocks.1 + rest.1) * share,
         scale,

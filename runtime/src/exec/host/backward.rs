@@ -11,7 +11,7 @@ use mtmd_schema::Tower;
 use mtmd_schema::plan::{Plan, TowerPlan, View};
 
 use super::batch_norm::Moments;
-use super::buffer::Buffer;
+use super::buffer::PooledBuffer;
 use super::forward::Outputs;
 use super::heads::{LogitGradients, of_places};
 use super::intervals::Intervals;
@@ -21,7 +21,7 @@ use super::ops;
 use super::parameters::Gradients;
 use super::real::{Real, add_rows_to};
 use super::split::{parts_mut, spread};
-use super::unit::{Ready, Unit};
+use super::unit::{ReadyWeights, Unit};
 use super::verify::shared_span;
 use crate::bug::bug;
 
@@ -46,17 +46,17 @@ pub struct Backward<'a, E: Real> {
 /// Gradients that a lane does not write to where they belong.
 struct LaneGradients<E: Real> {
     /// Those of the domain's block; the first lane of a domain writes where they belong.
-    own: Option<Buffer<E>>,
+    own: Option<PooledBuffer<E>>,
     /// Those of the tower's shared parameters.
-    tower: Buffer<E>,
+    tower: PooledBuffer<E>,
 }
 
 impl<E: Real> Backward<'_, E> {
     /// Writes the gradients of all parameters of both towers, and by job those of its rows' embedded
     /// fields. `saved` is what was saved of each job's chunks.
-    pub fn run(&self, saved: Vec<Vec<Buffer<E>>>, gradient: &mut [E], fields: Vec<&mut [E]>) {
+    pub fn run(&self, saved: Vec<Vec<PooledBuffer<E>>>, gradient: &mut [E], fields: Vec<&mut [E]>) {
         self.clear_idle(gradient);
-        let ready = Ready::all(self.jobs, self.parameters, |program| &program.backward);
+        let ready = ReadyWeights::all(self.jobs, self.parameters, |program| &program.backward);
         let mut lanes: Vec<Vec<LaneGradients<E>>> = self
             .jobs
             .iter()
@@ -76,7 +76,7 @@ impl<E: Real> Backward<'_, E> {
                 for ((_, rows), saved) in lane.iter().zip(&mut saved) {
                     let part;
                     (part, fields) = fields.split_at_mut(rows.len() * job.program.embedded);
-                    chunks.push(Chunk {
+                    chunks.push(BackwardChunk {
                         rows: rows.clone(),
                         saved,
                         fields: part,
@@ -120,8 +120,8 @@ impl<E: Real> Backward<'_, E> {
     fn lane_gradients(&self, job: &Job<'_, E>) -> Vec<LaneGradients<E>> {
         let span = shared_span(self.plan.tower(job.tower)).len();
         let lane = |lane: usize| LaneGradients {
-            own: (lane > 0).then(|| Buffer::new(job.own().len())),
-            tower: Buffer::new(span),
+            own: (lane > 0).then(|| PooledBuffer::new(job.own().len())),
+            tower: PooledBuffer::new(span),
         };
         (0..job.lanes.len()).map(lane).collect()
     }
@@ -207,9 +207,9 @@ impl<E: Real> Backward<'_, E> {
 }
 
 /// Some rows of a lane.
-struct Chunk<'a, E: Real> {
+struct BackwardChunk<'a, E: Real> {
     rows: Range<usize>,
-    saved: Buffer<E>,
+    saved: PooledBuffer<E>,
     /// Where the gradients of their embedded fields go.
     fields: &'a mut [E],
 }
@@ -217,9 +217,9 @@ struct Chunk<'a, E: Real> {
 /// Chunks of a job whose gradients of parameters are summed one after another.
 struct LaneWork<'a, 'j, E: Real> {
     job: &'a Job<'j, E>,
-    ready: &'a Ready<'a, E>,
+    ready: &'a ReadyWeights<'a, E>,
     moments: &'a [Moments<E>],
-    chunks: Vec<Chunk<'a, E>>,
+    chunks: Vec<BackwardChunk<'a, E>>,
     own: Option<&'a mut [E]>,
     tower: &'a mut [E],
 }
@@ -241,7 +241,7 @@ impl<E: Real> LaneWork<'_, '_, E> {
         let tower_start = shared_span(pass.plan.tower(job.tower)).start;
         for (at, mut chunk) in self.chunks.into_iter().enumerate() {
             let rows = chunk.rows.len();
-            let mut scratch = Buffer::new(rows * program.scratch);
+            let mut scratch = PooledBuffer::new(rows * program.scratch);
             let memory = Memory::new(program, rows, &mut chunk.saved, &mut scratch);
             memory.fill(program.output_gradient, |to| {
                 let first = job.places.start + chunk.rows.start;

@@ -7,7 +7,7 @@
 
 use mtmd_schema::plan::{Op, Program, View};
 
-use super::memory::{Rows, RowsMut};
+use super::memory::{RowsMut, RowsRef};
 use super::real::Real;
 
 /// What a BatchNorm normalises a domain's rows by.
@@ -96,7 +96,7 @@ pub fn moments<E: Real>(
 }
 
 /// Mean and variance of some columns over rows.
-struct Batch {
+struct BatchMoments {
     mean: Vec<f64>,
     /// Biased.
     variance: Vec<f64>,
@@ -106,7 +106,7 @@ struct Batch {
 
 impl<E: Real> DomainRows<'_, E> {
     /// `None` for fewer than two rows of the batch.
-    fn moments(self, width: usize, columns: View) -> Option<Batch> {
+    fn moments(self, width: usize, columns: View) -> Option<BatchMoments> {
         let rows = self.fields.len() / width;
         let counts = |row: usize| self.repeats.map_or(1.0, |repeats| f64::from(repeats[row]));
         let count: f64 = (0..rows).map(counts).sum();
@@ -125,7 +125,7 @@ impl<E: Real> DomainRows<'_, E> {
         };
         let mean = mean_of(&|_, x| x);
         let variance = mean_of(&|column, x| (x - mean[column]).powi(2));
-        Some(Batch {
+        Some(BatchMoments {
             mean,
             variance,
             unbiased: count / (count - 1.0),
@@ -136,7 +136,7 @@ impl<E: Real> DomainRows<'_, E> {
 /// `to = (from - mean) · scale · weight + bias`.
 #[inline(always)]
 pub fn forward<E: Real>(
-    (from, mut to): (Rows<'_, E>, RowsMut<'_, E>),
+    (from, mut to): (RowsRef<'_, E>, RowsMut<'_, E>),
     moments: &Moments<E>,
     [weight, bias]: [&[E]; 2],
 ) {
@@ -153,8 +153,8 @@ pub fn forward<E: Real>(
 /// Gradients of weight and bias over these rows.
 #[inline(always)]
 pub fn backward<E: Real>(
-    gradient: &Rows<'_, E>,
-    from: &Rows<'_, E>,
+    gradient: &RowsRef<'_, E>,
+    from: &RowsRef<'_, E>,
     moments: &Moments<E>,
 ) -> [Vec<E>; 2] {
     let [mut weight, mut bias] = [(); 2].map(|()| vec![E::default(); from.width()]);

@@ -5,18 +5,17 @@
     reason = "heads are of the plan, and blocks within their arrays: both are verified"
 )]
 
-use std::ops::Range;
-
 use mtmd_schema::Tower;
 use mtmd_schema::plan::Plan;
 
 use super::backward::Backward;
 use super::batch_norm::{self, Moments, Running};
 use super::forward::{Outputs, forward};
-use super::heads::{self, LogitGradients, ScoreGradients, Scores, TaskLoss};
+use super::heads::{self, Embeddings, LogitGradients, ScoreGradients, Scores, TaskLoss};
 use super::intervals::Intervals;
 use super::job::Job;
 use super::real::Real;
+use super::rows::TowerRows;
 use super::split::{parts_mut, spread};
 use super::verify::{shared_gradients, verify};
 use crate::bug::check;
@@ -30,51 +29,6 @@ pub struct Executor<'p> {
     plan: &'p Plan,
     /// By tower and program: the shared parameters whose gradients it writes.
     shared: [Vec<Intervals>; 2],
-}
-
-/// One tower's rows of a batch, grouped by domain.
-#[derive(Debug)]
-pub struct TowerRows<'a, E> {
-    /// By domain: places of its rows, one range after another.
-    pub domains: &'a [Range<usize>],
-    /// By domain: the fields of its rows, `[rows, width]`, as its program's input has them.
-    pub fields: &'a [Vec<E>],
-    /// By place: rows of the batch that it stands for; `None`: one each.
-    pub repeats: Option<&'a [u32]>,
-}
-
-impl<E> Clone for TowerRows<'_, E> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<E> Copy for TowerRows<'_, E> {}
-
-impl<E> TowerRows<'_, E> {
-    /// Number of places.
-    pub fn places(&self) -> usize {
-        self.domains.last().map_or(0, |places| places.end)
-    }
-
-    /// That the places of domains follow one another.
-    fn check(&self, tower: Tower, domains: usize) {
-        let mut end = 0;
-        for places in self.domains {
-            check!(
-                places.start == end && places.start <= places.end,
-                "places {places:?} of a domain of the {} tower follow {end}",
-                tower.name()
-            );
-            end = places.end;
-        }
-        let repeats = self.repeats.map_or(end, <[u32]>::len);
-        check!(
-            self.domains.len() == domains && self.fields.len() == domains && repeats == end,
-            "rows of another {} tower",
-            tower.name()
-        );
-    }
 }
 
 /// What a step of training finds. Its memory serves the next step again.
@@ -133,7 +87,8 @@ impl<'p> Executor<'p> {
         let run = (&jobs[..], &moments[..]);
         let (outputs, saved) = forward(self.plan, &params.values, &places, run, |saved| saved);
         step.gradient.resize(self.plan.parameters, E::default());
-        let logits = self.loss(params, &outputs, heads, step);
+        let both = Tower::ALL.map(|tower| outputs.of(tower));
+        let logits = self.loss(params, both, heads, step);
         let pass = Backward {
             plan: self.plan,
             shared: &self.shared,
@@ -161,7 +116,8 @@ impl<'p> Executor<'p> {
     ) -> Vec<Scores> {
         let outputs = self.outputs(params, &towers(rows), precision);
         let pairs: Vec<&Pairs> = pairs.iter().collect();
-        let (_, scores) = self.scores(params, &outputs, &pairs);
+        let both = Tower::ALL.map(|tower| outputs.of(tower));
+        let (_, scores) = self.scores(params, both, &pairs);
         scores
     }
 
@@ -194,7 +150,8 @@ impl<'p> Executor<'p> {
         forward(self.plan, &params.values, &places, (&jobs, &moments), drop).0
     }
 
-    fn jobs<'a, E: Real>(
+    /// The domains with rows.
+    pub(in crate::exec) fn jobs<'a, E: Real>(
         &'a self,
         params: &Params<E>,
         towers: &[(Tower, TowerRows<'a, E>)],
@@ -212,7 +169,7 @@ impl<'p> Executor<'p> {
     }
 
     /// The moments of each job's BatchNorms; in training the running ones move.
-    fn moments<E: Real>(
+    pub(in crate::exec) fn moments<E: Real>(
         &self,
         jobs: &[Job<'_, E>],
         statistics: &mut [E],
@@ -230,11 +187,11 @@ impl<'p> Executor<'p> {
         })
     }
 
-    /// Logits and scores of each task.
-    fn scores<E: Real>(
+    /// Logits and scores of each task, by the outputs of both towers.
+    pub(in crate::exec) fn scores<E: Real>(
         &self,
         params: &Params<E>,
-        outputs: &Outputs<E>,
+        both: [Embeddings<'_, E>; 2],
         pairs: &[&Pairs],
     ) -> (Vec<Vec<f64>>, Vec<Scores>) {
         check!(
@@ -243,7 +200,6 @@ impl<'p> Executor<'p> {
             pairs.len(),
             self.plan.heads.len()
         );
-        let both = Tower::ALL.map(|tower| outputs.of(tower));
         let mut logits = Vec::with_capacity(pairs.len());
         let mut scores: Vec<Scores> = Vec::with_capacity(pairs.len());
         for (head, pairs) in self.plan.heads.iter().zip(pairs) {
@@ -257,15 +213,15 @@ impl<'p> Executor<'p> {
 
     /// Writes losses and the gradients of the biases; returns the derivatives by each task's logits, none for
     /// a task that nothing is learnt from.
-    fn loss<E: Real>(
+    pub(in crate::exec) fn loss<E: Real>(
         &self,
         params: &Params<E>,
-        outputs: &Outputs<E>,
+        both: [Embeddings<'_, E>; 2],
         rows: &[HeadRows],
         step: &mut Step<E>,
     ) -> Vec<Vec<f64>> {
         let pairs: Vec<&Pairs> = rows.iter().map(|rows| &rows.pairs).collect();
-        let (logits, scores) = self.scores(params, outputs, &pairs);
+        let (logits, scores) = self.scores(params, both, &pairs);
         let zeros = |scores: &Scores| ScoreGradients::zeros(scores.lp.len());
         let mut gradients: Vec<ScoreGradients> = scores.iter().map(zeros).collect();
         step.loss = 0.0;

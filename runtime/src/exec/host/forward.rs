@@ -11,21 +11,21 @@ use mtmd_schema::Tower;
 use mtmd_schema::plan::{Plan, View};
 
 use super::batch_norm::Moments;
-use super::buffer::Buffer;
+use super::buffer::PooledBuffer;
 use super::heads::Embeddings;
 use super::job::Job;
 use super::memory::Memory;
 use super::ops;
 use super::real::Real;
 use super::split::{parts_mut, spread};
-use super::unit::{Ready, Unit};
+use super::unit::{ReadyWeights, Unit};
 use crate::bug::bug;
 
 /// Outputs of the towers, `[places, width]` each.
 #[derive(Debug)]
 pub struct Outputs<E: Real> {
     /// The towers that ran.
-    towers: Vec<(Tower, Buffer<E>, usize)>,
+    towers: Vec<(Tower, PooledBuffer<E>, usize)>,
 }
 
 impl<E: Real> Outputs<E> {
@@ -50,18 +50,18 @@ pub fn forward<E: Real, S: Send>(
     parameters: &[E],
     towers: &[(Tower, usize)],
     (jobs, moments): (&[Job<'_, E>], &[Vec<Moments<E>>]),
-    keep: impl Fn(Buffer<E>) -> S + Sync,
+    keep: impl Fn(PooledBuffer<E>) -> S + Sync,
 ) -> (Outputs<E>, Vec<Vec<S>>) {
     let mut outputs = Outputs {
         towers: towers
             .iter()
             .map(|(tower, places)| {
                 let width = plan.tower(*tower).width;
-                (*tower, Buffer::new(places * width), width)
+                (*tower, PooledBuffer::new(places * width), width)
             })
             .collect(),
     };
-    let ready = Ready::all(jobs, parameters, |program| &program.forward);
+    let ready = ReadyWeights::all(jobs, parameters, |program| &program.forward);
     let mut parts = Vec::new();
     for (tower, values, width) in &mut outputs.towers {
         let of_tower = jobs.iter().filter(|job| job.tower == *tower);
@@ -76,7 +76,7 @@ pub fn forward<E: Real, S: Send>(
             let Some(to) = parts.next() else {
                 bug!("a chunk without output");
             };
-            chunks.push(Chunk {
+            chunks.push(ForwardChunk {
                 job,
                 rows: rows.clone(),
                 ready: &ready[place],
@@ -106,21 +106,21 @@ fn chunk_places<'a, E>(job: &'a Job<'_, E>) -> impl Iterator<Item = Range<usize>
 }
 
 /// Some rows of a job.
-struct Chunk<'a, 'j, E> {
+struct ForwardChunk<'a, 'j, E> {
     job: &'a Job<'j, E>,
     rows: Range<usize>,
-    ready: &'a Ready<'a, E>,
+    ready: &'a ReadyWeights<'a, E>,
     moments: &'a [Moments<E>],
     /// Their rows of the tower's output.
     to: &'a mut [E],
 }
 
-impl<E: Real> Chunk<'_, '_, E> {
+impl<E: Real> ForwardChunk<'_, '_, E> {
     /// From its fields to its rows of the tower's output; what the backward pass needs.
-    fn run(self, parameters: &[E], eps: f64) -> Buffer<E> {
+    fn run(self, parameters: &[E], eps: f64) -> PooledBuffer<E> {
         let (job, program, rows) = (self.job, self.job.program, self.rows.len());
-        let mut saved = Buffer::new(rows * program.saved);
-        let mut scratch = Buffer::new(rows * program.scratch);
+        let mut saved = PooledBuffer::new(rows * program.saved);
+        let mut scratch = PooledBuffer::new(rows * program.scratch);
         let memory = Memory::new(program, rows, &mut saved, &mut scratch);
         memory.fill(program.input, |to| {
             to.copy_from_slice(job.fields(&self.rows))

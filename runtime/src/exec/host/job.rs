@@ -10,12 +10,12 @@ use std::ops::Range;
 use mtmd_schema::Tower;
 use mtmd_schema::plan::{Plan, Program};
 
-use super::TowerRows;
 use super::batch_norm::DomainRows;
 use super::lanes::{Cut, Lane};
 use super::parameters::Parameters;
 use super::product::Way;
 use super::real::Real;
+use super::rows::TowerRows;
 use crate::bug::check;
 use crate::exec::Precision;
 

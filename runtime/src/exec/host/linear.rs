@@ -2,7 +2,7 @@
 
 use mtmd_schema::plan::{Elements, Linear, Write};
 
-use super::memory::{Rows, RowsMut};
+use super::memory::{RowsMut, RowsRef};
 use super::parameters::Parameters;
 use super::product::{MatrixMut, Side, Way, multiply};
 use super::real::{Real, add, add_scaled, dot};
@@ -36,7 +36,7 @@ fn side<'a, 'b, E>(ready: &'a [Side<'b, E>], map: usize) -> &'a Side<'b, E> {
 pub fn forward<E: Real>(
     linear: &Linear,
     map: usize,
-    (from, mut to): (Rows<'_, E>, RowsMut<'_, E>),
+    (from, mut to): (RowsRef<'_, E>, RowsMut<'_, E>),
     (parameters, ready, way): (Parameters<'_, E>, &[Side<'_, E>], Way),
 ) {
     if !is_narrow(linear) {
@@ -65,7 +65,7 @@ pub fn add_bias<E: Real>(mut to: RowsMut<'_, E>, rows: usize, bias: &[E]) {
 pub fn input<E: Real>(
     linear: &Linear,
     map: usize,
-    (from, mut to): (Rows<'_, E>, RowsMut<'_, E>),
+    (from, mut to): (RowsRef<'_, E>, RowsMut<'_, E>),
     (parameters, ready, way): (Parameters<'_, E>, &[Side<'_, E>], Way),
     write: Write,
 ) {
@@ -89,7 +89,7 @@ pub fn input<E: Real>(
 #[inline(always)]
 pub fn weight_gradient<E: Real>(
     linear: &Linear,
-    (from, gradient): (Rows<'_, E>, Rows<'_, E>),
+    (from, gradient): (RowsRef<'_, E>, RowsRef<'_, E>),
     to: &mut [E],
     way: Way,
     write: Write,

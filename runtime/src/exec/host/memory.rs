@@ -88,9 +88,9 @@ impl<'a, E> Memory<'a, E> {
     /// # Safety
     /// The plan was verified, and nothing writes these columns, or columns in the same memory,
     /// while one of the view's rows is in use.
-    pub unsafe fn read(&self, view: View) -> Rows<'a, E> {
+    pub unsafe fn read(&self, view: View) -> RowsRef<'a, E> {
         let (first, stride) = self.first(view);
-        Rows {
+        RowsRef {
             first,
             stride,
             width: view.width,
@@ -130,7 +130,7 @@ impl<'a, E> Memory<'a, E> {
 
 /// Some columns of all rows, to be read.
 #[derive(Debug)]
-pub struct Rows<'a, E> {
+pub struct RowsRef<'a, E> {
     first: *const E,
     stride: usize,
     width: usize,
@@ -138,7 +138,7 @@ pub struct Rows<'a, E> {
     life: PhantomData<&'a [E]>,
 }
 
-impl<'a, E> Rows<'a, E> {
+impl<'a, E> RowsRef<'a, E> {
     /// Columns.
     #[inline(always)]
     pub fn width(&self) -> usize {

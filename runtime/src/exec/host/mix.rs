@@ -7,13 +7,13 @@
 
 use mtmd_schema::plan::Write;
 
-use super::memory::{Rows, RowsMut};
+use super::memory::{RowsMut, RowsRef};
 use super::pointwise::put;
 use super::real::{Real, add_scaled, dot, set_scaled, sum};
 
 /// The mean of each part, a column each.
 #[inline(always)]
-pub fn means<E: Real>(parts: &[Rows<'_, E>], mut to: RowsMut<'_, E>, rows: usize) {
+pub fn means<E: Real>(parts: &[RowsRef<'_, E>], mut to: RowsMut<'_, E>, rows: usize) {
     for row in 0..rows {
         for (to, part) in to.row(row).iter_mut().zip(parts) {
             *to = sum(part.row(row)) * E::real(1.0 / part.width() as f64);
@@ -23,7 +23,10 @@ pub fn means<E: Real>(parts: &[Rows<'_, E>], mut to: RowsMut<'_, E>, rows: usize
 
 /// From the gradient of the means to those of the parts.
 #[inline(always)]
-pub fn means_back<E: Real>(gradient: &Rows<'_, E>, into: &mut [Option<(RowsMut<'_, E>, Write)>]) {
+pub fn means_back<E: Real>(
+    gradient: &RowsRef<'_, E>,
+    into: &mut [Option<(RowsMut<'_, E>, Write)>],
+) {
     for (row, gradient) in gradient.iter().enumerate() {
         for (into, &gradient) in into.iter_mut().zip(gradient) {
             let Some((into, write)) = into else { continue };
@@ -36,8 +39,8 @@ pub fn means_back<E: Real>(gradient: &Rows<'_, E>, into: &mut [Option<(RowsMut<'
 /// The parts, each times its weight in the row, side by side or summed.
 #[inline(always)]
 pub fn mix<E: Real>(
-    parts: &[Rows<'_, E>],
-    by: Option<&Rows<'_, E>>,
+    parts: &[RowsRef<'_, E>],
+    by: Option<&RowsRef<'_, E>>,
     summed: bool,
     mut to: RowsMut<'_, E>,
     rows: usize,
@@ -61,9 +64,9 @@ pub fn mix<E: Real>(
 /// Parts and weights of a [`mix`], and their gradients.
 pub struct MixBack<'a, E> {
     /// The parts, where the gradient of the weights is wanted.
-    pub parts: Vec<Rows<'a, E>>,
+    pub parts: Vec<RowsRef<'a, E>>,
     /// The weights, if there are any.
-    pub by: Option<Rows<'a, E>>,
+    pub by: Option<RowsRef<'a, E>>,
     /// Whether the parts are summed.
     pub summed: bool,
     /// Gradients of the parts.
@@ -76,7 +79,7 @@ pub struct MixBack<'a, E> {
 
 /// From the gradient of a [`mix`]'s output to those of its parts and weights.
 #[inline(always)]
-pub fn mix_back<E: Real>(gradient: &Rows<'_, E>, mut back: MixBack<'_, E>) {
+pub fn mix_back<E: Real>(gradient: &RowsRef<'_, E>, mut back: MixBack<'_, E>) {
     for (row, gradient) in gradient.iter().enumerate() {
         let by = back.by.as_ref().map(|by| by.row(row));
         let mut start = 0;

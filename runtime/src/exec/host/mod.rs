@@ -24,6 +24,8 @@ mod parameters;
 mod pointwise;
 pub(crate) mod product;
 pub(crate) mod real;
+mod rows;
+pub(crate) mod spare;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -31,7 +33,29 @@ mod unit;
 mod verify;
 mod widths;
 
-pub use executor::{Executor, Step, TowerRows};
+pub use executor::{Executor, Step};
 pub use heads::{Scores, TaskLoss};
-pub use product::{product_by_all, without_amx};
+pub(crate) use product::without_amx;
 pub use real::Real;
+pub use rows::TowerRows;
+#[cfg(feature = "device")]
+pub(super) use {
+    batch_norm::Moments,
+    heads::{Embeddings, LogitGradients, of_places},
+    job::Job,
+    linear::is_narrow,
+};
+
+use super::Precision;
+
+/// The product of two square matrices, made by all threads as those of large batches are.
+pub(crate) fn product_by_all<E: Real>(
+    left: &[E],
+    right: &[E],
+    side: usize,
+    precision: Precision,
+) -> Vec<E> {
+    let way = product::Way::of::<E>(side, precision);
+    let matrix = |values| product::Matrix::new(values, side);
+    product::product(matrix(left), matrix(right), way)
+}

@@ -8,7 +8,7 @@
 use mtmd_schema::plan::{Elements, Op, Target, View, Write};
 use multiversion::multiversion;
 
-use super::memory::{Rows, RowsMut};
+use super::memory::{RowsMut, RowsRef};
 use super::mix::{self, MixBack};
 use super::pointwise::{self, CrossGradients};
 use super::product::Side;
@@ -35,7 +35,7 @@ fn run_op<E: Real>(op: &Op, ready: &[Side<'_, E>], unit: &mut Unit<'_, E>) {
     let (rows, parameters, way) = (memory.rows(), unit.parameters, unit.way);
     // SAFETY: the plan is verified: within an operation what is written is disjoint from all else, but for
     // gradients in place, whose kernels hold one row of either at a time.
-    let read = |view: View| -> Rows<'_, E> { unsafe { memory.read(view) } };
+    let read = |view: View| -> RowsRef<'_, E> { unsafe { memory.read(view) } };
     // SAFETY: as above.
     let write = |view: View| -> RowsMut<'_, E> { unsafe { memory.write(view) } };
     let target = |target: Target| (write(target.to), target.write);

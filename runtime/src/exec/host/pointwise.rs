@@ -2,7 +2,7 @@
 
 use mtmd_schema::plan::Write;
 
-use super::memory::{Rows, RowsMut};
+use super::memory::{RowsMut, RowsRef};
 use super::real::{Real, add, dot};
 
 /// Writes these values.
@@ -22,7 +22,7 @@ pub fn put<E: Real>(to: &mut [E], write: Write, values: impl Iterator<Item = E>)
 
 /// `to = from`, or `to += from`.
 #[inline(always)]
-pub fn copy<E: Real>(from: &Rows<'_, E>, (mut to, write): (RowsMut<'_, E>, Write)) {
+pub fn copy<E: Real>(from: &RowsRef<'_, E>, (mut to, write): (RowsMut<'_, E>, Write)) {
     for (row, from) in from.iter().enumerate() {
         match write {
             Write::Set => to.row(row).copy_from_slice(from),
@@ -41,7 +41,7 @@ pub fn repeat<E: Real>(values: &[E], mut to: RowsMut<'_, E>, rows: usize) {
 
 /// `to = 1 / (1 + exp(-from))`.
 #[inline(always)]
-pub fn sigmoid<E: Real>(from: &Rows<'_, E>, mut to: RowsMut<'_, E>) {
+pub fn sigmoid<E: Real>(from: &RowsRef<'_, E>, mut to: RowsMut<'_, E>) {
     let one = E::real(1.0);
     for (row, from) in from.iter().enumerate() {
         for (to, &x) in to.row(row).iter_mut().zip(from) {
@@ -52,7 +52,7 @@ pub fn sigmoid<E: Real>(from: &Rows<'_, E>, mut to: RowsMut<'_, E>) {
 
 /// Softmax of each group of `width` columns.
 #[inline(always)]
-pub fn softmax<E: Real>(from: &Rows<'_, E>, mut to: RowsMut<'_, E>, width: usize) {
+pub fn softmax<E: Real>(from: &RowsRef<'_, E>, mut to: RowsMut<'_, E>, width: usize) {
     for (row, from) in from.iter().enumerate() {
         let groups = to.row(row).chunks_exact_mut(width);
         for (to, from) in groups.zip(from.chunks_exact(width)) {
@@ -73,7 +73,7 @@ pub fn softmax<E: Real>(from: &Rows<'_, E>, mut to: RowsMut<'_, E>, width: usize
 /// `into = gradient · output · (1 - output)`; it may be where `gradient` is.
 #[inline(always)]
 pub fn sigmoid_back<E: Real>(
-    (output, gradient): (&Rows<'_, E>, &Rows<'_, E>),
+    (output, gradient): (&RowsRef<'_, E>, &RowsRef<'_, E>),
     (mut into, write): (RowsMut<'_, E>, Write),
 ) {
     let one = E::real(1.0);
@@ -88,7 +88,7 @@ pub fn sigmoid_back<E: Real>(
 /// By group, `into = output · (gradient - Σ gradient · output)`; it may be where `gradient` is.
 #[inline(always)]
 pub fn softmax_back<E: Real>(
-    (output, gradient): (&Rows<'_, E>, &Rows<'_, E>),
+    (output, gradient): (&RowsRef<'_, E>, &RowsRef<'_, E>),
     (mut into, write): (RowsMut<'_, E>, Write),
     width: usize,
 ) {
@@ -107,7 +107,7 @@ pub fn softmax_back<E: Real>(
 
 /// `to = first · by + x`.
 #[inline(always)]
-pub fn cross<E: Real>([first, by, x]: [&Rows<'_, E>; 3], mut to: RowsMut<'_, E>) {
+pub fn cross<E: Real>([first, by, x]: [&RowsRef<'_, E>; 3], mut to: RowsMut<'_, E>) {
     for (row, to_rows) in x.iter().enumerate() {
         let factors = first.row(row).iter().zip(by.row(row));
         let values = factors
@@ -131,7 +131,7 @@ pub struct CrossGradients<'a, E> {
 /// that is.
 #[inline(always)]
 pub fn cross_back<E: Real>(
-    [first, by, gradient]: [&Rows<'_, E>; 3],
+    [first, by, gradient]: [&RowsRef<'_, E>; 3],
     mut into: CrossGradients<'_, E>,
 ) {
     let mut found = vec![E::default(); gradient.width()];
@@ -148,7 +148,7 @@ pub fn cross_back<E: Real>(
 
 /// The sum over all rows.
 #[inline(always)]
-pub fn sum_rows<E: Real>(from: &Rows<'_, E>, (to, write): (&mut [E], Write)) {
+pub fn sum_rows<E: Real>(from: &RowsRef<'_, E>, (to, write): (&mut [E], Write)) {
     if write == Write::Set {
         to.fill(E::default());
     }

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use multiversion::multiversion;
 
-use super::buffer::BySize;
+use super::spare::BySize;
 
 /// float32 or float64.
 pub trait Real:

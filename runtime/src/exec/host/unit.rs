@@ -20,7 +20,7 @@ pub struct Unit<'a, E> {
     /// The domain's parameters.
     pub parameters: Parameters<'a, E>,
     /// What the pass's weights were made ready as.
-    pub ready: &'a Ready<'a, E>,
+    pub ready: &'a ReadyWeights<'a, E>,
     /// Means and scales of the domain's BatchNorms.
     pub moments: &'a [Moments<E>],
     /// Where gradients go; `None` in the forward pass.
@@ -51,12 +51,12 @@ impl<'a, E: Real> Unit<'a, E> {
 
 /// The weights that a pass multiplies with, made ready as right sides: by operation, then by map.
 #[derive(Debug)]
-pub struct Ready<'a, E>(Vec<Vec<Side<'a, E>>>);
+pub struct ReadyWeights<'a, E>(Vec<Vec<Side<'a, E>>>);
 
 /// Chunks up to which weights are split anew for each: to write all parts to memory and to read them again takes longer.
 const FEW: usize = 2;
 
-impl<'a, E: Real> Ready<'a, E> {
+impl<'a, E: Real> ReadyWeights<'a, E> {
     /// Those of all jobs, for the pass that `ops` takes of a program.
     pub fn all(
         jobs: &[Job<'_, E>],

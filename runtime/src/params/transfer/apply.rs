@@ -10,12 +10,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Axis, By, Planned, Slice, Transfer};
-use crate::params::{Array, Index, Params, Problem, Reader, disjoint};
+use super::{By, Planned, Slice, Transfer, WeightAxis};
+use crate::params::{Array, ParameterIndex, Params, Problem, Reader, disjoint};
 
 /// An array of the new model, where the model has it: rows that start `stride` elements apart.
 #[derive(Debug)]
-pub struct Target<'a> {
+pub struct TransferTarget<'a> {
     /// Shape: `[elements]` or `[rows, width]`.
     pub shape: Vec<usize>,
     /// The elements, and perhaps others between the rows.
@@ -28,7 +28,7 @@ pub struct Target<'a> {
 
 impl Params<f32> {
     /// All arrays by key.
-    pub fn targets(&mut self, index: &Index<'_>) -> BTreeMap<String, Target<'_>> {
+    pub fn targets(&mut self, index: &ParameterIndex<'_>) -> BTreeMap<String, TransferTarget<'_>> {
         let mut targets = BTreeMap::new();
         let arrays = [
             (Array::Values, &mut self.values),
@@ -40,7 +40,7 @@ impl Params<f32> {
             entries.sort_by_key(|entry| entry.range.start);
             let ranges = entries.iter().map(|entry| entry.range.clone());
             for (entry, values) in entries.iter().zip(disjoint(values, ranges)) {
-                let target = Target {
+                let target = TransferTarget {
                     shape: entry.shape.to_vec(),
                     stride: entry.shape.iter().skip(1).product(),
                     start: 0,
@@ -63,7 +63,7 @@ impl Transfer {
     pub fn apply(
         &self,
         mut old: Reader,
-        new: &mut BTreeMap<String, Target<'_>>,
+        new: &mut BTreeMap<String, TransferTarget<'_>>,
         rows: &BTreeMap<String, Vec<Slice>>,
     ) -> Result<(), Vec<String>> {
         let shapes: BTreeMap<String, Vec<usize>> = old
@@ -111,7 +111,7 @@ impl Transfer {
     fn misfits(
         &self,
         old: &BTreeMap<String, Vec<usize>>,
-        new: &BTreeMap<String, Target<'_>>,
+        new: &BTreeMap<String, TransferTarget<'_>>,
     ) -> Vec<String> {
         let mut problems = Vec::new();
         let mut named = BTreeSet::new();
@@ -150,7 +150,7 @@ fn copy(
     planned: &Planned,
     rows: Option<&Vec<Slice>>,
     (shape, old): (&[usize], &[f32]),
-    new: &mut Target<'_>,
+    new: &mut TransferTarget<'_>,
 ) -> Result<(), String> {
     let dims = &planned.dims;
     if dims.len() != shape.len() || dims.len() != new.shape.len() {
@@ -181,7 +181,7 @@ fn copy(
         ([units, inputs], [_, from_width]) => {
             let clear = dims
                 .get(1)
-                .is_some_and(|inputs| inputs.axis == Axis::Inputs);
+                .is_some_and(|inputs| inputs.axis == WeightAxis::Inputs);
             let width = new.shape[1];
             for (to, from) in units.iter().flat_map(Slice::pairs) {
                 let start = new.start + to * new.stride;

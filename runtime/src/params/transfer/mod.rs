@@ -5,7 +5,7 @@ mod apply;
 
 use serde::Deserialize;
 
-pub use apply::Target;
+pub use apply::TransferTarget;
 
 /// Version of the plan's layout.
 const SCHEMA: u32 = 1;
@@ -15,9 +15,9 @@ const SCHEMA: u32 = 1;
 pub struct Transfer {
     schema: u32,
     /// The model that the weights are of.
-    pub old: Side,
+    pub old: ModelRef,
     /// The model that takes them over.
-    pub new: Side,
+    pub new: ModelRef,
     /// The new model's weights.
     pub weights: Vec<Planned>,
     /// The old model's weights that no new one continues.
@@ -28,7 +28,7 @@ pub struct Transfer {
 
 /// One of the two models.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Side {
+pub struct ModelRef {
     /// Its name.
     pub model: String,
     /// Hash of what its weights mean.
@@ -78,7 +78,7 @@ pub enum Fate {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Dimension {
     /// What the dimension is.
-    pub axis: Axis,
+    pub axis: WeightAxis,
     /// What is copied, unless the values of a vocabulary decide.
     pub pieces: Option<Vec<Slice>>,
     /// What the rows are found by, if not by `pieces`.
@@ -90,7 +90,7 @@ pub struct Dimension {
 /// What a dimension is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Axis {
+pub enum WeightAxis {
     /// The weight's outputs.
     Units,
     /// The weight's inputs.

@@ -22,12 +22,12 @@ impl New {
         Self(arrays.iter().map(array).collect())
     }
 
-    fn targets(&mut self) -> BTreeMap<String, Target<'_>> {
+    fn targets(&mut self) -> BTreeMap<String, TransferTarget<'_>> {
         let arrays = self.0.iter_mut();
         arrays
             .map(|(key, shape, values)| {
                 let width = shape.get(1).copied().unwrap_or(shape[0]);
-                let target = Target {
+                let target = TransferTarget {
                     shape: shape.clone(),
                     values,
                     start: 1,

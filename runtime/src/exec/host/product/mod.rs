@@ -230,11 +230,11 @@ impl Way {
 pub struct Side<'a, E> {
     matrix: Matrix<'a, E>,
     way: Way,
-    ready: Ready<E>,
+    ready: SideForm<E>,
 }
 
 #[derive(Debug)]
-enum Ready<E> {
+enum SideForm<E> {
     /// Without AMX: as it is in memory.
     Plain,
     /// Without AMX: its rows, rounded, one after another in memory.
@@ -262,7 +262,7 @@ impl<'a, E: Real> Side<'a, E> {
             true => Self {
                 matrix,
                 way,
-                ready: Ready::Later,
+                ready: SideForm::Later,
             },
             false => Self::right(matrix, way),
         }
@@ -273,10 +273,10 @@ impl<'a, E: Real> Side<'a, E> {
             (true, precision) => {
                 let mut tiles = Tiles::new(precision);
                 matrix.split(left, &mut tiles);
-                Ready::Tiles(tiles)
+                SideForm::Tiles(tiles)
             }
-            (false, Precision::Float32) => Ready::Plain,
-            (false, Precision::Bfloat16) => Ready::Rounded(matrix.rounded()),
+            (false, Precision::Float32) => SideForm::Plain,
+            (false, Precision::Bfloat16) => SideForm::Rounded(matrix.rounded()),
         };
         Self { matrix, way, ready }
     }
@@ -284,13 +284,13 @@ impl<'a, E: Real> Side<'a, E> {
     /// The numbers to multiply, without AMX.
     fn plain(&self) -> Matrix<'_, E> {
         match &self.ready {
-            Ready::Plain => self.matrix,
-            Ready::Rounded(values) => Matrix {
+            SideForm::Plain => self.matrix,
+            SideForm::Rounded(values) => Matrix {
                 values,
                 stride: self.matrix.columns,
                 ..self.matrix
             },
-            Ready::Tiles(_) | Ready::Later => bug!("a side for AMX is multiplied without it"),
+            SideForm::Tiles(_) | SideForm::Later => bug!("a side for AMX is multiplied without it"),
         }
     }
 }
@@ -306,7 +306,7 @@ pub fn multiply<E: Real>(
     check!(k == depth, "a product of [{m}, {k}] and [{depth}, {n}]");
     check!(left.way == right.way, "two sides made ready for two ways");
     to.check(m, n);
-    let Ready::Tiles(left) = &left.ready else {
+    let SideForm::Tiles(left) = &left.ready else {
         return plain::multiply(left.plain(), right.plain(), to, write);
     };
     let MatrixMut { values, stride, .. } = to;
@@ -315,16 +315,10 @@ pub fn multiply<E: Real>(
     };
     let to = MatrixMut::strided(values, n, stride);
     match &right.ready {
-        Ready::Tiles(right) => tiles::multiply(left, right, to, m, write),
-        Ready::Later => multiply_later(left, right.matrix, to, m, write),
-        Ready::Plain | Ready::Rounded(_) => bug!("a side for AMX is multiplied without it"),
+        SideForm::Tiles(right) => tiles::multiply(left, right, to, m, write),
+        SideForm::Later => multiply_later(left, right.matrix, to, m, write),
+        SideForm::Plain | SideForm::Rounded(_) => bug!("a side for AMX is multiplied without it"),
     }
-}
-
-/// The product of two square matrices, `[side, side]`, by all threads: how fast products can be.
-pub fn product_by_all(left: &[f32], right: &[f32], side: usize, precision: Precision) -> Vec<f32> {
-    let (left, right) = (Matrix::new(left, side), Matrix::new(right, side));
-    product(left, right, Way::of::<f32>(side, precision))
 }
 
 /// Rows of a product that one thread computes at a time.

@@ -11,7 +11,7 @@ use super::super::ops;
 use super::super::parameters::{Gradients, Parameters};
 use super::super::product::Way;
 use super::super::real::Real;
-use super::super::unit::{Ready, Unit};
+use super::super::unit::{ReadyWeights, Unit};
 use crate::exec::Precision;
 use crate::hash::Random;
 
@@ -120,7 +120,7 @@ impl<E: Real> State<E> {
             own: 0,
         };
         let way = Way::of::<E>(self.rows, self.precision);
-        let ready = Ready::new(operations, parameters, way, 1 + self.rows / 100);
+        let ready = ReadyWeights::new(operations, parameters, way, 1 + self.rows / 100);
         let moments = self.moments.iter().cloned();
         let moments: Vec<_> = moments
             .map(|(at, mean, scale)| Moments { at, mean, scale })

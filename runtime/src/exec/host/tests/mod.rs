@@ -2,7 +2,9 @@
 
 mod fixture;
 mod gradients;
+mod heads;
 mod kernels;
 mod model;
+mod rows;
 mod step;
 mod verified;

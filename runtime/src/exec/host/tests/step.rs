@@ -5,13 +5,19 @@ use mtmd_schema::Tower;
 use mtmd_schema::plan::Plan;
 
 use super::super::{Executor, Step};
-use super::model::{EMBEDDED, Rows, params, plan};
+use super::model::{EMBEDDED, plan};
+use super::rows::{RandomRows, params};
 use crate::exec::Precision;
 use crate::exec::heads::{pairs, training};
 use crate::hash::Random;
 use crate::params::Params;
 
-fn step(plan: &Plan, params: &Params<f64>, rows: &Rows, fields: &[Vec<Vec<f64>>; 2]) -> Step<f64> {
+fn step(
+    plan: &Plan,
+    params: &Params<f64>,
+    rows: &RandomRows,
+    fields: &[Vec<Vec<f64>>; 2],
+) -> Step<f64> {
     let heads = training(plan, &rows.batch);
     let mut step = Step::default();
     let towers = rows.towers(fields);
@@ -32,7 +38,7 @@ fn gradients_are_differences_of_the_loss() {
     for (count, together) in [(9, 1), (40, 4), (1500, 1), (700, 3)] {
         let plan = plan();
         let params = params(&plan, 1);
-        let rows = Rows::random(&plan, count, together, count as u64);
+        let rows = RandomRows::random(&plan, count, together, count as u64);
         let found = step(&plan, &params, &rows, &rows.fields);
         assert!(found.loss.is_finite() && found.tasks.iter().all(Option::is_some));
         let mut random = Random::new(3, &[count as u64]);
@@ -76,7 +82,7 @@ fn gradients_are_differences_of_the_loss() {
 fn losses_are_the_divergence_of_the_scores() {
     let plan = plan();
     let mut params = params(&plan, 2);
-    let rows = Rows::random(&plan, 60, 1, 4);
+    let rows = RandomRows::random(&plan, 60, 1, 4);
     let executor = Executor::new(&plan);
     let towers = rows.towers(&rows.fields);
     // One step on the same rows with a momentum of 1 leaves their own statistics, but for n / (n - 1).
@@ -151,7 +157,7 @@ fn losses_are_the_divergence_of_the_scores() {
 fn running_statistics_count_every_row_of_the_batch() {
     let plan = plan();
     let params = params(&plan, 5);
-    let rows = Rows::random(&plan, 50, 4, 6);
+    let rows = RandomRows::random(&plan, 50, 4, 6);
     let found = step(&plan, &params, &rows, &rows.fields);
     let counts = &rows.batch.query.shared.as_ref().unwrap().count;
     for (domain, place) in plan.query.domains.iter().enumerate() {
@@ -183,10 +189,10 @@ fn single_rows_and_domains_without_rows() {
     let plan = plan();
     let params = params(&plan, 7);
     let seed = (0..).find(|&seed| {
-        let batch = Rows::random(&plan, 3, 1, seed).batch;
+        let batch = RandomRows::random(&plan, 3, 1, seed).batch;
         batch.query.domains[0].len() == 1 && batch.query.domains[1].is_empty()
     });
-    let rows = Rows::random(&plan, 3, 1, seed.unwrap());
+    let rows = RandomRows::random(&plan, 3, 1, seed.unwrap());
     let mut found = step(&plan, &params, &rows, &rows.fields);
     let program = &plan.query.programs[0];
     let block = |block: usize| {
@@ -218,7 +224,7 @@ fn threads_change_nothing() {
         values: single(&double.values),
         statistics: single(&double.statistics),
     };
-    let rows = Rows::random(&plan, 2500, 2, 9);
+    let rows = RandomRows::random(&plan, 2500, 2, 9);
     let fields = rows.fields.each_ref().map(|fields| {
         let domains = fields.iter().map(|fields| single(fields));
         domains.collect::<Vec<_>>()
@@ -251,7 +257,7 @@ fn threads_change_nothing() {
 fn scores_are_products_of_embeddings() {
     let plan = plan();
     let params = params(&plan, 10);
-    let rows = Rows::random(&plan, 30, 2, 11);
+    let rows = RandomRows::random(&plan, 30, 2, 11);
     let [query, item] = rows.towers(&rows.fields);
     let executor = Executor::new(&plan);
     let queries = executor.embed(&params, Tower::Query, query, Precision::Float32);

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::bug::bug;
 use crate::exec::Precision;
-use crate::exec::host::buffer::BySize;
+use crate::exec::host::spare::BySize;
 
 /// Rows of a tile, and pairs in a row of it.
 pub const SIDE: usize = 16;

@@ -1,0 +1,7 @@
+//! Arrow's arrays in plain forms.
+
+pub(crate) mod calendar;
+pub(crate) mod keys;
+pub(crate) mod kinds;
+pub(crate) mod numbers;
+mod texts;

@@ -1,0 +1,97 @@
+//! Strings, those that a file keeps as codes in a dictionary among them.
+
+use arrow::array::{Array, Int32Array, StringArray};
+
+/// Strings, null where missing.
+#[derive(Debug, Clone)]
+pub(crate) struct Texts {
+    /// Strings by place, or by code.
+    pub(super) strings: StringArray,
+    /// The code of each place, where strings have codes.
+    pub(super) codes: Option<Int32Array>,
+}
+
+impl Texts {
+    /// The value at a place, `None` if missing.
+    #[inline]
+    pub(crate) fn get(&self, place: usize) -> Option<&str> {
+        match &self.codes {
+            None => self.string(place),
+            Some(codes) => self.string(code(codes, place)?),
+        }
+    }
+
+    /// What is made of the string at a place, `None` if missing: of a string that has a code once, when it is first met.
+    pub(crate) fn each<'a, T: Copy>(
+        &'a self,
+        mut make: impl FnMut(&'a str) -> T,
+    ) -> impl FnMut(usize) -> Option<T> {
+        let mut made = match self.codes {
+            Some(_) => vec![None; self.strings.len()],
+            None => Vec::new(),
+        };
+        move |place| {
+            let Some(codes) = &self.codes else {
+                return self.string(place).map(&mut make);
+            };
+            let code = code(codes, place)?;
+            let made = made.get_mut(code)?;
+            if made.is_none() {
+                *made = self.string(code).map(&mut make);
+            }
+            *made
+        }
+    }
+
+    /// Gives each string at some places to `take`, with how often it was there: one that has a code once, in the order
+    /// of codes, others each time. How many were missing.
+    pub(crate) fn count(
+        &self,
+        places: impl Iterator<Item = usize>,
+        mut take: impl FnMut(&str, u64),
+    ) -> usize {
+        let mut missing = 0;
+        let Some(codes) = &self.codes else {
+            for place in places {
+                match self.string(place) {
+                    Some(text) => take(text, 1),
+                    None => missing += 1,
+                }
+            }
+            return missing;
+        };
+        let mut counts = vec![0; self.strings.len()];
+        for place in places {
+            match code(codes, place).and_then(|code| counts.get_mut(code)) {
+                Some(count) => *count += 1,
+                None => missing += 1,
+            }
+        }
+        for (code, count) in counts
+            .into_iter()
+            .enumerate()
+            .filter(|(_, count)| *count > 0)
+        {
+            match self.string(code) {
+                Some(text) => take(text, count),
+                None => missing += count as usize,
+            }
+        }
+        missing
+    }
+
+    #[inline]
+    fn string(&self, index: usize) -> Option<&str> {
+        let known = index < self.strings.len() && self.strings.is_valid(index);
+        known.then(|| self.strings.value(index))
+    }
+}
+
+#[inline]
+fn code(codes: &Int32Array, place: usize) -> Option<usize> {
+    if codes.is_null(place) {
+        return None;
+    }
+    let code = codes.values().get(place)?;
+    usize::try_from(*code).ok()
+}

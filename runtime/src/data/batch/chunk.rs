@@ -1,0 +1,147 @@
+//! Decoded rows in columns: table rows instead of raw values, four bytes each.
+
+use crate::data::batch::gather::{extend_column, take_into, taken};
+use crate::data::batch::requests::{self, QueryRows};
+use crate::data::batch::{Batch, Column, TowerBatch};
+use crate::data::origin::Origin;
+use crate::schema::{FeatureKind, Input, Schema, Tower};
+
+/// Usable rows, by row. The columns are those of a batch, over rows instead of places.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Chunk {
+    pub surface: Vec<u16>,
+    pub product: Vec<u16>,
+    pub query: Vec<Column>,
+    pub item: Vec<Column>,
+    pub labels: Vec<Vec<f32>>,
+    pub weights: Vec<Vec<f32>>,
+    pub actions: Vec<Vec<f32>>,
+    pub origins: Vec<Origin>,
+    /// Keys of the rows' requests, 0 for a row of none; empty if the schema has no requests.
+    pub request: Vec<u64>,
+}
+
+impl Chunk {
+    pub(crate) fn new(schema: &Schema) -> Self {
+        let columns = |tower| {
+            schema
+                .features(tower)
+                .iter()
+                .map(|feature| empty(&feature.kind))
+                .collect()
+        };
+        Self {
+            surface: Vec::new(),
+            product: Vec::new(),
+            query: columns(Tower::Query),
+            item: columns(Tower::Item),
+            labels: vec![Vec::new(); schema.tasks.len()],
+            weights: vec![Vec::new(); schema.tasks.len()],
+            actions: vec![Vec::new(); schema.tasks.len()],
+            origins: Vec::new(),
+            request: Vec::new(),
+        }
+    }
+
+    /// Takes the rows out and keeps their memory.
+    pub(crate) fn clear(&mut self) {
+        self.surface.clear();
+        self.product.clear();
+        self.origins.clear();
+        self.request.clear();
+        self.targets_mut().for_each(Vec::clear);
+        for column in self.columns_mut() {
+            match column {
+                Column::Ids(ids) => ids.clear(),
+                Column::Numbers(values) | Column::Vectors { values, .. } => values.clear(),
+                Column::Lists {
+                    offsets,
+                    ids,
+                    weights,
+                } => {
+                    offsets.truncate(1);
+                    ids.clear();
+                    weights.clear();
+                }
+            }
+        }
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.surface.len()
+    }
+
+    /// Appends the given rows of another chunk.
+    pub(crate) fn extend(&mut self, other: &Self, rows: &[u32]) {
+        take_into(&mut self.surface, &other.surface, rows);
+        take_into(&mut self.product, &other.product, rows);
+        take_into(&mut self.origins, &other.origins, rows);
+        take_into(&mut self.request, &other.request, rows);
+        for (to, from) in self.columns_mut().zip(other.columns()) {
+            extend_column(to, from, rows);
+        }
+        for (to, from) in self.targets_mut().zip(other.targets()) {
+            take_into(to, from, rows);
+        }
+    }
+
+    /// The columns of both towers.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &Column> {
+        self.query.iter().chain(&self.item)
+    }
+
+    pub(crate) fn columns_mut(&mut self) -> impl Iterator<Item = &mut Column> {
+        self.query.iter_mut().chain(&mut self.item)
+    }
+
+    /// Labels, weights and actions.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = &Vec<f32>> {
+        let labels = self.labels.iter().chain(&self.weights);
+        labels.chain(&self.actions)
+    }
+
+    pub(crate) fn targets_mut(&mut self) -> impl Iterator<Item = &mut Vec<f32>> {
+        let labels = self.labels.iter_mut().chain(&mut self.weights);
+        labels.chain(&mut self.actions)
+    }
+
+    /// The given rows as a batch, in this order, grouped by domain in each tower.
+    pub(crate) fn batch(&self, schema: &Schema, rows: &[u32]) -> Batch {
+        let (surface, product) = (taken(&self.surface, rows), taken(&self.product, rows));
+        let targets = |from: &[Vec<f32>]| from.iter().map(|values| taken(values, rows)).collect();
+        let query = QueryRows {
+            request: &self.request,
+            surface: &self.surface,
+            columns: &self.query,
+        };
+        Batch {
+            rows: rows.len(),
+            query: requests::group(&query, &surface, schema.surfaces.domains.len(), rows),
+            item: TowerBatch::group(&product, schema.products.domains.len(), &self.item, rows),
+            surface,
+            product,
+            labels: targets(&self.labels),
+            weights: targets(&self.weights),
+            actions: targets(&self.actions),
+            origins: taken(&self.origins, rows),
+        }
+    }
+}
+
+fn empty(kind: &FeatureKind) -> Column {
+    match kind {
+        FeatureKind::Embedded { input, .. } => match input {
+            Input::One { .. } | Input::Buckets { .. } => Column::Ids(Vec::new()),
+            Input::List { .. } => Column::Lists {
+                offsets: vec![0],
+                ids: Vec::new(),
+                weights: Vec::new(),
+            },
+        },
+        FeatureKind::Vector { width } => Column::Vectors {
+            width: *width,
+            values: Vec::new(),
+        },
+        FeatureKind::Number(_) => Column::Numbers(Vec::new()),
+    }
+}

@@ -1,0 +1,178 @@
+//! Rows of columns put together, and grouped by domain.
+
+use crate::data::batch::{Column, TowerBatch};
+
+impl TowerBatch {
+    /// Groups the rows of a batch by their domain and gathers their values: `rows` are places of
+    /// `columns`, `domain` is theirs.
+    pub(crate) fn group(domain: &[u16], domains: usize, columns: &[Column], rows: &[u32]) -> Self {
+        let mut sizes = vec![0usize; domains];
+        for &domain in domain {
+            if let Some(size) = sizes.get_mut(usize::from(domain)) {
+                *size += 1;
+            }
+        }
+        let mut start = 0;
+        let ranges: Vec<_> = sizes
+            .iter()
+            .map(|size| {
+                let range = start..start + size;
+                start = range.end;
+                range
+            })
+            .collect();
+        let mut next: Vec<usize> = ranges.iter().map(|range| range.start).collect();
+        let (mut order, mut places) = (vec![0; rows.len()], vec![0; rows.len()]);
+        for ((&domain, &row), index) in domain.iter().zip(rows).zip(0..) {
+            let Some(next) = next.get_mut(usize::from(domain)) else {
+                continue;
+            };
+            if let (Some(order), Some(place)) = (order.get_mut(*next), places.get_mut(*next)) {
+                *order = index;
+                *place = row;
+            }
+            *next += 1;
+        }
+        let columns = columns
+            .iter()
+            .map(|from| gather_column(from, &places))
+            .collect();
+        Self {
+            domains: ranges,
+            order,
+            shared: None,
+            columns,
+        }
+    }
+}
+
+fn gather_column(from: &Column, rows: &[u32]) -> Column {
+    let mut to = match from {
+        Column::Ids(_) => Column::Ids(Vec::with_capacity(rows.len())),
+        Column::Lists { .. } => Column::Lists {
+            offsets: vec![0],
+            ids: Vec::new(),
+            weights: Vec::new(),
+        },
+        Column::Vectors { width, .. } => Column::Vectors {
+            width: *width,
+            values: Vec::with_capacity(rows.len() * width),
+        },
+        Column::Numbers(_) => Column::Numbers(Vec::with_capacity(rows.len())),
+    };
+    extend_column(&mut to, from, rows);
+    to
+}
+
+/// Appends rows of a column to one of the same kind.
+pub(super) fn extend_column(to: &mut Column, from: &Column, rows: &[u32]) {
+    match (to, from) {
+        (Column::Ids(to), Column::Ids(from)) => take_into(to, from, rows),
+        (Column::Numbers(to), Column::Numbers(from)) => take_into(to, from, rows),
+        (Column::Vectors { width, values: to }, Column::Vectors { values: from, .. }) => {
+            to.reserve(*width * rows.len());
+            for &row in rows {
+                let start = row as usize * *width;
+                to.extend_from_slice(from.get(start..start + *width).unwrap_or_default());
+            }
+        }
+        (
+            Column::Lists {
+                offsets: to_offsets,
+                ids: to,
+                weights: to_weights,
+            },
+            Column::Lists {
+                offsets,
+                ids: from,
+                weights,
+            },
+        ) => {
+            let span = |row: u32| {
+                let ends = offsets.get(row as usize..row as usize + 2);
+                match ends {
+                    Some([start, end]) => *start as usize..*end as usize,
+                    _ => 0..0,
+                }
+            };
+            to.reserve(rows.iter().map(|&row| span(row).len()).sum());
+            to_offsets.extend(rows.iter().map(|&row| {
+                to.extend_from_slice(from.get(span(row)).unwrap_or_default());
+                to.len() as u32
+            }));
+            if !weights.is_empty() {
+                for &row in rows {
+                    to_weights.extend_from_slice(weights.get(span(row)).unwrap_or_default());
+                }
+            }
+        }
+        // Both were made for the same feature.
+        _ => {}
+    }
+}
+
+pub(super) fn taken<T: Copy + Default>(from: &[T], rows: &[u32]) -> Vec<T> {
+    let mut to = Vec::with_capacity(rows.len());
+    take_into(&mut to, from, rows);
+    to
+}
+
+pub(super) fn take_into<T: Copy + Default>(to: &mut Vec<T>, from: &[T], rows: &[u32]) {
+    if from.is_empty() {
+        return;
+    }
+    // A row that is not there would be a default, not left out: so many values as rows are faster to append.
+    let taken = rows.iter().map(|&row| from.get(row as usize));
+    to.extend(taken.map(|value| value.copied().unwrap_or_default()));
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Every row of the batch stands at one place, in its domain's range, in the batch's order there,
+        /// with the values of its row of the chunk.
+        #[test]
+        fn grouping_moves_rows_and_loses_none(
+            rows in prop::collection::vec((0u16..5, 0u32..40), 0..60),
+            lists in prop::collection::vec(prop::collection::vec(any::<u32>(), 0..5), 40),
+        ) {
+            let (domain, rows): (Vec<u16>, Vec<u32>) = rows.into_iter().unzip();
+            let mut offsets = vec![0];
+            lists.iter().for_each(|list| offsets.push(offsets[offsets.len() - 1] + list.len() as u32));
+            let columns = [
+                Column::Ids((0..40).map(|row| row * 7).collect()),
+                Column::Lists { offsets, weights: lists.concat().iter().map(|id| *id as f32).collect(), ids: lists.concat() },
+                Column::Vectors { width: 2, values: (0..80).map(|value| value as f32).collect() },
+                Column::Numbers((0..40).map(|row| row as f32).collect()),
+            ];
+            let batch = TowerBatch::group(&domain, 5, &columns, &rows);
+            prop_assert_eq!(batch.domains.len(), 5);
+            let mut seen: Vec<u32> = batch.order.clone();
+            seen.sort_unstable();
+            prop_assert_eq!(seen, (0..rows.len() as u32).collect::<Vec<_>>());
+            let mut start = 0;
+            for (index, range) in batch.domains.iter().enumerate() {
+                prop_assert_eq!(range.start, start);
+                start = range.end;
+                let order = &batch.order[range.clone()];
+                prop_assert!(order.is_sorted());
+                prop_assert!(order.iter().all(|row| usize::from(domain[*row as usize]) == index));
+            }
+            prop_assert_eq!(start, rows.len());
+            for (place, row) in batch.order.iter().map(|row| rows[*row as usize] as usize).enumerate() {
+                let [Column::Ids(ids), Column::Lists { offsets, ids: entries, weights }, Column::Vectors { values, .. }, Column::Numbers(numbers)] =
+                    &batch.columns[..] else { panic!("columns of other kinds") };
+                prop_assert_eq!(ids[place] as usize, row * 7);
+                let span = offsets[place] as usize..offsets[place + 1] as usize;
+                prop_assert_eq!(&entries[span.clone()], &lists[row][..]);
+                prop_assert!(weights[span].iter().zip(&lists[row]).all(|(weight, id)| *weight == *id as f32));
+                prop_assert_eq!(&values[2 * place..2 * place + 2], &[(2 * row) as f32, (2 * row + 1) as f32][..]);
+                prop_assert_eq!(numbers[place], row as f32);
+            }
+        }
+    }
+}

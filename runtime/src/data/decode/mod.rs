@@ -1,0 +1,236 @@
+//! From record batches to usable rows: which rows are wanted and good, their domains, targets and features.
+
+mod derive;
+mod domains;
+mod features;
+mod targets;
+pub(super) mod usable;
+mod values;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+
+use crate::arrays::keys::{DateForm, Keys, Odd, ReadKeys, column_of, keys};
+use crate::arrays::numbers::value;
+use crate::data::decode::domains::DomainLookup;
+use crate::data::decode::targets::{Candidates, NumbersRead, Targets};
+use crate::data::decode::usable::Usable;
+use crate::data::fault::Fault;
+use crate::data::origin::BatchOrigin;
+use crate::data::quarantine::Quarantine;
+use crate::data::reader::RowReader;
+use crate::data::report::{Bad, RowReport, Unknown};
+use crate::data::split::{Parts, Splitter, part_of_place, part_of_request};
+use crate::error::{Error, Result};
+use crate::hash::{hash_int, hash_text, hash_unsigned};
+use crate::schema::{BadRows, Schema, Tower};
+use crate::store::guard::damaged;
+
+/// Reads record batches of files that were checked against the schema.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    schema: &'static Schema,
+    parts: Parts,
+    splitter: Splitter,
+    surfaces: DomainLookup,
+    products: DomainLookup,
+    bad_rows: BadRows,
+    quarantine: Option<Arc<Quarantine>>,
+}
+
+impl Decoder {
+    pub(crate) fn new(reader: &RowReader, parts: Parts) -> Self {
+        let schema = reader.schema();
+        Self {
+            schema,
+            parts,
+            splitter: Splitter::new(&schema.rows.split),
+            surfaces: DomainLookup::new(&schema.surfaces),
+            products: DomainLookup::new(&schema.products),
+            bad_rows: reader.bad_rows(),
+            quarantine: reader.quarantine().cloned(),
+        }
+    }
+
+    pub(crate) fn report(&self) -> RowReport {
+        RowReport::new(
+            self.parts,
+            &self.schema.surfaces.column,
+            &self.schema.products.column,
+        )
+    }
+
+    /// Finds the usable rows of a record batch and counts the others.
+    ///
+    /// # Errors
+    /// A row that the spec says to stop at.
+    pub(crate) fn usable(
+        &self,
+        batch: &RecordBatch,
+        place: BatchOrigin,
+        report: &mut RowReport,
+    ) -> Result<Usable> {
+        let odd = |error: ArrowError| damaged(place.path, &error);
+        let requests = self.requests(batch).map_err(odd)?;
+        let mut candidates = self.candidates(batch, &requests, place, report)?;
+        let mut columns = NumbersRead::default();
+        let mut targets = Targets::default();
+        for task in self.schema.tasks.iter() {
+            candidates
+                .targets(task, batch, &mut columns, &mut targets)
+                .map_err(odd)?;
+        }
+        let query = candidates
+            .features(self.schema, Tower::Query, batch)
+            .map_err(odd)?;
+        let item = candidates
+            .features(self.schema, Tower::Item, batch)
+            .map_err(odd)?;
+        self.count_faults(&candidates.faults, batch, place, report)?;
+        let mut usable = candidates.finish(targets, query, item);
+        usable.request = requests.keys(&usable.rows);
+        report.used += usable.rows.len() as u64;
+        Ok(usable)
+    }
+
+    /// The requests of all rows.
+    fn requests(&self, batch: &RecordBatch) -> std::result::Result<Requests, ArrowError> {
+        let Some(request) = &self.schema.rows.request else {
+            return Ok(Requests::default());
+        };
+        let read = keys(&column_of(batch, &request.column)?, DateForm::Int)?;
+        Ok(Requests {
+            column: &request.column,
+            hashes: hashes(&read.values, batch.num_rows()),
+            odd: read.odd,
+        })
+    }
+
+    /// The rows of the wanted parts and of declared domains.
+    fn candidates(
+        &self,
+        batch: &RecordBatch,
+        requests: &Requests,
+        place: BatchOrigin,
+        report: &mut RowReport,
+    ) -> Result<Candidates> {
+        let read = |column: &str, dates| -> Result<ReadKeys> {
+            let read = column_of(batch, column).and_then(|array| keys(&array, dates));
+            read.map_err(|error| damaged(place.path, &error))
+        };
+        let surface_keys = read(&self.surfaces.axis.column, DateForm::Int)?;
+        let product_keys = read(&self.products.axis.column, DateForm::Int)?;
+        let split_keys = match &self.splitter {
+            Splitter::Column { column, dates, .. } => Some(read(column, *dates)?.values),
+            Splitter::Hash => None,
+        };
+        let capacity = batch.num_rows();
+        let surfaces = self.surfaces.find(&surface_keys.values, capacity);
+        let products = self.products.find(&product_keys.values, capacity);
+        let mut candidates = Candidates {
+            rows: Vec::with_capacity(capacity),
+            surface: Vec::with_capacity(capacity),
+            product: Vec::with_capacity(capacity),
+            faults: BTreeMap::new(),
+        };
+        for (row, (surface, product)) in surfaces.into_iter().zip(products).enumerate() {
+            let part = match (&split_keys, requests.hash(row)) {
+                (Some(keys), _) => self.splitter.part(keys, row),
+                (None, Some(hash)) => Some(part_of_request(hash)),
+                (None, None) => Some(part_of_place(place.file, place.first_row + row as u64)),
+            };
+            if !part.is_some_and(|part| part.meets(self.parts)) {
+                report.outside += 1;
+                continue;
+            }
+            report.read += 1;
+            let mut unknown = |domains: &DomainLookup, keys: &ReadKeys, counts: &mut Unknown| {
+                let fault = domains.unknown(keys, row, place, counts);
+                candidates
+                    .faults
+                    .extend(fault.map(|fault| (row as u32, fault)));
+            };
+            let Some(surface) = surface else {
+                unknown(&self.surfaces, &surface_keys, &mut report.surfaces);
+                continue;
+            };
+            let Some(product) = product else {
+                unknown(&self.products, &product_keys, &mut report.products);
+                continue;
+            };
+            candidates.rows.push(row as u32);
+            candidates.surface.push(surface);
+            candidates.product.push(product);
+        }
+        for (row, odd) in &requests.odd {
+            let row = *row as u32;
+            if candidates.rows.binary_search(&row).is_ok() {
+                candidates.fault(row, requests.column, || odd.fault("a request"));
+            }
+        }
+        Ok(candidates)
+    }
+
+    fn count_faults(
+        &self,
+        faults: &BTreeMap<u32, Fault>,
+        batch: &RecordBatch,
+        place: BatchOrigin,
+        report: &mut RowReport,
+    ) -> Result<()> {
+        if let (BadRows::Stop, Some((&row, fault))) = (self.bad_rows, faults.first_key_value()) {
+            let at = place.row(row, fault.column);
+            return Err(Error::data(at, &fault.cause, fault.fix));
+        }
+        for (&row, fault) in faults {
+            let bad = report.bad.entry(fault.column);
+            bad.or_insert_with(|| Bad {
+                rows: 0,
+                first: format!("{}: {}", place.row(row, fault.column), fault.cause),
+            })
+            .rows += 1;
+        }
+        match &self.quarantine {
+            Some(quarantine) => quarantine.write(batch, place, faults),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The requests of a record batch's rows; of none where the schema has none.
+#[derive(Default)]
+struct Requests {
+    column: &'static str,
+    /// The hash of each row's, as an id has one.
+    hashes: Vec<Option<u64>>,
+    odd: Vec<(usize, Odd)>,
+}
+
+impl Requests {
+    fn hash(&self, row: usize) -> Option<u64> {
+        self.hashes.get(row).copied().flatten()
+    }
+
+    /// A key of each row's, 0 where it is missing. Two requests of one key are told apart by their features.
+    fn keys(&self, rows: &[u32]) -> Vec<u64> {
+        if self.hashes.is_empty() {
+            return Vec::new();
+        }
+        let key = |row: &u32| self.hash(*row as usize).map_or(0, |hash| hash.max(1));
+        rows.iter().map(key).collect()
+    }
+}
+
+fn hashes(values: &Keys, rows: usize) -> Vec<Option<u64>> {
+    let rows = 0..rows;
+    match values {
+        Keys::Ints(ints) => rows.map(|row| ints.get(row).map(hash_int)).collect(),
+        Keys::Unsigned(keys) => rows
+            .map(|row| value(keys, row).map(hash_unsigned))
+            .collect(),
+        Keys::Texts(texts) => rows.map(texts.each(hash_text)).collect(),
+    }
+}

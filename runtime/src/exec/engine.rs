@@ -1,0 +1,74 @@
+//! What runs a plan, on the hardware that a command chose.
+
+use mtmd_schema::plan::Plan;
+
+use super::Precision;
+#[cfg(feature = "device")]
+use super::device::DeviceExecutor;
+use super::heads::{HeadRows, Pairs};
+use super::host::{Executor, Scores, Step, TowerRows};
+use crate::params::Params;
+
+/// Where a plan runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Target {
+    /// In host memory, by the processor.
+    #[default]
+    Host,
+    /// On a device of burn's.
+    #[cfg(feature = "device")]
+    Device(burn::tensor::Device),
+}
+
+/// A plan, ready to run.
+#[derive(Debug)]
+pub enum Engine<'p> {
+    /// In host memory, by the processor.
+    Host(Executor<'p>),
+    /// On a device.
+    #[cfg(feature = "device")]
+    Device(DeviceExecutor<'p>),
+}
+
+impl<'p> Engine<'p> {
+    /// Holds the plan to its rules; one that breaks them stops the program, for it is a bug of the compiler.
+    pub fn new(plan: &'p Plan, target: &Target) -> Self {
+        match target {
+            Target::Host => Self::Host(Executor::new(plan)),
+            #[cfg(feature = "device")]
+            Target::Device(device) => Self::Device(DeviceExecutor::new(plan, device.clone())),
+        }
+    }
+
+    /// One step of training: the loss of a batch and all its gradients. `rows` are those of the query and
+    /// of the item tower.
+    pub fn step(
+        &self,
+        params: &Params<f32>,
+        rows: [TowerRows<'_, f32>; 2],
+        heads: &[HeadRows],
+        precision: Precision,
+        step: &mut Step<f32>,
+    ) {
+        match self {
+            Self::Host(host) => host.step(params, rows, heads, precision, step),
+            #[cfg(feature = "device")]
+            Self::Device(device) => device.step(params, rows, heads, precision, step),
+        }
+    }
+
+    /// The scores of each task on its rows.
+    pub fn score(
+        &self,
+        params: &Params<f32>,
+        rows: [TowerRows<'_, f32>; 2],
+        pairs: &[Pairs],
+        precision: Precision,
+    ) -> Vec<Scores> {
+        match self {
+            Self::Host(host) => host.score(params, rows, pairs, precision),
+            #[cfg(feature = "device")]
+            Self::Device(device) => device.score(params, rows, pairs, precision),
+        }
+    }
+}

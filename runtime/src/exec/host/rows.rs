@@ -1,0 +1,52 @@
+//! The rows of a batch that a pass runs on.
+
+use std::ops::Range;
+
+use mtmd_schema::Tower;
+
+use crate::bug::check;
+
+/// One tower's rows of a batch, grouped by domain.
+#[derive(Debug)]
+pub struct TowerRows<'a, E> {
+    /// By domain: places of its rows, one range after another.
+    pub domains: &'a [Range<usize>],
+    /// By domain: the fields of its rows, `[rows, width]`, as its program's input has them.
+    pub fields: &'a [Vec<E>],
+    /// By place: rows of the batch that it stands for; `None`: one each.
+    pub repeats: Option<&'a [u32]>,
+}
+
+impl<E> Clone for TowerRows<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for TowerRows<'_, E> {}
+
+impl<E> TowerRows<'_, E> {
+    /// Number of places.
+    pub fn places(&self) -> usize {
+        self.domains.last().map_or(0, |places| places.end)
+    }
+
+    /// That the places of domains follow one another.
+    pub(super) fn check(&self, tower: Tower, domains: usize) {
+        let mut end = 0;
+        for places in self.domains {
+            check!(
+                places.start == end && places.start <= places.end,
+                "places {places:?} of a domain of the {} tower follow {end}",
+                tower.name()
+            );
+            end = places.end;
+        }
+        let repeats = self.repeats.map_or(end, <[u32]>::len);
+        check!(
+            self.domains.len() == domains && self.fields.len() == domains && repeats == end,
+            "rows of another {} tower",
+            tower.name()
+        );
+    }
+}

@@ -1,0 +1,165 @@
+//! Constrained heads and the loss: properties, and the edges of a batch.
+
+use mtmd_schema::plan::Plan;
+use proptest::prelude::*;
+
+use super::super::{Executor, Scores, Step};
+use super::model::{ITEM, QUERY, plan};
+use super::rows::{RandomRows, params};
+use crate::data::batch::Batch;
+use crate::exec::Precision;
+use crate::exec::heads::{Pairs, pairs, training};
+use crate::params::Params;
+
+fn single(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|x| *x as f32).collect()
+}
+
+/// Scores and a step of training, in float32 as a run makes them.
+fn run(plan: &Plan, rows: &RandomRows) -> (Vec<Pairs>, Vec<Scores>, Step<f32>) {
+    let exact = params(plan, 1);
+    let params = Params {
+        values: single(&exact.values),
+        statistics: single(&exact.statistics),
+    };
+    let fields = rows.fields.each_ref().map(|fields| {
+        let domains = fields.iter().map(|fields| single(fields));
+        domains.collect::<Vec<_>>()
+    });
+    let executor = Executor::new(plan);
+    let (towers, pairs) = (rows.towers(&fields), pairs(plan, &rows.batch));
+    let scores = executor.score(&params, towers, &pairs, Precision::Float32);
+    let mut step = Step::default();
+    let heads = training(plan, &rows.batch);
+    executor.step(&params, towers, &heads, Precision::Float32, &mut step);
+    (pairs, scores, step)
+}
+
+/// RandomRows whose batch is as wanted.
+fn rows(plan: &Plan, count: usize, wanted: impl Fn(&Batch) -> bool) -> RandomRows {
+    let mut all = (0..).map(|seed| RandomRows::random(plan, count, 1, seed));
+    all.find(|rows| wanted(&rows.batch)).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// P(child) ≤ P(parent) on every row, P + Q = 1, rows are exactly those whose cell exists, and
+    /// loss and gradients are finite, for logits up to 1e4 and more in size.
+    #[test]
+    fn scores_are_probabilities_below_their_parents(
+        count in 1_usize..20,
+        together in 1_usize..4,
+        seed in 0_u64..10_000,
+        power in 0.0_f64..4.5,
+    ) {
+        let mut plan = plan();
+        for head in plan.heads.to_mut() {
+            head.scale *= 10_f64.powf(power);
+        }
+        let rows = RandomRows::random(&plan, count, together, seed);
+        let (pairs, scores, step) = run(&plan, &rows);
+        check_scores(&plan, &rows.batch, &pairs, &scores)?;
+        prop_assert!(step.loss.is_finite());
+        prop_assert!(step.gradient.iter().all(|x| x.is_finite()));
+        prop_assert!(step.fields.iter().flatten().flatten().all(|x| x.is_finite()));
+    }
+}
+
+fn check_scores(
+    plan: &Plan,
+    batch: &Batch,
+    pairs: &[Pairs],
+    scores: &[Scores],
+) -> Result<(), TestCaseError> {
+    for (task, (pairs, found)) in pairs.iter().zip(scores).enumerate() {
+        let exists = |row: &u32| {
+            let row = *row as usize;
+            let (surface, product) = (batch.surface[row], batch.product[row]);
+            let tasks = [QUERY[usize::from(surface)], ITEM[usize::from(product)]];
+            tasks.iter().all(|tasks| tasks.contains(&task))
+        };
+        let expected: Vec<u32> = (0..batch.rows as u32).filter(exists).collect();
+        prop_assert_eq!(&pairs.rows, &expected);
+        prop_assert_eq!(found.lp.len(), expected.len());
+        for (lp, lq) in found.lp.iter().zip(&found.lq) {
+            prop_assert!(lp.is_finite() && lq.is_finite() && *lp <= 0.0 && *lq <= 0.0);
+            prop_assert!((lp.exp() + lq.exp() - 1.0).abs() < 1e-12);
+        }
+        let Some(parent) = plan.heads[task].given else {
+            continue;
+        };
+        for (lp, at) in found.lp.iter().zip(&pairs.parent) {
+            prop_assert!(*lp <= scores[parent.0].lp[*at as usize]);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_label_may_be_zero_or_one() {
+    let plan = plan();
+    let mut rows = rows(&plan, 8, |batch| {
+        batch.query.domains.iter().all(|rows| !rows.is_empty())
+    });
+    rows.batch.labels[0] = vec![0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0];
+    let (_, _, step) = run(&plan, &rows);
+    let loss = step.tasks[0].unwrap();
+    assert_eq!(loss.rows, 8);
+    assert!(loss.mean.is_finite() && loss.mean > 0.0);
+    assert!(step.gradient.iter().all(|x| x.is_finite()));
+}
+
+#[test]
+fn a_task_without_labels_contributes_nothing() {
+    let plan = plan();
+    let mut rows = RandomRows::random(&plan, 40, 1, 3);
+    rows.batch.labels[0].fill(f32::NAN);
+    let (_, _, step) = run(&plan, &rows);
+    assert!(step.tasks[0].is_none());
+    let tasks = plan.heads.iter().zip(&step.tasks);
+    let others = tasks.filter_map(|(head, loss)| Some(head.weight * loss.as_ref()?.mean));
+    assert!((step.loss - others.sum::<f64>()).abs() < 1e-12);
+    assert!(step.loss > 0.0);
+
+    rows.batch
+        .labels
+        .iter_mut()
+        .for_each(|labels| labels.fill(f32::NAN));
+    let (_, _, step) = run(&plan, &rows);
+    assert!(step.loss == 0.0 && step.tasks.iter().all(Option::is_none));
+    assert!(step.gradient.iter().all(|x| *x == 0.0));
+}
+
+/// Task 1 is not on surface 2, task 2 not on product 1.
+#[test]
+fn a_task_without_cells_in_the_batch_has_no_scores() {
+    let plan = plan();
+    let rows = rows(&plan, 2, |batch| {
+        batch.surface == [2, 2] && batch.product == [1, 1]
+    });
+    let (pairs, scores, step) = run(&plan, &rows);
+    let sizes: Vec<usize> = scores.iter().map(|scores| scores.lp.len()).collect();
+    assert_eq!(sizes, [2, 0, 0]);
+    assert!(pairs[1].rows.is_empty() && pairs[2].rows.is_empty());
+    assert!(step.tasks[1].is_none() && step.tasks[2].is_none());
+}
+
+/// The order of the rows changes nothing but the order of the scores.
+#[test]
+fn scores_follow_their_rows() {
+    // Each row is alone in its domains, so that both orders give it the same inputs.
+    let plan = plan();
+    let mut rows = rows(&plan, 2, |batch| {
+        batch.surface[0] != batch.surface[1] && batch.product[0] != batch.product[1]
+    });
+    let forth = run(&plan, &rows).1[0].lp.clone();
+    rows.batch.surface.reverse();
+    rows.batch.product.reverse();
+    for tower in [&mut rows.batch.query, &mut rows.batch.item] {
+        tower.order.iter_mut().for_each(|row| *row = 1 - *row);
+    }
+    let back = run(&plan, &rows).1[0].lp.clone();
+    assert_ne!(forth[0], forth[1]);
+    assert_eq!(forth, [back[1], back[0]]);
+}

@@ -1,0 +1,180 @@
+//! Scoring rows with a model's weights.
+
+mod evaluate;
+
+use std::sync::Arc;
+
+use mtmd_schema::Tower;
+use mtmd_schema::plan::Plan;
+
+use crate::data::batch::Batch;
+use crate::error::Result;
+use crate::evaluation::TaskPredictions;
+use crate::exec::heads::{self, Pairs};
+use crate::exec::host::{Scores, TowerRows};
+use crate::exec::{Engine, Precision, Target};
+use crate::params::{Array, ParameterIndex, Params, Reader, Writer, require_fit};
+use crate::schema::{Compiled, Schema, Spec};
+use crate::tables::{Inputs, Layout, Tables};
+
+pub use evaluate::{evaluate, evaluate_and_count, has_rows, validate};
+
+/// A model with its weights: what scores. Nothing here is drawn at random or knows of an optimiser.
+#[derive(Debug)]
+pub struct Scorer {
+    pub(crate) model: &'static Compiled,
+    pub(crate) index: ParameterIndex<'static>,
+    pub(crate) engine: Engine<'static>,
+    pub(crate) params: Params<f32>,
+    pub(crate) tables: Tables,
+}
+
+/// A batch, with what follows from it alone for scoring.
+#[derive(Debug)]
+pub struct ScoringBatch {
+    /// The rows.
+    pub batch: Batch,
+    pairs: Vec<Pairs>,
+}
+
+impl ScoringBatch {
+    /// Finds the rows that each task scores.
+    pub fn new(plan: &Plan, batch: Batch) -> Self {
+        Self {
+            pairs: heads::pairs(plan, &batch),
+            batch,
+        }
+    }
+}
+
+impl Scorer {
+    /// A model with these weights.
+    pub(crate) fn new(model: &'static Compiled, params: Params<f32>, tables: Tables) -> Self {
+        Self {
+            index: index(model),
+            engine: Engine::new(&model.plan, &Target::Host),
+            model,
+            params,
+            tables,
+        }
+    }
+
+    /// A model with the weights of a file, which are read straight into their place.
+    ///
+    /// # Errors
+    /// Weights that do not fit this model, all of them at once, or cannot be read.
+    pub fn load(model: &'static Compiled, mut weights: Reader) -> Result<Self> {
+        let params = Params::zeros(&model.plan);
+        let tables = Tables::read_only(&model.schema, &model.plan);
+        let mut scorer = Self::new(model, params, tables);
+        scorer.read(&mut weights)?;
+        require_fit(&weights.finish())?;
+        Ok(scorer)
+    }
+
+    /// Has the plan run there; it runs in host memory before.
+    pub fn run_on(&mut self, target: &Target) {
+        self.engine = Engine::new(&self.model.plan, target);
+    }
+
+    /// What the model is.
+    pub fn schema(&self) -> &'static Schema {
+        &self.model.schema
+    }
+
+    /// How it runs.
+    pub fn plan(&self) -> &'static Plan {
+        &self.model.plan
+    }
+
+    /// Number of dense parameters.
+    pub fn parameters(&self) -> usize {
+        let values = self.index.entries();
+        let values = values.filter(|entry| entry.array == Array::Values);
+        values.map(|entry| entry.range.len()).sum()
+    }
+
+    /// Where the columns of the programs' inputs come from.
+    pub fn layout(&self) -> &Arc<Layout> {
+        self.tables.layout()
+    }
+
+    /// Scores a batch: one entry a task, in the schema's order.
+    pub fn score(&self, batch: &ScoringBatch) -> Vec<TaskPredictions> {
+        on_pool(|| {
+            let mut inputs = Inputs::default();
+            self.tables.gather(&batch.batch, &mut inputs);
+            let rows = tower_rows(&batch.batch, &inputs);
+            let scores = self
+                .engine
+                .score(&self.params, rows, &batch.pairs, Precision::Float32);
+            let tasks = batch.pairs.iter().zip(scores);
+            tasks
+                .map(|(pairs, scores)| predictions(pairs, &scores))
+                .collect()
+        })
+    }
+
+    /// Requires that the rows of tables which stand for missing values are zero.
+    ///
+    /// # Errors
+    /// A table whose row 0 is not.
+    pub fn require_zero_rows(&self) -> Result<()> {
+        self.tables.require_zero_rows()
+    }
+
+    /// Adds all weights to a file that is to be written. Rows of tables must be up to date.
+    pub fn write<'a>(&'a self, writer: &mut Writer<'a>) {
+        self.params.write(&self.index, writer);
+        self.tables.write_weights(writer);
+    }
+
+    /// Reads all weights. What does not fit is remembered by the reader.
+    pub(crate) fn read(&mut self, weights: &mut Reader) -> Result<()> {
+        self.params.read(&self.index, weights);
+        self.tables.read_weights(weights)
+    }
+}
+
+/// Keys and places of a model's parameters.
+pub(crate) fn index(model: &'static Compiled) -> ParameterIndex<'static> {
+    let Spec {
+        surfaces,
+        products,
+        tasks,
+        ..
+    } = &model.schema.spec;
+    ParameterIndex::new(
+        &model.plan,
+        surfaces.domains.iter().map(|domain| &*domain.name),
+        products.domains.iter().map(|domain| &*domain.name),
+        tasks.iter().map(|task| &*task.name),
+    )
+}
+
+/// The rows of both towers, as the executor takes them.
+pub(crate) fn tower_rows<'a>(batch: &'a Batch, inputs: &'a Inputs) -> [TowerRows<'a, f32>; 2] {
+    Tower::ALL.map(|tower| {
+        let rows = batch.tower(tower);
+        TowerRows {
+            domains: &rows.domains,
+            fields: inputs.of(tower),
+            repeats: rows.shared.as_ref().map(|shared| &*shared.count),
+        }
+    })
+}
+
+/// Runs `work` on a thread of the pool that its parallel parts use: the thread takes part in each of
+/// them at once, where one from outside would hand it over and sleep.
+pub(crate) fn on_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| work())
+}
+
+fn predictions(pairs: &Pairs, scores: &Scores) -> TaskPredictions {
+    let float32 = |values: &[f64]| values.iter().map(|value| *value as f32).collect();
+    TaskPredictions {
+        rows: pairs.rows.clone(),
+        lp: float32(&scores.lp),
+        lq: float32(&scores.lq),
+    }
+}

@@ -1,0 +1,225 @@
+//! Random parameters and batches of a plan.
+
+use mtmd::data::batch::{Batch, SharedRows, TowerBatch};
+use mtmd::exec::device::DeviceReal;
+use mtmd::exec::host::TowerRows;
+use mtmd::params::Params;
+use mtmd_schema::plan::{Init, Parameter, Plan, TowerPlan};
+
+/// Numbers in [-1, 1) that depend on a seed alone.
+pub struct Draws(u64);
+
+impl Draws {
+    fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn next(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 * 2.0_f64.powi(-52) - 1.0
+    }
+
+    fn below(&mut self, count: usize) -> usize {
+        (self.bits() % count as u64) as usize
+    }
+}
+
+/// Parameters like those of a new model, norms, biases and running statistics a little off.
+pub fn params<E: DeviceReal>(plan: &Plan, seed: u64) -> Params<E> {
+    let mut draws = Draws(seed);
+    let mut params = Params::<E>::zeros(plan);
+    let mut fill = |parameter: &Parameter, array: &mut [E], start: usize| {
+        let start = start + parameter.offset;
+        for value in &mut array[start..start + parameter.len()] {
+            let draw = draws.next();
+            *value = E::real(match parameter.init {
+                Init::Zeros => 0.25 * draw,
+                Init::Ones => 1.0 + 0.25 * draw,
+                Init::Uniform(fan_in) => draw / (fan_in as f64).sqrt(),
+            });
+        }
+    };
+    for tower in [&plan.query, &plan.item] {
+        for parameter in tower.shared.iter() {
+            fill(parameter, &mut params.values, 0);
+        }
+        for program in tower.programs.iter() {
+            for block in 0..program.domains.len() {
+                for parameter in program.own.iter() {
+                    fill(parameter, &mut params.values, program.parameters.at(block));
+                }
+                for parameter in program.running.iter() {
+                    let start = program.statistics.at(block);
+                    fill(parameter, &mut params.statistics, start);
+                }
+            }
+        }
+    }
+    for head in plan.heads.iter() {
+        if let Some(at) = head.bias {
+            params.values[at] = E::real(-0.5);
+        }
+    }
+    params
+}
+
+/// Which domains rows are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Case {
+    /// The first domain of three or more has none, the last of two or more has one.
+    Uneven,
+    /// One row in all.
+    Single,
+    /// Any; rows of a request share a row of the query tower.
+    Shared,
+}
+
+/// A batch without tables, and its fields by tower and domain.
+pub struct Rows {
+    pub batch: Batch,
+    pub fields: [Vec<Vec<f64>>; 2],
+}
+
+/// Rows of a batch.
+const ROWS: usize = 23;
+
+impl Rows {
+    pub fn random(plan: &Plan, case: Case, seed: u64) -> Self {
+        let mut draws = Draws(seed);
+        let rows = match case {
+            Case::Single => 1,
+            Case::Uneven | Case::Shared => ROWS,
+        };
+        let mut request: Vec<usize> = Vec::with_capacity(rows);
+        for row in 0..rows {
+            let next = request.last().map_or(0, |last| last + 1);
+            request.push(match case {
+                Case::Shared if row > 0 && draws.below(3) > 0 => next - 1,
+                _ => next,
+            });
+        }
+        let requests = request.last().map_or(0, |last| last + 1);
+        let of_requests = domains(plan.query.domains.len(), requests, case, &mut draws);
+        let surface: Vec<u16> = request.iter().map(|&of| of_requests[of]).collect();
+        let product = domains(plan.item.domains.len(), rows, case, &mut draws);
+        let query = match case {
+            Case::Shared => shared(grouped(&of_requests, plan.query.domains.len()), &request),
+            Case::Uneven | Case::Single => grouped(&surface, plan.query.domains.len()),
+        };
+        let item = grouped(&product, plan.item.domains.len());
+        let label = |draws: &mut Draws| match draws.below(6) {
+            0 if case != Case::Single => f32::NAN,
+            1 => 0.0,
+            2 => 1.0,
+            _ => (0.5 + 0.5 * draws.next()) as f32,
+        };
+        let tasks = plan.heads.len();
+        let labels = (0..tasks).map(|_| (0..rows).map(|_| label(&mut draws)).collect());
+        let labels: Vec<Vec<f32>> = labels.collect();
+        let weights = (0..tasks).map(|task| match task % 2 {
+            0 => Vec::new(),
+            _ => (0..rows).map(|row| (row % 3) as f32 + 0.5).collect(),
+        });
+        let fields = [
+            fields(&plan.query, &query, &mut draws),
+            fields(&plan.item, &item, &mut draws),
+        ];
+        let batch = Batch {
+            rows,
+            surface,
+            product,
+            query,
+            item,
+            labels,
+            weights: weights.collect(),
+            ..Batch::default()
+        };
+        Self { batch, fields }
+    }
+
+    /// The rows of both towers.
+    pub fn towers<'a, E>(&'a self, fields: &'a [Vec<Vec<E>>; 2]) -> [TowerRows<'a, E>; 2] {
+        let of = |tower: &'a TowerBatch, fields: &'a [Vec<E>]| TowerRows {
+            domains: &tower.domains,
+            fields,
+            repeats: tower.shared.as_ref().map(|shared| &shared.count[..]),
+        };
+        [
+            of(&self.batch.query, &fields[0]),
+            of(&self.batch.item, &fields[1]),
+        ]
+    }
+}
+
+/// In another type.
+pub fn cast<E: DeviceReal>(fields: &[Vec<f64>]) -> Vec<Vec<E>> {
+    let domain = |values: &Vec<f64>| values.iter().map(|x| E::real(*x)).collect();
+    fields.iter().map(domain).collect()
+}
+
+/// The domain of each row.
+fn domains(count: usize, rows: usize, case: Case, draws: &mut Draws) -> Vec<u16> {
+    let within = match (case, count) {
+        (Case::Uneven, 3..) => 1..count - 1,
+        (Case::Uneven, 2) => 0..1,
+        _ => 0..count,
+    };
+    let mut of: Vec<u16> = (0..rows)
+        .map(|_| (within.start + draws.below(within.len())) as u16)
+        .collect();
+    if case == Case::Uneven {
+        of[rows / 2] = (count - 1) as u16;
+    }
+    of
+}
+
+/// Rows by domain.
+fn grouped(domains: &[u16], count: usize) -> TowerBatch {
+    let mut batch = TowerBatch::default();
+    for domain in 0..count {
+        let start = batch.order.len();
+        let rows = (0..)
+            .zip(domains)
+            .filter(|(_, of)| usize::from(**of) == domain);
+        batch.order.extend(rows.map(|(row, _)| row));
+        batch.domains.push(start..batch.order.len());
+    }
+    batch
+}
+
+/// The same, where `order` has requests: each row of the batch is of one of them.
+fn shared(requests: TowerBatch, request: &[usize]) -> TowerBatch {
+    let mut place_of = vec![0; requests.order.len()];
+    for (place, &request) in (0..).zip(&requests.order) {
+        place_of[request as usize] = place;
+    }
+    let place: Vec<u32> = request.iter().map(|&of| place_of[of]).collect();
+    let mut count = vec![0; place_of.len()];
+    place.iter().for_each(|&place| count[place as usize] += 1);
+    let first = |&of: &u32| {
+        let position = request.iter().position(|&other| other == of as usize);
+        position.unwrap() as u32
+    };
+    TowerBatch {
+        order: requests.order.iter().map(first).collect(),
+        shared: Some(SharedRows { place, count }),
+        ..requests
+    }
+}
+
+/// The fields of each domain's rows.
+fn fields(plan: &TowerPlan, rows: &TowerBatch, draws: &mut Draws) -> Vec<Vec<f64>> {
+    let of = |(places, place): (&std::ops::Range<usize>, &mtmd_schema::plan::Place)| {
+        let program = &plan.programs[place.program];
+        let count = places.len() * program.buffers[program.input.0].width;
+        (0..count).map(|_| 1.5 * draws.next()).collect()
+    };
+    rows.domains
+        .iter()
+        .zip(plan.domains.iter())
+        .map(of)
+        .collect()
+}

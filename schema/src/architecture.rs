@@ -1,0 +1,177 @@
+//! What the Domain Experts and heads are made of.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{DomainId, DomainSet, List, Tower, list, words::choices};
+
+/// The architecture of both towers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Architecture {
+    /// Domain Experts that no override is for.
+    pub expert: ExpertArchitecture,
+    /// Width of emb_shallow.
+    pub shallow_width: usize,
+    /// Domain-shared experts of a tower.
+    pub domain_shared: usize,
+    /// Layers of a domain-shared expert; `deep` of `expert` unless the spec says otherwise.
+    pub shared_deep: List<usize>,
+    /// What the dot product is multiplied by.
+    pub logit_scale: LogitScale,
+    /// Whether a task's logit has a bias.
+    pub logit_bias: LogitBias,
+    /// Domain Experts that differ from `expert`, by tower and first domain. No domain is in two.
+    pub overrides: List<Override>,
+}
+
+/// The architecture of one Domain Expert.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpertArchitecture {
+    /// Layers of the deep and the task-shared experts.
+    pub deep: List<usize>,
+    /// Hidden layers of the routing.
+    pub routing: List<usize>,
+    /// Hidden layers of the shallow expert.
+    pub shallow: List<usize>,
+    /// Task-shared experts.
+    pub task_shared: usize,
+    /// How the weighted outputs of the experts become one vector.
+    pub composition: Composition,
+    /// What crosses the features of that vector.
+    pub crossing: Crossing,
+    /// Place of LayerNorm.
+    pub norm: Norm,
+    /// Whether the numbers pass a BatchNorm.
+    pub batch_norm: BatchNorm,
+    /// Squeeze-and-Excitation: hidden size is max(1, fields / reduction); `None`: fields are not
+    /// scaled.
+    pub se_reduction: Option<usize>,
+}
+
+/// The architecture of some domains of a tower, where it is not that of the others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Override {
+    /// Tower of the domains.
+    pub tower: Tower,
+    /// The domains.
+    pub domains: DomainSet,
+    /// Their architecture, whole.
+    pub expert: ExpertArchitecture,
+}
+
+/// What crosses the features of the composed vector.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Crossing {
+    /// Low-rank DCN V2.
+    Dcn {
+        /// Rank.
+        rank: usize,
+        /// Cross layers, at least one.
+        depth: usize,
+    },
+    /// Nothing.
+    None,
+    /// An FFN of these widths.
+    Mlp(List<usize>),
+}
+
+choices! {
+    /// How the weighted outputs of the experts become one vector.
+    pub enum Composition {
+        /// Side by side.
+        Concat = "concat",
+        /// Added up; all experts have one width.
+        Sum = "sum",
+    }
+
+    /// Place of LayerNorm in a layer of an FFN, and at the crossing.
+    pub enum Norm {
+        /// Before the activation; before the crossing.
+        Pre = "pre",
+        /// After the activation; after the crossing.
+        Post = "post",
+        /// Nowhere.
+        None = "none",
+    }
+
+    /// Normalisation of a domain's numbers.
+    pub enum BatchNorm {
+        /// BatchNorm with the domain's own statistics.
+        Domain = "domain",
+        /// None.
+        None = "none",
+    }
+
+    /// What the dot product of two embeddings is multiplied by.
+    pub enum LogitScale {
+        /// 1 / √width, of the embeddings.
+        Dimension = "dimension",
+        /// 1.
+        None = "none",
+    }
+
+    /// What is added to the dot product of two embeddings.
+    pub enum LogitBias {
+        /// A learned number per task.
+        Learned = "learned",
+        /// Nothing.
+        None = "none",
+    }
+}
+
+impl Architecture {
+    /// The paper's (§2.1): the architecture unless the spec says otherwise.
+    pub const PAPER: Self = Self {
+        expert: ExpertArchitecture::PAPER,
+        shallow_width: 64,
+        domain_shared: 1,
+        shared_deep: ExpertArchitecture::PAPER_DEEP,
+        logit_scale: LogitScale::Dimension,
+        logit_bias: LogitBias::Learned,
+        overrides: list(&[]),
+    };
+
+    /// The architecture of a domain.
+    pub fn expert(&self, tower: Tower, domain: DomainId) -> &ExpertArchitecture {
+        self.overrides
+            .iter()
+            .find(|other| other.tower == tower && other.domains.has(domain))
+            .map_or(&self.expert, |other| &other.expert)
+    }
+
+    /// Experts that the routing of a task on a domain weighs: its deep expert, the task-shared
+    /// ones and the domain-shared ones.
+    pub fn experts(&self, tower: Tower, domain: DomainId) -> usize {
+        1 + self.expert(tower, domain).task_shared + self.domain_shared
+    }
+}
+
+impl ExpertArchitecture {
+    const PAPER_DEEP: List<usize> = list(&[512, 256, 128, 128]);
+
+    /// The paper's (§2.1): the architecture unless the spec says otherwise.
+    pub const PAPER: Self = Self {
+        deep: Self::PAPER_DEEP,
+        routing: list(&[128, 64]),
+        shallow: list(&[128]),
+        task_shared: 1,
+        composition: Composition::Concat,
+        crossing: Crossing::Dcn {
+            rank: Crossing::RANK,
+            depth: Crossing::DEPTH,
+        },
+        norm: Norm::Pre,
+        batch_norm: BatchNorm::Domain,
+        se_reduction: Some(2),
+    };
+}
+
+impl Crossing {
+    /// Rank of the low-rank DCN V2 unless the spec says otherwise.
+    pub const RANK: usize = 64;
+    /// Its cross layers unless the spec says otherwise.
+    pub const DEPTH: usize = 1;
+}

@@ -1,0 +1,63 @@
+//! Surfaces and products: the domains of the two towers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{DomainId, List, Text, words::choices};
+
+/// A domain key: a column whose values say which domain a row belongs to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Axis {
+    /// Column of the data.
+    pub column: Text,
+    /// What happens to a row whose value is no domain's.
+    pub others: Others,
+    /// Domains, sorted by name.
+    pub domains: List<Domain>,
+    /// Where the spec declares it: `line 3`, or `line 3 of members.mtmd`.
+    pub place: Text,
+}
+
+/// One surface or product.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Domain {
+    /// Name.
+    pub name: Text,
+    /// Raw values of the column that mean this domain, sorted.
+    pub values: List<Value>,
+    /// The domain of the axis whose weights seed it in a warm start.
+    pub like: Option<DomainId>,
+    /// Doc comment.
+    pub doc: Text,
+}
+
+/// A raw value: what is in a column of the data.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Value {
+    /// A whole number.
+    Int(i64),
+    /// A string.
+    Text(Text),
+}
+
+impl Value {
+    /// Name of the type, as serde has it.
+    pub const TYPE: &'static str = "Value";
+}
+
+choices! {
+    /// Fate of rows of no declared domain.
+    pub enum Others {
+        /// Left out and counted.
+        Skip = "skip",
+        /// The run stops and names the first such row.
+        Error = "error",
+    }
+}
+
+impl Others {
+    /// The fate unless the spec says otherwise.
+    pub const DEFAULT: Self = Self::Error;
+}

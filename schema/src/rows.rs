@@ -1,0 +1,70 @@
+//! Rows: which of them train, validate and test, and what else holds for all of them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{List, Text, Value, words::choices};
+
+/// What holds for all rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rows {
+    /// Fate of rows that cannot be used.
+    pub bad: BadRows,
+    /// What tells the request that a row belongs to, if rows of one request repeat its query
+    /// features.
+    pub request: Option<Request>,
+    /// Which rows train, validate and test.
+    pub split: Split,
+}
+
+impl Rows {
+    /// What holds unless the spec says otherwise.
+    pub const DEFAULT: Self = Self {
+        bad: BadRows::Stop,
+        request: None,
+        split: Split::Hash,
+    };
+}
+
+choices! {
+    /// Fate of rows that cannot be used (a NaN, or a label outside [0, 1]).
+    pub enum BadRows {
+        /// The run stops and names the first such row.
+        Stop = "stop",
+        /// Left out and counted.
+        Skip = "skip",
+    }
+}
+
+/// The request that a row belongs to. Rows of one request are neighbours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// Column of the data.
+    pub column: Text,
+    /// Where the spec declares it: `line 3`, or `line 3 of members.mtmd`.
+    pub place: Text,
+}
+
+/// Which rows train, validate and test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// By a hash of the row's request, or else of its place in the data: 80 % train, 10 % validate,
+    /// 10 % test.
+    Hash,
+    /// By the value of a column. Ranges are inclusive, sorted and disjoint; rows in none are left
+    /// out.
+    Column {
+        /// Column of the data.
+        column: Text,
+        /// Rows that train.
+        train: List<(Value, Value)>,
+        /// Rows that validate; may be empty.
+        validate: List<(Value, Value)>,
+        /// Rows that test; may be empty.
+        test: List<(Value, Value)>,
+        /// Where the spec declares it: `line 3`, or `line 3 of members.mtmd`.
+        place: Text,
+    },
+}

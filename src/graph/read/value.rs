@@ -1,0 +1,418 @@
+//! Values of `graph.yaml` as the types of the schema: the other way of
+//! [`declarations`](crate::graph::yaml::declarations), whose rules stand there.
+
+use crate::graph::yaml::declarations::tower_of;
+use mtmd_schema::{Choice, DomainId, DomainSet, TableId, TaskId, Tower, Value};
+use serde::de::value::{SeqDeserializer, StrDeserializer};
+use serde::de::{
+    self, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, VariantAccess,
+    Visitor,
+};
+use serde::forward_to_deserialize_any;
+use serde_yaml::{Mapping, Value as Yaml};
+use std::fmt;
+
+/// The names that ids stand for.
+pub(super) struct Names {
+    surfaces: Vec<String>,
+    products: Vec<String>,
+    tasks: Vec<String>,
+    tables: Vec<String>,
+}
+
+impl Names {
+    pub(super) fn of(document: &Mapping) -> Self {
+        let names = |list: Option<&Yaml>| {
+            let items = list.and_then(Yaml::as_sequence).into_iter().flatten();
+            let names = items.map(|item| item.get("name").and_then(Yaml::as_str));
+            names
+                .map(|name| name.unwrap_or_default().to_owned())
+                .collect()
+        };
+        let domains = |key: &str| names(document.get(key).and_then(|axis| axis.get("domains")));
+        Self {
+            surfaces: domains("surfaces"),
+            products: domains("products"),
+            tasks: names(document.get("tasks")),
+            tables: names(document.get("tables")),
+        }
+    }
+
+    fn domains(&self, tower: Tower) -> &[String] {
+        match tower {
+            Tower::Query => &self.surfaces,
+            Tower::Item => &self.products,
+        }
+    }
+
+    /// The names that an id of this type stands for; `None` for a type that is no id.
+    fn named_by(&self, of: &str, tower: Tower) -> Option<&[String]> {
+        match of {
+            TaskId::TYPE => Some(&self.tasks),
+            TableId::TYPE => Some(&self.tables),
+            DomainId::TYPE => Some(self.domains(tower)),
+            _ => None,
+        }
+    }
+}
+
+/// A field of a mapping.
+#[derive(Clone, Copy)]
+pub(super) struct Field<'a> {
+    names: &'a Names,
+    /// The axis of domains where nothing else says it.
+    tower: Tower,
+    /// The mapping that holds it: the fields of a variant stand beside the variant's name.
+    beside: &'a Mapping,
+    key: &'a str,
+    value: Found<'a>,
+}
+
+/// What a field holds.
+#[derive(Clone, Copy)]
+enum Found<'a> {
+    /// It is left out.
+    Nothing,
+    Yaml(&'a Yaml),
+    /// An id that stands for one that is left out.
+    Id(usize),
+    /// The fields of a variant, which stand beside its name.
+    Beside,
+}
+
+impl<'a> Field<'a> {
+    /// The whole file.
+    pub(super) fn root(document: &'a Mapping, names: &'a Names) -> Self {
+        Self {
+            names,
+            tower: Tower::Query,
+            beside: document,
+            key: "",
+            value: Found::Beside,
+        }
+    }
+
+    /// The same with the domains of a tower.
+    pub(super) fn on(self, tower: Tower) -> Self {
+        Self { tower, ..self }
+    }
+
+    /// A mapping in this one.
+    pub(super) fn inside(self, key: &'a str) -> Result<Self, String> {
+        let beside = self.beside.get(key).and_then(Yaml::as_mapping);
+        let beside = beside.ok_or_else(|| format!("`{key}` is missing"))?;
+        Ok(Self {
+            beside,
+            key,
+            ..self
+        })
+    }
+
+    /// Reads a field of this mapping that the writer never leaves out.
+    pub(super) fn block<T: de::DeserializeOwned>(self, key: &'a str) -> Result<T, String> {
+        match self.beside.contains_key(key) {
+            true => self.read(key),
+            false => Err(format!("`{key}` is missing")),
+        }
+    }
+
+    /// Reads a field of this mapping.
+    pub(super) fn read<T: de::DeserializeOwned>(self, key: &'a str) -> Result<T, String> {
+        T::deserialize(self.field(key)).map_err(|Wrong(message)| message)
+    }
+
+    /// The field of a name beside this one.
+    fn field(self, key: &'a str) -> Self {
+        let said = self.beside.get("tower").and_then(Yaml::as_str);
+        let said = tower_of(key).or_else(|| Tower::from_word(said?));
+        Self {
+            key,
+            tower: said.unwrap_or(self.tower),
+            value: self.beside.get(key).map_or(Found::Nothing, Found::Yaml),
+            ..self
+        }
+    }
+
+    /// An item of this list.
+    fn item(self, value: Found<'a>) -> Self {
+        Self { value, ..self }
+    }
+
+    fn yaml(self) -> Option<&'a Yaml> {
+        match self.value {
+            Found::Yaml(yaml) => Some(yaml),
+            Found::Nothing | Found::Id(_) | Found::Beside => None,
+        }
+    }
+
+    fn wrong(self, wants: &str) -> Wrong {
+        Wrong(match self.yaml() {
+            Some(_) => format!("`{}` is not {wants}", self.key),
+            None => format!("`{}` is missing", self.key),
+        })
+    }
+
+    /// A scalar; `left_out` where it is left out.
+    fn scalar<T>(
+        self,
+        wants: &str,
+        left_out: Option<T>,
+        read: impl Fn(&'a Yaml) -> Option<T>,
+    ) -> Result<T, Wrong> {
+        let found = match self.value {
+            Found::Nothing | Found::Yaml(Yaml::Null) => left_out,
+            Found::Yaml(yaml) => read(yaml),
+            Found::Id(_) | Found::Beside => None,
+        };
+        found.ok_or_else(|| self.wrong(wants))
+    }
+
+    /// The mapping whose entries are the fields of a struct.
+    fn mapping(self) -> Result<&'a Mapping, Wrong> {
+        match self.value {
+            Found::Beside => Ok(self.beside),
+            Found::Yaml(Yaml::Mapping(mapping)) => Ok(mapping),
+            Found::Yaml(_) | Found::Nothing | Found::Id(_) => Err(self.wrong("a mapping")),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Wrong(String);
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Wrong {}
+
+impl de::Error for Wrong {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self(message.to_string())
+    }
+}
+
+impl<'de> Deserializer<'de> for Field<'_> {
+    type Error = Wrong;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Wrong> {
+        Err(Wrong(format!(
+            "`{}` has a type that no file holds",
+            self.key
+        )))
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        visitor.visit_bool(self.scalar("true or false", Some(false), Yaml::as_bool)?)
+    }
+
+    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        visitor.visit_i64(self.scalar("a whole number", Some(0), Yaml::as_i64)?)
+    }
+
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        self.deserialize_u64(visitor)
+    }
+
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        visitor.visit_u64(self.scalar("a whole number", Some(0), Yaml::as_u64)?)
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        visitor.visit_f64(self.scalar("a number", None, Yaml::as_f64)?)
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        visitor.visit_str(self.scalar("a string", Some(""), Yaml::as_str)?)
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        match self.value {
+            Found::Nothing | Found::Yaml(Yaml::Null) => visitor.visit_none(),
+            Found::Yaml(_) | Found::Id(_) | Found::Beside => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        let items = self.scalar("a list", Some(&[][..]), |yaml| {
+            yaml.as_sequence().map(Vec::as_slice)
+        })?;
+        let items = items.iter().map(|item| self.item(Found::Yaml(item)));
+        visitor.visit_seq(SeqDeserializer::new(items))
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Wrong> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        of: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
+        if of == DomainSet::TYPE {
+            return visitor.visit_newtype_struct(Domains(self));
+        }
+        let Some(names) = self.names.named_by(of, self.tower) else {
+            return visitor.visit_newtype_struct(self);
+        };
+        let id = match self.value {
+            Found::Id(id) => id,
+            Found::Yaml(_) | Found::Nothing | Found::Beside => {
+                let name = self.scalar("a name", None, Yaml::as_str)?;
+                let found = names.iter().position(|other| other == name);
+                found.ok_or_else(|| Wrong(format!("`{name}` is used and not declared")))?
+            }
+        };
+        visitor.visit_newtype_struct(id.into_deserializer())
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
+        let beside = self.mapping()?;
+        visitor.visit_map(Fields {
+            of: Self { beside, ..self },
+            left: fields,
+        })
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        of: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
+        let word = match self.yaml() {
+            Some(yaml) if of == Value::TYPE => match yaml {
+                Yaml::Number(_) => "int",
+                _ => "text",
+            },
+            _ => self.scalar("a word", None, Yaml::as_str)?,
+        };
+        let content = match of {
+            Value::TYPE => self,
+            _ => self.field(word),
+        };
+        visitor.visit_enum(Variant { word, content })
+    }
+
+    forward_to_deserialize_any! {
+        i8 i16 i32 i128 u8 u16 u128 f32 char bytes byte_buf unit unit_struct tuple_struct map
+        identifier ignored_any
+    }
+}
+
+impl<'de> IntoDeserializer<'de, Wrong> for Field<'_> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+/// A set of domains: all, where it is left out.
+struct Domains<'a>(Field<'a>);
+
+impl<'de> Deserializer<'de> for Domains<'_> {
+    type Error = Wrong;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        let Self(field) = self;
+        if field.yaml().is_some() {
+            return field.deserialize_seq(visitor);
+        }
+        let all = 0..field.names.domains(field.tower).len();
+        let all = all.map(|id| field.item(Found::Id(id)));
+        visitor.visit_seq(SeqDeserializer::new(all))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+/// The fields of a struct, those that are left out among them.
+struct Fields<'a> {
+    of: Field<'a>,
+    left: &'static [&'static str],
+}
+
+impl<'de> MapAccess<'de> for Fields<'_> {
+    type Error = Wrong;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Wrong> {
+        let key = self.left.first().copied();
+        let key = key.map(|key| seed.deserialize(StrDeserializer::new(key)));
+        key.transpose()
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Wrong> {
+        let Some((key, left)) = self.left.split_first() else {
+            return Err(Wrong("there is no field left".to_owned()));
+        };
+        self.left = left;
+        seed.deserialize(self.of.field(key))
+    }
+}
+
+/// A variant by its name.
+struct Variant<'a> {
+    word: &'a str,
+    /// What it holds.
+    content: Field<'a>,
+}
+
+impl<'a, 'de> EnumAccess<'de> for Variant<'a> {
+    type Error = Wrong;
+    type Variant = Field<'a>;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(
+        self,
+        seed: V,
+    ) -> Result<(V::Value, Field<'a>), Wrong> {
+        let variant = seed.deserialize(StrDeserializer::new(self.word))?;
+        Ok((variant, self.content))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Field<'_> {
+    type Error = Wrong;
+
+    fn unit_variant(self) -> Result<(), Wrong> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Wrong> {
+        seed.deserialize(match self.value {
+            Found::Nothing => self.item(Found::Beside),
+            Found::Yaml(_) | Found::Id(_) | Found::Beside => self,
+        })
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Wrong> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
+        self.item(Found::Beside)
+            .deserialize_struct("", fields, visitor)
+    }
+}

@@ -1,0 +1,79 @@
+//! What the model may cost at most.
+
+use crate::diagnostics::{Code, Diagnostic};
+use crate::sema::context::Context;
+use crate::sema::cursor::Cursor;
+use crate::sema::settings::Settings;
+use crate::sema::settings::declaration::{Defaulted, Setting};
+use crate::sema::settings::forms::{AnySetting, Section, Table as SettingsTable};
+use crate::sema::spec::Budget;
+use crate::source::Span;
+use crate::syntax::ast::Statement;
+
+const PARAMETERS: Setting<u64> = Setting::large("parameters", 1);
+const FLOPS_PER_REQUEST: Setting<u64> = Setting::large("flops_per_request", 1);
+const BYTES_PER_ITEM: Setting<u64> = Setting::whole("bytes_per_item", 1);
+const CANDIDATES: Defaulted<u64> =
+    Setting::whole("candidates", 1).default(Budget::DEFAULT.candidates);
+
+pub(in crate::sema) static BUDGET: SettingsTable = SettingsTable {
+    owner: "`budget`",
+    section: Section::Budget,
+    empty_is_idle: true,
+    settings: &[
+        &PARAMETERS,
+        &FLOPS_PER_REQUEST,
+        &BYTES_PER_ITEM,
+        &CANDIDATES,
+    ],
+};
+
+/// Where the spec sets the limits of its budget.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits {
+    /// Of `parameters`.
+    pub parameters: Option<Span>,
+    /// Of `flops_per_request`.
+    pub flops_per_request: Option<Span>,
+    /// Of `bytes_per_item`.
+    pub bytes_per_item: Option<Span>,
+}
+
+/// What the model may cost, and where the spec says so.
+pub(in crate::sema) fn read(
+    context: &mut Context<'_>,
+    statement: Option<&Statement>,
+) -> (Budget, Limits) {
+    let (mut budget, mut limits) = (Budget::DEFAULT, Limits::default());
+    let Some(statement) = statement else {
+        return (budget, limits);
+    };
+    let form = "budget { parameters N, flops_per_request N, bytes_per_item N }";
+    context.refuse_doc(statement);
+    Cursor::new(statement, form).end(context);
+    let block = context.require_block(statement, form);
+    let settings = Settings::read(context, block, &BUDGET);
+    let span = |setting: &dyn AnySetting| settings.get(setting).map(|given| given.span);
+    budget.parameters = settings.of(&PARAMETERS);
+    limits.parameters = span(&PARAMETERS);
+    budget.flops_per_request = settings.of(&FLOPS_PER_REQUEST);
+    limits.flops_per_request = span(&FLOPS_PER_REQUEST);
+    budget.bytes_per_item = settings.of(&BYTES_PER_ITEM);
+    limits.bytes_per_item = span(&BYTES_PER_ITEM);
+    budget.candidates = settings.value(&CANDIDATES);
+    if let Some(candidates) = settings.get(&CANDIDATES)
+        && budget.flops_per_request.is_none()
+        && settings.lacks(&FLOPS_PER_REQUEST)
+    {
+        context.report(
+            Diagnostic::new(
+                Code::E0302,
+                "`candidates` has nothing to count for",
+                candidates.span,
+                "`flops_per_request` is not given",
+            )
+            .help("add `flops_per_request N`, or remove `candidates`"),
+        );
+    }
+    (budget, limits)
+}

@@ -1,0 +1,66 @@
+//! How the rows of tables are trained: of all in `training`, of one where it is declared.
+
+use crate::sema::context::Context;
+use crate::sema::settings::Settings;
+use crate::sema::settings::declaration::{Defaulted, OneOf, OrNone, Setting};
+use crate::sema::settings::forms::{Bound, Section, Table as SettingsTable};
+use crate::sema::spec::{Embeddings, TableOptimiser, Training};
+use crate::syntax::ast::Block;
+
+/// The block, in `training` or at a table.
+pub(in crate::sema) const EMBEDDINGS: Setting<Block> =
+    Setting::block("embeddings", &EMBEDDINGS_BLOCK);
+
+const DEFAULT: Embeddings = Training::DEFAULT.embeddings;
+const OPTIMISER: Defaulted<OneOf<TableOptimiser>> =
+    Setting::choice("optimiser").default(DEFAULT.optimiser);
+const LR: Defaulted<f64> = Setting::real("lr", Bound::Positive).default(DEFAULT.lr);
+const WEIGHT_DECAY: Defaulted<f64> =
+    Setting::real("weight_decay", Bound::NotNegative).default(DEFAULT.weight_decay);
+const STD: Defaulted<f64> = Setting::real("std", Bound::Positive).default(DEFAULT.std);
+const FREQUENCY: Defaulted<OrNone<f64>> =
+    Setting::real_or_none("frequency", Bound::Positive).default(DEFAULT.frequency);
+
+pub(in crate::sema) static EMBEDDINGS_BLOCK: SettingsTable = SettingsTable {
+    owner: "`embeddings`",
+    section: Section::Training,
+    empty_is_idle: true,
+    settings: &[&OPTIMISER, &LR, &WEIGHT_DECAY, &STD, &FREQUENCY],
+};
+
+/// What one `embeddings` block says.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::sema) struct Given {
+    optimiser: Option<TableOptimiser>,
+    lr: Option<f64>,
+    weight_decay: Option<f64>,
+    std: Option<f64>,
+    frequency: Option<Option<f64>>,
+}
+
+impl Given {
+    /// Reads the block `embeddings` among some settings; without one, nothing is said.
+    pub fn read(context: &mut Context<'_>, settings: &Settings<'_>) -> Self {
+        let Some(settings) = settings.inner(context, &EMBEDDINGS) else {
+            return Self::default();
+        };
+        Self {
+            optimiser: settings.of(&OPTIMISER),
+            lr: settings.of(&LR),
+            weight_decay: settings.of(&WEIGHT_DECAY),
+            std: settings.of(&STD),
+            frequency: settings.of(&FREQUENCY),
+        }
+    }
+
+    /// What holds, with `base` for what is not said.
+    pub fn over(&self, base: Embeddings) -> Embeddings {
+        Embeddings {
+            optimiser: self.optimiser.unwrap_or(base.optimiser),
+            lr: self.lr.unwrap_or(base.lr),
+            weight_decay: self.weight_decay.unwrap_or(base.weight_decay),
+            std: self.std.unwrap_or(base.std),
+            frequency: self.frequency.unwrap_or(base.frequency),
+        }
+    }
+}
