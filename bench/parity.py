@@ -202,13 +202,13 @@ def summary(kind, of_ours, of_torch):
 
 
 def compare(folder, fuse=True, variant="eager", device="cpu", precision="float32"):
-    """By kind how far what our crate wrote to `folder`, and PyTorch in this precision, `tf32` too, are from PyTorch in float64 on the CPU;
+    """By kind how far what our crate wrote to `folder`, and PyTorch in this precision are from PyTorch in float64 on the CPU;
     None where there is nothing to compare. Under `kinks` how many inputs of (leaky) ReLUs have another sign in PyTorch's, and of how many."""
     folder = Path(folder)
     graph = load_graph(folder / "graph.yaml")
     truth, exact = of_torch(folder, graph, fuse=fuse, dtype=torch.float64)
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    torch.set_float32_matmul_precision("highest")
     single, rounded = of_torch(folder, graph, variant, device, fuse, dtype)
     written = of_ours(folder, graph)
     found = {}

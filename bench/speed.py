@@ -47,7 +47,7 @@ class Contender:
 
     def peak(self):
         gflops = self.worker.ask("peak")["gflops"]
-        # Ours does not time products on a card.
+        # Our program does not time products on a GPU.
         if gflops is not None:
             self.peaks.append(gflops)
 
@@ -103,8 +103,6 @@ def measure(
         mine = Contender(workers.ours(program, folder, batch, batches, threads, data, device, precision, amx, environment))
         running.callback(mine.worker.end)
         hello = mine.worker.hello
-        # What our products do to their factors those of PyTorch do too.
-        precision = "tf32" if precision == "float32" and hello.get("tf32") else precision
         mine.worker.ask(f"run {max(5, hello['batches'])}")
         rivals, copied = [], []
         for group in [variants] if device == "cpu" else [[variant] for variant in variants]:
@@ -172,7 +170,6 @@ def summary(hello, contenders, batch, steps, precision, copied):
         "peak_gflops": peak,
         "precision": precision,
         "floors": None if copied is None else floors(hello, batch, precision, peak, copied),
-        "tf32": hello.get("tf32", False),
         "contenders": {},
     }
     for contender in contenders:

@@ -16,49 +16,55 @@ const NAMED: usize = 12;
 
 /// The items of the file.
 pub(super) fn items(spec: &Spec, plan: &Plan) -> String {
+    let programs: Vec<(Tower, usize, &Program)> = Tower::ALL
+        .into_iter()
+        .flat_map(|tower| {
+            let programs = (1..).zip(plan.tower(tower).programs.iter());
+            programs.map(move |(number, program)| (tower, number, program))
+        })
+        .collect();
+    let names = programs
+        .iter()
+        .map(|(tower, number, _)| name(*tower, *number));
+    let (mut frame, mut bodies) = (reflect(plan), vec![]);
+    take_programs(&mut frame, &mut names.clone(), &mut bodies);
+    assert_eq!(bodies.len(), programs.len(), "each program is a constant");
     let mut text = format!(
         "/// How the model runs. `mtmdc graph --format plan` prints it with the names of the weights.\n\
          pub const PLAN: Plan = {};\n",
-        laid_out(&frame(plan))
+        laid_out(&frame)
     );
-    for tower in Tower::ALL {
-        for (number, program) in (1..).zip(plan.tower(tower).programs.iter()) {
-            text.push('\n');
-            for line in docs::lines(&title(spec, tower, program)) {
-                text += &format!("/// {line}\n");
-            }
-            let (name, value) = (name(tower, number), laid_out(&reflect(program)));
-            text += &format!("const {name}: Program = {value};\n");
+    for (((tower, _, program), name), body) in programs.iter().zip(names).zip(&bodies) {
+        text.push('\n');
+        for line in docs::lines(&title(spec, *tower, program)) {
+            text += &format!("/// {line}\n");
         }
+        text += &format!("const {name}: Program = {};\n", laid_out(body));
     }
     text
 }
 
-/// The plan whose programs are constants.
-fn frame(plan: &Plan) -> Reflected {
-    let names = Tower::ALL.into_iter().flat_map(|tower| {
-        let count = plan.tower(tower).programs.len();
-        (1..=count).map(move |number| name(tower, number))
-    });
-    let (mut names, mut frame) = (names, reflect(plan));
-    name_programs(&mut frame, &mut names);
-    assert!(names.next().is_none(), "each program is named");
-    frame
-}
-
-fn name_programs(value: &mut Reflected, names: &mut impl Iterator<Item = String>) {
-    if let Reflected::Struct(Struct { name: PROGRAM, .. }) = value {
-        let name = names.next();
-        assert!(name.is_some(), "there is a name for each program");
-        *value = Reflected::Constant(name.unwrap_or_default());
-        return;
-    }
+/// Puts constants of these names in the place of the programs, which it hands over in their order.
+fn take_programs(
+    value: &mut Reflected,
+    names: &mut impl Iterator<Item = String>,
+    bodies: &mut Vec<Reflected>,
+) {
     match value {
-        Reflected::List(items) => items.iter_mut().for_each(|item| name_programs(item, names)),
+        Reflected::Struct(Struct { name: PROGRAM, .. }) => {
+            if let Some(name) = names.next() {
+                bodies.push(std::mem::replace(value, Reflected::Constant(name)));
+            }
+        }
         Reflected::Struct(Struct { fields, .. }) => {
             let values = fields.iter_mut().map(|(_, value)| value);
-            values.for_each(|value| name_programs(value, names));
+            values.for_each(|value| take_programs(value, names, bodies));
         }
+        Reflected::List(items) => {
+            let items = items.iter_mut();
+            items.for_each(|item| take_programs(item, names, bodies));
+        }
+        // The count of the bodies shows a program that stands elsewhere.
         _ => {}
     }
 }

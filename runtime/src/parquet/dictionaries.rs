@@ -8,6 +8,7 @@ use parquet::basic::{ConvertedType, Encoding};
 use parquet::file::metadata::ColumnChunkMetaData;
 
 use crate::arrays::keys::{is_text, text_codes};
+use crate::bug::bug;
 use crate::parquet::footer::{Footer, FooterColumn};
 
 /// The field of a column in a row group: strings, and lists of them, as codes where all of the group's pages hold codes.
@@ -18,7 +19,10 @@ pub(crate) fn field(
     group: usize,
 ) -> FieldRef {
     let chunks = footer.metadata.row_group(group).columns();
-    let chunks = chunks.get(column.leaves.clone()).unwrap_or_default();
+    let leaves = column.leaves.clone();
+    let Some(chunks) = chunks.get(leaves.clone()) else {
+        bug!("leaves {leaves:?} of a row group of {}", chunks.len());
+    };
     match coded_type(field.data_type()) {
         Some(found) if chunks.iter().all(is_coded) => {
             Arc::new(field.as_ref().clone().with_data_type(found))

@@ -137,7 +137,7 @@ impl Scorer {
 }
 
 /// Keys and places of a model's parameters.
-pub(crate) fn index(model: &'static Compiled) -> ParameterIndex<'static> {
+pub fn index(model: &'static Compiled) -> ParameterIndex<'static> {
     let Spec {
         surfaces,
         products,

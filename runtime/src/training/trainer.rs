@@ -5,13 +5,13 @@
     reason = "tasks and domains are those of the plan, whose batch the executor has checked"
 )]
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mtmd_schema::plan::Plan;
 use mtmd_schema::{DomainId, TaskId};
 
 use super::clock::Clock;
-use crate::bug::{bug, check};
 use crate::data::batch::Batch;
 use crate::error::Result;
 use crate::exec::heads::{self, HeadRows};
@@ -19,7 +19,7 @@ use crate::exec::host::{Step, TaskLoss};
 use crate::exec::{Precision, Target as Place};
 use crate::optimiser::Optimiser;
 use crate::params::transfer::TransferTarget;
-use crate::params::{Array, Params, Part, Reader, Writer, require_fit};
+use crate::params::{Params, Part, Reader, Writer, require_fit};
 use crate::schema::{Compiled, Training};
 use crate::score::{Scorer, index, on_pool, tower_rows};
 use crate::tables::{self, Inputs, Layout, TableUses, Tables};
@@ -168,30 +168,8 @@ impl Trainer {
         self.scorer
     }
 
-    /// Sets one dense array, which is a list, before the first step.
-    pub(crate) fn set(&mut self, key: &str, values: &[f64]) {
-        let Scorer { index, params, .. } = &mut self.scorer;
-        let Some(entry) = index.entries().find(|entry| index.key(entry) == key) else {
-            bug!("the plan has no array {key}");
-        };
-        let array = match entry.array {
-            Array::Values => &mut params.values,
-            Array::Statistics => &mut params.statistics,
-        };
-        let place = &mut array[entry.range.clone()];
-        check!(
-            place.len() == values.len(),
-            "{} values for {key}, which has {}",
-            values.len(),
-            place.len()
-        );
-        for (to, value) in place.iter_mut().zip(values) {
-            *to = *value as f32;
-        }
-    }
-
-    /// All weights by key, to be written in place before the first step: those of a warm start.
-    pub fn targets(&mut self) -> std::collections::BTreeMap<String, TransferTarget<'_>> {
+    /// All weights by key, to be written in place before the first step.
+    pub fn targets(&mut self) -> BTreeMap<String, TransferTarget<'_>> {
         let Scorer {
             index,
             params,

@@ -13,6 +13,8 @@
 )]
 
 mod compare;
+#[path = "../common/lowered.rs"]
+mod lowered;
 mod rows;
 mod variants;
 

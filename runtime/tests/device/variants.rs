@@ -1,11 +1,8 @@
 //! Plans of architectures that no spec has.
 
 use mtmd_schema::plan::Plan;
-use mtmdc::diagnostics::Levels;
-use mtmdc::driver::check::check_files;
-use mtmdc::graph::build;
-use mtmdc::plan::lower;
-use mtmdc::source::Source;
+
+use crate::lowered;
 
 #[path = "../../../tests/common/shop.rs"]
 #[expect(dead_code, reason = "only the text of a spec is of use here")]
@@ -61,9 +58,5 @@ pub fn plan(architecture: &str) -> Plan {
             "  number   age     { log }\n  number   visits  { log, on search }\n  vector   image   5 { on [feed, pins] }",
         )
         .replace("  number price { log }", "  number price { log, on standard }");
-    let read = |_: &str| Err("no files".to_owned());
-    let checked = check_files(Source::new("shop.mtmd", &*text), &read, &Levels::default());
-    let spec = checked.spec;
-    let spec = spec.unwrap_or_else(|| panic!("{text}\n{:?}", checked.diagnostics));
-    lower(&build(&spec))
+    lowered::compiled(&text).plan
 }

@@ -11,8 +11,9 @@ use mtmd::data::Statistics;
 use mtmd::data::batch::Batch;
 use mtmd::evaluation::{Evaluator, TaskPredictions};
 use mtmd::exec::Precision;
-use mtmd::params::{ParameterIndex, Params, Writer};
+use mtmd::params::{Params, Writer};
 use mtmd::schema::{Compiled, Index};
+use mtmd::score;
 use mtmd::training::{Files, State, Trainer, checkpoint};
 use mtmd::vocab::{NumberStatistics, Vocabularies};
 
@@ -107,12 +108,7 @@ fn a_checkpoint_takes_little_memory_next_to_the_tables() {
 /// Writes a model with the large table, whose elements are made as they are written.
 fn write_model(model: &'static Compiled, path: &Path) {
     let schema = &model.schema;
-    let index = ParameterIndex::new(
-        &model.plan,
-        schema.surfaces.domains.iter().map(|domain| &*domain.name),
-        schema.products.domains.iter().map(|domain| &*domain.name),
-        schema.tasks.iter().map(|task| &*task.name),
-    );
+    let index = score::index(model);
     let params = Params::initialised(&index, 1);
     let mut weights = Writer::default();
     params.write(&index, &mut weights);

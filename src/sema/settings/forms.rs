@@ -90,7 +90,7 @@ pub enum Form {
     Flag,
     /// A whole number, at least this.
     Whole(u64),
-    /// A whole number, at least this, that counts what may be larger than a size may be.
+    /// A whole number, at least this, that counts what may exceed the bound of sizes.
     Large(u64),
     /// A whole number, at least this, or nothing.
     OptionalWhole(u64),

@@ -11,9 +11,9 @@ use model_tests::{Fixture, assert_close, set_weights, uniform};
 use mtmd::data::batch::{Batch, Column, TowerBatch};
 use mtmd::exec::host::{Executor, Step, TowerRows};
 use mtmd::exec::{Precision, heads};
-use mtmd::params::{ParameterIndex, Params};
+use mtmd::params::Params;
 use mtmd::schema::{Axis, Compiled, FeatureKind, Input, Schema, Tower};
-use mtmd::score::ScoringBatch;
+use mtmd::score::{self, ScoringBatch};
 use mtmd::tables::{Inputs, Tables};
 use mtmd::training::Trainer;
 
@@ -89,13 +89,7 @@ fn steps_agree(model: &'static Compiled, fixture: &Fixture) {
     set_weights(&mut tables.targets());
     let mut inputs = Inputs::default();
     tables.gather(&batch, &mut inputs);
-    let names = |axis: &'static Axis| axis.domains.iter().map(|domain| &*domain.name);
-    let index = ParameterIndex::new(
-        plan,
-        names(&schema.surfaces),
-        names(&schema.products),
-        schema.tasks.iter().map(|task| &*task.name),
-    );
+    let index = score::index(model);
     let mut params = Params::zeros(plan);
     set_weights(&mut params.targets(&index));
 

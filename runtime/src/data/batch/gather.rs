@@ -1,5 +1,8 @@
 //! Rows of columns put together, and grouped by domain.
 
+use std::ops::Range;
+
+use crate::bug::bug;
 use crate::data::batch::{Column, TowerBatch};
 
 impl TowerBatch {
@@ -73,7 +76,7 @@ pub(super) fn extend_column(to: &mut Column, from: &Column, rows: &[u32]) {
             to.reserve(*width * rows.len());
             for &row in rows {
                 let start = row as usize * *width;
-                to.extend_from_slice(from.get(start..start + *width).unwrap_or_default());
+                to.extend_from_slice(part(from, start..start + *width));
             }
         }
         (
@@ -88,27 +91,34 @@ pub(super) fn extend_column(to: &mut Column, from: &Column, rows: &[u32]) {
                 weights,
             },
         ) => {
-            let span = |row: u32| {
-                let ends = offsets.get(row as usize..row as usize + 2);
-                match ends {
-                    Some([start, end]) => *start as usize..*end as usize,
-                    _ => 0..0,
-                }
+            let span = |row: u32| match offsets.get(row as usize..row as usize + 2) {
+                Some([start, end]) => *start as usize..*end as usize,
+                _ => bug!(
+                    "row {row} of a column of lists with {} offsets",
+                    offsets.len()
+                ),
             };
             to.reserve(rows.iter().map(|&row| span(row).len()).sum());
             to_offsets.extend(rows.iter().map(|&row| {
-                to.extend_from_slice(from.get(span(row)).unwrap_or_default());
+                to.extend_from_slice(part(from, span(row)));
                 to.len() as u32
             }));
             if !weights.is_empty() {
                 for &row in rows {
-                    to_weights.extend_from_slice(weights.get(span(row)).unwrap_or_default());
+                    to_weights.extend_from_slice(part(weights, span(row)));
                 }
             }
         }
-        // Both were made for the same feature.
-        _ => {}
+        _ => bug!("rows are appended to a column of another kind"),
     }
+}
+
+/// The values of a row or a list.
+fn part<T>(values: &[T], span: Range<usize>) -> &[T] {
+    let Some(part) = values.get(span.clone()) else {
+        bug!("values {span:?} of a column of {}", values.len());
+    };
+    part
 }
 
 pub(super) fn taken<T: Copy + Default>(from: &[T], rows: &[u32]) -> Vec<T> {

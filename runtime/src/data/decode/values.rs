@@ -6,6 +6,7 @@ use arrow::array::Float32Array;
 
 use crate::arrays::keys::{Keys, Spans};
 use crate::arrays::numbers::{Ints, MOST, Numbers, value};
+use crate::bug::bug;
 use crate::data::batch::Column;
 use crate::data::decode::domains::mask;
 use crate::schema::{Feature, FeatureKind, Schema, Standardise, Tower, Transform, Value};
@@ -97,8 +98,7 @@ impl Values {
                     apply(*transform, moments, value)
                 });
             }
-            // Values, column and encoder were made for the same feature.
-            _ => {}
+            _ => bug!("values of `{}` for a column of another kind", feature.name),
         }
     }
 

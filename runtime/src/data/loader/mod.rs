@@ -229,7 +229,10 @@ impl Assembly {
             let rows = Arc::new(rows);
             let last = self.last.replace(Arc::clone(&rows));
             self.reuse(last);
-            if !self.cut(&rows, order.get(skipped..).unwrap_or_default()) {
+            let Some(order) = order.get(skipped..) else {
+                bug!("{skipped} of {} rows of a block are skipped", order.len());
+            };
+            if !self.cut(&rows, order) {
                 return;
             }
         }

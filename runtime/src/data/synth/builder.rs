@@ -7,6 +7,7 @@ use arrow::array::{
     Int64Builder, ListBuilder, StringBuilder,
 };
 
+use crate::bug::bug;
 use crate::data::synth::draws::{Draw, Drawn};
 use crate::data::synth::plan::{Content, InputKind};
 use crate::schema::{Schema, Value};
@@ -73,8 +74,7 @@ impl Builder {
             (Self::Text(to), Some(Drawn::Text(value))) => to.append_value(value),
             (Self::Int(to), _) => to.append_null(),
             (Self::Text(to), _) => to.append_null(),
-            // The builder was made for the same content.
-            _ => {}
+            _ => bug!("a value for a column of another content"),
         }
     }
 
@@ -98,27 +98,28 @@ impl Builder {
                 });
                 to.append(present);
             }
-            // The builder was made for the same content.
-            _ => {}
+            _ => bug!("a list for a column of another content"),
         }
     }
 
     pub(super) fn push_vector(&mut self, vector: Option<Vec<f64>>) {
-        if let Self::Vector(width, to) = self {
-            match &vector {
-                Some(vector) => vector
-                    .iter()
-                    .for_each(|x| to.values().append_value(*x as f32)),
-                None => (0..*width).for_each(|_| to.values().append_null()),
-            }
-            to.append(vector.is_some());
+        let Self::Vector(width, to) = self else {
+            bug!("a vector for a column of another content");
+        };
+        match &vector {
+            Some(vector) => vector
+                .iter()
+                .for_each(|x| to.values().append_value(*x as f32)),
+            None => (0..*width).for_each(|_| to.values().append_null()),
         }
+        to.append(vector.is_some());
     }
 
     pub(super) fn push_number(&mut self, number: Option<f64>) {
-        if let Self::Number(to) = self {
-            to.append_option(number);
-        }
+        let Self::Number(to) = self else {
+            bug!("a number for a column of another content");
+        };
+        to.append_option(number);
     }
 
     /// Entries of the last list; `None` if it is missing, or if these are no lists.

@@ -14,10 +14,12 @@ use super::element::{DeviceReal, Download, upload};
 use super::memory::Memory;
 use super::ops::{Norm, Unit};
 use super::parameters::{Gradients, Parameters};
+use crate::bug::bug;
 use crate::exec::Precision;
 use crate::exec::heads::{HeadRows, Pairs};
 use crate::exec::host::{
-    Embeddings, Executor, Job, LogitGradients, Moments, Scores, Step, TowerRows, of_places,
+    Embeddings, Executor, Job, LogitGradients, Moments, Scores, Step, TowerRows, clear_fields,
+    of_places, towers,
 };
 use crate::params::Params;
 
@@ -122,7 +124,10 @@ impl<'p> DeviceExecutor<'p> {
         }
         download.push(gradients.take());
         let mut found = download.read::<E>();
-        step.gradient = found.pop().unwrap_or_default();
+        let Some(gradient) = found.pop() else {
+            bug!("the gradient of the parameters did not come back from the device");
+        };
+        step.gradient = gradient;
         for (at, bias) in biases {
             step.gradient[at] = bias;
         }
@@ -247,10 +252,7 @@ impl<'p> DeviceExecutor<'p> {
         found: Vec<Vec<E>>,
         fields: &mut [Vec<Vec<E>>; 2],
     ) {
-        for (tower, fields) in Tower::ALL.into_iter().zip(&mut *fields) {
-            fields.resize(self.plan.tower(tower).domains.len(), Vec::new());
-            fields.iter_mut().for_each(Vec::clear);
-        }
+        clear_fields(self.plan, fields);
         let with_fields = domains
             .iter()
             .filter(|domain| domain.job.program.input_gradient.is_some());
@@ -258,11 +260,6 @@ impl<'p> DeviceExecutor<'p> {
             fields[domain.job.tower as usize][domain.job.domain] = found;
         }
     }
-}
-
-/// Rows of both towers with their tower.
-fn towers<E>([query, item]: [TowerRows<'_, E>; 2]) -> [(Tower, TowerRows<'_, E>); 2] {
-    [(Tower::Query, query), (Tower::Item, item)]
 }
 
 /// The parameters as a domain's program addresses them.

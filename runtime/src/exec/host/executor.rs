@@ -255,10 +255,7 @@ impl<'p> Executor<'p> {
         jobs: &[Job<'_, E>],
         fields: &'f mut [Vec<Vec<E>>; 2],
     ) -> Vec<&'f mut [E]> {
-        for (tower, fields) in Tower::ALL.into_iter().zip(&mut *fields) {
-            fields.resize(self.plan.tower(tower).domains.len(), Vec::new());
-            fields.iter_mut().for_each(Vec::clear);
-        }
+        clear_fields(self.plan, fields);
         for job in jobs {
             let rows = &mut fields[job.tower as usize][job.domain];
             rows.resize(job.places.len() * job.program.embedded, E::default());
@@ -278,7 +275,17 @@ impl<'p> Executor<'p> {
     }
 }
 
+/// By tower and domain an empty list of gradients, whose memory stays.
+pub(in crate::exec) fn clear_fields<E: Clone>(plan: &Plan, fields: &mut [Vec<Vec<E>>; 2]) {
+    for (tower, fields) in Tower::ALL.into_iter().zip(fields) {
+        fields.resize(plan.tower(tower).domains.len(), Vec::new());
+        fields.iter_mut().for_each(Vec::clear);
+    }
+}
+
 /// Rows of both towers with their tower.
-fn towers<E>([query, item]: [TowerRows<'_, E>; 2]) -> [(Tower, TowerRows<'_, E>); 2] {
+pub(in crate::exec) fn towers<E>(
+    [query, item]: [TowerRows<'_, E>; 2],
+) -> [(Tower, TowerRows<'_, E>); 2] {
     [(Tower::Query, query), (Tower::Item, item)]
 }

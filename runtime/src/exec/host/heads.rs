@@ -5,6 +5,8 @@
     reason = "pairs are rows of the two matrices and of the parent's: they were made for this batch and plan"
 )]
 
+use std::f64::consts::LN_2;
+
 use mtmd_schema::Tower;
 use mtmd_schema::plan::{HeadPlan, Output};
 use multiversion::multiversion;
@@ -88,7 +90,7 @@ fn dots<E: Real>(
     }
 }
 
-/// A task's probabilities by its logits, and its parent's where it has one.
+/// A task's probabilities by its logits, and its parent's where it has one (paper §2.3).
 pub fn scores(logits: &[f64], pairs: &Pairs, parent: Option<&Scores>) -> Scores {
     let Some(parent) = parent else {
         return Scores {
@@ -97,9 +99,16 @@ pub fn scores(logits: &[f64], pairs: &Pairs, parent: Option<&Scores>) -> Scores 
         };
     };
     let of = |(&z, &at): (&f64, &u32)| {
-        let (lp, lq) = (parent.lp[at as usize], parent.lq[at as usize]);
-        let down = lp + log_sigmoid(-z);
-        (lp + log_sigmoid(z), log_add_exp(lq, down))
+        let (above, beside) = (parent.lp[at as usize], parent.lq[at as usize]);
+        let lp = above + log_sigmoid(z);
+        // Each is the exact one where it is taken: the sum of two parts near 1 would round to more than 1,
+        // and of a P that has rounded to 1 nothing is left to take from 1.
+        let lq = if lp < -LN_2 {
+            (-lp.exp()).ln_1p()
+        } else {
+            log_add_exp(beside, above + log_sigmoid(-z))
+        };
+        (lp, lq)
     };
     let (lp, lq) = logits.iter().zip(&pairs.parent).map(of).unzip();
     Scores { lp, lq }

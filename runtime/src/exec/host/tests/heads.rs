@@ -1,8 +1,11 @@
 //! Constrained heads and the loss: properties, and the edges of a batch.
 
+use std::f64::consts::LN_2;
+
 use mtmd_schema::plan::Plan;
 use proptest::prelude::*;
 
+use super::super::heads::scores;
 use super::super::{Executor, Scores, Step};
 use super::model::{ITEM, QUERY, plan};
 use super::rows::{RandomRows, params};
@@ -63,6 +66,46 @@ proptest! {
         prop_assert!(step.loss.is_finite());
         prop_assert!(step.gradient.iter().all(|x| x.is_finite()));
         prop_assert!(step.fields.iter().flatten().flatten().all(|x| x.is_finite()));
+    }
+}
+
+/// A parent's logit, a child's, and the child's ln P and ln(1 - P).
+const EXACT: [(f64, f64, f64, f64); 11] = [
+    (-700.0, -600.0, -1300.0, 0.0),
+    (-40.0, -30.0, -70.0000000000001, -3.975449735908275e-31),
+    (-36.5, 1.0, -36.81326168751822, -1.0284983238298547e-16),
+    (-36.0, 40.0, -36.0, -2.319522830243569e-16),
+    (0.25, -0.5, -1.5500164040589501, -0.23856750646443645),
+    (0.0, 0.0, -1.3862943611198906, -0.2876820724517809),
+    (0.0, 745.0, -LN_2, -LN_2),
+    (30.0, -0.001, -0.6936473055600336, -0.6926473055598467),
+    (3.0, 4.0, -0.0667372794915518, -2.7401746382240812),
+    (40.0, 42.0, -4.823306481720945e-18, -39.87307198895703),
+    (800.0, 900.0, 0.0, -800.0),
+];
+
+/// ln P and ln(1 - P) of a child whose P is far below 1, at 1/2 and far above it, against values computed
+/// with 400 digits.
+#[test]
+fn scores_of_a_child_are_exact() {
+    let of = |parent: f64, child: f64| {
+        let pairs = Pairs {
+            parent: vec![0],
+            ..Pairs::default()
+        };
+        let root = scores(&[parent], &pairs, None);
+        let found = scores(&[child], &pairs, Some(&root));
+        (found.lp[0], found.lq[0])
+    };
+    for (parent, child, lp, lq) in EXACT {
+        let found = of(parent, child);
+        for (found, exact) in [(found.0, lp), (found.1, lq)] {
+            let off = (found - exact).abs();
+            assert!(
+                off <= 1e-14 * exact.abs(),
+                "{parent} {child}: {found} {exact}"
+            );
+        }
     }
 }
 
