@@ -1,59 +1,66 @@
-//! In place of the tiles, where there are none.
+//! In place of the tiles, where no processor has them: types without values, so that nothing here can run.
 
 use mtmd_schema::plan::Write;
 
 use super::MatrixMut;
+use crate::bug::bug;
 use crate::exec::Precision;
 
-/// Nothing.
+/// Parts of a matrix: there are none.
 #[derive(Debug)]
-pub struct Tiles;
+pub enum Tiles {}
 
 impl Tiles {
     pub fn new(_: Precision) -> Self {
-        Self
+        bug!("a product by AMX on a system without it")
     }
 
-    pub fn rows(&mut self, _: &[f32], _: usize, _: (usize, usize), _: bool) {}
+    pub fn rows(&mut self, _: &[f32], _: usize, _: (usize, usize), _: bool) {
+        match *self {}
+    }
 
-    pub fn columns(&mut self, _: &[f32], _: usize, _: (usize, usize), _: bool) {}
+    pub fn columns(&mut self, _: &[f32], _: usize, _: (usize, usize), _: bool) {
+        match *self {}
+    }
 
     pub fn precision(&self) -> Precision {
-        Precision::default()
+        match *self {}
     }
 }
 
-/// Never.
+/// Whether there is AMX: never.
 pub fn available() -> bool {
     false
 }
 
-/// Not called.
-pub fn multiply(_: &Tiles, _: &Tiles, _: MatrixMut<'_, f32>, _: usize, _: Write) {}
+pub fn multiply(left: &Tiles, _: &Tiles, _: MatrixMut<'_, f32>, _: usize, _: Write) {
+    match *left {}
+}
 
-/// Not called.
 pub fn multiply_columns(
-    _: &Tiles,
+    left: &Tiles,
     _: &Tiles,
     _: Ahead,
     _: &mut MatrixMut<'_, f32>,
     _: (usize, usize),
     _: Write,
 ) {
+    match *left {}
 }
 
-/// Columns that nothing is done to at a time.
+/// Columns that are split at a time.
 pub const BLOCK: usize = 32;
 
-/// Nothing to ask for.
+/// Memory to be asked for: there is none.
 #[derive(Debug, Clone, Copy)]
-pub struct Ahead;
+pub enum Ahead {}
 
 impl Ahead {
     pub fn whole(_: &[f32]) -> Self {
-        Self
+        bug!("a product by AMX on a system without it")
     }
+
     pub fn strided(_: &[f32], _: usize, _: usize) -> Self {
-        Self
+        bug!("a product by AMX on a system without it")
     }
 }
