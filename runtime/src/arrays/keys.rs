@@ -3,16 +3,15 @@
 use std::fmt;
 use std::ops::Range;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, Float32Array, Int64Array, PrimitiveArray, RecordBatch, StringArray,
-    UInt64Array, new_null_array,
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Date32Type, Date64Type, Int32Type, Int64Type, UInt64Type};
+use arrow_array::{
+    Array, ArrayRef, ArrowPrimitiveType, Float32Array, Int64Array, PrimitiveArray, RecordBatch,
+    StringArray, UInt64Array, new_null_array,
 };
-use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::compute::cast;
-use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, Date64Type, Int32Type, Int64Type, UInt64Type,
-};
-use arrow::error::ArrowError;
+use arrow_buffer::{NullBuffer, OffsetBuffer};
+use arrow_cast::cast;
+use arrow_schema::{ArrowError, DataType};
 
 use crate::arrays::calendar;
 use crate::arrays::numbers::{Ints, Numbers, value};
@@ -335,7 +334,7 @@ pub(crate) fn column_of(batch: &RecordBatch, column: &str) -> Result<ArrayRef, A
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{BinaryArray, Date32Array, Date64Array, Float64Array};
+    use arrow_array::{BinaryArray, Date32Array, Date64Array, Float64Array};
 
     use super::*;
 

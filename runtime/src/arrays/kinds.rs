@@ -1,6 +1,6 @@
 //! Whether raw values are whole numbers or strings: `7` and `"7"` have different rows.
 
-use arrow::datatypes::DataType;
+use arrow_schema::DataType;
 
 use crate::arrays::keys::{element, is_text};
 

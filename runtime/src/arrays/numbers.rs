@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
-use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, Float32Array, Float64Array, Int32Array,
-    Int64Array, PrimitiveArray,
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type};
+use arrow_array::{
+    Array, ArrayRef, ArrowPrimitiveType, Float32Array, Float64Array, Int32Array, Int64Array,
+    PrimitiveArray,
 };
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float32Type, Float64Type, Int32Type, Int64Type};
-use arrow::error::ArrowError;
+use arrow_cast::cast;
+use arrow_schema::{ArrowError, DataType};
 
 /// The largest number that a model reads: BatchNorm sums the squares of a batch in float32.
 pub(crate) const MOST: f64 = 1e15;

@@ -1,6 +1,6 @@
 //! Strings, those that a file keeps as codes in a dictionary among them.
 
-use arrow::array::{Array, Int32Array, StringArray};
+use arrow_array::{Array, Int32Array, StringArray};
 
 /// Strings, null where missing.
 #[derive(Debug, Clone)]

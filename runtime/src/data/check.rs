@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use arrow::datatypes::DataType;
+use arrow_schema::DataType;
 
 use crate::arrays::keys::{element, is_text};
 use crate::arrays::kinds;

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::ops::BitOr;
 
-use arrow::array::UInt64Array;
+use arrow_array::UInt64Array;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 
 use crate::arrays::keys::{DateForm, Keys, keys};

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow_schema::{DataType, Field, FieldRef};
 use parquet::basic::{ConvertedType, Encoding};
 use parquet::file::metadata::ColumnChunkMetaData;
 

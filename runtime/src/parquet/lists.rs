@@ -5,11 +5,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, ArrowPrimitiveType, BooleanBufferBuilder, ListArray, PrimitiveArray};
-use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::datatypes::{
-    ArrowNativeType, DataType, Field, FieldRef, Float32Type, Float64Type, Int32Type, Int64Type,
-};
+use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type};
+use arrow_array::{ArrayRef, ArrowPrimitiveType, ListArray, PrimitiveArray};
+use arrow_buffer::{ArrowNativeType, BooleanBufferBuilder, NullBuffer, OffsetBuffer};
+use arrow_schema::{DataType, Field, FieldRef};
 use parquet::basic::Type;
 use parquet::column::page::PageReader;
 use parquet::column::reader::ColumnReaderImpl;

@@ -309,7 +309,7 @@ fn damaged(cause: &str) -> ParquetError {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, Int32Array, RecordBatch};
+    use arrow_array::{ArrayRef, Int32Array, RecordBatch};
     use parquet::arrow::ArrowWriter;
     use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
     use parquet::basic::ZstdLevel;

@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchReader};
-use arrow::datatypes::Schema;
-use arrow::error::ArrowError;
+use arrow_array::{RecordBatch, RecordBatchReader};
+use arrow_schema::{ArrowError, Schema};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::errors::ParquetError;
@@ -136,9 +135,9 @@ impl ColumnReaders {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, Float32Array, ListArray, StringArray};
-    use arrow::compute::cast;
-    use arrow::datatypes::{Float32Type, Int32Type};
+    use arrow_array::types::{Float32Type, Int32Type};
+    use arrow_array::{ArrayRef, Float32Array, ListArray, StringArray};
+    use arrow_cast::cast;
     use bytes::Bytes;
     use parquet::arrow::ArrowWriter;
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use arrow::array::{Array, ListArray, RecordBatch};
-use arrow::datatypes::Float32Type;
+use arrow_array::types::Float32Type;
+use arrow_array::{Array, ListArray, RecordBatch};
 use mtmd::data::{Dataset, Parts, RowReader, Scan, Shuffle};
 use mtmd::error::Result;
 use parquet::arrow::ArrowWriter;
@@ -90,7 +90,7 @@ fn read(data: &str, server: &Server) -> String {
 fn repeated(times: usize) -> Frame {
     let columns = frame().0.into_iter().map(|(name, array)| {
         let copies: Vec<&dyn Array> = (0..times).map(|_| array.as_ref()).collect();
-        (name, arrow::compute::concat(&copies).unwrap())
+        (name, arrow_select::concat::concat(&copies).unwrap())
     });
     Frame(columns.collect())
 }

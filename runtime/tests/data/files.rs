@@ -4,12 +4,14 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, ListBuilder, RecordBatch,
-    StringArray, StringBuilder, UInt64Array, new_null_array,
+use arrow_array::builder::{ListBuilder, StringBuilder};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
+    UInt64Array, new_null_array,
 };
-use arrow::compute::{cast, take};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow_cast::cast;
+use arrow_schema::{DataType, Field, Schema};
+use arrow_select::take::take;
 use mtmd::data::Dataset;
 use mtmd::schema::{List, Split, Value};
 use parquet::file::properties::WriterProperties;
@@ -234,8 +236,8 @@ fn codes_are_the_strings_that_they_stand_for() {
 #[test]
 fn lists_of_fixed_size_will_do() {
     let vectors = vec![None, Some(vec![Some(0.5f32), Some(-0.5)]), None, None];
-    let vectors = arrow::array::FixedSizeListArray::from_iter_primitive::<
-        arrow::datatypes::Float32Type,
+    let vectors = arrow_array::FixedSizeListArray::from_iter_primitive::<
+        arrow_array::types::Float32Type,
         _,
         _,
     >(vectors, 2);

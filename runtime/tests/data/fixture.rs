@@ -5,11 +5,11 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{
+use arrow_array::types::{Float32Type, Int64Type};
+use arrow_array::{
     ArrayRef, Float32Array, Float64Array, Int8Array, Int32Array, Int64Array, ListArray,
     RecordBatch, StringArray, new_null_array,
 };
-use arrow::datatypes::{Float32Type, Int64Type};
 use mtmd::data::batch::Batch;
 use mtmd::data::{Dataset, Parts, RowReader, RowReport, Scan};
 use mtmd::error::Error;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int8Array, ListArray};
-use arrow::datatypes::Float32Type;
+use arrow_array::types::Float32Type;
+use arrow_array::{ArrayRef, Float64Array, Int8Array, ListArray};
 use mtmd::data::batch::Column;
 use mtmd::data::{Parts, RowReader};
 use mtmd::hash::hash_text;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array};
+use arrow_array::{ArrayRef, Int64Array};
 use mtmd::data::batch::{Batch, Column};
 use mtmd::data::{Parts, RowReader, Scan, Shuffle};
 use mtmd::schema::{FeatureKind, Split, Value, list, text};

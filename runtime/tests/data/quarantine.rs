@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float32Array, Int32Array, StringArray, TimestampMicrosecondArray};
+use arrow_array::{ArrayRef, Float32Array, Int32Array, StringArray, TimestampMicrosecondArray};
 use mtmd::data::{Dataset, Parts, Quarantine, RowReader};
 use mtmd::schema::{
     self, BadRows, Derive, DomainSet, Feature, FeatureKind, Others, Schema, TimePart, Transform,

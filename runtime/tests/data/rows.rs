@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
+use arrow_array::types::{Float32Type, Float64Type};
+use arrow_array::{
     ArrayRef, Float32Array, Float64Array, Int8Array, Int32Array, Int64Array, ListArray, StringArray,
 };
-use arrow::datatypes::{Float32Type, Float64Type};
 use mtmd::data::batch::{Batch, Column, TowerBatch};
 use mtmd::data::{Parts, Scan};
 use mtmd::error::Error;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{
+use arrow_array::{
     ArrayRef, Date32Array, Float64Array, Int64Array, StringArray, UInt64Array, new_null_array,
 };
-use arrow::datatypes::DataType;
+use arrow_schema::DataType;
 use mtmd::data::batch::Batch;
 use mtmd::data::{Parts, RowReader, Scan};
 use mtmd::hash::{hash_int, mix};

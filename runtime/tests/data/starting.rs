@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int32Array, ListArray, new_null_array};
-use arrow::datatypes::{DataType, Float32Type};
+use arrow_array::types::Float32Type;
+use arrow_array::{ArrayRef, Float64Array, Int32Array, ListArray, new_null_array};
+use arrow_schema::DataType;
 use mtmd::data::{Learned, Parts};
 use mtmd::schema::{FeatureKind, Schema, Standardise, Tower};
 use mtmd::vocab::StartingStatistics;

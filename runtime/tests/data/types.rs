@@ -5,13 +5,14 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{
+use arrow_array::types::Float64Type;
+use arrow_array::{
     Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Date64Array, Decimal128Array,
     Float32Array, Float64Array, Int64Array, ListArray, StringArray, TimestampSecondArray,
     UInt64Array, new_null_array,
 };
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Float64Type, Schema as ArrowSchema, TimeUnit};
+use arrow_cast::cast;
+use arrow_schema::{DataType, Field, Schema as ArrowSchema, TimeUnit};
 use mtmd::data::Parts;
 use mtmd::data::batch::Column;
 use mtmd::schema::{
@@ -457,7 +458,7 @@ fn unsigned_ids_are_not_the_negative_ones_of_their_bits() {
     // As the entries of a list, and by hash, they have the row of their bits.
     let list = |values: Vec<u64>| Some(values.into_iter().map(Some).collect::<Vec<_>>());
     let lists = vec![list(vec![most, 5]), None, None, None];
-    let lists = ListArray::from_iter_primitive::<arrow::datatypes::UInt64Type, _, _>(lists);
+    let lists = ListArray::from_iter_primitive::<arrow_array::types::UInt64Type, _, _>(lists);
     let (batches, _) = read(
         &frame().with("tags", array(lists)).folder().open().unwrap(),
         10,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, StringArray};
+use arrow_array::{ArrayRef, Int64Array, StringArray};
 use mtmd::data::{Parts, Scan};
 use mtmd::schema::{Value, text};
 use mtmd::vocab::{RawValue, Vocabularies, Vocabulary};
@@ -17,7 +17,7 @@ fn a_vocabulary_holds_the_most_frequent_values() {
     let users: Vec<Option<String>> = users.map(Some).chain([None, None, None]).collect();
     let repeat = |name: &str| {
         let arrays: Vec<ArrayRef> = (0..5).map(|_| Arc::clone(&frame().0[name])).collect();
-        arrow::compute::concat(&arrays.iter().map(AsRef::as_ref).collect::<Vec<_>>()).unwrap()
+        arrow_select::concat::concat(&arrays.iter().map(AsRef::as_ref).collect::<Vec<_>>()).unwrap()
     };
     let names: Vec<&'static str> = frame().0.keys().copied().collect();
     let long = names

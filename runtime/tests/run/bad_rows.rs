@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, Float64Array};
-use arrow::datatypes::Int64Type;
+use arrow_array::Float64Array;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 
 use crate::child::{run, run_well, stderr};
 use crate::rows;
@@ -73,7 +74,7 @@ fn write_age(path: &Path, age: f64, among: usize) -> usize {
             .enumerate()
             .filter(|(_, surface)| **surface == 1);
         poisoned = having.map(|(row, _)| row).nth(among).unwrap();
-        let ages = column("age").as_primitive::<arrow::datatypes::Float64Type>();
+        let ages = column("age").as_primitive::<arrow_array::types::Float64Type>();
         let ages = ages.values().iter().enumerate();
         let ages = ages.map(|(row, value)| if row == poisoned { age } else { *value });
         Arc::new(Float64Array::from_iter_values(ages))

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Float32Array, Int64Array};
-use arrow::datatypes::{Float32Type, Int64Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Int64Type};
+use arrow_array::{ArrayRef, Float32Array, Int64Array};
 use mtmd::schema::{Course, DomainId, DomainSet, Metric, Select, TaskId};
 use mtmd::training::{Existing, RunFolder, Trainer};
 use serde_json::Value;

@@ -3,8 +3,9 @@
 use std::fs;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array};
-use arrow::datatypes::{Float64Type, Int64Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::{ArrayRef, Float64Array, Int64Array};
 use mtmd::data::batch::{Batch, Column};
 use mtmd::data::{Parts, Scan, Shuffle};
 use mtmd::schema::{AdamW, Embeddings, Training};
@@ -242,10 +243,9 @@ fn a_gradient_that_is_not_finite_stops_the_run_and_names_its_row() {
     rows::write(&data, 2_000);
     for column in ["hw_ctr", "is_click", "is_buy"] {
         rows::replace(&data, column, |batch| {
-            let sound = (0..batch.num_rows()).map(|row| row != ROW);
-            let sound = arrow::array::BooleanArray::from_iter(sound.map(Some));
-            let absent = arrow::compute::not(&sound).unwrap();
-            arrow::compute::nullif(&batch[column], &absent).unwrap()
+            let absent = (0..batch.num_rows()).map(|row| Some(row == ROW));
+            let absent = arrow_array::BooleanArray::from_iter(absent);
+            arrow_select::nullif::nullif(&batch[column], &absent).unwrap()
         });
     }
     // Users are hashed: one that shares its row of the table with nobody.

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, UInt64Array};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Date32Type, Int64Type, TimeUnit, UInt64Type};
-use arrow::error::ArrowError;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Date32Type, Int64Type, UInt64Type};
+use arrow_array::{Array, ArrayRef, Int64Array, UInt64Array};
+use arrow_cast::cast;
+use arrow_schema::{ArrowError, DataType, TimeUnit};
 
 use crate::arrays::calendar::{self, DAYS};
 use crate::arrays::keys::{DateForm, Keys, keys, lists};
@@ -219,7 +220,7 @@ impl fmt::Display for OddTime {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Float64Array, ListArray, StringArray};
+    use arrow_array::{Float64Array, ListArray, StringArray};
 
     use super::*;
 

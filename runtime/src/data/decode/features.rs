@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{Array, ArrayRef, Float32Array, RecordBatch};
-use arrow::error::ArrowError;
+use arrow_array::{Array, ArrayRef, Float32Array, RecordBatch};
+use arrow_schema::ArrowError;
 
 use crate::arrays::keys::{DateForm, Odd, ReadKeys, Spans, column_of, entries, keys, lists};
 use crate::arrays::numbers::{MOST, Numbers, are_sound, is_sound};

@@ -10,8 +10,8 @@ mod values;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::error::ArrowError;
+use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
 
 use crate::arrays::keys::{DateForm, Keys, Odd, ReadKeys, column_of, keys};
 use crate::arrays::numbers::value;

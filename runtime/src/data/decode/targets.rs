@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use arrow::array::RecordBatch;
-use arrow::error::ArrowError;
+use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
 
 use crate::arrays::keys::column_of;
 use crate::arrays::numbers::{MOST, Numbers};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use arrow::array::Float32Array;
+use arrow_array::Float32Array;
 
 use crate::arrays::keys::{Keys, Spans};
 use crate::arrays::numbers::{Ints, MOST, Numbers, value};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
+use arrow_array::RecordBatch;
+use arrow_schema::Schema;
 
 use crate::data::dataset::{Dataset, RowGroupRef};
 use crate::data::loader::ordered::spawn;
@@ -140,7 +140,7 @@ pub(crate) fn ended_early() -> Error {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, Int64Array};
+    use arrow_array::{ArrayRef, Int64Array};
 
     use super::*;
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayBuilder, ArrayRef, FixedSizeListBuilder, Float32Builder, Float64Builder, Int8Builder,
-    Int64Builder, ListBuilder, StringBuilder,
+use arrow_array::ArrayRef;
+use arrow_array::builder::{
+    ArrayBuilder, FixedSizeListBuilder, Float32Builder, Float64Builder, Int8Builder, Int64Builder,
+    ListBuilder, StringBuilder,
 };
 
 use crate::bug::bug;

@@ -1,7 +1,7 @@
 //! Rows of made-up data, column by column.
 
-use arrow::array::RecordBatch;
-use arrow::error::ArrowError;
+use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
 
 use crate::data::synth::builder::Builder;
 use crate::data::synth::draws::{Draw, Drawn, domain, number, split, undeclared};

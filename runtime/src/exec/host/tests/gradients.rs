@@ -245,14 +245,14 @@ proptest! {
             forward: vec![Op::Activate(layer.clone())],
             output: to,
             gradient,
-            backward: vec![Op::ActivateBack { activate: layer, gradient, into }],
+            backward: vec![Op::ActivateBack { activate: layer.clone(), gradient, into }],
             inputs: vec![(from, into)],
         };
         // What the activation sees: without slope it changes nothing, and a norm after it is left out.
         let kinks = Activate {
             slope: 1.0,
             norm: layer.norm.filter(|norm| norm.place == NormPlace::Pre),
-            ..layer.clone()
+            ..layer
         };
         rule.check_beside_kinks(&layout, rows, &[], &[Op::Activate(kinks)])?;
     }
