@@ -31,9 +31,8 @@ impl Renderer {
             .lstrip_blocks(true)
             .build();
         templates.set_syntax(syntax.map_err(|error| failure("syntax", &error))?);
-        // Rust's own literals of a string and of a float.
+        // Rust's own literal of a string.
         templates.add_filter("string", |text: String| format!("{text:?}"));
-        templates.add_filter("float", |value: f64| format!("{value:?}"));
         for (name, source) in TEMPLATES {
             templates
                 .add_template(name, source)

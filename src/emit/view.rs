@@ -30,7 +30,24 @@ pub(super) struct View {
 struct EnumView {
     name: &'static str,
     doc: &'static str,
+    count: usize,
     variants: Vec<VariantView>,
+}
+
+impl EnumView {
+    fn new(
+        name: &'static str,
+        doc: &'static str,
+        variants: impl Iterator<Item = VariantView>,
+    ) -> Self {
+        let variants: Vec<_> = variants.collect();
+        Self {
+            name,
+            doc,
+            count: variants.len(),
+            variants,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -98,31 +115,21 @@ fn enums(graph: &Graph) -> Vec<EnumView> {
         doc: or(&task.doc, || format!("Task `{}`.", task.name)),
     };
     vec![
-        EnumView {
-            name: "Surface",
-            doc: "Domains of the query tower.",
-            variants: spec
-                .surfaces
-                .domains
-                .iter()
-                .map(domain("Surface"))
-                .collect(),
-        },
-        EnumView {
-            name: "Product",
-            doc: "Domains of the item tower.",
-            variants: spec
-                .products
-                .domains
-                .iter()
-                .map(domain("Product"))
-                .collect(),
-        },
-        EnumView {
-            name: "Task",
-            doc: "Prediction tasks, every parent before its children.",
-            variants: spec.tasks.iter().map(task).collect(),
-        },
+        EnumView::new(
+            "Surface",
+            "Domains of the query tower.",
+            spec.surfaces.domains.iter().map(domain("Surface")),
+        ),
+        EnumView::new(
+            "Product",
+            "Domains of the item tower.",
+            spec.products.domains.iter().map(domain("Product")),
+        ),
+        EnumView::new(
+            "Task",
+            "Prediction tasks, every parent before its children.",
+            spec.tasks.iter().map(task),
+        ),
     ]
 }
 
