@@ -23,7 +23,7 @@ pub use build::build;
 pub use mtmd_schema::FeatureId;
 pub use node::{Group, Input, NodeId, Role};
 pub use read::VocabularyFiles;
-pub use weights::{Dim, Part, Weight};
+pub use weights::{Dim, Key, Part, Weight};
 
 use crate::sema::spec::{DomainId, Feature, FeatureKind, Spec, TaskId, Tower};
 
@@ -238,7 +238,7 @@ impl TowerGraph {
 
     /// Name of the tower, as paths have it.
     pub fn name(&self) -> &'static str {
-        tower_name(self.tower)
+        self.tower.name()
     }
 }
 
@@ -256,11 +256,6 @@ impl DomainExpert {
     pub fn find(&self, wanted: impl Fn(Role) -> bool) -> Option<&Node> {
         self.nodes.iter().find(|node| wanted(node.role))
     }
-}
-
-/// Name of a tower, as paths have it.
-pub fn tower_name(tower: Tower) -> &'static str {
-    tower.name()
 }
 
 impl Field {
