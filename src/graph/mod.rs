@@ -175,6 +175,18 @@ impl Graph {
         }
     }
 
+    /// Products with the bytes of the embeddings that are served for an item of theirs.
+    fn bytes_per_item(&self) -> impl Iterator<Item = (&str, u128)> {
+        let (products, bytes) = (&self.spec.products.domains, &self.totals.item_bytes);
+        assert!(
+            products.len() == bytes.len(),
+            "this is a bug of mtmdc: bytes of an item of {} products",
+            bytes.len()
+        );
+        let names = products.iter().map(|product| &*product.name);
+        names.zip(bytes.iter().copied())
+    }
+
     /// `graph.yaml`.
     pub fn to_yaml(&self) -> String {
         yaml::write(self)

@@ -153,16 +153,20 @@ fn numbered(name: &str, index: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::Role;
+    use crate::graph::weights::SHARED;
     use crate::sema::{NameKind, objection};
 
     /// The checks of names are on a floor below, which knows no roles.
     #[test]
-    fn no_task_is_named_like_a_node_of_its_domain() {
+    fn no_name_is_the_path_of_something_else() {
         let shared = (0..12).flat_map(|index| [Role::TaskShared(index), Role::DomainShared(index)]);
         for role in [Role::AdaptNorm, Role::Adapt].into_iter().chain(shared) {
             let path = role.local();
             let name = path.split('.').next().unwrap();
             assert!(objection(NameKind::Task, name).is_some(), "{path}");
+        }
+        for kind in [NameKind::Surface, NameKind::Product] {
+            assert!(objection(kind, SHARED).is_some(), "{kind:?}");
         }
     }
 }

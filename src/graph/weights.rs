@@ -216,6 +216,8 @@ pub(super) fn weights(graph: &Graph) -> Vec<Weight> {
 
 /// Holder of the tables.
 pub(super) const TABLES: &str = "tables";
+/// Holder of what the domains of a tower share, beside them.
+pub(super) const SHARED: &str = "shared";
 /// Holder of the heads.
 pub(super) const HEADS: &str = "heads";
 
@@ -344,7 +346,7 @@ impl<'a> Lister<'a> {
 
     fn tower(&self, held: &mut Held) {
         let tower = self.tower.name();
-        held.add(&format!("{tower}.shared"), self.shared());
+        held.add(&format!("{tower}.{SHARED}"), self.shared());
         let mut experts = BTreeMap::new();
         for expert in &self.tower.experts {
             let list = held.lists.len();

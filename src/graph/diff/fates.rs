@@ -348,21 +348,11 @@ fn whole(parts: &[Part]) -> Vec<Piece> {
 
 /// Parts of the same name; of one that has another width, the first entries.
 fn pieces(old: &[Part], new: &[Part]) -> Vec<Piece> {
-    let mut places = BTreeMap::new();
-    let mut end = 0;
-    for part in old {
-        let other = places.insert(&part.name, (end, part.width));
-        assert!(
-            other.is_none(),
-            "this is a bug of mtmdc: two parts of a dimension are `{}`",
-            part.name
-        );
-        end += part.width;
-    }
+    let places = by_name(old);
     let mut pieces: Vec<Piece> = vec![];
     let mut to = 0;
     for part in new {
-        if let Some((from, width)) = places.get(&part.name) {
+        if let Some((from, width)) = places.get(&*part.name) {
             let (from, width) = (*from, part.width.min(*width));
             match pieces.last_mut() {
                 Some(last) if last.from + last.width == from && last.to + last.width == to => {
@@ -440,8 +430,20 @@ fn takes(fit: &Fit, old: &Dim) -> bool {
     }
 }
 
-fn by_name(parts: &[Part]) -> BTreeMap<&str, usize> {
-    parts.iter().map(|part| (&*part.name, part.width)).collect()
+/// First entry and width of each part.
+fn by_name(parts: &[Part]) -> BTreeMap<&str, (usize, usize)> {
+    let mut places = BTreeMap::new();
+    let mut end = 0;
+    for part in parts {
+        let other = places.insert(&*part.name, (end, part.width));
+        assert!(
+            other.is_none(),
+            "this is a bug of mtmdc: two parts of a dimension are `{}`",
+            part.name
+        );
+        end += part.width;
+    }
+    places
 }
 
 /// How two dimensions differ, in words.
@@ -454,7 +456,7 @@ fn note(old: &Dim, new: &Dim) -> String {
             for part in after.iter() {
                 match widths.get(&*part.name) {
                     None => notes.push(format!("new: {}", part.name)),
-                    Some(width) if *width != part.width => {
+                    Some((_, width)) if *width != part.width => {
                         let what = match (&*part.name, new) {
                             ("", Dim::Units(_)) => "units",
                             ("", _) => "inputs",

@@ -185,8 +185,12 @@ impl<'s> Printer<'s> {
             expert,
         } in architecture.overrides.iter()
         {
-            // Both have the fields of one type.
-            let own = fields_of(expert).into_iter().zip(&base);
+            let own = fields_of(expert);
+            assert!(
+                own.len() == base.len(),
+                "this is a bug of mtmdc: two values of a struct have other fields"
+            );
+            let own = own.into_iter().zip(&base);
             let differing = own.filter(|(own, base)| own != *base);
             let differing = differing.flat_map(|((key, value), _)| self.given(key, &value));
             let axis = self.spec.axis(*tower);

@@ -219,16 +219,11 @@ fn totals(out: &mut Writer, graph: &Graph) {
         .with("query_row", totals.query_flops)
         .with("item_row", totals.item_flops);
     out.flow(2, "flops", &flops);
-    let products = &graph.spec.products.domains;
-    assert!(
-        products.len() == totals.item_bytes.len(),
-        "this is a bug of mtmdc: bytes of {} products",
-        totals.item_bytes.len()
-    );
-    let products = products.iter().zip(&totals.item_bytes);
-    let bytes = products.fold(Flow::map(), |map, (product, bytes)| {
-        map.with(&product.name, bytes)
-    });
+    let bytes = graph
+        .bytes_per_item()
+        .fold(Flow::map(), |map, (product, bytes)| {
+            map.with(product, bytes)
+        });
     out.flow(2, "bytes_per_item", &bytes);
 }
 
