@@ -79,11 +79,41 @@ pub enum Content {
 /// For a type that has no literal in Rust: a map, bytes, a unit. The schema has none.
 pub fn reflect<T: Serialize + ?Sized>(value: &T) -> Reflected {
     let reflected = value.serialize(Reflector);
-    assert!(
-        reflected.is_ok(),
-        "a type of the schema cannot be reflected: {reflected:?}"
-    );
-    reflected.unwrap_or(Reflected::None)
+    reflected.unwrap_or_else(|error| bug(format_args!("a value of the schema: {error}")))
+}
+
+/// The fields of a struct.
+///
+/// # Panics
+///
+/// For a value that is not a struct.
+pub fn fields_of<T: Serialize + ?Sized>(value: &T) -> Fields {
+    match reflect(value) {
+        Reflected::Struct(Struct { fields, .. }) => fields,
+        other => bug(format_args!("{other:?} is not a struct")),
+    }
+}
+
+/// The name of a value's variant, as serde has it.
+///
+/// # Panics
+///
+/// For a value that is not of an enum.
+pub fn variant_name<T: Serialize + ?Sized>(value: &T) -> &'static str {
+    match reflect(value) {
+        Reflected::Variant { name, .. } => name,
+        other => bug(format_args!("{other:?} is not a variant")),
+    }
+}
+
+/// Stops at a broken invariant of the compiler, as the floor `program` does above this one.
+#[expect(
+    clippy::panic,
+    reason = "an invariant of ours is broken: any result would be wrong"
+)]
+#[track_caller]
+fn bug(what: fmt::Arguments<'_>) -> ! {
+    panic!("this is a bug of mtmdc, please report it: {what}")
 }
 
 #[derive(Debug)]

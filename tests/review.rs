@@ -527,7 +527,7 @@ fn a_graph_file_with_other_nodes_is_refused() {
     let yaml = written.to_yaml();
     let refused = |from: &str, to: &str| {
         let edited = yaml.replacen(from, to, 1);
-        assert_ne!(edited, yaml, "{from}");
+        assert!(edited != yaml, "{from}");
         Graph::from_yaml(&edited, &|_| None).unwrap_err()
     };
     let version = refused("blocks: 1", "blocks: 2");
@@ -539,40 +539,126 @@ fn a_graph_file_with_other_nodes_is_refused() {
         (
             "expert: { kind: ffn, in: 13, widths: [16, 8]",
             "expert: { kind: ffn, in: 13, widths: [16, 9]",
-            "`widths` of node `query.shared.expert` is [16, 9], but this version builds [16, 8]",
+            "`query.shared.expert.widths` is [16, 9], but this version writes [16, 8]",
         ),
         (
             "click.deep: { kind: ffn, inputs: [adapt]",
             "click.deep: { kind: ffn, inputs: [task_shared]",
-            "`inputs` of node `query.feed.click.deep` is [task_shared], but this version builds [adapt]",
+            "`query.experts.feed.nodes.click.deep.inputs` is [task_shared], but this version writes [adapt]",
         ),
         (
             "click.shallow: { kind: shallow, features: [country]",
             "click.shallow: { kind: shallow, inputs: [country]",
-            "`features` of node `query.feed.click.shallow` is absent, but this version builds [country]",
+            "`query.experts.feed.nodes.click.shallow.features` is missing, but this version writes [country]",
         ),
         (
             "buy.shallow: {",
             "buy.deeper: {",
-            "node `query.feed.buy.shallow` is missing",
+            "`query.experts.feed.nodes.buy.shallow` is missing, but this version writes a mapping",
         ),
         (
             "task_shared: {",
             "task_shared2: { kind: concat, out: 1 }\n        task_shared: {",
-            "node `query.feed.task_shared2` is not one that this version builds",
+            "`query.experts.feed.nodes.task_shared2` is a mapping, but this version writes no such entry",
         ),
         (
             "vectors: []",
             "vectors: [country]",
-            "`vectors` of node `query.feed` is [country], but this version builds []",
+            "`query.experts.feed.vectors` is [country], but this version writes []",
         ),
         (
             "  click: { in: 20,",
             "  click: { in: 20, scale: none,",
-            "`scale` of node `heads.click` is none, but this version builds absent",
+            "`heads.click.scale` is none, but this version writes no such entry",
+        ),
+        (
+            "\ntotals:\n  cells: 6",
+            "\ntotals:\n  cells: 7",
+            "`totals.cells` is 7, but this version writes 6",
+        ),
+        (
+            "\ntotals:",
+            "\nnote: mine\n\ntotals:",
+            "`note` is mine, but this version writes no such entry",
+        ),
+        (
+            "\nquery:",
+            "\nbudget:\n  parametres: 5\n  candidates: 1000\n\nquery:",
+            "`budget`: `parametres` is unknown",
+        ),
+        (
+            "\nquery:",
+            "\nbudget:\n  candidates: 1000\n\nquery:",
+            "`budget` is a mapping, but this version writes no such entry",
+        ),
+        (
+            "shallow: true }",
+            "shalow: true }",
+            "`country` of `features`: `shalow` is unknown",
+        ),
+        (
+            "depth: 1",
+            "dept: 1",
+            "`architecture`: `expert`: `dept` is unknown",
         ),
     ] {
-        assert_eq!(refused(from, to), found);
+        let message = refused(from, to);
+        assert_eq!(
+            message,
+            format!("{found}: it was edited, or another version wrote it")
+        );
+    }
+}
+
+/// An override holds what differs, and nothing else.
+#[test]
+fn an_unknown_entry_of_an_override_is_refused() {
+    let written = graph(&format!(
+        "{OLD}\narchitecture on feed {{ task_shared 2 }}\n"
+    ));
+    let yaml = written.to_yaml();
+    let edited = yaml.replacen(
+        "expert: { task_shared: 2 }",
+        "expert: { task_shared: 2, rnk: 3 }",
+        1,
+    );
+    assert!(edited != yaml);
+    assert_eq!(
+        Graph::from_yaml(&edited, &|_| None).unwrap_err(),
+        "`architecture.overrides.feed.expert.rnk` is 3, but this version writes no such entry: \
+         it was edited, or another version wrote it"
+    );
+}
+
+/// A value of another type is told by its place.
+#[test]
+fn a_graph_file_with_other_types_is_refused() {
+    let yaml = graph(OLD).to_yaml();
+    for (from, to, found) in [
+        (
+            "rows: 1000,",
+            "rows: many,",
+            "`ad` of `tables`: `rows` is not a whole number",
+        ),
+        (
+            "- { name: feed,",
+            "- { name: 7,",
+            "a `name` in `surfaces.domains` is not a string",
+        ),
+        (
+            "\nspec_hash: \"",
+            "\nspec_hash: [] # \"",
+            "`spec_hash` is not a string",
+        ),
+        (
+            "\n  expert:\n",
+            "\n  export:\n",
+            "`expert` of `architecture` is not a mapping",
+        ),
+    ] {
+        let edited = yaml.replacen(from, to, 1);
+        assert!(edited != yaml, "{from}");
+        assert_eq!(Graph::from_yaml(&edited, &|_| None).unwrap_err(), found);
     }
 }
 

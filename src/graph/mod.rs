@@ -23,7 +23,7 @@ pub use build::build;
 pub use mtmd_schema::FeatureId;
 pub use node::{Group, Input, NodeId, Role};
 pub use read::VocabularyFiles;
-pub use weights::{Dim, Part, Weight};
+pub use weights::{Dim, Key, Part, Weight};
 
 use crate::sema::spec::{DomainId, Feature, FeatureKind, Spec, TaskId, Tower};
 
@@ -175,6 +175,18 @@ impl Graph {
         }
     }
 
+    /// Products with the bytes of the embeddings that are served for an item of theirs.
+    fn bytes_per_item(&self) -> impl Iterator<Item = (&str, u128)> {
+        let (products, bytes) = (&self.spec.products.domains, &self.totals.item_bytes);
+        assert!(
+            products.len() == bytes.len(),
+            "this is a bug of mtmdc: bytes of an item of {} products",
+            bytes.len()
+        );
+        let names = products.iter().map(|product| &*product.name);
+        names.zip(bytes.iter().copied())
+    }
+
     /// `graph.yaml`.
     pub fn to_yaml(&self) -> String {
         yaml::write(self)
@@ -238,7 +250,7 @@ impl TowerGraph {
 
     /// Name of the tower, as paths have it.
     pub fn name(&self) -> &'static str {
-        tower_name(self.tower)
+        self.tower.name()
     }
 }
 
@@ -256,11 +268,6 @@ impl DomainExpert {
     pub fn find(&self, wanted: impl Fn(Role) -> bool) -> Option<&Node> {
         self.nodes.iter().find(|node| wanted(node.role))
     }
-}
-
-/// Name of a tower, as paths have it.
-pub fn tower_name(tower: Tower) -> &'static str {
-    tower.name()
 }
 
 impl Field {

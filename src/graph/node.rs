@@ -1,6 +1,6 @@
 //! What tells nodes apart: ids, roles, and what a node reads. Paths follow from roles.
 
-use crate::sema::spec::{Spec, TaskId};
+use crate::sema::spec::{Spec, Task, TaskId};
 use mtmd_schema::FeatureId;
 
 /// Index into the nodes of a Domain Expert, or into the nodes that the domains of a tower share.
@@ -127,13 +127,18 @@ impl Role {
     }
 }
 
-/// Name of a task.
+/// The task of an id.
 #[expect(
     clippy::indexing_slicing,
     reason = "a graph's ids are those of its spec"
 )]
-pub(super) fn task_name(spec: &Spec, task: TaskId) -> &str {
-    &spec.tasks[task.0].name
+pub(super) fn task(spec: &Spec, id: TaskId) -> &Task {
+    &spec.tasks[id.0]
+}
+
+/// Name of a task.
+pub(super) fn task_name(spec: &Spec, id: TaskId) -> &str {
+    &task(spec, id).name
 }
 
 /// Name of one of several nodes of a kind. The first has no number, so that a second one leaves the
@@ -142,5 +147,26 @@ fn numbered(name: &str, index: usize) -> String {
     match index {
         0 => name.to_owned(),
         _ => format!("{name}{}", index + 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Role;
+    use crate::graph::weights::SHARED;
+    use crate::sema::{NameKind, objection};
+
+    /// The checks of names are on a floor below, which knows no roles.
+    #[test]
+    fn no_name_is_the_path_of_something_else() {
+        let shared = (0..12).flat_map(|index| [Role::TaskShared(index), Role::DomainShared(index)]);
+        for role in [Role::AdaptNorm, Role::Adapt].into_iter().chain(shared) {
+            let path = role.local();
+            let name = path.split('.').next().unwrap();
+            assert!(objection(NameKind::Task, name).is_some(), "{path}");
+        }
+        for kind in [NameKind::Surface, NameKind::Product] {
+            assert!(objection(kind, SHARED).is_some(), "{kind:?}");
+        }
     }
 }

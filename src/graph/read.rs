@@ -1,14 +1,14 @@
 //! `graph.yaml` → graph: what weights are of, told by the folder that they are in.
 //!
-//! The declarations are read; the graph is built from them again. That nothing was lost on the way is
-//! checked by the hashes that the file states, and that the nodes of the file are those of this
-//! version one by one.
+//! The declarations are read; the graph is built from them again. The file is then compared with the one that
+//! is written of that graph, so that nothing in it is read wrongly or not at all.
 
 mod value;
 mod verify;
 
-use super::yaml::LAYOUT;
-use super::yaml::declarations::digest;
+use super::blocks::VERSION;
+use super::yaml::declarations::{EXPERT, OVERRIDES, digest};
+use super::yaml::{Block, LAYOUT};
 use super::{Graph, build};
 use mtmd_schema::{Architecture, Budget, Index, Spec, Table, Tower};
 use serde_yaml::{Mapping, Value as Yaml};
@@ -34,48 +34,48 @@ impl Graph {
             }
             None => return Err("it does not say its layout, `mtmd`".to_owned()),
         }
-        let nodes = verify::Nodes::read(text)?;
-        let graph = build(&spec(&document, files)?);
-        for (key, hash) in [
-            ("spec_hash", &graph.spec_hash),
-            ("weights_hash", &graph.weights_hash),
-        ] {
-            let stated = document.get(key).and_then(Yaml::as_str).unwrap_or_default();
-            if stated != hash {
+        match document.get("blocks").and_then(Yaml::as_u64) {
+            Some(version) if version == u64::from(VERSION) => {}
+            Some(version) => {
                 return Err(format!(
-                    "what it declares has the {key} {hash}, and it says {stated}: it was edited, or \
-                     another version wrote it"
+                    "its blocks are of version {version}; this version of mtmdc has version {VERSION}"
                 ));
             }
+            None => return Err("`blocks`, the version of its blocks, is missing".to_owned()),
         }
-        nodes.verify(&graph).map(|()| graph)
+        let graph = build(&spec(&document, files)?);
+        verify::verify(&document, &graph)?;
+        Ok(graph)
     }
 }
 
 fn spec(document: &Mapping, files: &VocabularyFiles<'_>) -> Result<Spec, String> {
-    let names = Names::of(document);
+    let names = Names::of(document)?;
     let root = Field::root(document, &names);
-    let features = |tower: Tower| root.inside(tower.name())?.on(tower).block("features");
-    let mut tables: Vec<Table> = root.block("tables")?;
+    let features = |tower: Tower| {
+        let block = root.inside(Block::Features(tower).key())?;
+        block.on(tower).block("features")
+    };
+    let mut tables: Vec<Table> = root.block(Block::Tables.key())?;
     for table in &mut tables {
         restore(table, files)?;
     }
     Ok(Spec {
-        name: root.block("model")?,
+        name: root.block(Block::Model.key())?,
         doc: root.read("doc")?,
         data: None,
-        surfaces: root.block("surfaces")?,
-        products: root.block("products")?,
-        tasks: root.block("tasks")?,
+        surfaces: root.on(Tower::Query).block(Block::Surfaces.key())?,
+        products: root.on(Tower::Item).block(Block::Products.key())?,
+        tasks: root.block(Block::Tasks.key())?,
         tables: tables.into(),
         query: features(Tower::Query)?,
         item: features(Tower::Item)?,
         architecture: architecture(document, &names)?,
-        rows: root.block("rows")?,
-        evaluation: root.block("evaluation")?,
-        training: root.block("training")?,
-        budget: match document.contains_key("budget") {
-            true => root.read("budget")?,
+        rows: root.block(Block::Rows.key())?,
+        evaluation: root.block(Block::Evaluation.key())?,
+        training: root.block(Block::Training.key())?,
+        budget: match document.contains_key(Block::Budget.key()) {
+            true => root.read(Block::Budget.key())?,
             false => Budget::DEFAULT,
         },
     })
@@ -99,20 +99,27 @@ fn restore(table: &mut Table, files: &VocabularyFiles<'_>) -> Result<(), String>
 
 /// The architecture: an override says what differs from that of all domains.
 fn architecture(document: &Mapping, names: &Names) -> Result<Architecture, String> {
-    const BLOCK: &str = "architecture";
-    const OVERRIDES: &str = "overrides";
+    const ARCHITECTURE: &str = Block::Architecture.key();
     let mut document = document.clone();
-    let block = document.get_mut(BLOCK).and_then(Yaml::as_mapping_mut);
-    let block = block.ok_or_else(|| format!("`{BLOCK}` is missing"))?;
-    let base = block.get("expert").and_then(Yaml::as_mapping).cloned();
-    let base = base.unwrap_or_default();
-    let overrides = block.get_mut(OVERRIDES).and_then(Yaml::as_sequence_mut);
-    for one in overrides.into_iter().flatten() {
-        if let Some(expert) = one.get_mut("expert").and_then(Yaml::as_mapping_mut) {
+    let block = document
+        .get_mut(ARCHITECTURE)
+        .ok_or_else(|| format!("`{ARCHITECTURE}` is missing"))?;
+    let base = expert(block, ARCHITECTURE)?.clone();
+    if let Some(overrides) = block.get_mut(OVERRIDES) {
+        let place = format!("{ARCHITECTURE}.{OVERRIDES}");
+        let overrides = overrides.as_sequence_mut();
+        for one in overrides.ok_or_else(|| format!("`{place}` is not a list"))? {
+            let own = expert(one, &place)?;
             let mut whole = base.clone();
-            whole.extend(expert.clone());
-            *expert = whole;
+            whole.extend(std::mem::take(own));
+            *own = whole;
         }
     }
-    Field::root(&document, names).block(BLOCK)
+    Field::root(&document, names).block(ARCHITECTURE)
+}
+
+/// The architecture of Domain Experts, which a block or an override has.
+fn expert<'a>(holder: &'a mut Yaml, place: &str) -> Result<&'a mut Mapping, String> {
+    let expert = holder.get_mut(EXPERT).and_then(Yaml::as_mapping_mut);
+    expert.ok_or_else(|| format!("`{EXPERT}` of `{place}` is not a mapping"))
 }

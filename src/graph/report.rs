@@ -224,7 +224,7 @@ fn bytes(page: &mut Page, graph: &Graph) {
     let mut head = vec!["product"];
     head.extend(spec.tasks.iter().map(|task| &*task.name));
     head.push("in all");
-    let products = spec.products.domains.iter().zip(&graph.totals.item_bytes);
+    let products = graph.bytes_per_item();
     let rows = products.enumerate().map(|(index, (product, bytes))| {
         let tasks = spec.tasks.iter().zip(&graph.heads);
         let cells = tasks.map(|(task, head)| {
@@ -235,9 +235,9 @@ fn bytes(page: &mut Page, graph: &Graph) {
                 "–".to_owned()
             }
         });
-        std::iter::once(format!("`{}`", product.name))
+        std::iter::once(format!("`{product}`"))
             .chain(cells)
-            .chain([grouped(*bytes)])
+            .chain([grouped(bytes)])
             .collect()
     });
     page.table(&head, rows.collect());

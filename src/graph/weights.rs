@@ -4,21 +4,90 @@
 use super::blocks::{Entries, NodeKind, Shape, join};
 use super::node::{Input, NodeId, Role, task_name};
 use super::{DomainExpert, FeatureId, Field, Graph, Node, TowerGraph};
+use crate::program::bug;
 use crate::sema::spec::{
-    self, Axis, FeatureKind, Index, LogitBias, Spec, Table, TableId, Tower, Value,
+    self, Axis, DomainId, FeatureKind, Index, LogitBias, Spec, Table, TableId, Tower, Value,
 };
 use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Deref;
 use std::rc::Rc;
 
 /// A weight, as it stands in a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Weight {
-    /// Tower, domain, path of the node and PyTorch's name of the tensor, joined by dots.
-    pub key: String,
+    /// Its key.
+    pub key: Key,
     /// Dimensions, outermost first.
     pub dims: Rc<[Dim]>,
     /// Whether training moves it by a gradient: running statistics are not parameters.
     pub trained: bool,
+}
+
+/// Key of a weight: tower, domain, path of the node and PyTorch's name of the tensor, joined by dots.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    text: String,
+    /// What holds the weight: the text starts with it.
+    holder: Rc<str>,
+    /// Path of the node, or name of the table or of the head's task: it follows.
+    node: Rc<str>,
+}
+
+impl Key {
+    /// A key in what holds the weight.
+    fn new(node: &str, tensor: &str) -> Self {
+        Self {
+            text: join(node, tensor),
+            holder: "".into(),
+            node: node.into(),
+        }
+    }
+
+    /// The whole key of one in a holder.
+    pub(super) fn of(&self, holder: &str) -> Self {
+        Self {
+            text: join(holder, &self.text),
+            holder: holder.into(),
+            node: Rc::clone(&self.node),
+        }
+    }
+
+    /// What holds the weight: the tables, what a tower's domains share, a domain, the heads.
+    pub fn holder(&self) -> &str {
+        &self.holder
+    }
+
+    /// The node in its holder.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+}
+
+impl Deref for Key {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl PartialEq<str> for Key {
+    fn eq(&self, other: &str) -> bool {
+        **self == *other
+    }
+}
+
+impl PartialEq<&str> for Key {
+    fn eq(&self, other: &&str) -> bool {
+        **self == **other
+    }
 }
 
 /// A dimension of a weight.
@@ -91,7 +160,13 @@ impl Held {
     /// Each holder with its weights.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, usize, &[Weight])> {
         let holders = self.holders.iter();
-        holders.filter_map(|(holder, id)| Some((&**holder, *id, &**self.lists.get(*id)?)))
+        holders.map(|(holder, id)| (&**holder, *id, self.list(*id)))
+    }
+
+    /// The weights of a list.
+    #[expect(clippy::indexing_slicing, reason = "holders have lists of this value")]
+    pub(super) fn list(&self, id: usize) -> &[Weight] {
+        &self.lists[id]
     }
 
     fn add(&mut self, holder: &str, list: Vec<Weight>) {
@@ -104,7 +179,7 @@ impl Weight {
     /// The weight of a holder's list with its whole key.
     pub(super) fn of(&self, holder: &str) -> Self {
         Self {
-            key: format!("{holder}.{}", self.key),
+            key: self.key.of(holder),
             ..self.clone()
         }
     }
@@ -139,6 +214,13 @@ pub(super) fn weights(graph: &Graph) -> Vec<Weight> {
     weights.collect()
 }
 
+/// Holder of the tables.
+pub(super) const TABLES: &str = "tables";
+/// Holder of what the domains of a tower share, beside them.
+pub(super) const SHARED: &str = "shared";
+/// Holder of the heads.
+pub(super) const HEADS: &str = "heads";
+
 /// The weights by what holds them, with the names of another graph. Lists and their weights have
 /// the same order whatever the names.
 pub(super) fn held(graph: &Graph, names: &Names) -> Held {
@@ -149,17 +231,17 @@ pub(super) fn held(graph: &Graph, names: &Names) -> Held {
     };
     let tables = spec.tables.iter().enumerate();
     let tables = tables.map(|(id, table)| table_weight(spec, TableId(id), table, names));
-    held.add("tables", tables.collect());
+    held.add(TABLES, tables.collect());
     for tower in [&graph.query, &graph.item] {
         Lister::new(spec, tower, names).tower(&mut held);
     }
     let learned = spec.architecture.logit_bias == LogitBias::Learned;
     let biased = spec.tasks.iter().filter(|_| learned);
     let biases = biased.map(|task| {
-        let key = format!("{}.bias", called(&names.tasks, &task.name));
-        weight(key, vec![Dim::Units(plain(1))])
+        let name = called(&names.tasks, &task.name);
+        weight(Key::new(name, "bias"), vec![Dim::Units(plain(1))])
     });
-    held.add("heads", biases.collect());
+    held.add(HEADS, biases.collect());
     held
 }
 
@@ -182,8 +264,16 @@ fn table_weight(spec: &Spec, id: TableId, table: &Table, names: &Names) -> Weigh
         true => &table.name,
         false => called(&names.tables, &table.name),
     };
-    let key = format!("{name}.weight");
-    weight(key, vec![rows, Dim::Units(plain(table.dim))])
+    assert!(
+        rows.size() == table.rows,
+        "this is a bug of mtmdc: table `{name}` has {} rows, and {} that have a meaning",
+        table.rows,
+        rows.size()
+    );
+    weight(
+        Key::new(name, "weight"),
+        vec![rows, Dim::Units(plain(table.dim))],
+    )
 }
 
 /// Row 0, rows that have names, and rows that other values are hashed into: those stand for other
@@ -208,14 +298,16 @@ fn buckets(spec: &Spec, id: TableId) -> Vec<Part> {
         } if *table == id => Some(boundaries),
         _ => None,
     });
-    let boundaries = boundaries.map_or(&[][..], |boundaries| boundaries);
-    let below = boundaries.first().map(|first| format!("below {first}"));
+    let Some(boundaries) = boundaries else {
+        bug(format_args!("no feature reads the buckets of {id:?}"));
+    };
+    let Some(first) = boundaries.first() else {
+        bug(format_args!("the buckets of {id:?} have no boundary"));
+    };
+    let below = format!("below {first}");
     let from = boundaries.iter().map(|boundary| format!("from {boundary}"));
-    below
-        .into_iter()
-        .chain(from)
-        .map(|name| part(name, 1))
-        .collect()
+    let names = std::iter::once(below).chain(from);
+    names.map(|name| part(name, 1)).collect()
 }
 
 fn value_name(value: &Value) -> String {
@@ -249,27 +341,34 @@ impl<'a> Lister<'a> {
     }
 
     fn axis(&self) -> &Axis {
-        match self.tower.tower {
-            Tower::Query => &self.spec.surfaces,
-            Tower::Item => &self.spec.products,
-        }
+        self.spec.axis(self.tower.tower)
     }
 
     fn tower(&self, held: &mut Held) {
         let tower = self.tower.name();
-        held.add(&format!("{tower}.shared"), self.shared());
+        held.add(&format!("{tower}.{SHARED}"), self.shared());
         let mut experts = BTreeMap::new();
         for expert in &self.tower.experts {
             let list = held.lists.len();
             held.lists.push(self.expert(expert));
             experts.extend(expert.domains.iter().map(|domain| (domain, list)));
         }
+        assert!(
+            experts.len() == self.axis().domains.len(),
+            "this is a bug of mtmdc: some domain of tower `{tower}` has no Domain Expert"
+        );
         for (domain, list) in experts {
-            if let Some(domain) = self.axis().domains.get(domain.0) {
-                let name = called(self.names.domains(self.tower.tower), &domain.name);
-                held.holders.push((format!("{tower}.{name}"), list));
-            }
+            let name = called(self.names.domains(self.tower.tower), self.domain(*domain));
+            held.holders.push((format!("{tower}.{name}"), list));
         }
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a graph's ids are those of its spec"
+    )]
+    fn domain(&self, id: DomainId) -> &str {
+        &self.axis().domains[id.0].name
     }
 
     fn shared(&self) -> Vec<Weight> {
@@ -369,7 +468,7 @@ fn node_weights(
 ) -> Vec<Weight> {
     let parts = |entries| parts(entries, inputs, experts);
     let weights = kind.tensors().into_iter().map(|tensor| Weight {
-        key: join(path, &tensor.name),
+        key: Key::new(path, &tensor.name),
         dims: match tensor.shape {
             Shape::Vector(units) => [Dim::Units(parts(units))].into(),
             Shape::Matrix { units, inputs } => {
@@ -400,7 +499,7 @@ fn parts(entries: Entries, inputs: &Rc<[Part]>, experts: &Rc<[Part]>) -> Rc<[Par
     parts
 }
 
-fn weight(key: String, dims: Vec<Dim>) -> Weight {
+fn weight(key: Key, dims: Vec<Dim>) -> Weight {
     Weight {
         key,
         dims: dims.into(),

@@ -1,7 +1,7 @@
 //! The language reference, as the book has it: what a hover says of a word is the row of a table
 //! there. So the book and the editor cannot disagree, and a setting without a row fails a test.
 
-use crate::sema::{self, Section, SettingsTable};
+use crate::sema::{self, AnySetting, Section, SettingsTable};
 use std::sync::LazyLock;
 
 /// Pages of the reference.
@@ -50,12 +50,22 @@ impl Reference {
         self.row(table, word).map(|row| row.text.as_str())
     }
 
-    /// The row of a setting of a table: the one of its block, if that lists it; the one that writes it as its form
-    /// does; else one that is about its word or has it.
+    /// The row of a setting in the section of its table, or in that of another table with the same declaration: a
+    /// shared table's `rows` is that of a feature's own.
     fn row(&self, table: &SettingsTable, word: &str) -> Option<&Row> {
+        let setting = table.find(word)?;
+        let mut others = sema::tables_of_settings().filter(|other| other.holds(setting));
+        self.row_of(table, setting)
+            .or_else(|| others.find_map(|other| self.row_of(other, setting)))
+    }
+
+    /// The row of a setting in a section: the one of its block, if that lists it; the one that writes it as its form
+    /// does; else one that is about its word or has it.
+    fn row_of(&self, table: &SettingsTable, setting: &dyn AnySetting) -> Option<&Row> {
         let heading = heading(table.section);
         let block = block_of(table);
-        let written = table.find(word)?.written();
+        let word = setting.name();
+        let written = setting.written();
         let written = written.split('`').next().unwrap_or_default();
         let under = |row: &&Row| {
             let mut sections = row.sections.iter();
@@ -71,7 +81,6 @@ impl Reference {
             .or_else(|| find(&|row| under(row) && about(row) && row.code.contains(written)))
             .or_else(|| find(&|row| under(row) && about(row)))
             .or_else(|| find(&|row| under(row) && within(row) && !of_other_block(row)))
-            .or_else(|| find(&about))
     }
 
     /// What the reference says of a statement of the file.

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use crate::program::{Draft, DraftOp, Part, Slice, ValueId, bug};
+use mtmd_schema::plan::Scope;
 
 /// Where a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -289,32 +290,34 @@ impl Fuser {
                 });
                 if others.count() > 1 {
                     return Alike::Wide {
-                        own: own as usize,
+                        own,
                         bias: bias.is_some(),
                         from: *from,
                     };
                 }
-                let shape = [
-                    from.width,
-                    draft.width(*to),
-                    own as usize,
-                    usize::from(bias.is_some()),
-                ];
-                Alike::ByColumn(0, shape.to_vec())
+                Alike::ByColumn(Columnwise::Linear {
+                    from: from.width,
+                    to: draft.width(*to),
+                    own,
+                    bias: bias.is_some(),
+                })
             }
             DraftOp::Activate {
                 bias, norm, slope, ..
             } => {
-                let scope = bias.or(norm.map(|norm| norm.weight));
-                let scope =
-                    scope.map_or(0, |parameter| 1 + draft.parameter(parameter).scope as usize);
-                let place = norm.map_or(0, |norm| 1 + norm.place as usize);
-                let slope = slope.to_bits() as usize;
-                Alike::ByColumn(1, vec![scope, usize::from(bias.is_some()), place, slope])
+                let parameter = bias.or(norm.map(|norm| norm.weight));
+                Alike::ByColumn(Columnwise::Activate {
+                    scope: parameter.map(|parameter| draft.parameter(parameter).scope),
+                    bias: bias.is_some(),
+                    place: norm.map(|norm| norm.place as usize),
+                    slope: slope.to_bits(),
+                })
             }
-            DraftOp::Softmax { from, .. } => Alike::ByColumn(2, vec![draft.width(*from)]),
-            DraftOp::Sigmoid { .. } => Alike::ByColumn(3, vec![]),
-            DraftOp::Cross { .. } => Alike::ByColumn(4, vec![]),
+            DraftOp::Softmax { from, .. } => Alike::ByColumn(Columnwise::Softmax {
+                width: draft.width(*from),
+            }),
+            DraftOp::Sigmoid { .. } => Alike::ByColumn(Columnwise::Sigmoid),
+            DraftOp::Cross { .. } => Alike::ByColumn(Columnwise::Cross),
             DraftOp::Mix { parts, by, sum, .. } => {
                 let widths = parts.iter().map(|part| part.width).collect();
                 Alike::Mix(widths, by.is_some(), *sum)
@@ -365,11 +368,35 @@ impl Fuser {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Alike {
     /// Maps of the same columns.
-    Wide { own: usize, bias: bool, from: Slice },
-    /// The kind of the operation and what it has but operands.
-    ByColumn(usize, Vec<usize>),
+    Wide { own: Scope, bias: bool, from: Slice },
+    /// What the operation has but operands.
+    ByColumn(Columnwise),
     /// Widths of the parts; whether they are scaled, and summed.
     Mix(Vec<usize>, bool, bool),
     /// Runs alone.
     Alone(usize),
+}
+
+/// An operation without its operands. Groups run in the order of the variants.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Columnwise {
+    Linear {
+        from: usize,
+        to: usize,
+        own: Scope,
+        bias: bool,
+    },
+    Activate {
+        scope: Option<Scope>,
+        bias: bool,
+        /// Place of the norm.
+        place: Option<usize>,
+        /// Bits of the slope.
+        slope: u64,
+    },
+    Softmax {
+        width: usize,
+    },
+    Sigmoid,
+    Cross,
 }

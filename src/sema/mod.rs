@@ -50,6 +50,7 @@ use crate::diagnostics::{Diagnostic, has_errors};
 use crate::source::{Read, Source};
 use crate::syntax::ast::{File, Statement};
 use crate::syntax::merge::Vain;
+use std::cell::Cell;
 
 /// What checking a tree gives.
 #[derive(Debug)]
@@ -100,6 +101,9 @@ pub fn check_variant(
     }
     checked
 }
+
+/// Stands for a table that is declared nowhere. It is no table's id.
+const NO_TABLE: TableId = TableId(usize::MAX);
 
 /// Reads a tree, with stand-ins for what is wrong or missing. They never leave this floor: there
 /// is an error for each, or the tree is a part.
@@ -156,9 +160,16 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
     let training = training::read(context, training, &tasks, &domains, validated);
 
     let tables = tables::canonical(tables, training.embeddings);
+    let lacks_table = Cell::new(false);
     let table_id = |name: &str| {
         let found = tables.binary_search_by(|table| (*table.name).cmp(name));
-        TableId(found.unwrap_or_else(|place| place))
+        found.map_or_else(
+            |_| {
+                lacks_table.set(true);
+                NO_TABLE
+            },
+            TableId,
+        )
     };
     let complete = query.complete && item.complete;
     let (query, item) = (query.canonical(table_id), item.canonical(table_id));
@@ -188,12 +199,14 @@ fn read(context: &mut Context<'_>, file: &File) -> Checked {
         training,
         budget,
     };
+    // There is an error for it, here or of the syntax.
+    let sound = !part && !lacks_table.get();
     let index = std::mem::take(&mut context.index);
     let diagnostics = std::mem::take(&mut context.diagnostics);
     let diagnostics = unresolved::blame_declarations(context, &index, diagnostics);
     let diagnostics = unresolved::rename_uses(context, &index, diagnostics);
     Checked {
-        spec: (!part && !has_errors(&diagnostics)).then_some(spec),
+        spec: (sound && !has_errors(&diagnostics)).then_some(spec),
         part,
         variants,
         limits,

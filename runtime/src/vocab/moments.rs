@@ -40,10 +40,7 @@ pub(crate) fn numbers(schema: &Schema) -> impl Iterator<Item = NumberFeature<'_>
 
 /// A tower as messages and keys name it.
 pub(crate) fn tower_name(tower: Tower) -> &'static str {
-    match tower {
-        Tower::Query => "query",
-        Tower::Item => "item",
-    }
+    tower.name()
 }
 
 /// How many numbers there were, their mean, and the sum of their squared deviations from it (Chan, Golub and LeVeque's

@@ -1,8 +1,8 @@
 //! Declarations and settings that differ.
 
 use crate::graph::weights::Names;
-use crate::graph::yaml::{self, Declaration};
-use crate::sema::spec::Spec;
+use crate::graph::yaml::{self, Block, Declaration};
+use crate::sema::spec::{Spec, Tower};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Something that one spec says and the other does not.
@@ -43,20 +43,20 @@ pub enum ChangeKind {
 /// The changes in the order of `graph.yaml`, what is removed last.
 pub(super) fn changes(old: &Spec, new: &Spec, names: &Names) -> Vec<Change> {
     let (before, after) = (declared(old), declared(new));
-    let known: BTreeMap<(&str, &str), &Declaration> = before
+    let known: BTreeMap<(Block, &str), &Declaration> = before
         .iter()
-        .map(|entry| ((&*entry.block, &*entry.name), entry))
+        .map(|entry| ((entry.block, &*entry.name), entry))
         .collect();
     let mut seen = BTreeSet::new();
     let mut changes = vec![];
     for entry in &after {
         let name = old_name(entry, names);
-        let kinds = match known.get(&(&*entry.block, name)) {
+        let kinds = match known.get(&(entry.block, name)) {
             None => vec![ChangeKind::Added {
                 settings: entry.settings.clone(),
             }],
             Some(other) => {
-                seen.insert((&*other.block, &*other.name));
+                seen.insert((other.block, &*other.name));
                 let renamed = (name != entry.name).then(|| ChangeKind::Renamed {
                     from: name.to_owned(),
                 });
@@ -71,7 +71,7 @@ pub(super) fn changes(old: &Spec, new: &Spec, names: &Names) -> Vec<Change> {
     }
     let gone = before
         .iter()
-        .filter(|entry| !seen.contains(&(&*entry.block, &*entry.name)));
+        .filter(|entry| !seen.contains(&(entry.block, &*entry.name)));
     changes.extend(gone.map(|entry| Change {
         place: place(entry),
         kind: ChangeKind::Removed,
@@ -81,43 +81,55 @@ pub(super) fn changes(old: &Spec, new: &Spec, names: &Names) -> Vec<Change> {
 
 /// What a spec declares.
 fn declared(spec: &Spec) -> Vec<Declaration> {
-    let settings = |block: &str, settings| Declaration {
-        block: block.to_owned(),
+    let model = Declaration {
+        block: Block::Model,
         name: String::new(),
-        settings,
+        settings: vec![("name".to_owned(), spec.name.to_string())],
     };
-    let name = vec![("name".to_owned(), spec.name.to_string())];
-    let mut all = vec![settings("model", name)];
+    let mut all = vec![model];
     all.extend(yaml::declared(spec));
     all
 }
 
 /// What the old spec calls a declaration of the new one.
 fn old_name<'a>(entry: &'a Declaration, names: &'a Names) -> &'a str {
-    let renamed = match &*entry.block {
-        "surfaces" => names.surfaces.get(&entry.name),
-        "products" => names.products.get(&entry.name),
-        "tasks" => names.tasks.get(&entry.name),
-        "query" => names.query.get(&entry.name),
-        "item" => names.item.get(&entry.name),
-        "tables" => names.tables.get(&entry.name),
-        _ => None,
+    let renamed = match entry.block {
+        Block::Surfaces => names.surfaces.get(&entry.name),
+        Block::Products => names.products.get(&entry.name),
+        Block::Tasks => names.tasks.get(&entry.name),
+        Block::Features(tower) => names.features(tower).get(&entry.name),
+        Block::Tables => names.tables.get(&entry.name),
+        Block::Model
+        | Block::Totals
+        | Block::Architecture
+        | Block::Rows
+        | Block::Evaluation
+        | Block::Training
+        | Block::Budget
+        | Block::Heads => None,
     };
     renamed.map_or(&entry.name, |name| name)
 }
 
 fn place(entry: &Declaration) -> String {
-    let noun = match &*entry.block {
-        "surfaces" => "surface",
-        "products" => "product",
-        "tasks" => "task",
-        "tables" => "table",
-        "query" => "query feature",
-        "item" => "item feature",
-        other => other,
+    let noun = match entry.block {
+        Block::Surfaces => "surface",
+        Block::Products => "product",
+        Block::Tasks => "task",
+        Block::Tables => "table",
+        Block::Features(Tower::Query) => "query feature",
+        Block::Features(Tower::Item) => "item feature",
+        Block::Model
+        | Block::Totals
+        | Block::Architecture
+        | Block::Rows
+        | Block::Evaluation
+        | Block::Training
+        | Block::Budget
+        | Block::Heads => entry.block.key(),
     };
     match &*entry.name {
-        "" => entry.block.clone(),
+        "" => entry.block.key().to_owned(),
         name => format!("{noun} {name}"),
     }
 }

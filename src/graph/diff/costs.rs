@@ -65,9 +65,5 @@ pub(super) fn costs(old: &Graph, new: &Graph) -> Vec<Measure> {
 }
 
 fn bytes(graph: &Graph) -> Vec<(&str, u128)> {
-    let products = graph.spec.products.domains.iter();
-    products
-        .map(|product| &*product.name)
-        .zip(graph.totals.item_bytes.iter().copied())
-        .collect()
+    graph.bytes_per_item().collect()
 }

@@ -5,9 +5,10 @@
 //! not is 0, so that an input which comes in changes nothing at first; everything else starts as in
 //! a new model. Row 0 of a table is zero whatever happens.
 
-use crate::graph::weights::{Dim, Held, Names, Part, Weight, held};
-use crate::graph::{Graph, tower_name};
-use crate::sema::spec::{Axis, Domain, Tower};
+use crate::graph::Graph;
+use crate::graph::weights::{Dim, Held, Key, Names, Part, Weight, held};
+use crate::program::bug;
+use crate::sema::spec::{Axis, Domain, DomainId, Tower};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -35,7 +36,7 @@ pub enum Fate {
     /// From an old weight.
     Copied {
         /// Its key.
-        from: String,
+        from: Key,
         /// In what way.
         nature: Nature,
         /// What goes where, by dimension.
@@ -105,7 +106,15 @@ pub(super) fn fates(old: &Graph, new: &Graph, names: &Names) -> Fates {
     let mut weights = vec![];
     let mut continued = BTreeMap::new();
     let seeds = seeds(old, new, names);
-    for ((holder, id, list), (was, _, _)) in after.iter().zip(as_old.iter()) {
+    assert!(
+        after.holders.len() == as_old.holders.len(),
+        "this is a bug of mtmdc: other names are other holders"
+    );
+    for ((holder, id, list), (was, same, other)) in after.iter().zip(as_old.iter()) {
+        assert!(
+            id == same && list.len() == other.len(),
+            "this is a bug of mtmdc: `{holder}` and `{was}` hold other weights"
+        );
         let own = known.get(was).map(|old| (was, steps.between(*old, id)));
         if let Some((_, own)) = &own {
             continued.insert(was, Rc::clone(own));
@@ -114,7 +123,7 @@ pub(super) fn fates(old: &Graph, new: &Graph, names: &Names) -> Fates {
         let seed = like.and_then(|like| Some((like, steps.between(*known.get(like)?, id))));
         for (place, weight) in list.iter().enumerate() {
             let step = |(from, steps): &(&str, Rc<[Option<Step>]>)| {
-                steps.get(place)?.as_ref().map(|step| step.of(from))
+                of_place(steps, place).map(|step| step.of(from))
             };
             let weight = weight.of(holder);
             let fate = match (own.as_ref().and_then(step), seed.as_ref().and_then(step)) {
@@ -137,10 +146,18 @@ pub(super) fn fates(old: &Graph, new: &Graph, names: &Names) -> Fates {
     }
 }
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "each weight of a list has its step"
+)]
+fn of_place(steps: &[Option<Step>], place: usize) -> Option<&Step> {
+    steps[place].as_ref()
+}
+
 /// How a weight goes on from that of its key in an old holder.
 struct Step {
-    /// Key without the holder.
-    from: String,
+    /// Key in the holder.
+    from: Key,
     fate: Fate,
 }
 
@@ -148,7 +165,7 @@ impl Step {
     fn of(&self, holder: &str) -> Fate {
         let mut fate = self.fate.clone();
         if let Fate::Copied { from, .. } = &mut fate {
-            *from = format!("{holder}.{}", self.from);
+            *from = self.from.of(holder);
         }
         fate
     }
@@ -163,9 +180,7 @@ struct Steps<'a> {
 
 impl<'a> Steps<'a> {
     fn between(&mut self, old: usize, new: usize) -> Rc<[Option<Step>]> {
-        let list =
-            |held: &'a Held, id: usize| held.lists.get(id).map(|list| &**list).unwrap_or_default();
-        let compare = || steps(list(self.old, old), list(self.new, new));
+        let compare = || steps(self.old.list(old), self.new.list(new));
         Rc::clone(self.found.entry((old, new)).or_insert_with(compare))
     }
 }
@@ -188,7 +203,7 @@ fn left<'a>(list: &'a [Weight], steps: &[Option<Step>]) -> impl Iterator<Item = 
         .iter()
         .flatten()
         .filter(|step| matches!(step.fate, Fate::Copied { .. }));
-    let copied: BTreeSet<String> = copied.map(|step| step.from.clone()).collect();
+    let copied: BTreeSet<Key> = copied.map(|step| step.from.clone()).collect();
     list.iter()
         .filter(move |weight| !copied.contains(&weight.key))
 }
@@ -203,7 +218,7 @@ fn seeds(old: &Graph, new: &Graph, names: &Names) -> BTreeMap<String, String> {
     for (tower, old, new) in axes {
         let known: BTreeSet<&str> = old.domains.iter().map(|domain| &*domain.name).collect();
         let names = names.domains(tower);
-        let tower = tower_name(tower);
+        let tower = tower.name();
         for domain in new.domains.iter() {
             if let Some(like) = like(new, domain, names, &known) {
                 seeds.insert(
@@ -223,12 +238,27 @@ fn like<'a>(
     names: &'a BTreeMap<String, String>,
     known: &BTreeSet<&str>,
 ) -> Option<&'a str> {
-    let next = |domain: &&'a Domain| axis.domains.get(domain.like?.0);
-    // No chain is longer than the axis: one that were a circle ends.
-    std::iter::successors(next(&domain), next)
-        .take(axis.domains.len())
-        .map(|like| names.get(&*like.name).map_or(&*like.name, String::as_str))
-        .find(|name| known.contains(name))
+    let mut next = domain.like;
+    for _ in axis.domains.iter() {
+        let like = self::domain(axis, next?);
+        let name = names.get(&*like.name).map_or(&*like.name, String::as_str);
+        if known.contains(name) {
+            return Some(name);
+        }
+        next = like.like;
+    }
+    bug(format_args!(
+        "`{}` is like a circle of domains",
+        domain.name
+    ))
+}
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a spec's ids are those of its domains"
+)]
+fn domain(axis: &Axis, id: DomainId) -> &Domain {
+    &axis.domains[id.0]
 }
 
 fn renamed(mut fate: Fate, weight: &Weight) -> Fate {
@@ -318,16 +348,11 @@ fn whole(parts: &[Part]) -> Vec<Piece> {
 
 /// Parts of the same name; of one that has another width, the first entries.
 fn pieces(old: &[Part], new: &[Part]) -> Vec<Piece> {
-    let mut places = BTreeMap::new();
-    let mut end = 0;
-    for part in old {
-        places.insert(&part.name, (end, part.width));
-        end += part.width;
-    }
+    let places = by_name(old);
     let mut pieces: Vec<Piece> = vec![];
     let mut to = 0;
     for part in new {
-        if let Some((from, width)) = places.get(&part.name) {
+        if let Some((from, width)) = places.get(&*part.name) {
             let (from, width) = (*from, part.width.min(*width));
             match pieces.last_mut() {
                 Some(last) if last.from + last.width == from && last.to + last.width == to => {
@@ -405,8 +430,20 @@ fn takes(fit: &Fit, old: &Dim) -> bool {
     }
 }
 
-fn by_name(parts: &[Part]) -> BTreeMap<&str, usize> {
-    parts.iter().map(|part| (&*part.name, part.width)).collect()
+/// First entry and width of each part.
+fn by_name(parts: &[Part]) -> BTreeMap<&str, (usize, usize)> {
+    let mut places = BTreeMap::new();
+    let mut end = 0;
+    for part in parts {
+        let other = places.insert(&*part.name, (end, part.width));
+        assert!(
+            other.is_none(),
+            "this is a bug of mtmdc: two parts of a dimension are `{}`",
+            part.name
+        );
+        end += part.width;
+    }
+    places
 }
 
 /// How two dimensions differ, in words.
@@ -419,7 +456,7 @@ fn note(old: &Dim, new: &Dim) -> String {
             for part in after.iter() {
                 match widths.get(&*part.name) {
                     None => notes.push(format!("new: {}", part.name)),
-                    Some(width) if *width != part.width => {
+                    Some((_, width)) if *width != part.width => {
                         let what = match (&*part.name, new) {
                             ("", Dim::Units(_)) => "units",
                             ("", _) => "inputs",

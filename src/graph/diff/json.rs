@@ -4,6 +4,7 @@
 use super::fates::{Fate, Fit, Piece, Planned};
 use super::{Change, ChangeKind, Diff};
 use crate::graph::weights::{Dim, Weight};
+use crate::program::bug;
 use serde_json::{Value, json};
 
 pub(super) fn write(diff: &Diff) -> String {
@@ -33,7 +34,8 @@ pub(super) fn write(diff: &Diff) -> String {
     let weights = list(diff.fates.weights.iter().map(planned));
     let dropped = list(diff.fates.dropped.iter().map(weight));
     let object = object.to_string();
-    let head = object.strip_suffix('}').unwrap_or(&object);
+    let head = object.strip_suffix('}');
+    let head = head.unwrap_or_else(|| bug(format_args!("`{object}` is not an object")));
     format!("{head},\"dropped\":[{dropped}],\"weights\":[{weights}]}}\n")
 }
 
@@ -79,11 +81,11 @@ fn change(change: &Change) -> Value {
 }
 
 fn weight(weight: &Weight) -> Value {
-    json!({ "key": weight.key, "shape": weight.shape() })
+    json!({ "key": &*weight.key, "shape": weight.shape() })
 }
 
 fn planned(planned: &Planned) -> Value {
-    let (key, shape) = (&planned.weight.key, planned.weight.shape());
+    let (key, shape) = (&*planned.weight.key, planned.weight.shape());
     match &planned.fate {
         Fate::Fresh { note } => json!({ "key": key, "shape": shape, "fate": "new", "note": note }),
         Fate::Copied {
@@ -95,7 +97,7 @@ fn planned(planned: &Planned) -> Value {
             let dims = planned.weight.dims.iter().zip(dims.iter());
             let dims: Vec<Value> = dims.map(|(dim, fit)| dimension(dim, fit)).collect();
             json!({
-                "key": key, "shape": shape, "fate": nature.name(), "from": from, "dims": dims,
+                "key": key, "shape": shape, "fate": nature.name(), "from": &**from, "dims": dims,
                 "note": note,
             })
         }

@@ -1,6 +1,5 @@
 //! Numbers whose learned mean and deviation go on.
 
-use crate::graph::tower_name;
 use crate::graph::weights::Names;
 use crate::sema::spec::{Feature, FeatureKind, Spec, Standardise, Tower};
 
@@ -20,7 +19,7 @@ pub(super) fn moments(old: &Spec, new: &Spec, names: &Names) -> Vec<Moments> {
         (Tower::Item, &old.item, &new.item),
     ];
     let found = towers.into_iter().flat_map(|(tower, old, new)| {
-        let key = move |name: &str| format!("{}.{name}", tower_name(tower));
+        let key = move |name: &str| format!("{}.{name}", tower.name());
         new.iter().filter_map(move |feature| {
             let called = names.features(tower).get(&*feature.name);
             let called = called.map_or(&*feature.name, String::as_str);

@@ -3,7 +3,7 @@
 use super::fates::{Fate, Fates, Nature};
 use super::{Change, ChangeKind, Diff, Measure};
 use crate::graph::page::{Page, grouped, share};
-use crate::graph::weights::Weight;
+use crate::graph::weights::{HEADS, Key, TABLES, Weight};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub(super) fn page(diff: &Diff) -> Page {
@@ -120,7 +120,7 @@ struct Line<'a> {
     meaning: &'static str,
     weight: &'a Weight,
     /// The old weight that it is.
-    continues: Option<&'a str>,
+    continues: Option<&'a Key>,
     how: String,
 }
 
@@ -129,7 +129,7 @@ fn lines(fates: &Fates) -> impl Iterator<Item = Line<'_>> {
         Fate::Copied {
             from, nature, note, ..
         } => {
-            let source = holder(from).0;
+            let source = from.holder();
             let how = match nature {
                 // Said of no one, and most weights are kept.
                 Nature::Kept => String::new(),
@@ -143,7 +143,7 @@ fn lines(fates: &Fates) -> impl Iterator<Item = Line<'_>> {
                 fate: nature.name(),
                 meaning: nature.meaning(),
                 weight: &planned.weight,
-                continues: (*nature != Nature::Seeded).then_some(&**from),
+                continues: (*nature != Nature::Seeded).then_some(from),
                 how,
             }
         }
@@ -202,15 +202,14 @@ fn groups(fates: &Fates) -> Vec<Vec<String>> {
     let mut sizes: HashMap<(bool, &str, &str), usize> = HashMap::new();
     let mut nodes: BTreeMap<Node<'_>, (usize, BTreeSet<String>)> = BTreeMap::new();
     for line in lines(fates) {
-        let (holder, rest) = holder(&line.weight.key);
         for (old, key) in counted(&line) {
-            let (holder, rest) = self::holder(key);
-            for node in ["", node(rest)] {
-                *sizes.entry((old, holder, node)).or_default() += 1;
+            for node in ["", key.node()] {
+                *sizes.entry((old, key.holder(), node)).or_default() += 1;
             }
         }
         if line.order != Nature::Kept as usize {
-            let key = (line.order, line.fate, holder, node(rest));
+            let key = &line.weight.key;
+            let key = (line.order, line.fate, key.holder(), key.node());
             let (count, notes) = nodes.entry(key).or_default();
             *count += 1;
             notes.extend(line.how.split("; ").map(str::to_owned));
@@ -232,7 +231,7 @@ fn groups(fates: &Fates) -> Vec<Vec<String>> {
     let mut folded: BTreeMap<(usize, &str, String, String), Vec<&str>> = BTreeMap::new();
     for ((order, fate, how, holder), (count, nodes)) in held {
         let all = sizes.get(&(fate == "dropped", holder, "")) == Some(&count);
-        let by_name = ["tables", "heads"].contains(&holder);
+        let by_name = [TABLES, HEADS].contains(&holder);
         let what = match all && !by_name {
             true => "all".to_owned(),
             false => listed(&nodes),
@@ -246,39 +245,10 @@ fn groups(fates: &Fates) -> Vec<Vec<String>> {
 }
 
 /// The keys that a line tells of, and whether they are those of the old model.
-fn counted<'a>(line: &Line<'a>) -> impl Iterator<Item = (bool, &'a str)> {
-    let own = (line.fate == "dropped", &*line.weight.key);
+fn counted<'a>(line: &Line<'a>) -> impl Iterator<Item = (bool, &'a Key)> {
+    let own = (line.fate == "dropped", &line.weight.key);
     let source = line.continues.map(|source| (true, source));
     std::iter::once(own).chain(source)
-}
-
-/// The node of a weight's key: what is left without the names of its tensors and layers.
-fn node(rest: &str) -> &str {
-    const TENSORS: [&str; 13] = [
-        "weight",
-        "bias",
-        "running_mean",
-        "running_var",
-        "vector",
-        "linear",
-        "norm",
-        "squeeze",
-        "excite",
-        "output",
-        "up",
-        "down",
-        "mlp",
-    ];
-    let mut node = rest;
-    while let Some((before, last)) = node.rsplit_once('.')
-        && (TENSORS.contains(&last) || last.bytes().all(|byte| byte.is_ascii_digit()))
-        && before != "adapt"
-    {
-        node = before;
-    }
-    node.strip_suffix(".squeeze")
-        .or_else(|| node.strip_suffix(".excite"))
-        .unwrap_or(node)
 }
 
 fn names(names: &[&str]) -> String {
@@ -300,17 +270,4 @@ fn listed(names: &[String]) -> String {
 
 fn code(text: &str) -> String {
     format!("`{text}`")
-}
-
-/// What holds a weight, and the rest of its key.
-fn holder(key: &str) -> (&str, &str) {
-    let mut dots = key.match_indices('.').map(|(place, _)| place);
-    let held = match key.split_once('.') {
-        Some((first @ ("tables" | "heads"), name)) => Some((first, name)),
-        _ => dots.nth(1).and_then(|second| {
-            let (holder, rest) = key.split_at_checked(second)?;
-            Some((holder, rest.strip_prefix('.')?))
-        }),
-    };
-    held.unwrap_or(("", key))
 }

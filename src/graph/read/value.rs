@@ -1,8 +1,11 @@
 //! Values of `graph.yaml` as the types of the schema: the other way of
 //! [`declarations`](crate::graph::yaml::declarations), whose rules stand there.
 
-use crate::graph::yaml::declarations::tower_of;
-use mtmd_schema::{Choice, DomainId, DomainSet, TableId, TaskId, Tower, Value};
+use super::verify::{CAUSE, shown};
+use crate::graph::yaml::Block;
+use crate::graph::yaml::declarations::{OVERRIDES, TOWER, tower_of};
+use crate::reflect::variant_name;
+use mtmd_schema::{Choice, DomainId, DomainSet, TableId, TaskId, Text, Tower, Value};
 use serde::de::value::{SeqDeserializer, StrDeserializer};
 use serde::de::{
     self, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, VariantAccess,
@@ -10,6 +13,8 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 use serde_yaml::{Mapping, Value as Yaml};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// The names that ids stand for.
@@ -21,21 +26,32 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn of(document: &Mapping) -> Self {
-        let names = |list: Option<&Yaml>| {
-            let items = list.and_then(Yaml::as_sequence).into_iter().flatten();
-            let names = items.map(|item| item.get("name").and_then(Yaml::as_str));
-            names
-                .map(|name| name.unwrap_or_default().to_owned())
-                .collect()
+    /// # Errors
+    ///
+    /// A list or a name that is missing or of another type.
+    pub(super) fn of(document: &Mapping) -> Result<Self, String> {
+        let names = |place: &str, list: Option<&Yaml>| {
+            let items = list.and_then(Yaml::as_sequence);
+            let items = items.ok_or_else(|| format!("`{place}` is not a list"))?;
+            let names = items.iter().map(|item| {
+                let name = item.get("name").and_then(Yaml::as_str);
+                let name = name.ok_or_else(|| format!("a `name` in `{place}` is not a string"))?;
+                Ok(name.to_owned())
+            });
+            names.collect::<Result<Vec<String>, String>>()
         };
-        let domains = |key: &str| names(document.get(key).and_then(|axis| axis.get("domains")));
-        Self {
-            surfaces: domains("surfaces"),
-            products: domains("products"),
-            tasks: names(document.get("tasks")),
-            tables: names(document.get("tables")),
-        }
+        let items = |block: Block| names(block.key(), document.get(block.key()));
+        let domains = |tower| {
+            let key = Block::axis(tower).key();
+            let domains = document.get(key).and_then(|axis| axis.get("domains"));
+            names(&format!("{key}.domains"), domains)
+        };
+        Ok(Self {
+            surfaces: domains(Tower::Query)?,
+            products: domains(Tower::Item)?,
+            tasks: items(Block::Tasks)?,
+            tables: items(Block::Tables)?,
+        })
     }
 
     fn domains(&self, tower: Tower) -> &[String] {
@@ -45,12 +61,12 @@ impl Names {
         }
     }
 
-    /// The names that an id of this type stands for; `None` for a type that is no id.
-    fn named_by(&self, of: &str, tower: Tower) -> Option<&[String]> {
+    /// The names that an id of this type stands for in a field; `None` for a type that is no id.
+    fn named_by(&self, of: &str, field: Field<'_>) -> Option<&[String]> {
         match of {
             TaskId::TYPE => Some(&self.tasks),
             TableId::TYPE => Some(&self.tables),
-            DomainId::TYPE => Some(self.domains(tower)),
+            DomainId::TYPE => Some(self.domains(tower_of(field.key, field.tower))),
             _ => None,
         }
     }
@@ -66,7 +82,13 @@ pub(super) struct Field<'a> {
     beside: &'a Mapping,
     key: &'a str,
     value: Found<'a>,
+    /// The keys of that mapping that were looked for; not kept where others read it too.
+    asked: Option<&'a Asked>,
+    /// Whether its mappings hold what they inherit too, which may be of another variant.
+    merged: bool,
 }
+
+type Asked = RefCell<BTreeSet<String>>;
 
 /// What a field holds.
 #[derive(Clone, Copy)]
@@ -89,6 +111,8 @@ impl<'a> Field<'a> {
             beside: document,
             key: "",
             value: Found::Beside,
+            asked: None,
+            merged: false,
         }
     }
 
@@ -123,11 +147,15 @@ impl<'a> Field<'a> {
 
     /// The field of a name beside this one.
     fn field(self, key: &'a str) -> Self {
-        let said = self.beside.get("tower").and_then(Yaml::as_str);
-        let said = tower_of(key).or_else(|| Tower::from_word(said?));
+        if let Some(asked) = self.asked {
+            asked.borrow_mut().insert(key.to_owned());
+        }
+        let said = self.beside.get(TOWER).and_then(Yaml::as_str);
+        let said = said.and_then(Tower::from_word);
         Self {
             key,
             tower: said.unwrap_or(self.tower),
+            merged: self.merged || key == OVERRIDES,
             value: self.beside.get(key).map_or(Found::Nothing, Found::Yaml),
             ..self
         }
@@ -259,7 +287,7 @@ impl<'de> Deserializer<'de> for Field<'_> {
         if of == DomainSet::TYPE {
             return visitor.visit_newtype_struct(Domains(self));
         }
-        let Some(names) = self.names.named_by(of, self.tower) else {
+        let Some(names) = self.names.named_by(of, self) else {
             return visitor.visit_newtype_struct(self);
         };
         let id = match self.value {
@@ -279,10 +307,32 @@ impl<'de> Deserializer<'de> for Field<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Wrong> {
+        let Found::Yaml(_) = self.value else {
+            // A variant's, among those of the struct around it.
+            let beside = self.mapping()?;
+            let of = Self { beside, ..self };
+            return visitor.visit_map(Fields { of, left: fields });
+        };
         let beside = self.mapping()?;
-        visitor.visit_map(Fields {
-            of: Self { beside, ..self },
-            left: fields,
+        let asked = Asked::default();
+        let of = Field {
+            beside,
+            asked: Some(&asked),
+            ..self
+        };
+        let read = visitor.visit_map(Fields { of, left: fields });
+        let asked = asked.take();
+        let is_unknown = |key: &&Yaml| !key.as_str().is_some_and(|key| asked.contains(key));
+        let read = read.and_then(|read| match beside.keys().find(is_unknown) {
+            Some(key) if !self.merged => {
+                Err(Wrong(format!("`{}` is unknown: {CAUSE}", shown(Some(key)))))
+            }
+            Some(_) | None => Ok(read),
+        });
+        let name = beside.get("name").and_then(Yaml::as_str);
+        read.map_err(|Wrong(message)| match name {
+            Some(name) => Wrong(format!("`{name}` of `{}`: {message}", self.key)),
+            None => Wrong(format!("`{}`: {message}", self.key)),
         })
     }
 
@@ -294,8 +344,8 @@ impl<'de> Deserializer<'de> for Field<'_> {
     ) -> Result<V::Value, Wrong> {
         let word = match self.yaml() {
             Some(yaml) if of == Value::TYPE => match yaml {
-                Yaml::Number(_) => "int",
-                _ => "text",
+                Yaml::Number(_) => variant_name(&Value::Int(0)),
+                _ => variant_name(&Value::Text(Text::default())),
             },
             _ => self.scalar("a word", None, Yaml::as_str)?,
         };
@@ -331,7 +381,8 @@ impl<'de> Deserializer<'de> for Domains<'_> {
         if field.yaml().is_some() {
             return field.deserialize_seq(visitor);
         }
-        let all = 0..field.names.domains(field.tower).len();
+        let tower = tower_of(field.key, field.tower);
+        let all = 0..field.names.domains(tower).len();
         let all = all.map(|id| field.item(Found::Id(id)));
         visitor.visit_seq(SeqDeserializer::new(all))
     }

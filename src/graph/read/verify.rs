@@ -1,128 +1,140 @@
-//! Whether the nodes of a `graph.yaml` are those that this version builds from its declarations.
+//! Whether a `graph.yaml` is what this version writes of the graph that it reads from it.
+//!
+//! The file is compared as a whole, so an entry that nobody reads or another total is a difference like any
+//! other.
 
 use crate::graph::Graph;
-use crate::graph::blocks::VERSION;
+use crate::graph::yaml::Block;
+use crate::program::bug;
+use mtmd_schema::Tower;
 use serde_yaml::{Mapping, Value};
 
-/// The part of a file that follows from its declarations.
-pub(super) struct Nodes {
-    document: Mapping,
-}
+/// Entries that follow from the declarations.
+const DERIVED: [&str; 4] = [
+    "spec_hash",
+    "weights_hash",
+    Block::Totals.key(),
+    Block::Heads.key(),
+];
+/// Those of a tower.
+const DERIVED_OF_TOWER: [&str; 2] = ["shared", "experts"];
 
-impl Nodes {
-    /// Reads a file.
-    ///
-    /// # Errors
-    ///
-    /// The text is not YAML, or its blocks are of another version.
-    pub(super) fn read(text: &str) -> Result<Self, String> {
-        let document: Mapping = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
-        match document.get("blocks").and_then(Value::as_u64) {
-            Some(version) if version == u64::from(VERSION) => Ok(Self { document }),
-            Some(version) => Err(format!(
-                "its blocks are of version {version}; this version of mtmdc has version {VERSION}"
-            )),
-            None => Err("`blocks`, the version of its blocks, is missing".to_owned()),
-        }
-    }
-
-    /// Compares the nodes with those of the graph that was built from the declarations.
-    ///
-    /// # Errors
-    ///
-    /// The first difference.
-    pub(super) fn verify(&self, graph: &Graph) -> Result<(), String> {
-        let expected = Self::read(&graph.to_yaml())?;
-        for tower in [&graph.query, &graph.item] {
-            let tower = tower.name();
-            let [found, expected] = [self, &expected].map(|nodes| nodes.document.get(tower));
-            nodes(
-                &format!("{tower}.shared"),
-                inside(found, "shared"),
-                inside(expected, "shared"),
-            )?;
-            experts(tower, inside(found, "experts"), inside(expected, "experts"))?;
-        }
-        let [found, expected] = [self, &expected].map(|nodes| nodes.document.get("heads"));
-        nodes("heads", found, expected)
-    }
-}
-
-fn inside<'a>(value: Option<&'a Value>, key: &str) -> Option<&'a Value> {
-    value?.get(key)
-}
-
-/// Compares the Domain Experts of a tower.
-fn experts(tower: &str, found: Option<&Value>, expected: Option<&Value>) -> Result<(), String> {
-    let [found, expected] = [found, expected].map(|list| list.and_then(Value::as_sequence));
-    let [found, expected] = [found, expected].map(|list| list.map_or(&[][..], Vec::as_slice));
-    for (found, expected) in found.iter().zip(expected) {
-        let domains = expected.get("domains").and_then(Value::as_sequence);
-        let first = domains.and_then(|domains| domains.first()?.as_str());
-        let holder = format!("{tower}.{}", first.unwrap_or_default());
-        nodes(&holder, found.get("nodes"), expected.get("nodes"))?;
-        entries(&holder, Some(found), Some(expected))?;
-    }
-    match found.len() == expected.len() {
-        true => Ok(()),
-        false => Err(format!(
-            "tower `{tower}` has {} Domain Experts, but this version builds {}",
-            found.len(),
-            expected.len()
-        )),
-    }
-}
-
-/// Compares the nodes of a holder.
-fn nodes(holder: &str, found: Option<&Value>, expected: Option<&Value>) -> Result<(), String> {
-    for path in keys(found, expected) {
-        let name = path.as_str().unwrap_or_default();
-        let [found, expected] = [found, expected].map(|nodes| nodes.and_then(|it| it.get(path)));
-        match (found, expected) {
-            (None, _) => return Err(format!("node `{holder}.{name}` is missing")),
-            (_, None) => {
-                return Err(format!(
-                    "node `{holder}.{name}` is not one that this version builds"
-                ));
-            }
-            _ => entries(&format!("{holder}.{name}"), found, expected)?,
-        }
-    }
-    Ok(())
-}
-
-/// Compares the entries of a node.
-fn entries(node: &str, found: Option<&Value>, expected: Option<&Value>) -> Result<(), String> {
-    for key in keys(found, expected) {
-        let name = key.as_str().unwrap_or_default();
-        let [found, expected] = [found, expected].map(|node| node.and_then(|it| it.get(key)));
-        if found != expected {
+/// Compares a file with the one of the graph that was built from its declarations.
+///
+/// # Errors
+///
+/// The first difference.
+pub(super) fn verify(found: &Mapping, graph: &Graph) -> Result<(), String> {
+    let written = serde_yaml::from_str::<Mapping>(&graph.to_yaml())
+        .unwrap_or_else(|error| bug(format_args!("`graph.yaml` is not YAML: {error}")));
+    let [found, written] = [found, &written].map(without_definitions);
+    // What differs in a declaration may change the hashes too; it is told by its place.
+    compare("", &declarations(&found), &declarations(&written))?;
+    for key in ["spec_hash", "weights_hash"] {
+        let stated = found
+            .get(key)
+            .ok_or_else(|| format!("`{key}` is missing"))?;
+        let stated = stated
+            .as_str()
+            .ok_or_else(|| format!("`{key}` is not a string"))?;
+        let hash = written.get(key).and_then(Value::as_str);
+        if hash != Some(stated) {
             return Err(format!(
-                "`{name}` of node `{node}` is {}, but this version builds {}",
-                shown(found),
-                shown(expected)
+                "what it declares has the {key} {}, and it says {stated}: {CAUSE}",
+                shown(written.get(key))
             ));
         }
     }
+    compare("", &found, &written)
+}
+
+/// Why a file differs from what is written of it.
+pub(super) const CAUSE: &str = "it was edited, or another version wrote it";
+
+/// Definitions are prose for readers. Their meaning has a version, `blocks`; their words may change, and weights
+/// stay readable.
+fn without_definitions(document: &Mapping) -> Mapping {
+    let mut document = document.clone();
+    document.remove("definitions");
+    document
+}
+
+fn declarations(document: &Mapping) -> Mapping {
+    let mut document = document.clone();
+    for key in DERIVED {
+        document.remove(key);
+    }
+    for tower in Tower::ALL {
+        if let Some(Value::Mapping(tower)) = document.get_mut(Block::Features(tower).key()) {
+            for key in DERIVED_OF_TOWER {
+                tower.remove(key);
+            }
+        }
+    }
+    document
+}
+
+/// Compares two mappings at a path, entry by entry.
+fn compare(path: &str, found: &Mapping, written: &Mapping) -> Result<(), String> {
+    let added = found.keys().filter(|key| !written.contains_key(*key));
+    for key in written.keys().chain(added) {
+        let path = format!("{path}{}", shown(Some(key)));
+        match (found.get(key), written.get(key)) {
+            (Some(found), Some(written)) => compare_values(&path, found, written)?,
+            (found, written) => return Err(difference(&path, found, written)),
+        }
+    }
     Ok(())
 }
 
-/// Keys of either mapping, each once.
-fn keys<'a>(
-    found: Option<&'a Value>,
-    expected: Option<&'a Value>,
-) -> impl Iterator<Item = &'a Value> {
-    let [found, expected] = [found, expected].map(|value| value.and_then(Value::as_mapping));
-    let own = found.into_iter().flat_map(Mapping::keys);
-    let added = own.filter(move |key| expected.is_none_or(|other| !other.contains_key(*key)));
-    let expected = expected.into_iter().flat_map(Mapping::keys);
-    expected.chain(added)
+fn compare_values(path: &str, found: &Value, written: &Value) -> Result<(), String> {
+    match (found, written) {
+        (Value::Mapping(found), Value::Mapping(written)) => {
+            compare(&format!("{path}."), found, written)
+        }
+        (Value::Sequence(found), Value::Sequence(written))
+            if written.iter().any(Value::is_mapping) && found.len() == written.len() =>
+        {
+            let pairs = found.iter().zip(written).enumerate();
+            let mut pairs = pairs.map(|(place, (found, written))| {
+                let path = format!("{path}.{}", name(written, place));
+                compare_values(&path, found, written)
+            });
+            pairs.try_for_each(|compared| compared)
+        }
+        (found, written) if found == written => Ok(()),
+        (found, written) => Err(difference(path, Some(found), Some(written))),
+    }
+}
+
+/// What an item of a list is called: its name, or that of its first domain, or its place.
+fn name(item: &Value, place: usize) -> String {
+    let domain = || item.get("domains")?.as_sequence()?.first();
+    match item.get("name").or_else(domain) {
+        Some(name) => shown(Some(name)),
+        None => place.to_string(),
+    }
+}
+
+fn difference(path: &str, found: Option<&Value>, written: Option<&Value>) -> String {
+    let found = match found {
+        Some(_) => format!("is {}", shown(found)),
+        None => "is missing".to_owned(),
+    };
+    let written = match written {
+        Some(_) => shown(written),
+        None => "no such entry".to_owned(),
+    };
+    format!("`{path}` {found}, but this version writes {written}: {CAUSE}")
 }
 
 /// A value on one line.
-fn shown(value: Option<&Value>) -> String {
+pub(super) fn shown(value: Option<&Value>) -> String {
     match value {
         None => "absent".to_owned(),
+        Some(Value::Sequence(list)) if list.iter().any(Value::is_mapping) => {
+            format!("a list of {}", list.len())
+        }
         Some(Value::Sequence(list)) => {
             let list: Vec<String> = list.iter().map(|value| shown(Some(value))).collect();
             format!("[{}]", list.join(", "))

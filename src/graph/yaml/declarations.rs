@@ -4,12 +4,13 @@
 //! What is none, false, 0 or empty is left out, and so are domains where they are all of their axis.
 //! The fields of a variant stand beside its name. Ids are written as names.
 
-use super::{Flow, Writer, float, names, string};
+use super::{Block, Flow, Writer, float, names, string};
 use crate::graph::hash::sha256;
-use crate::reflect::{Content, Fields, Reflected, Struct, reflect};
+use crate::program::bug;
+use crate::reflect::{Content, Fields, Reflected, Struct, fields_of, reflect};
 use mtmd_schema::{
-    Architecture, Budget, DomainId, DomainSet, Index, Override, Spec, Table, TableId, TaskId, Text,
-    Tower, Value, list,
+    Architecture, Axis, Budget, DomainId, DomainSet, Index, Override, Spec, Table, TableId, TaskId,
+    Text, Tower, Value, list,
 };
 use serde::Serialize;
 use std::fmt;
@@ -20,38 +21,46 @@ const LONGEST_DOC: usize = 160;
 /// A struct of more fields than this is written on lines, one a field.
 const MOST_ON_A_LINE: usize = 6;
 
+/// Keys that the reader asks for by itself.
+pub(in crate::graph) const OVERRIDES: &str = "overrides";
+pub(in crate::graph) const EXPERT: &str = "expert";
+pub(in crate::graph) const TOWER: &str = "tower";
+
 /// Everything but the features.
 pub(super) fn write(out: &mut Writer, spec: &Spec) {
     let print = Printer::new(spec, Tower::Query);
-    for (key, tower) in [("surfaces", Tower::Query), ("products", Tower::Item)] {
-        out.block(key, "");
+    for tower in Tower::ALL {
+        out.block(Block::axis(tower), "");
         Printer::new(spec, tower).block(out, spec.axis(tower));
     }
     out.block(
-        "tasks",
+        Block::Tasks,
         "parents first; on all surfaces and products unless said",
     );
     print.items(out, 2, &spec.tasks);
-    out.block("tables", "rows with row 0, which is zero and stays zero");
+    out.block(
+        Block::Tables,
+        "rows with row 0, which is zero and stays zero",
+    );
     let tables: Vec<Table> = spec.tables.iter().map(digested).collect();
     print.items(out, 2, &tables);
-    out.block("architecture", "the nodes below follow from it");
+    out.block(Block::Architecture, "the nodes below follow from it");
     print.architecture(out, &spec.architecture);
-    out.block("rows", "");
+    out.block(Block::Rows, "");
     print.block(out, &spec.rows);
-    out.block("evaluation", "");
+    out.block(Block::Evaluation, "");
     print.block(out, &spec.evaluation);
-    out.block("training", "");
+    out.block(Block::Training, "");
     print.block(out, &spec.training);
     if spec.budget != Budget::DEFAULT {
-        out.block("budget", "");
+        out.block(Block::Budget, "");
         print.block(out, &spec.budget);
     }
 }
 
 /// The features of a tower, as the start of its block.
 pub(super) fn features(out: &mut Writer, spec: &Spec, tower: Tower) {
-    out.block(tower.name(), "");
+    out.block(Block::Features(tower), "");
     out.line(
         2,
         "features:  # in the order of the fields; on all domains unless said",
@@ -147,10 +156,12 @@ impl<'s> Printer<'s> {
 
     fn list(&self, out: &mut Writer, indent: usize, items: &[Reflected]) {
         for item in items {
-            let Reflected::Struct(item) = item else {
-                continue;
-            };
-            out.item(indent, &mapping(self.all_entries(&item.fields)));
+            match item {
+                Reflected::Struct(item) => {
+                    out.item(indent, &mapping(self.all_entries(&item.fields)));
+                }
+                other => bug(format_args!("{other:?} is in a list of structs")),
+            }
         }
     }
 
@@ -166,7 +177,7 @@ impl<'s> Printer<'s> {
         if architecture.overrides.is_empty() {
             return;
         }
-        out.line(2, "overrides:");
+        out.line(2, &format!("{OVERRIDES}:"));
         let base = fields_of(&architecture.expert);
         for Override {
             domains,
@@ -174,15 +185,19 @@ impl<'s> Printer<'s> {
             expert,
         } in architecture.overrides.iter()
         {
-            let own = fields_of(expert).into_iter().zip(&base);
+            let own = fields_of(expert);
+            assert!(
+                own.len() == base.len(),
+                "this is a bug of mtmdc: two values of a struct have other fields"
+            );
+            let own = own.into_iter().zip(&base);
             let differing = own.filter(|(own, base)| own != *base);
             let differing = differing.flat_map(|((key, value), _)| self.given(key, &value));
-            let axis = &self.spec.axis(*tower);
-            let names = names(axis, domains);
+            let axis = self.spec.axis(*tower);
             let map = Flow::map()
-                .with("domains", Flow::names(names))
-                .text("tower", tower.name())
-                .with("expert", mapping(differing.collect()));
+                .with("domains", Flow::names(names(axis, domains)))
+                .text(TOWER, tower.name())
+                .with(EXPERT, mapping(differing.collect()));
             out.item(4, &map);
         }
     }
@@ -197,11 +212,12 @@ impl<'s> Printer<'s> {
     /// The entries of a field, none if it is left out.
     fn entries(&self, key: &'static str, value: &Reflected) -> Entries {
         match (key, value) {
-            ("place", _) => vec![],
+            ("place", Reflected::Text(_)) => vec![],
             ("doc", Reflected::Text(text)) => {
                 let doc = doc(text).map(Yaml::Plain);
                 doc.map(|doc| (key, doc)).into_iter().collect()
             }
+            ("place" | "doc", other) => bug(format_args!("`{key}` is {other:?}")),
             (_, Reflected::None | Reflected::Bool(false) | Reflected::Whole(0)) => vec![],
             (_, Reflected::Text(text)) if text.is_empty() => vec![],
             (_, Reflected::List(items)) if items.is_empty() => vec![],
@@ -242,12 +258,14 @@ impl<'s> Printer<'s> {
                 return self.value(key, inner);
             }
             Reflected::Newtype(of, id) => string(self.name(key, of, id)),
-            Reflected::Variant { name, content, .. } => match &**content {
-                // A raw value: it shows its kind by itself.
-                Content::Tuple(items) if items.len() == 1 => {
-                    return self.value(key, items.first().unwrap_or(value));
-                }
-                Content::Unit | Content::Tuple(_) | Content::Struct(_) => string(name),
+            Reflected::Variant { of, name, content } => match &**content {
+                Content::Unit => string(name),
+                // It shows its kind by itself.
+                Content::Tuple(items) if *of == Value::TYPE => match items.as_slice() {
+                    [item] => return self.value(key, item),
+                    items => bug(format_args!("a raw value holds {items:?}")),
+                },
+                content => bug(format_args!("`{key}` is {name} with {content:?}")),
             },
             Reflected::None => "null".to_owned(),
             Reflected::Bool(value) => value.to_string(),
@@ -271,39 +289,35 @@ impl<'s> Printer<'s> {
             TaskId::TYPE => self.spec.tasks.get(place).map(|task| &*task.name),
             TableId::TYPE => self.spec.tables.get(place).map(|table| &*table.name),
             DomainId::TYPE => {
-                let axis = self.spec.axis(tower_of(key).unwrap_or(self.tower));
-                axis.domains.get(place).map(|domain| &*domain.name)
+                let domain = self.axis(key).domains.get(place);
+                domain.map(|domain| &*domain.name)
             }
             _ => None,
         });
-        assert!(
-            name.is_some(),
-            "`{key}` holds an id of nothing: {of} {id:?}"
-        );
-        name.unwrap_or_default()
+        name.unwrap_or_else(|| bug(format_args!("`{key}` holds an id of nothing: {of} {id:?}")))
     }
 
     /// Whether some domains are all of their axis.
     fn is_all(&self, key: &str, ids: &Reflected) -> bool {
-        let axis = self.spec.axis(tower_of(key).unwrap_or(self.tower));
-        matches!(ids, Reflected::List(ids) if ids.len() == axis.domains.len())
+        match ids {
+            Reflected::List(ids) => ids.len() == self.axis(key).domains.len(),
+            other => bug(format_args!("`{key}` is a set of domains: {other:?}")),
+        }
+    }
+
+    /// The axis whose domains a field holds.
+    fn axis(&self, key: &str) -> &'s Axis {
+        self.spec.axis(tower_of(key, self.tower))
     }
 }
 
-/// The tower whose domains a field holds, where the name of the field says it.
-pub(in crate::graph) fn tower_of(key: &str) -> Option<Tower> {
+/// The tower whose domains a field holds; some fields hold those of the tower that they are in.
+pub(in crate::graph) fn tower_of(key: &str, around: Tower) -> Tower {
     match key {
-        "surfaces" => Some(Tower::Query),
-        "products" => Some(Tower::Item),
-        _ => None,
-    }
-}
-
-/// The fields of a struct.
-fn fields_of(value: &impl Serialize) -> Fields {
-    match reflect(value) {
-        Reflected::Struct(Struct { fields, .. }) => fields,
-        _ => vec![],
+        "surfaces" => Tower::Query,
+        "products" => Tower::Item,
+        "domains" | "like" => around,
+        other => bug(format_args!("`{other}` holds domains of no known tower")),
     }
 }
 

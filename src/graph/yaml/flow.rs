@@ -3,24 +3,23 @@
 //! Scalars are written so that YAML 1.1 and 1.2 parsers read the same: a plain string cannot be
 //! taken for a boolean, a date or a number, and a float always has a point.
 
+use crate::program::bug;
 use std::fmt::Display;
 
 /// Widest line, in characters.
 const WIDTH: usize = 100;
 
-/// A mapping or list that stands on one line where it fits.
-pub(super) struct Flow {
-    brackets: [&'static str; 2],
-    entries: Vec<String>,
+/// A mapping or list that stands on one line where it fits. What it holds is YAML already.
+pub(super) enum Flow {
+    /// Keys and values.
+    Map(Vec<(String, String)>),
+    List(Vec<String>),
 }
 
 impl Flow {
     /// An empty mapping.
     pub(super) fn map() -> Self {
-        Self {
-            brackets: ["{ ", " }"],
-            entries: vec![],
-        }
+        Self::Map(vec![])
     }
 
     /// A list of strings.
@@ -30,16 +29,15 @@ impl Flow {
 
     /// A list of what is already YAML.
     pub(super) fn list<T: Display>(entries: impl IntoIterator<Item = T>) -> Self {
-        let entries = entries.into_iter().map(|entry| entry.to_string()).collect();
-        Self {
-            brackets: ["[", "]"],
-            entries,
-        }
+        Self::List(entries.into_iter().map(|entry| entry.to_string()).collect())
     }
 
     /// Adds an entry whose value is already YAML.
     pub(super) fn with(mut self, key: &str, value: impl Display) -> Self {
-        self.entries.push(format!("{}: {value}", string(key)));
+        match &mut self {
+            Self::Map(pairs) => pairs.push((string(key), value.to_string())),
+            Self::List(_) => bug(format_args!("`{key}` is added to a list")),
+        }
         self
     }
 
@@ -56,31 +54,39 @@ impl Flow {
         }
     }
 
-    /// Value of the first entry of a mapping.
-    pub(super) fn first(&self) -> &str {
-        let pair = self
-            .entries
-            .first()
-            .and_then(|entry| entry.split_once(": "));
-        pair.map_or("", |(_, value)| value)
+    /// The first entry of a mapping, and the others.
+    pub(super) fn pairs(&self) -> (&(String, String), &[(String, String)]) {
+        match self {
+            Self::Map(pairs) => pairs.split_first(),
+            Self::List(_) => None,
+        }
+        .unwrap_or_else(|| bug(format_args!("`{self}` has no entry")))
     }
 
-    /// The other entries of a mapping, as keys and values.
-    pub(super) fn rest(&self) -> Vec<(String, String)> {
-        let pairs = self.entries.iter().skip(1);
-        let pairs = pairs.filter_map(|entry| entry.split_once(": "));
-        pairs
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect()
+    fn entries(&self) -> Vec<String> {
+        match self {
+            Self::Map(pairs) => {
+                let pairs = pairs.iter().map(|(key, value)| format!("{key}: {value}"));
+                pairs.collect()
+            }
+            Self::List(entries) => entries.clone(),
+        }
+    }
+
+    fn brackets(&self) -> [&'static str; 2] {
+        match self {
+            Self::Map(_) => ["{ ", " }"],
+            Self::List(_) => ["[", "]"],
+        }
     }
 
     /// The text after `prefix`, wrapped between entries; further lines stand two spaces deeper
     /// than the key.
     pub(super) fn wrap(&self, indent: usize, prefix: &str) -> String {
-        let [open, close] = self.brackets;
+        let [open, close] = self.brackets();
         let mut line = format!("{:indent$}{prefix}{open}", "");
         let mut text = String::new();
-        let mut entries = self.entries.iter().peekable();
+        let mut entries = self.entries().into_iter().peekable();
         let mut first = true;
         let hang = if prefix.starts_with("- ") { 4 } else { 2 };
         while let Some(entry) = entries.next() {
@@ -97,7 +103,7 @@ impl Flow {
             } else if !first {
                 line.push(' ');
             }
-            line += entry;
+            line += &entry;
             if entries.peek().is_some() {
                 line.push(',');
             }
@@ -109,8 +115,8 @@ impl Flow {
 
 impl Display for Flow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let [open, close] = self.brackets;
-        write!(f, "{open}{}{close}", self.entries.join(", "))
+        let [open, close] = self.brackets();
+        write!(f, "{open}{}{close}", self.entries().join(", "))
     }
 }
 

@@ -10,10 +10,10 @@ use crate::sema::spec::Budget;
 use crate::source::Span;
 use crate::syntax::ast::Statement;
 
-const PARAMETERS: Setting<u64> = Setting::large("parameters", 1);
-const FLOPS_PER_REQUEST: Setting<u64> = Setting::large("flops_per_request", 1);
-const BYTES_PER_ITEM: Setting<u64> = Setting::whole("bytes_per_item", 1);
-const CANDIDATES: Defaulted<u64> =
+static PARAMETERS: Setting<u64> = Setting::large("parameters", 1);
+static FLOPS_PER_REQUEST: Setting<u64> = Setting::large("flops_per_request", 1);
+static BYTES_PER_ITEM: Setting<u64> = Setting::whole("bytes_per_item", 1);
+static CANDIDATES: Defaulted<u64> =
     Setting::whole("candidates", 1).default(Budget::DEFAULT.candidates);
 
 pub(in crate::sema) static BUDGET: SettingsTable = SettingsTable {

@@ -11,7 +11,7 @@ use crate::sema::spec::{DomainId, Tower};
 use crate::syntax::ast::Word;
 
 /// The domains that a task, a feature or a metric is on.
-pub(in crate::sema) const ON: Setting<Vec<Word>> = Setting::names("on", NameOf::Domain);
+pub(in crate::sema) static ON: Setting<Vec<Word>> = Setting::names("on", NameOf::Domain);
 
 const TOWERS: [Tower; 2] = [Tower::Query, Tower::Item];
 

@@ -8,17 +8,17 @@ use crate::sema::spec::{Embeddings, TableOptimiser, Training};
 use crate::syntax::ast::Block;
 
 /// The block, in `training` or at a table.
-pub(in crate::sema) const EMBEDDINGS: Setting<Block> =
+pub(in crate::sema) static EMBEDDINGS: Setting<Block> =
     Setting::block("embeddings", &EMBEDDINGS_BLOCK);
 
 const DEFAULT: Embeddings = Training::DEFAULT.embeddings;
-const OPTIMISER: Defaulted<OneOf<TableOptimiser>> =
+static OPTIMISER: Defaulted<OneOf<TableOptimiser>> =
     Setting::choice("optimiser").default(DEFAULT.optimiser);
-const LR: Defaulted<f64> = Setting::real("lr", Bound::Positive).default(DEFAULT.lr);
-const WEIGHT_DECAY: Defaulted<f64> =
+static LR: Defaulted<f64> = Setting::real("lr", Bound::Positive).default(DEFAULT.lr);
+static WEIGHT_DECAY: Defaulted<f64> =
     Setting::real("weight_decay", Bound::NotNegative).default(DEFAULT.weight_decay);
-const STD: Defaulted<f64> = Setting::real("std", Bound::Positive).default(DEFAULT.std);
-const FREQUENCY: Defaulted<OrNone<f64>> =
+static STD: Defaulted<f64> = Setting::real("std", Bound::Positive).default(DEFAULT.std);
+static FREQUENCY: Defaulted<OrNone<f64>> =
     Setting::real_or_none("frequency", Bound::Positive).default(DEFAULT.frequency);
 
 pub(in crate::sema) static EMBEDDINGS_BLOCK: SettingsTable = SettingsTable {

@@ -14,25 +14,25 @@ use crate::sema::spec::{Pool, Transform, Unit};
 use crate::sema::spelling::{Spelling, closest, suggest};
 use crate::syntax::ast::{Atom, AtomKind, Block, Statement, Word};
 
-pub(in crate::sema) const TABLE: Setting<Word> = Setting::name("table", NameOf::Table);
-pub(in crate::sema) const SHALLOW: Setting<Flag> = Setting::flag("shallow");
-pub(in crate::sema) const DEFAULT: Setting<Raw> = Setting::raw("default");
-pub(in crate::sema) const UNIT: Defaulted<OneOf<Unit>> =
+pub(in crate::sema) static TABLE: Setting<Word> = Setting::name("table", NameOf::Table);
+pub(in crate::sema) static SHALLOW: Setting<Flag> = Setting::flag("shallow");
+pub(in crate::sema) static DEFAULT: Setting<Raw> = Setting::raw("default");
+pub(in crate::sema) static UNIT: Defaulted<OneOf<Unit>> =
     Setting::choice("unit").default(Unit::DEFAULT);
-pub(in crate::sema) const POOL: Defaulted<OneOf<Pool>> =
+pub(in crate::sema) static POOL: Defaulted<OneOf<Pool>> =
     Setting::choice("pool").default(Pool::DEFAULT);
-pub(in crate::sema) const WEIGHTS: Setting<Text> = Setting::column("weights");
-pub(in crate::sema) const LAST: Setting<usize> = Setting::size("last", 1);
-pub(in crate::sema) const LOG: Setting<Flag> = Setting::flag("log");
-pub(in crate::sema) const CLIP: Setting<(f64, f64)> = Setting::interval("clip");
+pub(in crate::sema) static WEIGHTS: Setting<Text> = Setting::column("weights");
+pub(in crate::sema) static LAST: Setting<usize> = Setting::size("last", 1);
+pub(in crate::sema) static LOG: Setting<Flag> = Setting::flag("log");
+pub(in crate::sema) static CLIP: Setting<(f64, f64)> = Setting::interval("clip");
 /// The default of a number; those of other kinds are raw values.
-pub(in crate::sema) const DEFAULT_NUMBER: Defaulted<f64> =
+pub(in crate::sema) static DEFAULT_NUMBER: Defaulted<f64> =
     Setting::real("default", Bound::Finite).default(Transform::DEFAULT.default);
-pub(in crate::sema) const STANDARDISE: Setting<Option<Block>> =
+pub(in crate::sema) static STANDARDISE: Setting<Option<Block>> =
     Setting::optional_block("standardise", &STANDARDISE_BLOCK);
-pub(in crate::sema) const BUCKETISE: Setting<Vec<f64>> = Setting::boundaries("bucketise");
-pub(in crate::sema) const MEAN: Setting<f64> = Setting::real("mean", Bound::Finite);
-pub(in crate::sema) const STD: Setting<f64> = Setting::real("std", Bound::Positive);
+pub(in crate::sema) static BUCKETISE: Setting<Vec<f64>> = Setting::boundaries("bucketise");
+pub(in crate::sema) static MEAN: Setting<f64> = Setting::real("mean", Bound::Finite);
+pub(in crate::sema) static STD: Setting<f64> = Setting::real("std", Bound::Positive);
 
 pub(in crate::sema) static ID: SettingsTable = SettingsTable {
     owner: "an `id`",

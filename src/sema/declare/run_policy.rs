@@ -13,18 +13,18 @@ use crate::source::Span;
 use crate::syntax::ast::{Block, Word};
 
 /// Settings of `training`.
-pub(in crate::sema) const WARMUP: Defaulted<f64> =
+pub(in crate::sema) static WARMUP: Defaulted<f64> =
     Setting::real("warmup", Bound::Fraction).default(Training::DEFAULT.warmup);
-pub(in crate::sema) const WARMUP_STEPS: Setting<u64> = Setting::whole("warmup_steps", 0);
-pub(in crate::sema) const VALIDATE_EVERY: Setting<u64> = Setting::whole("validate_every", 1);
-pub(in crate::sema) const SELECT: Setting<Block> = Setting::block("select", &SELECT_BLOCK);
-pub(in crate::sema) const EARLY_STOP: Setting<Block> =
+pub(in crate::sema) static WARMUP_STEPS: Setting<u64> = Setting::whole("warmup_steps", 0);
+pub(in crate::sema) static VALIDATE_EVERY: Setting<u64> = Setting::whole("validate_every", 1);
+pub(in crate::sema) static SELECT: Setting<Block> = Setting::block("select", &SELECT_BLOCK);
+pub(in crate::sema) static EARLY_STOP: Setting<Block> =
     Setting::block("early_stop", &EARLY_STOP_BLOCK);
-pub(in crate::sema) const CHECKPOINTS: Setting<Block> =
+pub(in crate::sema) static CHECKPOINTS: Setting<Block> =
     Setting::block("checkpoints", &CHECKPOINTS_BLOCK);
 
-const METRIC: Setting<OneOf<Metric>> = Setting::choice("metric");
-const TASK: Setting<Word> = Setting::name("task", NameOf::Task);
+static METRIC: Setting<OneOf<Metric>> = Setting::choice("metric");
+static TASK: Setting<Word> = Setting::name("task", NameOf::Task);
 
 pub(in crate::sema) static SELECT_BLOCK: SettingsTable = SettingsTable {
     owner: "`select`",
@@ -33,8 +33,8 @@ pub(in crate::sema) static SELECT_BLOCK: SettingsTable = SettingsTable {
     settings: &[&METRIC, &TASK, &ON],
 };
 
-const PATIENCE: Defaulted<u64> = Setting::whole("patience", 1).default(Course::PATIENCE);
-const MIN_DELTA: Defaulted<f64> =
+static PATIENCE: Defaulted<u64> = Setting::whole("patience", 1).default(Course::PATIENCE);
+static MIN_DELTA: Defaulted<f64> =
     Setting::real("min_delta", Bound::NotNegative).default(Course::DEFAULT.min_delta);
 
 pub(in crate::sema) static EARLY_STOP_BLOCK: SettingsTable = SettingsTable {
@@ -44,8 +44,8 @@ pub(in crate::sema) static EARLY_STOP_BLOCK: SettingsTable = SettingsTable {
     settings: &[&PATIENCE, &MIN_DELTA],
 };
 
-const EVERY: Setting<u64> = Setting::whole("every", 1);
-const KEEP: Defaulted<usize> = Setting::size("keep", 1).default(Course::DEFAULT.keep);
+static EVERY: Setting<u64> = Setting::whole("every", 1);
+static KEEP: Defaulted<usize> = Setting::size("keep", 1).default(Course::DEFAULT.keep);
 
 pub(in crate::sema) static CHECKPOINTS_BLOCK: SettingsTable = SettingsTable {
     owner: "`checkpoints`",

@@ -11,9 +11,9 @@ use crate::sema::settings::forms::{AnySetting, Section, Table as SettingsTable};
 use crate::sema::spec::{List, Split, Value};
 use crate::syntax::ast::Statement;
 
-const TRAIN: Setting<Vec<RawRange>> = Setting::ranges("train");
-const VALIDATE: Setting<Vec<RawRange>> = Setting::ranges("validate");
-const TEST: Setting<Vec<RawRange>> = Setting::ranges("test");
+static TRAIN: Setting<Vec<RawRange>> = Setting::ranges("train");
+static VALIDATE: Setting<Vec<RawRange>> = Setting::ranges("validate");
+static TEST: Setting<Vec<RawRange>> = Setting::ranges("test");
 
 pub(in crate::sema) static SPLIT: SettingsTable = SettingsTable {
     owner: "a split",

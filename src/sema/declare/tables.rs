@@ -16,14 +16,14 @@ use crate::sema::spec::{Embeddings, Index, List, Table};
 use crate::sema::spelling::suggest;
 use crate::syntax::ast::{Statement, Word};
 
-pub(in crate::sema) const ROWS: Setting<usize> = Setting::size("rows", 2);
-pub(in crate::sema) const DIM: Setting<usize> = Setting::size("dim", 1);
-pub(in crate::sema) const VOCABULARY: Setting<Option<u64>> =
+pub(in crate::sema) static ROWS: Setting<usize> = Setting::size("rows", 2);
+pub(in crate::sema) static DIM: Setting<usize> = Setting::size("dim", 1);
+pub(in crate::sema) static VOCABULARY: Setting<Option<u64>> =
     Setting::optional_whole("vocabulary", 1);
-pub(in crate::sema) const VALUES: Setting<Values<'static>> = Setting::values("values");
-pub(in crate::sema) const OOV: Defaulted<usize> = Setting::size("oov", 0).default(0);
+pub(in crate::sema) static VALUES: Setting<Values<'static>> = Setting::values("values");
+pub(in crate::sema) static OOV: Defaulted<usize> = Setting::size("oov", 0).default(0);
 /// Of a category, whose table has a vocabulary unless it says otherwise.
-pub(in crate::sema) const HASH: Setting<Flag> = Setting::flag("hash");
+pub(in crate::sema) static HASH: Setting<Flag> = Setting::flag("hash");
 
 pub(in crate::sema) static TABLE: SettingsTable = SettingsTable {
     owner: "a table",
@@ -257,7 +257,7 @@ pub(in crate::sema) fn read_shape(
             vocabulary_file::read(context, path).unwrap_or(Index::Values(List::default()))
         }
         (None, Some(Some(count))) => Index::Vocabulary {
-            min_count: u32::try_from(count).unwrap_or(u32::MAX),
+            min_count: min_count(count),
         },
         (None, Some(None)) => Index::Vocabulary {
             min_count: Index::MIN_COUNT,
@@ -279,6 +279,11 @@ pub(in crate::sema) fn read_shape(
         oov,
         embeddings: Given::read(context, settings),
     }
+}
+
+#[expect(clippy::expect_used, reason = "a count is at most `MAX_SIZE`")]
+fn min_count(count: u64) -> u32 {
+    u32::try_from(count).expect("this is a bug of mtmdc: a count above its bound")
 }
 
 /// Rows for values outside the vocabulary; a table without one has none.

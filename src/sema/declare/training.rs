@@ -13,8 +13,8 @@ use crate::sema::settings::forms::{Bound, Section, Table as SettingsTable};
 use crate::sema::spec::{AdamW, BadRows, Decay, Evaluation, Request, Rows, Training};
 use crate::syntax::ast::{Block, Statement};
 
-const BAD: Defaulted<OneOf<BadRows>> = Setting::choice("bad").default(Rows::DEFAULT.bad);
-const REQUEST: Setting<Text> = Setting::column("request");
+static BAD: Defaulted<OneOf<BadRows>> = Setting::choice("bad").default(Rows::DEFAULT.bad);
+static REQUEST: Setting<Text> = Setting::column("request");
 
 pub(in crate::sema) static ROWS: SettingsTable = SettingsTable {
     owner: "`rows`",
@@ -23,7 +23,7 @@ pub(in crate::sema) static ROWS: SettingsTable = SettingsTable {
     settings: &[&BAD, &SAMPLE_WEIGHT, &REQUEST],
 };
 
-const BUCKETS: Defaulted<usize> = Setting::size("buckets", 5).default(Evaluation::DEFAULT.buckets);
+static BUCKETS: Defaulted<usize> = Setting::size("buckets", 5).default(Evaluation::DEFAULT.buckets);
 
 pub(in crate::sema) static EVALUATION: SettingsTable = SettingsTable {
     owner: "`evaluation`",
@@ -32,13 +32,13 @@ pub(in crate::sema) static EVALUATION: SettingsTable = SettingsTable {
     settings: &[&BUCKETS],
 };
 
-const BATCH: Defaulted<usize> = Setting::size("batch", 1).default(Training::DEFAULT.batch);
-const EPOCHS: Defaulted<usize> = Setting::size("epochs", 1).default(Training::DEFAULT.epochs);
-const SEED: Defaulted<u64> = Setting::whole("seed", 0).default(Training::DEFAULT.seed);
-const SHUFFLE: Defaulted<usize> = Setting::size("shuffle", 1).default(Training::DEFAULT.shuffle);
-const DENSE: Setting<Block> = Setting::block("dense", &DENSE_BLOCK);
-const DECAY: Defaulted<OneOf<Decay>> = Setting::choice("decay").default(Training::DEFAULT.decay);
-const CLIP: Defaulted<OrNone<f64>> =
+static BATCH: Defaulted<usize> = Setting::size("batch", 1).default(Training::DEFAULT.batch);
+static EPOCHS: Defaulted<usize> = Setting::size("epochs", 1).default(Training::DEFAULT.epochs);
+static SEED: Defaulted<u64> = Setting::whole("seed", 0).default(Training::DEFAULT.seed);
+static SHUFFLE: Defaulted<usize> = Setting::size("shuffle", 1).default(Training::DEFAULT.shuffle);
+static DENSE: Setting<Block> = Setting::block("dense", &DENSE_BLOCK);
+static DECAY: Defaulted<OneOf<Decay>> = Setting::choice("decay").default(Training::DEFAULT.decay);
+static CLIP: Defaulted<OrNone<f64>> =
     Setting::real_or_none("clip", Bound::Positive).default(Training::DEFAULT.clip);
 
 pub(in crate::sema) static TRAINING: SettingsTable = SettingsTable {
@@ -63,8 +63,9 @@ pub(in crate::sema) static TRAINING: SettingsTable = SettingsTable {
     ],
 };
 
-const LR: Defaulted<f64> = Setting::real("lr", Bound::Positive).default(Training::DEFAULT.dense.lr);
-const WEIGHT_DECAY: Defaulted<f64> =
+static LR: Defaulted<f64> =
+    Setting::real("lr", Bound::Positive).default(Training::DEFAULT.dense.lr);
+static WEIGHT_DECAY: Defaulted<f64> =
     Setting::real("weight_decay", Bound::NotNegative).default(Training::DEFAULT.dense.weight_decay);
 
 pub(in crate::sema) static DENSE_BLOCK: SettingsTable = SettingsTable {

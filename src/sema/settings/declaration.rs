@@ -1,8 +1,8 @@
-//! Declarations of settings. A constant holds a setting's word, form, bounds and default; its type
-//! is the type that a look-up gives.
+//! Declarations of settings. A static holds a setting's word, form, bounds and default; its type
+//! is the type that a look-up gives. Its address tells it from others of the same word.
 //!
 //! ```text
-//! const LR: Defaulted<f64> = Setting::real("lr", Bound::Positive).default(1e-3);
+//! static LR: Defaulted<f64> = Setting::real("lr", Bound::Positive).default(1e-3);
 //! static DENSE: Table = Table { settings: &[&LR], … };
 //! let lr = settings.value(&LR);
 //! ```
@@ -12,7 +12,7 @@ use std::marker::PhantomData;
 
 use crate::sema::literals::Text;
 use crate::sema::literals::raw::{Raw, RawRange};
-use crate::sema::settings::forms::{AnySetting, Bound, Form, NameOf, Table};
+use crate::sema::settings::forms::{AnySetting, Bound, Form, NONE, NameOf, Table};
 use crate::sema::settings::value::{SettingValue, of_word};
 use crate::sema::spec::Choice;
 use crate::syntax::ast::{Block, Word};
@@ -301,5 +301,5 @@ defaults! {
 }
 
 fn or_none(number: Option<impl ToString>) -> String {
-    number.map_or_else(|| "none".to_owned(), |number| number.to_string())
+    number.map_or_else(|| NONE.to_owned(), |number| number.to_string())
 }

@@ -53,12 +53,22 @@ impl Table {
         self.settings.iter().map(|setting| setting.name())
     }
 
-    /// Whether it holds this setting: its word, in its form.
-    pub(in crate::sema) fn holds(&self, setting: &dyn AnySetting) -> bool {
-        let found = self.find(setting.name());
-        found.is_some_and(|found| found.form() == setting.form())
+    /// Whether it holds this setting.
+    pub fn holds(&self, setting: &dyn AnySetting) -> bool {
+        let mut settings = self.settings.iter();
+        settings.any(|held| is_same(*held, setting))
     }
 }
+
+/// Whether both are one declaration. Others may have the same word and form, and another default.
+pub(in crate::sema) fn is_same(one: &dyn AnySetting, other: &dyn AnySetting) -> bool {
+    std::ptr::addr_eq(one, other)
+}
+
+/// The word for no value.
+pub(in crate::sema) const NONE: &str = "none";
+/// The word before the sizes of an FFN that crosses features.
+pub(in crate::sema) const MLP: &str = "mlp";
 
 /// A section of the language reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,8 +169,8 @@ impl Form {
     pub fn words(self) -> &'static [&'static str] {
         match self {
             Self::Choice(words) => words,
-            Self::RealOrNone(_) | Self::WholeOrNone(_) => &["none"],
-            Self::Crossing(_) => &["none", "mlp"],
+            Self::RealOrNone(_) | Self::WholeOrNone(_) => &[NONE],
+            Self::Crossing(_) => &[NONE, MLP],
             Self::Flag
             | Self::Whole(_)
             | Self::Large(_)

@@ -12,7 +12,7 @@ use crate::sema::sentence::{enumerate, join};
 use crate::sema::settings::declaration::{
     Declaration, Defaultable, Defaulted, Flag, Setting, SettingType,
 };
-use crate::sema::settings::forms::{AnySetting, Table};
+use crate::sema::settings::forms::{AnySetting, Table, is_same};
 use crate::sema::settings::value::SettingValue;
 use crate::sema::spelling::{Spelling, closest, suggest};
 use crate::sema::symbols::Inside;
@@ -38,7 +38,7 @@ impl Given<'_> {
 
     /// Whether it is this setting.
     pub fn is(&self, setting: &dyn AnySetting) -> bool {
-        self.setting.name() == setting.name() && self.setting.form() == setting.form()
+        is_same(self.setting, setting)
     }
 
     /// Whether its value has been read without complaint.
@@ -283,9 +283,10 @@ mod tests {
     use crate::sema::settings::forms::{Bound, Section, Table};
     use crate::source::Source;
 
-    const LR: Defaulted<f64> = Setting::real("lr", Bound::Positive).default(0.5);
-    const WHOLE_LR: Setting<u64> = Setting::whole("lr", 1);
-    const ROWS: Setting<usize> = Setting::size("rows", 2);
+    static LR: Defaulted<f64> = Setting::real("lr", Bound::Positive).default(0.5);
+    static OTHER_LR: Defaulted<f64> = Setting::real("lr", Bound::Positive).default(0.25);
+    static WHOLE_LR: Setting<u64> = Setting::whole("lr", 1);
+    static ROWS: Setting<usize> = Setting::size("rows", 2);
     static TABLE: Table = Table {
         owner: "a test",
         section: Section::Training,
@@ -317,5 +318,11 @@ mod tests {
     #[should_panic(expected = "this is a bug of mtmdc: a test has no setting")]
     fn a_look_up_in_another_form_is_a_bug() {
         empty().of(&WHOLE_LR);
+    }
+
+    #[test]
+    #[should_panic(expected = "this is a bug of mtmdc: a test has no setting")]
+    fn a_look_up_of_another_default_is_a_bug() {
+        empty().value(&OTHER_LR);
     }
 }

@@ -7,7 +7,7 @@ use crate::sema::literals::Text;
 use crate::sema::literals::number::{MAX_SIZE, fits, large, real, too_large, whole, whole_of};
 use crate::sema::literals::raw::{Raw, RawRange, ranges, raw, raw_list, repeated};
 use crate::sema::sentence::enumerate;
-use crate::sema::settings::forms::{AnySetting, Form};
+use crate::sema::settings::forms::{AnySetting, Form, MLP, NONE};
 use crate::sema::spec::Choice;
 use crate::sema::spelling::{closest, suggest};
 use crate::source::Span;
@@ -57,13 +57,11 @@ pub(in crate::sema) fn read<'s>(
         Form::OptionalWhole(least) => {
             whole(context, &mut cursor, name, least).map(SettingValue::Whole)
         }
-        Form::RealOrNone(_) | Form::WholeOrNone(_) | Form::Crossing(_)
-            if cursor.is_word("none") =>
-        {
+        Form::RealOrNone(_) | Form::WholeOrNone(_) | Form::Crossing(_) if cursor.is_word(NONE) => {
             cursor.next();
             Some(SettingValue::None)
         }
-        Form::Crossing(_) if cursor.is_word("mlp") => {
+        Form::Crossing(_) if cursor.is_word(MLP) => {
             cursor.next();
             sizes(context, &mut cursor, name)
         }

@@ -26,30 +26,32 @@ const FORM: &str = "architecture { … }` or `architecture on NAME { … }";
 const PAPER: &Architecture = &Architecture::PAPER;
 const EXPERT: &ExpertArchitecture = &ExpertArchitecture::PAPER;
 
-const DEEP: Defaulted<Vec<usize>> = Setting::sizes("deep").default(borrowed(&EXPERT.deep));
-const ROUTING: Defaulted<Vec<usize>> = Setting::sizes("routing").default(borrowed(&EXPERT.routing));
-const SHALLOW: Defaulted<Vec<usize>> = Setting::sizes("shallow").default(borrowed(&EXPERT.shallow));
-const SHALLOW_WIDTH: Defaulted<usize> =
+static DEEP: Defaulted<Vec<usize>> = Setting::sizes("deep").default(borrowed(&EXPERT.deep));
+static ROUTING: Defaulted<Vec<usize>> =
+    Setting::sizes("routing").default(borrowed(&EXPERT.routing));
+static SHALLOW: Defaulted<Vec<usize>> =
+    Setting::sizes("shallow").default(borrowed(&EXPERT.shallow));
+static SHALLOW_WIDTH: Defaulted<usize> =
     Setting::size("shallow_width", 1).default(PAPER.shallow_width);
-const TASK_SHARED: Defaulted<usize> = Setting::size("task_shared", 0).default(EXPERT.task_shared);
-const DOMAIN_SHARED: Defaulted<usize> =
+static TASK_SHARED: Defaulted<usize> = Setting::size("task_shared", 0).default(EXPERT.task_shared);
+static DOMAIN_SHARED: Defaulted<usize> =
     Setting::size("domain_shared", 0).default(PAPER.domain_shared);
-const SHARED_DEEP: Setting<Vec<usize>> = Setting::sizes("shared_deep");
-const COMPOSITION: Defaulted<OneOf<Composition>> =
+static SHARED_DEEP: Setting<Vec<usize>> = Setting::sizes("shared_deep");
+static COMPOSITION: Defaulted<OneOf<Composition>> =
     Setting::choice("composition").default(EXPERT.composition);
-const CROSS: Setting<Cross<'static>> = Setting::crossing("cross", &CROSS_BLOCK);
-const NORM: Defaulted<OneOf<Norm>> = Setting::choice("norm").default(EXPERT.norm);
-const BATCH_NORM: Defaulted<OneOf<BatchNorm>> =
+static CROSS: Setting<Cross<'static>> = Setting::crossing("cross", &CROSS_BLOCK);
+static NORM: Defaulted<OneOf<Norm>> = Setting::choice("norm").default(EXPERT.norm);
+static BATCH_NORM: Defaulted<OneOf<BatchNorm>> =
     Setting::choice("batch_norm").default(EXPERT.batch_norm);
-const SE_REDUCTION: Defaulted<OrNone<usize>> =
+static SE_REDUCTION: Defaulted<OrNone<usize>> =
     Setting::size_or_none("se_reduction", 1).default(EXPERT.se_reduction);
-const LOGIT_SCALE: Defaulted<OneOf<LogitScale>> =
+static LOGIT_SCALE: Defaulted<OneOf<LogitScale>> =
     Setting::choice("logit_scale").default(PAPER.logit_scale);
-const LOGIT_BIAS: Defaulted<OneOf<LogitBias>> =
+static LOGIT_BIAS: Defaulted<OneOf<LogitBias>> =
     Setting::choice("logit_bias").default(PAPER.logit_bias);
 
-const RANK: Defaulted<usize> = Setting::size("rank", 1).default(Crossing::RANK);
-const DEPTH: Defaulted<usize> = Setting::size("depth", 1).default(Crossing::DEPTH);
+static RANK: Defaulted<usize> = Setting::size("rank", 1).default(Crossing::RANK);
+static DEPTH: Defaulted<usize> = Setting::size("depth", 1).default(Crossing::DEPTH);
 
 /// The sizes of a constant.
 const fn borrowed(sizes: &'static List<usize>) -> &'static [usize] {

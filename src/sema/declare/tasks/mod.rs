@@ -20,13 +20,13 @@ use crate::sema::symbols::Inside;
 use crate::source::Span;
 use crate::syntax::ast::{Statement, Word};
 
-const EMBEDDING: Defaulted<usize> = Setting::size("embedding", 1).default(Task::EMBEDDING);
-const WEIGHT: Defaulted<f64> = Setting::real("weight", Bound::NotNegative).default(Task::WEIGHT);
-const GIVEN: Setting<Word> = Setting::name("given", NameOf::Task);
-const ACTION: Setting<Vec<Text>> = Setting::columns("action");
-const MASK: Setting<Vec<Text>> = Setting::columns("mask");
+static EMBEDDING: Defaulted<usize> = Setting::size("embedding", 1).default(Task::EMBEDDING);
+static WEIGHT: Defaulted<f64> = Setting::real("weight", Bound::NotNegative).default(Task::WEIGHT);
+static GIVEN: Setting<Word> = Setting::name("given", NameOf::Task);
+static ACTION: Setting<Vec<Text>> = Setting::columns("action");
+static MASK: Setting<Vec<Text>> = Setting::columns("mask");
 /// The column of the rows' weights: of a task, or of all tasks in `rows`.
-pub(in crate::sema) const SAMPLE_WEIGHT: Setting<Text> = Setting::column("sample_weight");
+pub(in crate::sema) static SAMPLE_WEIGHT: Setting<Text> = Setting::column("sample_weight");
 
 pub(in crate::sema) static TASK: SettingsTable = SettingsTable {
     owner: "a task",
