@@ -7,6 +7,7 @@ use super::{DomainExpert, FeatureId, Field, Graph, Node, TowerGraph};
 use crate::sema::spec::{
     self, Axis, FeatureKind, Index, LogitBias, Spec, Table, TableId, Tower, Value,
 };
+use mtmd_schema::key;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -149,17 +150,17 @@ pub(super) fn held(graph: &Graph, names: &Names) -> Held {
     };
     let tables = spec.tables.iter().enumerate();
     let tables = tables.map(|(id, table)| table_weight(spec, TableId(id), table, names));
-    held.add("tables", tables.collect());
+    held.add(key::TABLES, tables.collect());
     for tower in [&graph.query, &graph.item] {
         Lister::new(spec, tower, names).tower(&mut held);
     }
     let learned = spec.architecture.logit_bias == LogitBias::Learned;
     let biased = spec.tasks.iter().filter(|_| learned);
     let biases = biased.map(|task| {
-        let key = format!("{}.bias", called(&names.tasks, &task.name));
+        let key = key::head_bias(called(&names.tasks, &task.name));
         weight(key, vec![Dim::Units(plain(1))])
     });
-    held.add("heads", biases.collect());
+    held.add(key::HEADS, biases.collect());
     held
 }
 
@@ -182,7 +183,7 @@ fn table_weight(spec: &Spec, id: TableId, table: &Table, names: &Names) -> Weigh
         true => &table.name,
         false => called(&names.tables, &table.name),
     };
-    let key = format!("{name}.weight");
+    let key = key::table_weight(name);
     weight(key, vec![rows, Dim::Units(plain(table.dim))])
 }
 
@@ -256,8 +257,8 @@ impl<'a> Lister<'a> {
     }
 
     fn tower(&self, held: &mut Held) {
-        let tower = self.tower.name();
-        held.add(&format!("{tower}.shared"), self.shared());
+        let tower = self.tower.tower;
+        held.add(&key::shared(tower), self.shared());
         let mut experts = BTreeMap::new();
         for expert in &self.tower.experts {
             let list = held.lists.len();
@@ -267,7 +268,7 @@ impl<'a> Lister<'a> {
         for (domain, list) in experts {
             if let Some(domain) = self.axis().domains.get(domain.0) {
                 let name = called(self.names.domains(self.tower.tower), &domain.name);
-                held.holders.push((format!("{tower}.{name}"), list));
+                held.holders.push((key::domain(tower, name), list));
             }
         }
     }
