@@ -42,6 +42,11 @@ pub enum Value {
     Text(Text),
 }
 
+impl Axis {
+    /// The most domains that an axis can have: a row holds the id of its domain in 16 bits.
+    pub const MAX_DOMAINS: usize = 1 << u16::BITS;
+}
+
 impl Value {
     /// Name of the type, as serde has it.
     pub const TYPE: &'static str = "Value";

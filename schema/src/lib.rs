@@ -6,9 +6,12 @@
 //! ids, and lists are in canonical order.
 
 mod architecture;
+mod bug;
+pub mod constants;
 mod domains;
 mod features;
 mod ids;
+pub mod key;
 pub mod plan;
 mod rows;
 mod scope;
@@ -24,6 +27,7 @@ pub use architecture::{
     Architecture, BatchNorm, Composition, Crossing, ExpertArchitecture, LogitBias, LogitScale,
     Norm, Override,
 };
+pub use bug::bug;
 pub use domains::{Axis, Domain, Others, Value};
 pub use features::{
     Derive, Feature, FeatureKind, Input, Pool, Standardise, TimePart, Transform, Unit,

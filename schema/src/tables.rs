@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Embeddings, List, Text, Value};
+use crate::{Embeddings, List, Text, Value, bug};
 
 /// An embedding table: a feature's own, or one that features share.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,11 +73,10 @@ impl Index {
             Self::Values(values) => values.clone(),
             Self::Lines { whole, lines, .. } => {
                 let value = |line: &str| match whole {
-                    true => {
-                        let number = line.parse();
-                        assert!(number.is_ok(), "`{line}` is not a whole number");
-                        Value::Int(number.unwrap_or_default())
-                    }
+                    true => match line.parse() {
+                        Ok(number) => Value::Int(number),
+                        Err(_) => bug(format_args!("`{line}` is not a whole number")),
+                    },
                     false => Value::Text(Text::Owned(line.to_owned())),
                 };
                 lines.lines().map(value).collect()

@@ -64,7 +64,7 @@ pub struct Select {
     pub products: DomainSet,
 }
 
-/// AdamW, with betas 0.9 and 0.999 and epsilon 1e-8.
+/// AdamW, with the betas and epsilon of [`crate::constants`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdamW {
@@ -104,7 +104,7 @@ choices! {
         Auc = "auc",
     }
 
-    /// What moves the rows of a table. Betas are 0.9 and 0.999, epsilon is 1e-8.
+    /// What moves the rows of a table, with the betas and epsilon of [`crate::constants`].
     pub enum TableOptimiser {
         /// AdamW of the whole table; the rows that a batch does not name catch up when they are next
         /// read.

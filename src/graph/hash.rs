@@ -1,6 +1,6 @@
 //! Hashes of texts, short enough to read aloud.
 
-use mtmd_schema::Spec;
+use mtmd_schema::{Spec, bug};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
@@ -11,9 +11,11 @@ pub(super) fn short(text: &str) -> String {
 
 /// The first 16 hex digits of the SHA-256 of a projection of a spec and of the version of the blocks.
 pub(super) fn of(blocks: u32, projection: &Spec) -> String {
-    let text = serde_json::to_string(projection);
-    assert!(text.is_ok(), "a spec has no JSON: {text:?}");
-    short(&format!("blocks: {blocks}\n{}", text.unwrap_or_default()))
+    let json = match serde_json::to_string(projection) {
+        Ok(json) => json,
+        Err(error) => bug(format_args!("a spec has no JSON: {error}")),
+    };
+    short(&format!("blocks: {blocks}\n{json}"))
 }
 
 /// The SHA-256 of a text in hex digits.

@@ -153,8 +153,8 @@ fn numbered(name: &str, index: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::Role;
-    use crate::graph::weights::SHARED;
     use crate::sema::{NameKind, objection};
+    use mtmd_schema::key::SHARED;
 
     /// The checks of names are on a floor below, which knows no roles.
     #[test]

@@ -8,6 +8,7 @@ use crate::program::bug;
 use crate::sema::spec::{
     self, Axis, DomainId, FeatureKind, Index, LogitBias, Spec, Table, TableId, Tower, Value,
 };
+use mtmd_schema::key;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
@@ -214,13 +215,6 @@ pub(super) fn weights(graph: &Graph) -> Vec<Weight> {
     weights.collect()
 }
 
-/// Holder of the tables.
-pub(super) const TABLES: &str = "tables";
-/// Holder of what the domains of a tower share, beside them.
-pub(super) const SHARED: &str = "shared";
-/// Holder of the heads.
-pub(super) const HEADS: &str = "heads";
-
 /// The weights by what holds them, with the names of another graph. Lists and their weights have
 /// the same order whatever the names.
 pub(super) fn held(graph: &Graph, names: &Names) -> Held {
@@ -231,7 +225,7 @@ pub(super) fn held(graph: &Graph, names: &Names) -> Held {
     };
     let tables = spec.tables.iter().enumerate();
     let tables = tables.map(|(id, table)| table_weight(spec, TableId(id), table, names));
-    held.add(TABLES, tables.collect());
+    held.add(key::TABLES, tables.collect());
     for tower in [&graph.query, &graph.item] {
         Lister::new(spec, tower, names).tower(&mut held);
     }
@@ -239,9 +233,9 @@ pub(super) fn held(graph: &Graph, names: &Names) -> Held {
     let biased = spec.tasks.iter().filter(|_| learned);
     let biases = biased.map(|task| {
         let name = called(&names.tasks, &task.name);
-        weight(Key::new(name, "bias"), vec![Dim::Units(plain(1))])
+        weight(Key::new(name, key::BIAS), vec![Dim::Units(plain(1))])
     });
-    held.add(HEADS, biases.collect());
+    held.add(key::HEADS, biases.collect());
     held
 }
 
@@ -271,7 +265,7 @@ fn table_weight(spec: &Spec, id: TableId, table: &Table, names: &Names) -> Weigh
         rows.size()
     );
     weight(
-        Key::new(name, "weight"),
+        Key::new(name, key::WEIGHT),
         vec![rows, Dim::Units(plain(table.dim))],
     )
 }
@@ -345,8 +339,8 @@ impl<'a> Lister<'a> {
     }
 
     fn tower(&self, held: &mut Held) {
-        let tower = self.tower.name();
-        held.add(&format!("{tower}.{SHARED}"), self.shared());
+        let tower = self.tower.tower;
+        held.add(&key::shared(tower), self.shared());
         let mut experts = BTreeMap::new();
         for expert in &self.tower.experts {
             let list = held.lists.len();
@@ -355,11 +349,12 @@ impl<'a> Lister<'a> {
         }
         assert!(
             experts.len() == self.axis().domains.len(),
-            "this is a bug of mtmdc: some domain of tower `{tower}` has no Domain Expert"
+            "this is a bug of mtmdc: some domain of tower `{}` has no Domain Expert",
+            tower.name()
         );
         for (domain, list) in experts {
-            let name = called(self.names.domains(self.tower.tower), self.domain(*domain));
-            held.holders.push((format!("{tower}.{name}"), list));
+            let name = called(self.names.domains(tower), self.domain(*domain));
+            held.holders.push((key::domain(tower, name), list));
         }
     }
 

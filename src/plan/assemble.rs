@@ -45,6 +45,32 @@ impl Assembler<'_> {
         self.layout.address(self.fused, parameter, self.shared)
     }
 
+    /// The parameters of a group, which are side by side if the operations have one.
+    fn addresses(
+        &self,
+        group: &[usize],
+        parameter: impl Fn(&DraftOp) -> Option<ParameterId>,
+    ) -> Option<Address> {
+        let mut all: Option<(Address, usize)> = None;
+        for (index, op) in group.iter().enumerate() {
+            let found = parameter(self.fused.op(*op));
+            let here = found.map(|id| (self.address(id), self.draft().parameter(id).len()));
+            all = match (all, here) {
+                (None, here) if index == 0 => here,
+                (None, None) => None,
+                (Some((first, len)), Some((here, more)))
+                    if here.scope == first.scope && here.offset == first.offset + len =>
+                {
+                    Some((first, len + more))
+                }
+                (all, here) => bug(format_args!(
+                    "parameters of a group are not side by side: {here:?} after {all:?}"
+                )),
+            };
+        }
+        all.map(|(first, _)| first)
+    }
+
     fn view(&self, value: ValueId) -> View {
         view(self.fused, value)
     }
@@ -102,12 +128,8 @@ impl Assembler<'_> {
                 mean: self.layout.statistic(*mean),
                 variance: self.layout.statistic(*variance),
             },
-            DraftOp::Linear {
-                from, weight, bias, ..
-            } => Op::Linear(self.linear(group, *from, to(), (*weight, *bias))),
-            DraftOp::Activate {
-                bias, norm, slope, ..
-            } => {
+            DraftOp::Linear { from, .. } => Op::Linear(self.linear(group, *from, to())),
+            DraftOp::Activate { slope, .. } => {
                 let widths = group
                     .iter()
                     .map(|op| self.draft().width(self.fused.op(*op).output()));
@@ -115,8 +137,8 @@ impl Assembler<'_> {
                     from: from(),
                     to: to(),
                     groups: widths.collect(),
-                    bias: bias.map(|bias| self.address(bias)),
-                    norm: norm.map(|norm| self.norm(norm)),
+                    bias: self.addresses(group, |op| activate(op).0),
+                    norm: self.norm(group),
                     slope: *slope,
                 })
             }
@@ -161,28 +183,32 @@ impl Assembler<'_> {
         vec![op]
     }
 
-    fn norm(&self, norm: program::Norm) -> Norm {
-        Norm {
-            weight: self.address(norm.weight),
-            bias: self.address(norm.bias),
-            place: norm.place,
-        }
+    /// The LayerNorm of a group of activations, if they have one.
+    fn norm(&self, group: &[usize]) -> Option<Norm> {
+        let norm = |op: &DraftOp| activate(op).1;
+        let weight = self.addresses(group, |op| norm(op).map(|norm| norm.weight))?;
+        let bias = self.addresses(group, |op| norm(op).map(|norm| norm.bias))?;
+        let place = norm(self.fused.op(*group.first()?))?.place;
+        Some(Norm {
+            weight,
+            bias,
+            place,
+        })
     }
 
     /// One map, one wide map, or maps of one shape.
-    fn linear(
-        &self,
-        group: &[usize],
-        from: Slice,
-        to: View,
-        (weight, bias): (ParameterId, Option<ParameterId>),
-    ) -> Linear {
-        let reads_first = |op: &usize| match self.fused.op(*op) {
-            DraftOp::Linear { from: read, .. } => *read == from,
+    fn linear(&self, group: &[usize], from: Slice, to: View) -> Linear {
+        let map = |op: &DraftOp| match op {
+            DraftOp::Linear {
+                from, weight, bias, ..
+            } => (*from, *weight, *bias),
             op => bug(format_args!("{op:?} is in a group of linear maps")),
         };
-        let wide = group.iter().all(reads_first);
+        let wide = group.iter().all(|op| map(self.fused.op(*op)).0 == from);
         let batch = if wide { 1 } else { group.len() };
+        let Some(weight) = self.addresses(group, |op| Some(map(op).1)) else {
+            bug(format_args!("a group has no operation"));
+        };
         Linear {
             from: self.slice(from),
             from_step: if wide { 0 } else { from.width },
@@ -190,8 +216,8 @@ impl Assembler<'_> {
             batch,
             inputs: from.width,
             outputs: to.width / batch,
-            weight: self.address(weight),
-            bias: bias.map(|bias| self.address(bias)),
+            weight,
+            bias: self.addresses(group, |op| map(op).2),
         }
     }
 
@@ -242,5 +268,13 @@ impl Assembler<'_> {
             }
         }
         ops
+    }
+}
+
+/// Bias and LayerNorm of an activation.
+fn activate(op: &DraftOp) -> (Option<ParameterId>, Option<program::Norm>) {
+    match op {
+        DraftOp::Activate { bias, norm, .. } => (*bias, *norm),
+        op => bug(format_args!("{op:?} is in a group of activations")),
     }
 }

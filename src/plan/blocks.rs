@@ -1,14 +1,13 @@
-//! Domain Expert → draft: what each kind of block computes (paper §2.1).
+//! Domain Expert → draft: what each kind of block computes (paper §2.1). A node declares the tensors
+//! of its block; operations take them by name, with the shape that they need.
 
-use mtmd_schema::plan::{Init, NormPlace, Scope};
+use mtmd_schema::constants::LEAKY_RELU_SLOPE;
+use mtmd_schema::plan::{NormPlace, Scope};
 
-use crate::graph::blocks::{Cross, Ffn, NodeKind};
+use crate::graph::blocks::{Cross, Ffn, NodeKind, join};
 use crate::graph::{DomainExpert, FeatureId, Graph, Group, Input, Role, TowerGraph};
 use crate::program::{Draft, Part, Slice, Tensor, ValueId, bug};
 use crate::sema::spec::{Composition, Crossing, Norm};
-
-/// Slope of LeakyReLU below zero.
-const SLOPE: f64 = 0.2;
 
 /// Lowers the nodes of a Domain Expert; the last operation puts the tasks' embeddings side by side.
 pub fn draft(graph: &Graph, tower: &TowerGraph, expert: &DomainExpert) -> Draft {
@@ -46,6 +45,7 @@ struct Lowering<'a> {
 impl Lowering<'_> {
     fn node(&mut self, role: Role, kind: &NodeKind, inputs: &[Input]) -> ValueId {
         let path = role.path(&self.graph.spec);
+        self.declare(Scope::Own, &path, kind);
         match kind {
             NodeKind::BatchNorm(_) => {
                 let [numbers] = self.neighbours(inputs)[..] else {
@@ -56,7 +56,7 @@ impl Lowering<'_> {
             NodeKind::SqueezeExcitation(block) => self.excitation(&path, inputs, block.hidden),
             NodeKind::Ffn(ffn) => {
                 let from = self.joined(inputs);
-                let output = self.ffn(&path, Scope::Own, from, ffn);
+                let output = self.ffn(&path, from, ffn);
                 self.value(output)
             }
             NodeKind::DomainShared(block) => {
@@ -65,8 +65,8 @@ impl Lowering<'_> {
                 };
                 let canonical = self.canonical(inputs);
                 let from = self.draft.whole(canonical);
-                let path = Role::Expert(index).path(&self.graph.spec);
-                let output = self.ffn(&path, Scope::Tower, from, &block.expert);
+                let path = self.declare_shared(Role::Expert(index));
+                let output = self.ffn(&path, from, &block.expert);
                 self.value(output)
             }
             NodeKind::Routing(block) => {
@@ -85,16 +85,12 @@ impl Lowering<'_> {
             }
             NodeKind::Linear(block) => {
                 let from = self.joined(inputs);
-                self.draft.linear(&path, Scope::Own, from, block.width)
+                self.draft.linear(&path, from, block.width)
             }
             NodeKind::Shallow(block) => self.mapped(&path, inputs, &block.hidden, block.width),
             NodeKind::Vector(block) => {
-                let parameter = self.draft.declare(Tensor {
-                    scope: Scope::Own,
-                    name: format!("{path}.vector"),
-                    shape: vec![block.width],
-                    init: Init::Uniform(block.width),
-                });
+                let name = format!("{path}.vector");
+                let parameter = self.draft.named(&name, &[block.width]);
                 self.draft.concat(vec![Part::Vector {
                     parameter,
                     start: 0,
@@ -109,12 +105,38 @@ impl Lowering<'_> {
         }
     }
 
+    /// Declares the tensors of a node.
+    fn declare(&mut self, scope: Scope, path: &str, kind: &NodeKind) {
+        for tensor in kind.tensors() {
+            let declared = match tensor.trained {
+                true => &mut self.draft.parameters,
+                false => &mut self.draft.statistics,
+            };
+            declared.push(Tensor {
+                scope,
+                name: join(path, &tensor.name),
+                shape: tensor.shape.dims(),
+                init: tensor.init,
+            });
+        }
+    }
+
+    /// Declares the tensors of a node of the tower; returns its path.
+    fn declare_shared(&mut self, role: Role) -> String {
+        let path = role.path(&self.graph.spec);
+        let Some(node) = self.tower.shared.iter().find(|node| node.role == role) else {
+            bug(format_args!("the tower has no node {path}"));
+        };
+        self.declare(Scope::Tower, &path, &node.kind);
+        path
+    }
+
     /// An FFN, then a linear map `output`.
     fn mapped(&mut self, path: &str, inputs: &[Input], hidden: &Ffn, output: usize) -> ValueId {
         let from = self.joined(inputs);
-        let hidden = self.ffn(path, Scope::Own, from, hidden);
+        let hidden = self.ffn(path, from, hidden);
         let path = format!("{path}.output");
-        self.draft.linear(&path, Scope::Own, hidden, output)
+        self.draft.linear(&path, hidden, output)
     }
 
     /// Squeeze-and-Excitation: every field is scaled by `sigmoid(W2 relu(W1 z))`, z the fields'
@@ -124,18 +146,16 @@ impl Lowering<'_> {
         let means = self.draft.means(fields.clone());
         let from = self.draft.whole(means);
         let squeeze = format!("{path}.squeeze");
-        let hidden = self
-            .draft
-            .layer(&squeeze, None, Scope::Own, from, hidden, 0.0);
+        let hidden = self.draft.layer(&squeeze, None, from, hidden, 0.0);
         let from = self.draft.whole(hidden);
         let excite = format!("{path}.excite");
-        let logits = self.draft.linear(&excite, Scope::Own, from, fields.len());
+        let logits = self.draft.linear(&excite, from, fields.len());
         let weights = self.draft.sigmoid(logits);
         self.draft.mix(fields, Some(weights), false)
     }
 
     /// Layers of linear map, LayerNorm and LeakyReLU; without layers, what went in.
-    fn ffn(&mut self, path: &str, scope: Scope, from: Slice, ffn: &Ffn) -> Slice {
+    fn ffn(&mut self, path: &str, from: Slice, ffn: &Ffn) -> Slice {
         let mut from = from;
         for (layer, width) in ffn.widths.iter().enumerate() {
             let linear = format!("{path}.{layer}.linear");
@@ -145,7 +165,9 @@ impl Lowering<'_> {
                 Norm::Post => Some((named.as_str(), NormPlace::Post)),
                 Norm::None => None,
             };
-            let value = self.draft.layer(&linear, norm, scope, from, *width, SLOPE);
+            let value = self
+                .draft
+                .layer(&linear, norm, from, *width, LEAKY_RELU_SLOPE);
             from = self.draft.whole(value);
         }
         from
@@ -162,7 +184,7 @@ impl Lowering<'_> {
             Crossing::None => first,
             Crossing::Mlp(widths) => {
                 let from = self.draft.whole(first);
-                let output = self.ffn(&format!("{path}.mlp"), Scope::Own, from, &block.ffn(widths));
+                let output = self.ffn(&format!("{path}.mlp"), from, &block.ffn(widths));
                 self.value(output)
             }
             Crossing::Dcn { rank, depth } => self.crosses(path, first, *rank, *depth),
@@ -183,7 +205,7 @@ impl Lowering<'_> {
             let from = self.draft.whole(down);
             let up = format!("{path}.{layer}.up");
             let width = self.draft.width(first);
-            let up = self.draft.linear(&up, Scope::Own, from, width);
+            let up = self.draft.linear(&up, from, width);
             x = self.draft.cross(first, up, x);
         }
         x
@@ -195,24 +217,17 @@ impl Lowering<'_> {
         if let Some(canonical) = self.canonical {
             return canonical;
         }
-        let Some(Input::Node(adapt)) = inputs.first() else {
-            bug(format_args!(
-                "a domain-shared expert does not read the adapted fields"
-            ));
+        let (adapt, some_missing) = match inputs {
+            [Input::Node(adapt)] => (adapt, false),
+            [Input::Node(adapt), Input::SharedMissing] => (adapt, true),
+            inputs => bug(format_args!("a domain-shared expert reads {inputs:?}")),
         };
         let x = self.values[adapt.0];
-        let missing: usize = self
-            .tower
-            .select(&self.tower.missing)
-            .map(|field| field.width)
-            .sum();
-        let missing = inputs.contains(&Input::SharedMissing).then(|| {
-            self.draft.declare(Tensor {
-                scope: Scope::Tower,
-                name: Role::Missing.path(&self.graph.spec),
-                shape: vec![missing],
-                init: Init::Zeros,
-            })
+        let missing = some_missing.then(|| {
+            let fields = self.tower.select(&self.tower.missing);
+            let width = fields.map(|field| field.width).sum();
+            let name = self.declare_shared(Role::Missing);
+            self.draft.named(&name, &[width])
         });
         let (mut present, mut absent) = (0, 0);
         let mut parts = vec![];
@@ -289,7 +304,18 @@ impl Lowering<'_> {
                             width: 1,
                         })
                         .collect(),
-                    _ => vec![whole],
+                    Role::Adapt
+                    | Role::TaskShared(_)
+                    | Role::DomainShared(_)
+                    | Role::Deep(_)
+                    | Role::Routing(_)
+                    | Role::Cross(_)
+                    | Role::Embedding(_)
+                    | Role::Shallow(_)
+                    | Role::Task(_) => vec![whole],
+                    role @ (Role::Expert(_) | Role::Missing) => {
+                        bug(format_args!("a Domain Expert has the tower's {role:?}"))
+                    }
                 }
             }
             Input::SharedMissing => bug(format_args!("only domain-shared experts read `missing`")),

@@ -70,21 +70,13 @@ fn needed(forward: &[Op], buffers: usize, input: BufferId, embedded: usize) -> V
     needed[input.0].insert(0..embedded);
     for op in forward {
         let needs = |view: &View| needed[view.buffer.0].overlaps(&range(*view));
-        if has_parameters(op) || op.reads().iter().any(needs) {
+        if !op.parameters().is_empty() || op.reads().iter().any(needs) {
             for target in op.writes() {
                 needed[target.to.buffer.0].insert(range(target.to));
             }
         }
     }
     needed
-}
-
-fn has_parameters(op: &Op) -> bool {
-    match op {
-        Op::Repeat { .. } | Op::BatchNorm { .. } | Op::Linear(_) => true,
-        Op::Activate(activate) => activate.bias.is_some() || activate.norm.is_some(),
-        _ => false,
-    }
 }
 
 fn range(view: View) -> Range<usize> {

@@ -29,6 +29,11 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// How many tensors have a place.
+    pub fn tensors(&self) -> usize {
+        self.placed.len()
+    }
+
     /// Moves them to where they start in the flat array; returns the element after the last.
     pub fn start_at(&mut self, start: usize) -> usize {
         self.start = start;
@@ -79,12 +84,21 @@ impl Layout {
         for tensor in &draft.statistics {
             layout.statistics.push(layout.running_len);
             layout.running.push(parameter(tensor, layout.running_len));
-            layout.running_len += elements(tensor);
+            layout.running_len += tensor.len();
         }
         for group in &fused.groups {
             for ids in of_group(fused, group) {
                 layout.place(fused, &ids, shared);
             }
+        }
+        // A tower's may have none: a domain that lacks no field uses no vector of a missing one.
+        let own = |tensor: &Tensor| tensor.scope == Scope::Own;
+        let mut places = draft.parameters.iter().zip(&layout.offsets);
+        if let Some((tensor, _)) = places.find(|(tensor, at)| own(tensor) && at.is_none()) {
+            bug(format_args!(
+                "no operation has the parameter {}",
+                tensor.name
+            ));
         }
         layout
     }
@@ -92,9 +106,6 @@ impl Layout {
     /// Places tensors side by side.
     fn place(&mut self, fused: &Fused, ids: &[ParameterId], shared: &mut Shared) {
         let Some(first) = ids.first() else { return };
-        if self.offsets[first.0].is_some() {
-            return;
-        }
         let tensors: Vec<&Tensor> = ids.iter().map(|id| fused.draft.parameter(*id)).collect();
         let scope = fused.draft.parameter(*first).scope;
         let mut at = match scope {
@@ -111,12 +122,14 @@ impl Layout {
                     tensor.name
                 ));
             }
-            self.offsets[id.0] = Some(at);
+            if self.offsets[id.0].replace(at).is_some() {
+                bug(format_args!("{} is placed twice", tensor.name));
+            }
             match scope {
                 Scope::Own => self.own.push(parameter(tensor, at)),
                 Scope::Tower => shared.put(tensor, at),
             }
-            at += elements(tensor);
+            at += tensor.len();
         }
         match scope {
             Scope::Own => self.len = at,
@@ -210,8 +223,4 @@ fn parameter(tensor: &Tensor, offset: usize) -> Parameter {
         offset,
         init: tensor.init,
     }
-}
-
-fn elements(tensor: &Tensor) -> usize {
-    tensor.shape.iter().product()
 }

@@ -1,5 +1,6 @@
 //! Graph → plan.
 
+use mtmd_schema::constants::{BATCH_NORM_MOMENTUM, NORM_EPS};
 use mtmd_schema::plan::{
     Blocks, BufferId, Field, HeadPlan, Output, Place, Plan, Program, TowerPlan,
 };
@@ -7,15 +8,9 @@ use mtmd_schema::plan::{
 use super::fuse::{Fused, fuse};
 use super::layout::{Layout, Shared, aligned};
 use super::{assemble, blocks, gradient, storage};
-use crate::graph::{DomainExpert, Graph, TowerGraph};
+use crate::graph::{DomainExpert, Graph, Group, TowerGraph};
 use crate::program::{Draft, bug};
 use crate::sema::spec::{LogitBias, LogitScale};
-
-/// LayerNorm's and BatchNorm's eps.
-const NORM_EPS: f64 = 1e-5;
-
-/// BatchNorm's momentum.
-const BATCH_NORM_MOMENTUM: f64 = 0.1;
 
 /// Lowers a graph to the plan that runs it.
 pub fn lower(graph: &Graph) -> Plan {
@@ -79,8 +74,17 @@ impl<'a> TowerDraft<'a> {
             let layout = Layout::new(&fused, &mut shared);
             (expert, fused, layout)
         });
+        let programs = programs.collect();
+        let declared = tower.shared.iter().map(|node| node.kind.tensors().len());
+        let (placed, declared) = (shared.tensors(), declared.sum::<usize>());
+        if placed != declared {
+            bug(format_args!(
+                "{placed} of the {declared} shared tensors of the {} tower have a place",
+                tower.name()
+            ));
+        }
         Self {
-            programs: programs.collect(),
+            programs,
             tower,
             shared,
         }
@@ -200,7 +204,13 @@ fn fields(tower: &TowerGraph, expert: &DomainExpert) -> (Vec<Field>, usize) {
             width: field.width,
         };
         start += field.width;
-        if field.group == crate::graph::Group::Embedded {
+        if field.group == Group::Embedded {
+            if embedded != here.start {
+                bug(format_args!(
+                    "the embedded field {} follows another group's",
+                    field.name
+                ));
+            }
             embedded = start;
         }
         here

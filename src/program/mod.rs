@@ -6,6 +6,8 @@
 
 use mtmd_schema::plan::{Init, NormPlace, Scope};
 
+pub use mtmd_schema::bug;
+
 /// Index into a draft's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ValueId(pub usize);
@@ -40,6 +42,13 @@ pub struct Tensor {
     pub shape: Vec<usize>,
     /// First values.
     pub init: Init,
+}
+
+impl Tensor {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
 }
 
 /// LayerNorm's parameters and its place.
@@ -167,7 +176,7 @@ impl DraftOp {
 pub struct Draft {
     /// Width of each value; the first is the program's input.
     pub widths: Vec<usize>,
-    /// Parameters, in the order in which blocks declare them.
+    /// Parameters, in the order in which nodes declare them. Operations take them by name.
     pub parameters: Vec<Tensor>,
     /// Running statistics.
     pub statistics: Vec<Tensor>,
@@ -212,10 +221,13 @@ impl Draft {
         }
     }
 
-    /// Declares a parameter.
-    pub fn declare(&mut self, tensor: Tensor) -> ParameterId {
-        self.parameters.push(tensor);
-        ParameterId(self.parameters.len() - 1)
+    /// The parameter of a name, which a node has declared with the shape that an operation needs.
+    pub fn named(&self, name: &str, shape: &[usize]) -> ParameterId {
+        ParameterId(find(&self.parameters, name, shape))
+    }
+
+    fn named_statistic(&self, name: &str, shape: &[usize]) -> StatisticId {
+        StatisticId(find(&self.statistics, name, shape))
     }
 
     fn value(&mut self, width: usize) -> ValueId {
@@ -249,18 +261,10 @@ impl Draft {
 
     /// BatchNorm with weights and running statistics under `path`.
     pub fn batch_norm(&mut self, path: &str, from: Slice) -> ValueId {
-        let tensor = |name: &str, init| Tensor {
-            scope: Scope::Own,
-            name: format!("{path}.{name}"),
-            shape: vec![from.width],
-            init,
-        };
-        let weight = self.declare(tensor("weight", Init::Ones));
-        let bias = self.declare(tensor("bias", Init::Zeros));
-        let mean = StatisticId(self.statistics.len());
-        self.statistics.push(tensor("running_mean", Init::Zeros));
-        let variance = StatisticId(self.statistics.len());
-        self.statistics.push(tensor("running_var", Init::Ones));
+        let shape = [from.width];
+        let (weight, bias) = self.affine(path, from.width, &[]);
+        let mean = self.named_statistic(&format!("{path}.running_mean"), &shape);
+        let variance = self.named_statistic(&format!("{path}.running_var"), &shape);
         self.push(from.width, |to| DraftOp::BatchNorm {
             from,
             to,
@@ -271,29 +275,18 @@ impl Draft {
         })
     }
 
-    /// A linear map with the weight `[output, columns]` under `path`; its bias, if it has one, is
-    /// declared with it.
-    fn map(
-        &mut self,
-        path: &str,
-        scope: Scope,
-        input: usize,
-        output: usize,
-    ) -> (ParameterId, ParameterId) {
-        let tensor = |name: &str, shape| Tensor {
-            scope,
-            name: format!("{path}.{name}"),
-            shape,
-            init: Init::Uniform(input),
-        };
-        let weight = self.declare(tensor("weight", vec![output, input]));
-        let bias = self.declare(tensor("bias", vec![output]));
-        (weight, bias)
+    /// Weight and bias under `path`: of a norm, or of a linear map of `inputs`.
+    fn affine(&self, path: &str, units: usize, inputs: &[usize]) -> (ParameterId, ParameterId) {
+        let weight = [&[units], inputs].concat();
+        (
+            self.named(&format!("{path}.weight"), &weight),
+            self.named(&format!("{path}.bias"), &[units]),
+        )
     }
 
-    /// Linear with bias, nothing after it.
-    pub fn linear(&mut self, path: &str, scope: Scope, from: Slice, output: usize) -> ValueId {
-        let (weight, bias) = self.map(path, scope, from.width, output);
+    /// Linear with the weight `[output, columns]` under `path` and a bias, nothing after it.
+    pub fn linear(&mut self, path: &str, from: Slice, output: usize) -> ValueId {
+        let (weight, bias) = self.affine(path, output, &[from.width]);
         self.push(output, |to| DraftOp::Linear {
             from,
             to,
@@ -304,12 +297,7 @@ impl Draft {
 
     /// Linear without a bias.
     pub fn linear_without_bias(&mut self, path: &str, from: Slice, output: usize) -> ValueId {
-        let weight = self.declare(Tensor {
-            scope: Scope::Own,
-            name: format!("{path}.weight"),
-            shape: vec![output, from.width],
-            init: Init::Uniform(from.width),
-        });
+        let weight = self.named(&format!("{path}.weight"), &[output, from.width]);
         self.push(output, |to| DraftOp::Linear {
             from,
             to,
@@ -323,19 +311,18 @@ impl Draft {
         &mut self,
         linear: &str,
         norm: Option<(&str, NormPlace)>,
-        scope: Scope,
         from: Slice,
         output: usize,
         slope: f64,
     ) -> ValueId {
-        let (weight, bias) = self.map(linear, scope, from.width, output);
+        let (weight, bias) = self.affine(linear, output, &[from.width]);
         let z = self.push(output, |to| DraftOp::Linear {
             from,
             to,
             weight,
             bias: None,
         });
-        let norm = norm.map(|(path, place)| self.norm(path, scope, output, place));
+        let norm = norm.map(|(path, place)| self.norm(path, output, place));
         self.push(output, |to| DraftOp::Activate {
             from: z,
             to,
@@ -345,16 +332,11 @@ impl Draft {
         })
     }
 
-    fn norm(&mut self, path: &str, scope: Scope, width: usize, place: NormPlace) -> Norm {
-        let tensor = |name: &str, init| Tensor {
-            scope,
-            name: format!("{path}.{name}"),
-            shape: vec![width],
-            init,
-        };
+    fn norm(&self, path: &str, width: usize, place: NormPlace) -> Norm {
+        let (weight, bias) = self.affine(path, width, &[]);
         Norm {
-            weight: self.declare(tensor("weight", Init::Ones)),
-            bias: self.declare(tensor("bias", Init::Zeros)),
+            weight,
+            bias,
             place,
         }
     }
@@ -362,7 +344,7 @@ impl Draft {
     /// LayerNorm alone.
     pub fn layer_norm(&mut self, path: &str, from: ValueId) -> ValueId {
         let width = self.width(from);
-        let norm = self.norm(path, Scope::Own, width, NormPlace::Pre);
+        let norm = self.norm(path, width, NormPlace::Pre);
         self.push(width, |to| DraftOp::Activate {
             from,
             to,
@@ -421,12 +403,16 @@ impl Part {
     }
 }
 
-/// Stops at a broken invariant of the compiler, which no spec can cause.
-#[expect(
-    clippy::panic,
-    reason = "an invariant of ours is broken: any result would be wrong"
-)]
-#[track_caller]
-pub fn bug(what: std::fmt::Arguments<'_>) -> ! {
-    panic!("this is a bug of mtmdc, please report it: {what}")
+/// Index of the tensor of a name and shape. The last one is the node's whose operations are made.
+fn find(tensors: &[Tensor], name: &str, shape: &[usize]) -> usize {
+    let Some(found) = tensors.iter().rposition(|tensor| tensor.name == name) else {
+        bug(format_args!("no node declares the tensor {name}"));
+    };
+    let declared = tensors.get(found).map(|tensor| &*tensor.shape);
+    if declared != Some(shape) {
+        bug(format_args!(
+            "{name} is declared with shape {declared:?}, and used with {shape:?}"
+        ));
+    }
+    found
 }

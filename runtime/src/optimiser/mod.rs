@@ -16,8 +16,8 @@ use crate::params::{Array, ParameterIndex, Part, Reader, Writer, disjoint};
 use crate::schema::AdamW;
 use update::{PIECE, Rates, Stretch, squared_sum, step_piece};
 
-/// AdamW with betas 0.9 and 0.999, epsilon 1e-8 and decoupled decay of every parameter, as
-/// `torch.optim.AdamW`. A [`Part`] without a gradient in a step is left as it is, its moments and
+/// AdamW with the betas and epsilon of [`crate::schema::constants`] and decoupled decay of every
+/// parameter, as `torch.optim.AdamW`. A [`Part`] without a gradient in a step is left as it is, its moments and
 /// its count of steps too: PyTorch does the same with a gradient that is `None`.
 #[derive(Debug, Clone)]
 pub struct Optimiser {

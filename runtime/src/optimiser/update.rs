@@ -2,9 +2,9 @@
 
 use multiversion::multiversion;
 
-const BETA_1: f64 = 0.9;
-const BETA_2: f64 = 0.999;
-const EPSILON: f64 = 1e-8;
+use crate::schema::constants::{
+    ADAMW_BETA_1 as BETA_1, ADAMW_BETA_2 as BETA_2, ADAMW_EPSILON as EPSILON,
+};
 
 /// Elements that one thread takes at a time. Sums are made of these pieces in their order, so
 /// that they do not depend on the number of threads.

@@ -1,5 +1,6 @@
 //! A plan without operations: what tests of this room and of the optimiser are about.
 
+use mtmd_schema::constants::{BATCH_NORM_MOMENTUM, NORM_EPS};
 use mtmd_schema::plan::{
     Blocks, Buffer, BufferId, HeadPlan, Init, Parameter, Place, Plan, Program, Storage, TowerPlan,
 };
@@ -72,8 +73,8 @@ pub fn plan() -> Plan {
     Plan {
         parameters: 120,
         statistics: 12,
-        norm_eps: 1e-5,
-        batch_norm_momentum: 0.1,
+        norm_eps: NORM_EPS,
+        batch_norm_momentum: BATCH_NORM_MOMENTUM,
         query: TowerPlan {
             width: 0,
             shared: vec![

@@ -1,9 +1,10 @@
 //! What is where in the flat arrays.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use mtmd_schema::plan::{Init, Parameter, Plan, Program, TowerPlan};
-use mtmd_schema::{DomainId, TaskId, Tower};
+use mtmd_schema::{DomainId, TaskId, Tower, key};
 
 use crate::bug::{bug, check};
 
@@ -157,7 +158,7 @@ impl<'a> ParameterIndex<'a> {
         let head = match part {
             Part::Head(task) => Some(Entry {
                 part,
-                name: "bias",
+                name: key::BIAS,
                 array: Array::Values,
                 range: self.range(Part::Head(task)),
                 shape: &[1],
@@ -173,17 +174,15 @@ impl<'a> ParameterIndex<'a> {
     /// What the keys of a part's entries begin with.
     pub fn part_key(&self, part: Part) -> String {
         match part {
-            Part::Shared(tower) => format!("{}.shared", tower.name()),
-            Part::Domain(tower, domain) => {
-                format!("{}.{}", tower.name(), self.domain(tower, domain))
-            }
-            Part::Head(task) => format!("heads.{}", self.task(task)),
+            Part::Shared(tower) => key::shared(tower),
+            Part::Domain(tower, domain) => key::domain(tower, self.domain(tower, domain)),
+            Part::Head(task) => key::head(self.task(task)),
         }
     }
 
     /// The key of an entry, which names it in files.
     pub fn key(&self, entry: &Entry<'_>) -> String {
-        format!("{}.{}", self.part_key(entry.part), entry.name)
+        key::join(&self.part_key(entry.part), entry.name)
     }
 
     #[expect(
@@ -230,9 +229,12 @@ impl<'a> ParameterIndex<'a> {
         for program in programs {
             require_apart(&program.own, program.parameters.stride);
             require_apart(&program.running, program.statistics.stride);
+            require_distinct(program.own.iter().chain(program.running.iter()));
         }
-        require_apart(&plan.query.shared, plan.parameters);
-        require_apart(&plan.item.shared, plan.parameters);
+        for shared in [&plan.query.shared, &plan.item.shared] {
+            require_apart(shared, plan.parameters);
+            require_distinct(shared.iter());
+        }
         let mut end = 0;
         for (part, range) in self.ranges() {
             if range.start < end || range.end > plan.parameters {
@@ -291,6 +293,14 @@ fn extent(parameters: &[Parameter], start: usize) -> Range<usize> {
     let places = parameters.iter().map(|parameter| place(parameter, start));
     let all = places.reduce(|all, other| all.start.min(other.start)..all.end.max(other.end));
     all.unwrap_or(start..start)
+}
+
+/// Requires the tensors of one holder to have a name each: their keys in files.
+fn require_distinct<'a>(parameters: impl Iterator<Item = &'a Parameter>) {
+    let mut names = BTreeSet::new();
+    for Parameter { name, .. } in parameters {
+        check!(names.insert(name), "two tensors have the name {name}");
+    }
 }
 
 /// Requires parameters to be disjoint, before `end`.

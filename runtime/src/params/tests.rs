@@ -81,6 +81,15 @@ fn blocks_that_overlap_stop_the_program() {
 }
 
 #[test]
+#[should_panic = "two tensors have the name deep.linear.bias"]
+fn tensors_of_one_name_stop_the_program() {
+    let mut plan = plan();
+    plan.query.programs.to_mut()[0].running.to_mut()[1].name =
+        mtmd_schema::text("deep.linear.bias");
+    index(&plan);
+}
+
+#[test]
 #[should_panic = "the plan has 2 tasks, the spec 1"]
 fn a_task_without_a_name_stops_the_program() {
     let plan = plan();

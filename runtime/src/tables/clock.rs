@@ -31,9 +31,9 @@
     reason = "the history has an entry for every step since the last flush, and no row is older"
 )]
 
-pub(super) const BETA1: f64 = 0.9;
-pub(super) const BETA2: f64 = 0.999;
-pub(super) const EPSILON: f64 = 1e-8;
+pub(super) use crate::schema::constants::{
+    ADAMW_BETA_1 as BETA1, ADAMW_BETA_2 as BETA2, ADAMW_EPSILON as EPSILON,
+};
 
 /// Steps after which a row's old momentum has no effect: 0.9005^256 = 2e-12.
 const WINDOW: usize = 256;

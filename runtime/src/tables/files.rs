@@ -7,6 +7,7 @@ use crate::bug::check;
 use crate::error::Result;
 use crate::params::transfer::TransferTarget;
 use crate::params::{Reader, Writer};
+use crate::schema::key;
 use crate::tables::Tables;
 use crate::tables::rule::StateArray;
 use crate::tables::table::TableStore;
@@ -104,7 +105,7 @@ fn read(table: &mut TableStore, array: StateArray, key: &str, reader: &mut Reade
 
 impl TableStore {
     fn key(&self) -> String {
-        table_key(&self.declared.name)
+        key::table(&self.declared.name)
     }
 
     fn target(&mut self) -> (String, TransferTarget<'_>) {
@@ -121,8 +122,4 @@ impl TableStore {
     fn array_key(&self, array: StateArray) -> String {
         format!("{}.{}", self.key(), array.name)
     }
-}
-
-fn table_key(name: &str) -> String {
-    format!("tables.{name}.weight")
 }

@@ -3,7 +3,8 @@
 use super::fates::{Fate, Fates, Nature};
 use super::{Change, ChangeKind, Diff, Measure};
 use crate::graph::page::{Page, grouped, share};
-use crate::graph::weights::{HEADS, Key, TABLES, Weight};
+use crate::graph::weights::{Key, Weight};
+use mtmd_schema::key;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub(super) fn page(diff: &Diff) -> Page {
@@ -231,7 +232,7 @@ fn groups(fates: &Fates) -> Vec<Vec<String>> {
     let mut folded: BTreeMap<(usize, &str, String, String), Vec<&str>> = BTreeMap::new();
     for ((order, fate, how, holder), (count, nodes)) in held {
         let all = sizes.get(&(fate == "dropped", holder, "")) == Some(&count);
-        let by_name = [TABLES, HEADS].contains(&holder);
+        let by_name = [key::TABLES, key::HEADS].contains(&holder);
         let what = match all && !by_name {
             true => "all".to_owned(),
             false => listed(&nodes),

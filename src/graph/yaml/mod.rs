@@ -11,12 +11,15 @@ use super::{DomainExpert, Graph, Node, TowerGraph};
 use crate::program::bug;
 use crate::sema::spec::{Axis, Choice, DomainId, LogitBias, LogitScale, Spec, Tower};
 use flow::{Flow, float, string};
+use mtmd_schema::constants::{
+    ADAMW_BETA_1, ADAMW_BETA_2, ADAMW_EPSILON, BATCH_NORM_MOMENTUM, LEAKY_RELU_SLOPE, NORM_EPS,
+};
 use std::fmt::Display;
 
 /// Version of the layout.
 pub(super) const LAYOUT: u64 = 2;
 
-/// What the file means, the same for every model; the kinds of blocks are added to it.
+/// What the file means, the same for every model: the constants are before it, the kinds of blocks after it.
 const DEFINITIONS: &str = include_str!("definitions.yaml");
 
 /// The whole file.
@@ -49,10 +52,32 @@ pub(super) fn write(graph: &Graph) -> String {
     }
     heads(&mut out, graph);
     out.text.push('\n');
-    out.text += DEFINITIONS;
-    let kinds = BLOCKS.iter().flat_map(|kind| kind.lines());
-    kinds.for_each(|line| out.text += &format!("    {line}\n"));
+    out.text += &definitions();
     out.text
+}
+
+/// What the file means.
+fn definitions() -> String {
+    let kinds = BLOCKS.iter().flat_map(|kind| kind.lines());
+    let kinds: String = kinds.map(|line| format!("    {line}\n")).collect();
+    format!(
+        "\
+# What the file above means: enough, with the weights, to rebuild the model in any framework.
+definitions:
+  constants:
+    norm_eps: {}
+    batch_norm_momentum: {}
+    leaky_relu_slope: {}
+    adamw: {{ betas: [{}, {}], eps: {} }}
+
+{DEFINITIONS}{kinds}",
+        float(NORM_EPS),
+        float(BATCH_NORM_MOMENTUM),
+        float(LEAKY_RELU_SLOPE),
+        float(ADAMW_BETA_1),
+        float(ADAMW_BETA_2),
+        float(ADAMW_EPSILON),
+    )
 }
 
 /// What a spec means, and its budget, declaration by declaration.
@@ -357,4 +382,20 @@ fn heads(out: &mut Writer, graph: &Graph) {
 )]
 fn names<'a>(axis: &'a Axis, domains: &'a [DomainId]) -> impl Iterator<Item = &'a str> {
     domains.iter().map(|id| &*axis.domains[id.0].name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::hash::short;
+
+    /// The hashes of a spec cover the version of the blocks, not their definitions and constants.
+    #[test]
+    fn definitions_are_those_of_the_version() {
+        assert_eq!(
+            (VERSION, &*short(&definitions())),
+            (1, "78b6d6e2a4b9970d"),
+            "the definitions changed: raise blocks::VERSION if their meaning did, then set this hash"
+        );
+    }
 }

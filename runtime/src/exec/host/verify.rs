@@ -8,10 +8,10 @@
 
 use std::ops::Range;
 
-use mtmd_schema::Tower;
 use mtmd_schema::plan::{
     Elements, HeadPlan, Op, Parameter, Plan, Program, Scope, Storage, TowerPlan, View, Write,
 };
+use mtmd_schema::{Axis, Tower};
 
 use super::intervals::{Intervals, overlap};
 use super::widths;
@@ -109,6 +109,19 @@ fn verify_tower(plan: &Plan, tower: Tower, parameters: &mut Disjoint, statistics
         }
         Passes::new(tower, program, format!("program {at} of the {name} tower")).verify();
     }
+    // A program may leave a shared parameter alone, such as the vector of a field that its domains have.
+    let mut written = Intervals::default();
+    for program in tower.programs.iter() {
+        for range in shared_gradients(program).iter() {
+            written.insert(range);
+        }
+    }
+    all_written(&written, &tower.shared, &format!("the {name} tower"));
+    check!(
+        tower.domains.len() <= Axis::MAX_DOMAINS,
+        "the {name} tower has {} domains",
+        tower.domains.len()
+    );
     for (domain, place) in tower.domains.iter().enumerate() {
         let program = tower.programs.get(place.program);
         let at = program.and_then(|program| program.domains.get(place.block));
@@ -159,6 +172,17 @@ pub fn shared_gradients(program: &Program) -> Intervals {
         }
     }
     all
+}
+
+/// That the gradient of every element of these parameters is written.
+fn all_written(written: &Intervals, parameters: &[Parameter], place: &str) {
+    for parameter in parameters {
+        check!(
+            written.covers(&(parameter.offset..parameter.offset + parameter.len())),
+            "{place}: nothing writes the gradient of {}",
+            parameter.name
+        );
+    }
 }
 
 fn range(elements: Elements) -> Range<usize> {
@@ -232,15 +256,7 @@ impl<'a> Passes<'a> {
         if let Some(gradient) = program.input_gradient {
             self.read(all(0, program.embedded, gradient));
         }
-        for parameter in program.own.iter() {
-            check!(
-                self.own
-                    .covers(&(parameter.offset..parameter.offset + parameter.len())),
-                "{}: nothing writes the gradient of {}",
-                self.place,
-                parameter.name
-            );
-        }
+        all_written(&self.own, &program.own, &self.place);
     }
 
     fn pass(&mut self, pass: &str, ops: &[Op]) {

@@ -17,8 +17,7 @@ use crate::sema::symbols::Inside;
 use crate::source::Span;
 use crate::syntax::ast::{AtomKind, Statement, Word};
 
-/// Rows hold a domain in 16 bits.
-const MAX_DOMAINS: usize = 65_536;
+const MAX_DOMAINS: usize = Axis::MAX_DOMAINS;
 
 /// A domain with the place of its name.
 struct Declared {
