@@ -19,6 +19,23 @@ macro_rules! check {
 
 pub(crate) use {bug, check};
 
+/// The entries of two lists side by side; stops with a message unless the lists are equally long.
+#[track_caller]
+pub fn zip_equal<A, B>(one: A, other: B) -> std::iter::Zip<A::IntoIter, B::IntoIter>
+where
+    A: IntoIterator<IntoIter: ExactSizeIterator>,
+    B: IntoIterator<IntoIter: ExactSizeIterator>,
+{
+    let (one, other) = (one.into_iter(), other.into_iter());
+    check!(
+        one.len() == other.len(),
+        "lists of {} and {} entries side by side",
+        one.len(),
+        other.len()
+    );
+    one.zip(other)
+}
+
 /// Stops with a message.
 #[cold]
 #[track_caller]

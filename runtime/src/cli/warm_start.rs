@@ -9,7 +9,7 @@ use super::wrapped::push_wrapped;
 use crate::error::{Error, Result};
 use crate::evaluation::grouped;
 use crate::params::Reader;
-use crate::params::transfer::{Fate, ModelRef, Planned, Slice, Transfer};
+use crate::params::transfer::{Dimension, Fate, ModelRef, Planned, Slice, Transfer};
 use crate::schema::Schema;
 use crate::training::{RunFolder, Trainer, checkpoint};
 use crate::vocab::{Earlier, Growth, Vocabularies, rows_by_value};
@@ -97,7 +97,7 @@ impl WarmStart {
         vocabularies: &Vocabularies,
         folder: &RunFolder,
     ) -> Result<String> {
-        let rows = self.rows(vocabularies);
+        let rows = self.rows(vocabularies)?;
         let (_, growths) = self.continued(schema, vocabularies)?;
         let told = self.told(&growths);
         let copied = self.plan.apply(self.weights, &mut trainer.targets(), &rows);
@@ -118,27 +118,61 @@ impl WarmStart {
         learned: &Vocabularies,
     ) -> Result<(Vocabularies, Vec<Growth>)> {
         let tables = self.plan.by_value();
-        let tables = tables.map(|(to, from)| (table(to).to_owned(), table(from).to_owned()));
+        let tables = tables
+            .map(|(to, from)| Ok((self.table(to)?.to_owned(), self.table(from)?.to_owned())))
+            .collect::<Result<_>>()?;
         let moments = self.plan.moments.iter();
         let moments = moments.map(|carried| (carried.to.clone(), carried.from.clone()));
-        learned.after(schema, &self.earlier, &tables.collect(), &moments.collect())
+        learned.after(schema, &self.earlier, &tables, &moments.collect())
     }
 
     /// The rows that are copied of tables that go by value.
-    fn rows(&self, vocabularies: &Vocabularies) -> BTreeMap<String, Vec<Slice>> {
-        let by_value = self.plan.weights.iter().filter_map(|planned| {
-            let fit = planned.dims.iter().find(|fit| fit.by.is_some())?;
-            let earlier = self.earlier.values(table(planned.from.as_deref()?));
-            let now = vocabularies
-                .learned()
-                .find(|vocabulary| vocabulary.table == table(&planned.key))?;
-            let others = fit.others.map(|piece| piece.from..piece.from + piece.width);
-            // Rows without a value too, so that what is kept is kept to the last bit.
-            let pieces = whole(planned).into_iter();
-            let pieces = pieces.chain(rows_by_value(earlier, &now.values, others));
-            Some((planned.key.clone(), pieces.chain(fit.others).collect()))
-        });
-        by_value.collect()
+    fn rows(&self, vocabularies: &Vocabularies) -> Result<BTreeMap<String, Vec<Slice>>> {
+        let mut rows = BTreeMap::new();
+        for planned in &self.plan.weights {
+            if let Some(fit) = planned.dims.iter().find(|fit| fit.by.is_some()) {
+                let slices = self.rows_of(planned, fit, vocabularies)?;
+                rows.insert(planned.key.clone(), slices);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The same of one table, whose rows are `fit`.
+    fn rows_of(
+        &self,
+        planned: &Planned,
+        fit: &Dimension,
+        vocabularies: &Vocabularies,
+    ) -> Result<Vec<Slice>> {
+        let Planned { key, from, .. } = planned;
+        let from = from.as_deref().ok_or_else(|| {
+            let cause = format!("`{key}` goes by value, but comes from no weight");
+            misplanned(&self.folder, cause)
+        })?;
+        let earlier = self.earlier.values(self.table(from)?)?;
+        let name = self.table(key)?;
+        let mut learned = vocabularies.learned();
+        let now = learned.find(|vocabulary| vocabulary.table == name);
+        let now = now.ok_or_else(|| {
+            let cause = format!("`{key}` goes by value, but table `{name}` has no vocabulary");
+            misplanned(&self.folder, cause)
+        })?;
+        let others = fit.others.map(|piece| piece.from..piece.from + piece.width);
+        // Rows without a value too, so that what is kept is kept to the last bit.
+        let pieces = whole(planned).into_iter();
+        let pieces = pieces.chain(rows_by_value(earlier, &now.values, others));
+        Ok(pieces.chain(fit.others).collect())
+    }
+
+    /// Name of a table by the key of its weight.
+    fn table<'k>(&self, key: &'k str) -> Result<&'k str> {
+        let name = key.strip_prefix("tables.");
+        let name = name.and_then(|name| name.strip_suffix(".weight"));
+        name.ok_or_else(|| {
+            let cause = format!("`{key}` goes by value, but is no table's weight");
+            misplanned(&self.folder, cause)
+        })
     }
 
     /// How many weights have each fate, and all that is lost.
@@ -200,12 +234,6 @@ fn line(fate: &str, shapes: &[&[usize]]) -> String {
         grouped(shapes.len() as u64),
         grouped(entries)
     )
-}
-
-/// Name of a table by the key of its weight.
-fn table(key: &str) -> &str {
-    let name = key.strip_prefix("tables.").unwrap_or(key);
-    name.strip_suffix(".weight").unwrap_or(name)
 }
 
 fn read_plan(path: &Path) -> Result<String> {

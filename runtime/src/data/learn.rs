@@ -1,8 +1,14 @@
 //! The first pass over the training rows: vocabularies, label means, rows by cell.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "domains and tasks are those of the schema, each with all rows"
+)]
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::bug::{bug, zip_equal};
 use crate::data::check;
 use crate::data::dataset::{Dataset, RowGroupRef};
 use crate::data::decode::Decoder;
@@ -120,18 +126,18 @@ impl RowReader {
             ));
         }
         require_rows(&all.report)?;
-        let learned =
-            schema
-                .tables
-                .iter()
-                .zip(all.counts)
-                .filter_map(|(table, counts)| match table.index {
-                    Index::Vocabulary { min_count } => {
-                        counts.map(|counts| counts.vocabulary(table, min_count))
-                    }
-                    Index::Hash | Index::Values(_) | Index::Lines { .. } | Index::Buckets => None,
-                });
-        let moments = numbers(schema).zip(&all.present);
+        let learned = zip_equal(&*schema.tables, all.counts);
+        let learned = learned.filter_map(|(table, counts)| match (&table.index, counts) {
+            (Index::Vocabulary { min_count }, Some(counts)) => {
+                Some(counts.vocabulary(table, *min_count))
+            }
+            (Index::Vocabulary { .. }, None) => {
+                bug!("the values of table `{}` were not counted", table.name)
+            }
+            (Index::Hash | Index::Values(_) | Index::Lines { .. } | Index::Buckets, _) => None,
+        });
+        let all_numbers: Vec<NumberFeature<'_>> = numbers(schema).collect();
+        let moments = zip_equal(all_numbers, &all.present);
         let moments = moments.filter(|(number, _)| number.learns());
         let moments = moments.map(|(NumberFeature { tower, feature, .. }, present)| {
             (key(tower, &feature.name), present.moments())
@@ -209,14 +215,11 @@ impl GroupSums {
 
     /// Adds the numbers and vectors of some rows.
     fn measure(&mut self, schema: &Schema, rows: &Usable) {
-        let to = self
-            .present
-            .iter_mut()
-            .zip(self.statistics.numbers.iter_mut());
-        for (number, (present, read)) in numbers(schema).zip(to) {
-            if let Some((values, places)) = rows.feature(schema, number.tower, number.index) {
-                values.measure(&places, present, read);
-            }
+        let to = zip_equal(&mut self.present, self.statistics.numbers.iter_mut());
+        let numbers: Vec<NumberFeature<'_>> = numbers(schema).collect();
+        for (number, (present, read)) in zip_equal(numbers, to) {
+            let (values, places) = rows.feature(schema, number.tower, number.index);
+            values.measure(&places, present, read);
         }
         let vectors = self.vectors.iter_mut();
         vectors.for_each(|vector| vector.count(schema, rows));
@@ -225,15 +228,13 @@ impl GroupSums {
     fn add(&mut self, other: Self) {
         self.statistics.add(&other.statistics);
         self.report.add(other.report);
-        for (to, from) in self.present.iter_mut().zip(&other.present) {
-            to.add(from);
-        }
-        for (to, from) in self.vectors.iter_mut().zip(&other.vectors) {
-            to.add(from);
-        }
-        for (to, from) in self.counts.iter_mut().zip(other.counts) {
-            if let (Some(to), Some(from)) = (to, from) {
-                to.add(from);
+        zip_equal(&mut self.present, &other.present).for_each(|(to, from)| to.add(from));
+        zip_equal(&mut self.vectors, &other.vectors).for_each(|(to, from)| to.add(from));
+        for counts in zip_equal(&mut self.counts, other.counts) {
+            match counts {
+                (Some(to), Some(from)) => to.add(from),
+                (None, None) => {}
+                (Some(_), None) | (None, Some(_)) => bug!("counts of a table in some parts only"),
             }
         }
     }
@@ -249,25 +250,25 @@ impl Statistics {
     }
 
     fn count(&mut self, schema: &Schema, rows: &Usable) {
-        for (&surface, &product) in rows.surface.iter().zip(&rows.product) {
-            let cells = self.cells.get_mut(usize::from(surface));
-            if let Some(cell) = cells.and_then(|cells| cells.get_mut(usize::from(product))) {
-                *cell += 1;
-            }
+        for (&surface, &product) in zip_equal(&rows.surface, &rows.product) {
+            self.cells[usize::from(surface)][usize::from(product)] += 1;
         }
-        let targets = rows.labels.iter().zip(&rows.weights);
-        for ((task, to), (labels, weights)) in schema.tasks.iter().zip(&mut self.tasks).zip(targets)
-        {
-            let parent = task.given.and_then(|parent| rows.labels.get(parent.0));
+        let targets = zip_equal(&rows.labels, &rows.weights);
+        let tasks = zip_equal(&*schema.tasks, &mut self.tasks);
+        for ((task, to), (labels, weights)) in zip_equal(tasks, targets) {
+            let parent = task.given.map(|parent| &rows.labels[parent.0]);
             for (row, &label) in labels.iter().enumerate() {
                 if label.is_nan() {
                     continue;
                 }
                 to.rows += 1;
                 to.sum += f64::from(label);
-                let given = parent.map_or(Some(1.0), |parent| parent.get(row).copied());
-                if let Some(given) = given.filter(|given| !given.is_nan()) {
-                    let weight = weights.get(row).map_or(1.0, |weight| f64::from(*weight));
+                let given = parent.map_or(1.0, |parent| parent[row]);
+                if !given.is_nan() {
+                    let weight = match &weights[..] {
+                        [] => 1.0,
+                        weights => f64::from(weights[row]),
+                    };
                     to.joint_rows += 1;
                     to.joint_sum += weight * f64::from(label);
                     to.parent_sum += weight * f64::from(given);
@@ -277,13 +278,10 @@ impl Statistics {
     }
 
     fn add(&mut self, other: &Self) {
-        let cells = self
-            .cells
-            .iter_mut()
-            .flatten()
-            .zip(other.cells.iter().flatten());
-        cells.for_each(|(to, from)| *to += from);
-        for (to, from) in self.tasks.iter_mut().zip(&other.tasks) {
+        for (to, from) in zip_equal(&mut self.cells, &other.cells) {
+            zip_equal(to, from).for_each(|(to, from)| *to += from);
+        }
+        for (to, from) in zip_equal(&mut self.tasks, &other.tasks) {
             to.rows += from.rows;
             to.sum += from.sum;
             to.joint_rows += from.joint_rows;

@@ -44,11 +44,10 @@ impl VectorSize {
 
     /// Adds the entries of some rows.
     pub(super) fn count(&mut self, schema: &Schema, rows: &Usable) {
-        if let Some((values, places)) = rows.feature(schema, self.tower, self.index) {
-            let (entries, squares) = values.squares(&places);
-            self.entries += entries;
-            self.squares += squares;
-        }
+        let (values, places) = rows.feature(schema, self.tower, self.index);
+        let (entries, squares) = values.squares(&places);
+        self.entries += entries;
+        self.squares += squares;
     }
 
     /// Adds those of other rows.

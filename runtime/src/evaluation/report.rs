@@ -1,8 +1,14 @@
 //! Collecting predictions by cell, and the report over all of them.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a row out of the batch, a domain out of its axis and an unknown task stop with a message"
+)]
+
 use serde::Serialize;
 
 use super::metrics::{Accumulator, Metrics, rank_buckets};
+use crate::bug::{bug, zip_equal};
 use crate::data::batch::Batch;
 use crate::schema::{Axis, DomainId, Label, Metric, Schema, Select, Task};
 
@@ -119,35 +125,29 @@ impl Evaluator {
     /// Adds a batch and its predictions, one for each task in the schema's order.
     pub fn add(&mut self, batch: &Batch, predictions: &[TaskPredictions]) {
         self.rows += batch.rows as u64;
-        let products = self.schema.products.domains.len();
-        let streams = predictions
-            .iter()
-            .zip(batch.labels.iter().zip(&batch.actions));
-        for (task, (predicted, (labels, actions))) in self.tasks.iter_mut().zip(streams) {
-            let places = task.places(self.schema.surfaces.domains.len(), products);
-            let scores = predicted.lp.iter().zip(&predicted.lq);
-            for (&row, (&lp, &lq)) in predicted.rows.iter().zip(scores) {
+        let truth = zip_equal(&batch.labels, &batch.actions);
+        let streams = zip_equal(&mut self.tasks, zip_equal(predictions, truth));
+        for (task, (predicted, (labels, actions))) in streams {
+            let places = task.places(self.schema);
+            let scores = zip_equal(&predicted.lp, &predicted.lq);
+            for (&row, (&lp, &lq)) in zip_equal(&predicted.rows, scores) {
                 let row = row as usize;
-                let at = |values: &[f32]| values.get(row).copied().unwrap_or(f32::NAN);
-                let place = batch
-                    .surface
-                    .get(row)
-                    .zip(batch.product.get(row))
-                    .map(|(&surface, &product)| {
-                        usize::from(surface) * products + usize::from(product)
-                    })
-                    .and_then(|key| places.get(key).copied().flatten());
-                if let Some(cell) = place.and_then(|place| task.cells.get_mut(place)) {
-                    cell.group.add(lp, lq, at(labels), at(actions));
-                }
+                let (surface, product) = (batch.surface[row], batch.product[row]);
+                let Some(place) = places[usize::from(surface)][usize::from(product)] else {
+                    bug!(
+                        "a prediction on surface {surface} and product {product}, a cell that its task lacks"
+                    );
+                };
+                let group = &mut task.cells[place].group;
+                group.add(lp, lq, labels[row], actions[row]);
             }
         }
     }
 
     /// A task's figure over all rows of some of its cells; `None` if they do not give it.
     pub fn figure(&self, select: &Select) -> Option<f64> {
-        let task = self.schema.tasks.get(select.task.0)?;
-        let cells = self.tasks.get(select.task.0)?.cells.iter();
+        let task = &self.schema.tasks[select.task.0];
+        let cells = self.tasks[select.task.0].cells.iter();
         let groups: Vec<&Accumulator> = cells
             .filter(|cell| {
                 select.surfaces.has(DomainId(cell.surface))
@@ -166,18 +166,10 @@ impl Evaluator {
 
     /// The report over everything added.
     pub fn report(&self, part: &str) -> Report {
-        let tasks: Vec<TaskReport> = self
-            .schema
-            .tasks
-            .iter()
-            .zip(&self.tasks)
+        let tasks: Vec<TaskReport> = zip_equal(&*self.schema.tasks, &self.tasks)
             .map(|(task, cells)| cells.report(self.schema, task))
             .collect();
-        let loss = self
-            .schema
-            .tasks
-            .iter()
-            .zip(&tasks)
+        let loss = zip_equal(&*self.schema.tasks, &tasks)
             .filter(|(task, _)| task.weight > 0.0)
             .filter_map(|(task, report)| Some(task.weight * report.all.kl?))
             .reduce(|sum, term| sum + term);
@@ -193,13 +185,12 @@ impl Evaluator {
 }
 
 impl TaskCells {
-    /// Place in `cells` of each (surface, product), `surface * products + product`.
-    fn places(&self, surfaces: usize, products: usize) -> Vec<Option<usize>> {
-        let mut places = vec![None; surfaces * products];
+    /// Place in `cells` of each cell, `[surface][product]`; `None` of those that the task lacks.
+    fn places(&self, schema: &Schema) -> Vec<Vec<Option<usize>>> {
+        let products = schema.products.domains.len();
+        let mut places = vec![vec![None; products]; schema.surfaces.domains.len()];
         for (place, cell) in self.cells.iter().enumerate() {
-            if let Some(slot) = places.get_mut(cell.surface * products + cell.product) {
-                *slot = Some(place);
-            }
+            places[cell.surface][cell.product] = Some(place);
         }
         places
     }
@@ -233,7 +224,5 @@ impl TaskCells {
 }
 
 fn domain_name(axis: &Axis, domain: usize) -> String {
-    axis.domains
-        .get(domain)
-        .map_or_else(|| domain.to_string(), |domain| domain.name.to_string())
+    axis.domains[domain].name.to_string()
 }

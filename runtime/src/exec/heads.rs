@@ -139,14 +139,11 @@ pub fn pairs(plan: &Plan, batch: &Batch) -> Vec<Pairs> {
 
 /// The rows that each task scores and learns from.
 pub fn training(plan: &Plan, batch: &Batch) -> Vec<HeadRows> {
-    let of = |(task, pairs): (usize, Pairs)| {
-        let weights = batch.weights.get(task).map_or(&[][..], Vec::as_slice);
-        HeadRows {
-            by_query: ByPlace::new(&pairs.query, batch.query.order.len()),
-            by_item: ByPlace::new(&pairs.item, batch.item.order.len()),
-            labels: labels(&pairs.rows, &batch.labels[task], weights),
-            pairs,
-        }
+    let of = |(task, pairs): (usize, Pairs)| HeadRows {
+        by_query: ByPlace::new(&pairs.query, batch.query.order.len()),
+        by_item: ByPlace::new(&pairs.item, batch.item.order.len()),
+        labels: labels(&pairs.rows, &batch.labels[task], &batch.weights[task]),
+        pairs,
     };
     pairs(plan, batch).into_iter().enumerate().map(of).collect()
 }

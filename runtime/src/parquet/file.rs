@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::bug::bug;
 use crate::error::{Error, Result};
 use crate::parquet::footer::{Footer, is_of};
 use crate::parquet::row_group::RowGroup;
@@ -88,18 +89,17 @@ impl DataFile {
 
     /// Indices and sizes of the row groups.
     pub(crate) fn groups(&self) -> impl Iterator<Item = (usize, u64)> {
-        let groups = self.footer.metadata.row_groups().iter();
-        groups
-            .map(|group| u64::try_from(group.num_rows()).unwrap_or(0))
-            .enumerate()
+        self.footer.rows.iter().copied().enumerate()
     }
 
     /// Bytes of a column in a row group, once they are decompressed.
     pub(crate) fn size(&self, group: usize, column: &str) -> u64 {
-        let group = self.footer.metadata.row_groups().get(group);
-        let chunks = group.into_iter().flat_map(|group| group.columns());
+        let chunks = self.footer.metadata.row_group(group).columns().iter();
         let chunks = chunks.filter(|chunk| is_of(chunk, column));
-        let sizes = chunks.map(|chunk| u64::try_from(chunk.uncompressed_size()).unwrap_or(0));
+        let sizes = chunks.map(|chunk| match u64::try_from(chunk.uncompressed_size()) {
+            Ok(size) => size,
+            Err(_) => bug!("the footer of {} was not checked", self.path.display()),
+        });
         sizes.fold(0, u64::saturating_add)
     }
 

@@ -29,6 +29,8 @@ const TAIL: usize = 8;
 #[derive(Debug, Clone)]
 pub(crate) struct Footer {
     pub metadata: Arc<ParquetMetaData>,
+    /// Rows of each row group.
+    pub rows: Arc<[u64]>,
     /// In the file's order.
     columns: Arc<[FooterColumn]>,
 }
@@ -68,10 +70,12 @@ impl Footer {
         let metadata = guarded(path, &failure, || {
             ParquetMetaDataReader::decode_metadata(&footer)
         })?;
-        let groups = metadata.row_groups().iter();
-        for column in groups.flat_map(|group| group.columns()) {
-            if span(column).is_none_or(|span| span.end > length) {
-                let cause = format!("column `{}` lies outside the file", column.column_path());
+        let mut rows = Vec::with_capacity(metadata.num_row_groups());
+        for group in metadata.row_groups() {
+            let count = group.num_rows();
+            let odd = |_| damaged(path, &format!("a row group has {count} rows"));
+            rows.push(u64::try_from(count).map_err(odd)?);
+            if let Some(cause) = group.columns().iter().find_map(|it| fault(it, length)) {
                 return Err(damaged(path, &cause));
             }
         }
@@ -81,6 +85,7 @@ impl Footer {
         })?;
         Ok(Self {
             metadata: Arc::new(metadata),
+            rows: rows.into(),
             columns: columns.into(),
         })
     }
@@ -121,6 +126,16 @@ impl Footer {
         let spans = needed.filter_map(span);
         spans.filter(|span| !span.is_empty()).collect()
     }
+}
+
+/// What is wrong with a column chunk of a file of this length.
+fn fault(column: &ColumnChunkMetaData, length: u64) -> Option<String> {
+    let name = column.column_path();
+    if span(column).is_none_or(|span| span.end > length) {
+        return Some(format!("column `{name}` lies outside the file"));
+    }
+    let size = column.uncompressed_size();
+    (size < 0).then(|| format!("column `{name}` has {size} bytes once it is decompressed"))
 }
 
 /// Where a column chunk lies in its file.

@@ -19,6 +19,8 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use zstd::stream::read::Decoder;
 use zstd::zstd_safe::{DCtx, get_frame_content_size};
 
+use crate::bug::bug;
+
 /// Bytes of a piece at least.
 const PIECE: u64 = 64 << 10;
 /// Bytes that are read of what follows a page: the next one's header.
@@ -54,7 +56,10 @@ impl<S: ChunkReader + 'static> Pages<S> {
 
     fn num_rows(&self) -> usize {
         let rows = self.metadata.row_group(self.group).num_rows();
-        usize::try_from(rows).unwrap_or_default()
+        match usize::try_from(rows) {
+            Ok(rows) => rows,
+            Err(_) => bug!("a row group of {rows} rows passed the footer's check"),
+        }
     }
 
     /// The pages of a column.

@@ -13,6 +13,7 @@ use super::schedule::Schedule;
 use super::state::State;
 use super::trainer::{StepError, Trainer, TrainingBatch};
 use super::window::Window;
+use crate::bug::{bug, zip_equal};
 use crate::data::{Batches, Origin, RowReader, Scan, Shuffle};
 use crate::error::{Error, Result};
 use crate::evaluation::grouped;
@@ -279,7 +280,7 @@ fn suspects(scorer: &Scorer, batch: &ScoringBatch, task: Option<TaskId>) -> Vec<
         .enumerate()
         .filter(|(index, _)| task.is_none_or(|task| task == TaskId(*index)));
     let mut rows: Vec<usize> = chosen
-        .flat_map(|(_, scores)| scores.rows.iter().zip(scores.lp.iter().zip(&scores.lq)))
+        .flat_map(|(_, scores)| zip_equal(&scores.rows, zip_equal(&scores.lp, &scores.lq)))
         .filter(|(_, (lp, lq))| !(lp.is_finite() && lq.is_finite()))
         .map(|(row, _)| *row as usize)
         .collect();
@@ -288,9 +289,11 @@ fn suspects(scorer: &Scorer, batch: &ScoringBatch, task: Option<TaskId>) -> Vec<
     if rows.len() == batch.rows {
         return Vec::new();
     }
-    rows.iter()
-        .filter_map(|row| batch.origins.get(*row).copied())
-        .collect()
+    let origin = |row: usize| match batch.origins.get(row) {
+        Some(origin) => *origin,
+        None => bug!("row {row} of {} that come from files", batch.origins.len()),
+    };
+    rows.into_iter().map(origin).collect()
 }
 
 fn too_few_rows() -> Error {

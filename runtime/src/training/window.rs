@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::state::State;
 use super::trainer::StepReport;
+use crate::bug::zip_equal;
 use crate::data::batch::Batch;
 use crate::schema::Schema;
 
@@ -41,7 +42,7 @@ impl Window {
         self.rows += batch.rows as u64;
         self.norm += report.norm;
         self.time += time;
-        for ((rows, sum), task) in self.tasks.iter_mut().zip(&report.tasks) {
+        for ((rows, sum), task) in zip_equal(&mut self.tasks, &report.tasks) {
             if let Some(loss) = task {
                 *rows += loss.rows as f64;
                 *sum += loss.rows as f64 * loss.mean;
@@ -53,11 +54,11 @@ impl Window {
     fn means(&self) -> impl Iterator<Item = (&'static str, Option<f64>)> {
         let names = self.schema.tasks.iter().map(|task| &*task.name);
         let means = self.tasks.iter().map(mean);
-        names.zip(means)
+        zip_equal(names, means)
     }
 
     fn loss(&self) -> f64 {
-        let tasks = self.schema.tasks.iter().zip(&self.tasks);
+        let tasks = zip_equal(&*self.schema.tasks, &self.tasks);
         tasks
             .map(|(task, sums)| task.weight * mean(sums).unwrap_or(0.0))
             .sum()

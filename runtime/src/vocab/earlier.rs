@@ -1,14 +1,15 @@
 //! What another model learned from its rows, and how a new one goes on with it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 
 use super::moments::NumberMoments;
 use super::vocabularies::{StoredVocabularies, Vocabularies};
-use super::vocabulary::{RawValue, Vocabulary};
+use super::vocabulary::{RawValue, Vocabulary, mismatch, room};
+use crate::bug::bug;
 use crate::error::{Error, Result};
 use crate::params::transfer::Slice;
-use crate::schema::{Index, Schema};
+use crate::schema::Schema;
 
 /// Vocabularies and moments as they were stored, of whatever schema.
 #[derive(Debug)]
@@ -51,10 +52,14 @@ impl Earlier {
         })
     }
 
-    /// Values of a table, in the order of their rows from row 1 on; none if it has learned none.
-    pub fn values(&self, table: &str) -> &[RawValue] {
+    /// Values of a table, in the order of their rows from row 1 on.
+    ///
+    /// # Errors
+    /// A table that has learned no vocabulary.
+    pub fn values(&self, table: &str) -> Result<&[RawValue]> {
         let found = self.vocabularies.get(table);
-        found.map_or(&[], |vocabulary| &vocabulary.values)
+        let found = found.ok_or_else(|| mismatch(table, "the weights to start from have none"))?;
+        Ok(&found.values)
     }
 }
 
@@ -65,7 +70,7 @@ impl Vocabularies {
     /// numbers that go on to be standardised as they were.
     ///
     /// # Errors
-    /// Names that the schema does not have.
+    /// Tables and numbers that have learned nothing, here or there.
     pub fn after(
         &self,
         schema: &Schema,
@@ -73,31 +78,41 @@ impl Vocabularies {
         tables: &BTreeMap<String, String>,
         moments: &BTreeMap<String, String>,
     ) -> Result<(Self, Vec<Growth>)> {
+        let mut learned: Vec<Vocabulary> = self.learned().cloned().collect();
         let mut growths = Vec::new();
-        let learned = self.learned().map(|vocabulary| {
-            let Some(from) = tables.get(&vocabulary.table) else {
-                return vocabulary.clone();
-            };
-            let (joined, growth) = join(schema, earlier.values(from), vocabulary);
-            growths.push(growth);
-            joined
-        });
-        let learned = learned.collect();
+        let mut joined = BTreeSet::new();
+        for vocabulary in &mut learned {
+            if let Some((to, from)) = tables.get_key_value(&vocabulary.table) {
+                joined.insert(to);
+                growths.push(join(schema, earlier.values(from)?, vocabulary));
+            }
+        }
+        if let Some(table) = tables.keys().find(|table| !joined.contains(table)) {
+            return Err(mismatch(table, "the model's table learns none"));
+        }
         let mut all = self.all_moments().clone();
         for (to, from) in moments {
-            if let (Some(to), Some(from)) = (all.get_mut(to), earlier.moments.get(from)) {
-                *to = *from;
-            }
+            let (Some(to), Some(from)) = (all.get_mut(to), earlier.moments.get(from)) else {
+                let cause = format!(
+                    "the mean and deviation of `{from}` cannot become those of `{to}`: one of the two has learned none"
+                );
+                return Err(mismatch("", cause));
+            };
+            *to = *from;
         }
         Ok((Self::new(schema, learned, all)?, growths))
     }
 }
 
-fn join(schema: &Schema, earlier: &[RawValue], learned: &Vocabulary) -> (Vocabulary, Growth) {
-    let table = schema.tables.iter().find(|it| it.name == learned.table);
-    let room = table
-        .filter(|table| matches!(table.index, Index::Vocabulary { .. }))
-        .map_or(0, |table| table.rows.saturating_sub(1 + table.oov));
+/// Puts earlier values before those that were learned.
+fn join(schema: &Schema, earlier: &[RawValue], learned: &mut Vocabulary) -> Growth {
+    let Some(table) = schema.tables.iter().find(|it| it.name == learned.table) else {
+        bug!(
+            "a vocabulary of table `{}`, which the schema lacks",
+            learned.table
+        );
+    };
+    let room = room(table);
     let kept = earlier.len().min(room);
     let mut values: Vec<RawValue> = earlier.iter().take(room).cloned().collect();
     let known: HashSet<&RawValue> = earlier.iter().collect();
@@ -105,20 +120,14 @@ fn join(schema: &Schema, earlier: &[RawValue], learned: &Vocabulary) -> (Vocabul
     let fresh: Vec<&RawValue> = fresh.collect();
     values.extend(fresh.iter().take(room - kept).map(|&value| value.clone()));
     let added = values.len() - kept;
-    let growth = Growth {
+    learned.unfit += (fresh.len() - added) as u64;
+    learned.values = values;
+    Growth {
         table: learned.table.clone(),
         kept,
         added,
         lost: earlier.len() - kept,
-    };
-    let joined = Vocabulary {
-        table: learned.table.clone(),
-        values,
-        unfit: learned.unfit + (fresh.len() - added) as u64,
-        rare: learned.rare,
-        short: learned.short,
-    };
-    (joined, growth)
+    }
 }
 
 /// What the rows of a table start as when its vocabulary changes, as runs of rows: the row of a value that was

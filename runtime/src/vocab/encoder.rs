@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use crate::bug::{bug, check};
 use crate::error::Result;
 use crate::hash::{BuildMix, hash_int, hash_text, hash_unsigned, row};
 use crate::schema::{Index, Table, Value};
@@ -105,19 +106,19 @@ impl Encoder {
         match (&table.index, learned) {
             (Index::Hash, None) => Ok(Self::Hash(Hashed::new(table.rows))),
             (Index::Buckets, None) => Ok(Self::Buckets),
-            (Index::Values(values), None) => {
+            (Index::Values(_) | Index::Lines { .. }, None) => {
+                let values = table.index.values();
                 let raw = values.iter().map(|value| match value {
                     Value::Int(value) => RawValue::Int(*value),
                     Value::Text(value) => RawValue::Text((**value).into()),
                 });
-                Ok(Self::Inline(Lookup::new(table, raw.map(Cow::Owned))))
-            }
-            (Index::Lines { lines, whole, .. }, None) => {
-                let raw = lines.lines().map(|line| match line.parse() {
-                    Ok(value) if *whole => RawValue::Int(value),
-                    _ => RawValue::Text(line.into()),
-                });
-                Ok(Self::Inline(Lookup::new(table, raw.map(Cow::Owned))))
+                let lookup = Lookup::new(table, raw.map(Cow::Owned));
+                check!(
+                    lookup.values() == values.len(),
+                    "a value stands twice in the spec's vocabulary of table `{}`",
+                    table.name
+                );
+                Ok(Self::Inline(lookup))
             }
             (Index::Vocabulary { .. }, Some(vocabulary)) => {
                 let (found, room) = (vocabulary.values.len(), room(table));
@@ -140,13 +141,20 @@ impl Encoder {
         }
     }
 
+    /// The row of a value of the spec.
+    pub(crate) fn row(&self, value: &Value) -> u32 {
+        match value {
+            Value::Int(value) => self.int(*value),
+            Value::Text(value) => self.text(value),
+        }
+    }
+
     #[inline]
     pub(crate) fn int(&self, value: i64) -> u32 {
         match self {
             Self::Hash(hashed) => hashed.int(value),
             Self::Inline(lookup) | Self::Learned { lookup, .. } => lookup.int(value),
-            // A number finds its bucket by itself.
-            Self::Buckets => 0,
+            Self::Buckets => no_buckets(),
         }
     }
 
@@ -159,7 +167,7 @@ impl Encoder {
                 let found = lookup.unsigned.get(&value).copied();
                 found.unwrap_or_else(|| lookup.outside.row(hash_unsigned(value)))
             }
-            (Err(_), Self::Buckets) => 0,
+            (Err(_), Self::Buckets) => no_buckets(),
         }
     }
 
@@ -171,9 +179,15 @@ impl Encoder {
                 let found = lookup.texts.get(value).copied();
                 found.unwrap_or_else(|| lookup.outside.row(hash_text(value)))
             }
-            Self::Buckets => 0,
+            Self::Buckets => no_buckets(),
         }
     }
+}
+
+/// A number finds its bucket by itself.
+#[cold]
+pub(crate) fn no_buckets() -> ! {
+    bug!("a table of buckets is asked for the row of a value")
 }
 
 impl Hashed {

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::schema::{DomainId, Schema, Standardise, Tower};
-use crate::vocab::moments::{NumberMoments, RunningMoments, numbers};
+use crate::bug::{bug, zip_equal};
+use crate::schema::{DomainId, Schema, Tower};
+use crate::vocab::moments::{NumberFeature, NumberMoments, RunningMoments, numbers};
 use crate::vocab::vocabularies::Vocabularies;
 
 /// The numbers of a domain's training rows as they are before they are standardised: a missing one is its default; clipped, with
@@ -28,14 +29,13 @@ impl NumberStatistics {
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
-        let ours = self.0.iter_mut().flatten();
-        for (to, from) in ours.zip(other.0.iter().flatten()) {
-            to.add(from);
+        for (to, from) in zip_equal(&mut self.0, &other.0) {
+            zip_equal(to, from).for_each(|(to, from)| to.add(from));
         }
     }
 
     /// Those of every number, by domain.
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Vec<RunningMoments>> {
+    pub(crate) fn iter_mut(&mut self) -> impl ExactSizeIterator<Item = &mut Vec<RunningMoments>> {
         self.0.iter_mut()
     }
 
@@ -49,20 +49,20 @@ impl NumberStatistics {
         domain: usize,
     ) -> StartingStatistics {
         let mut starting = StartingStatistics::default();
-        for (number, domains) in numbers(schema).zip(&self.0) {
-            let found = domains.get(domain).copied().unwrap_or_default();
+        let all: Vec<NumberFeature<'_>> = numbers(schema).collect();
+        for (number, domains) in zip_equal(&all, &self.0) {
             if number.tower != tower || !number.feature.domains.has(DomainId(domain)) {
                 continue;
             }
-            let moments = match number.transform.standardise {
-                Some(Standardise::Given { mean, std }) => Some(NumberMoments { mean, std }),
-                Some(Standardise::Learned) => vocabularies.moments(tower, &number.feature.name),
-                None => None,
+            let Some(found) = domains.get(domain) else {
+                bug!("numbers of domain {domain} of {}", domains.len());
             };
-            let NumberMoments { mean, std } = moments.unwrap_or(NumberMoments {
+            let moments = vocabularies.standardising(tower, &number.feature.name, number.transform);
+            let as_it_is = NumberMoments {
                 mean: 0.0,
                 std: 1.0,
-            });
+            };
+            let NumberMoments { mean, std } = moments.unwrap_or(as_it_is);
             let is_seen = found.count > 0;
             let variance = found.variance().map(|variance| variance / (std * std));
             starting.mean.push(if is_seen {

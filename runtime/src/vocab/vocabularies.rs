@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
+use crate::bug::bug;
 use crate::error::{Error, Result};
-use crate::schema::{Schema, Tower, Value};
+use crate::schema::{Schema, Standardise, Tower, Transform, Value};
 use crate::vocab::encoder::Encoder;
 use crate::vocab::moments::{NumberFeature, NumberMoments, numbers, tower_name};
 use crate::vocab::vocabulary::{Vocabulary, mismatch};
@@ -76,6 +77,22 @@ impl Vocabularies {
         self.moments.get(&key(tower, feature)).copied()
     }
 
+    /// Mean and deviation by which a number is standardised, given or learned; `None` if it is not.
+    pub(crate) fn standardising(
+        &self,
+        tower: Tower,
+        feature: &str,
+        transform: Transform,
+    ) -> Option<NumberMoments> {
+        match transform.standardise? {
+            Standardise::Given { mean, std } => Some(NumberMoments { mean, std }),
+            Standardise::Learned => match self.moments(tower, feature) {
+                Some(moments) => Some(moments),
+                None => bug!("no mean and deviation were learned of `{feature}`"),
+            },
+        }
+    }
+
     /// Mean and deviation of every number that learns them, by tower and feature.
     pub(crate) fn all_moments(&self) -> &BTreeMap<String, NumberMoments> {
         &self.moments
@@ -119,14 +136,14 @@ impl Vocabularies {
 
     /// The row of a value in a table; 0 if the value is unseen.
     pub fn row(&self, table: usize, value: &Value) -> u32 {
-        self.encoders.get(table).map_or(0, |encoder| match value {
-            Value::Int(value) => encoder.int(*value),
-            Value::Text(value) => encoder.text(value),
-        })
+        self.encoder(table).row(value)
     }
 
-    pub(crate) fn encoder(&self, table: usize) -> Option<&Encoder> {
-        self.encoders.get(table)
+    pub(crate) fn encoder(&self, table: usize) -> &Encoder {
+        let Some(encoder) = self.encoders.get(table) else {
+            bug!("table {table} of {}", self.encoders.len());
+        };
+        encoder
     }
 }
 

@@ -1,6 +1,7 @@
 //! Decoded rows in columns: table rows instead of raw values, four bytes each.
 
-use crate::data::batch::gather::{extend_column, take_into, taken};
+use crate::bug::{check, zip_equal};
+use crate::data::batch::gather::{extend_column, take_into, take_optional, taken, taken_optional};
 use crate::data::batch::requests::{self, QueryRows};
 use crate::data::batch::{Batch, Column, TowerBatch};
 use crate::data::origin::Origin;
@@ -76,12 +77,43 @@ impl Chunk {
         take_into(&mut self.surface, &other.surface, rows);
         take_into(&mut self.product, &other.product, rows);
         take_into(&mut self.origins, &other.origins, rows);
-        take_into(&mut self.request, &other.request, rows);
-        for (to, from) in self.columns_mut().zip(other.columns()) {
-            extend_column(to, from, rows);
+        take_optional(&mut self.request, &other.request, rows);
+        for (to, from) in [
+            (&mut self.query, &other.query),
+            (&mut self.item, &other.item),
+        ] {
+            zip_equal(to, from).for_each(|(to, from)| extend_column(to, from, rows));
         }
-        for (to, from) in self.targets_mut().zip(other.targets()) {
-            take_into(to, from, rows);
+        for (to, from) in [
+            (&mut self.labels, &other.labels),
+            (&mut self.actions, &other.actions),
+        ] {
+            zip_equal(to, from).for_each(|(to, from)| take_into(to, from, rows));
+        }
+        let weights = zip_equal(&mut self.weights, &other.weights);
+        weights.for_each(|(to, from)| take_optional(to, from, rows));
+    }
+
+    /// Stops unless there is a value of each row wherever there must be one: tasks may be without weights, and the
+    /// schema without requests.
+    pub(crate) fn check(&self) {
+        let rows = self.rows();
+        let whole = |what: &str, values: usize| {
+            check!(values == rows, "{values} {what} of a chunk of {rows} rows");
+        };
+        whole("products", self.product.len());
+        whole("origins", self.origins.len());
+        for values in self.labels.iter().chain(&self.actions) {
+            whole("labels or actions", values.len());
+        }
+        for weights in self.weights.iter().filter(|weights| !weights.is_empty()) {
+            whole("weights", weights.len());
+        }
+        if !self.request.is_empty() {
+            whole("requests", self.request.len());
+        }
+        for column in self.columns() {
+            whole("values of a feature", column.rows());
         }
     }
 
@@ -109,6 +141,8 @@ impl Chunk {
     pub(crate) fn batch(&self, schema: &Schema, rows: &[u32]) -> Batch {
         let (surface, product) = (taken(&self.surface, rows), taken(&self.product, rows));
         let targets = |from: &[Vec<f32>]| from.iter().map(|values| taken(values, rows)).collect();
+        let weights = self.weights.iter();
+        let weights = weights.map(|values| taken_optional(values, rows));
         let query = QueryRows {
             request: &self.request,
             surface: &self.surface,
@@ -121,7 +155,7 @@ impl Chunk {
             surface,
             product,
             labels: targets(&self.labels),
-            weights: targets(&self.weights),
+            weights: weights.collect(),
             actions: targets(&self.actions),
             origins: taken(&self.origins, rows),
         }

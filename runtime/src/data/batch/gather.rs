@@ -1,8 +1,13 @@
 //! Rows of columns put together, and grouped by domain.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a domain out of range, or more rows of it than were counted, stops with a message"
+)]
+
 use std::ops::Range;
 
-use crate::bug::bug;
+use crate::bug::{bug, check, zip_equal};
 use crate::data::batch::{Column, TowerBatch};
 
 impl TowerBatch {
@@ -11,9 +16,7 @@ impl TowerBatch {
     pub(crate) fn group(domain: &[u16], domains: usize, columns: &[Column], rows: &[u32]) -> Self {
         let mut sizes = vec![0usize; domains];
         for &domain in domain {
-            if let Some(size) = sizes.get_mut(usize::from(domain)) {
-                *size += 1;
-            }
+            sizes[usize::from(domain)] += 1;
         }
         let mut start = 0;
         let ranges: Vec<_> = sizes
@@ -26,14 +29,10 @@ impl TowerBatch {
             .collect();
         let mut next: Vec<usize> = ranges.iter().map(|range| range.start).collect();
         let (mut order, mut places) = (vec![0; rows.len()], vec![0; rows.len()]);
-        for ((&domain, &row), index) in domain.iter().zip(rows).zip(0..) {
-            let Some(next) = next.get_mut(usize::from(domain)) else {
-                continue;
-            };
-            if let (Some(order), Some(place)) = (order.get_mut(*next), places.get_mut(*next)) {
-                *order = index;
-                *place = row;
-            }
+        for ((&domain, &row), index) in zip_equal(domain, rows).zip(0..) {
+            let next = &mut next[usize::from(domain)];
+            order[*next] = index;
+            places[*next] = row;
             *next += 1;
         }
         let columns = columns
@@ -72,7 +71,17 @@ pub(super) fn extend_column(to: &mut Column, from: &Column, rows: &[u32]) {
     match (to, from) {
         (Column::Ids(to), Column::Ids(from)) => take_into(to, from, rows),
         (Column::Numbers(to), Column::Numbers(from)) => take_into(to, from, rows),
-        (Column::Vectors { width, values: to }, Column::Vectors { values: from, .. }) => {
+        (
+            Column::Vectors { width, values: to },
+            Column::Vectors {
+                width: found,
+                values: from,
+            },
+        ) => {
+            check!(
+                width == found,
+                "vectors of {found} entries for a column of {width}"
+            );
             to.reserve(*width * rows.len());
             for &row in rows {
                 let start = row as usize * *width;
@@ -121,19 +130,33 @@ fn part<T>(values: &[T], span: Range<usize>) -> &[T] {
     part
 }
 
-pub(super) fn taken<T: Copy + Default>(from: &[T], rows: &[u32]) -> Vec<T> {
+/// The values of some rows.
+pub(super) fn taken<T: Copy>(from: &[T], rows: &[u32]) -> Vec<T> {
     let mut to = Vec::with_capacity(rows.len());
     take_into(&mut to, from, rows);
     to
 }
 
-pub(super) fn take_into<T: Copy + Default>(to: &mut Vec<T>, from: &[T], rows: &[u32]) {
-    if from.is_empty() {
-        return;
+/// The same of values that there may be none of, whatever the rows.
+pub(super) fn taken_optional<T: Copy>(from: &[T], rows: &[u32]) -> Vec<T> {
+    let mut to = Vec::new();
+    take_optional(&mut to, from, rows);
+    to
+}
+
+/// Appends the values of some rows.
+pub(super) fn take_into<T: Copy>(to: &mut Vec<T>, from: &[T], rows: &[u32]) {
+    to.extend(rows.iter().map(|&row| match from.get(row as usize) {
+        Some(value) => *value,
+        None => bug!("row {row} of a column of {}", from.len()),
+    }));
+}
+
+/// The same of values that there may be none of, whatever the rows.
+pub(super) fn take_optional<T: Copy>(to: &mut Vec<T>, from: &[T], rows: &[u32]) {
+    if !from.is_empty() {
+        take_into(to, from, rows);
     }
-    // A row that is not there would be a default, not left out: so many values as rows are faster to append.
-    let taken = rows.iter().map(|&row| from.get(row as usize));
-    to.extend(taken.map(|value| value.copied().unwrap_or_default()));
 }
 
 #[cfg(test)]

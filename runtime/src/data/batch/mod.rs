@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use mtmd_schema::Tower;
 
+use crate::bug::check;
 use crate::data::origin::Origin;
 
 /// Rows that are trained or scored together. Row `r` of the batch is the same impression in both
@@ -94,4 +95,41 @@ pub enum Column {
     },
     /// Transformed numbers, before BatchNorm.
     Numbers(Vec<f32>),
+}
+
+impl Column {
+    /// Number of places. Stops if the column's parts contradict each other.
+    pub(crate) fn rows(&self) -> usize {
+        match self {
+            Self::Ids(ids) => ids.len(),
+            Self::Numbers(numbers) => numbers.len(),
+            Self::Vectors { width, values } => {
+                check!(
+                    values.len().is_multiple_of(*width),
+                    "{} values in vectors of {width}",
+                    values.len()
+                );
+                values.len() / width
+            }
+            Self::Lists {
+                offsets,
+                ids,
+                weights,
+            } => {
+                check!(
+                    offsets.last().is_some_and(|end| *end as usize == ids.len()),
+                    "{} entries of lists that end at {:?}",
+                    ids.len(),
+                    offsets.last()
+                );
+                check!(
+                    weights.is_empty() || weights.len() == ids.len(),
+                    "{} weights of {} entries of lists",
+                    weights.len(),
+                    ids.len()
+                );
+                offsets.len() - 1
+            }
+        }
+    }
 }

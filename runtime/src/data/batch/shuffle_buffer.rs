@@ -1,8 +1,14 @@
 //! The rows of a shuffle's buffer, each in one place: a row that is read from a random place of a large buffer is
 //! waited for once, not once for every column.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "rows are those of the buffer, words those of its layout, which every chunk is held to"
+)]
+
 use std::ops::Range;
 
+use crate::bug::{bug, check, zip_equal};
 use crate::data::batch::Column;
 use crate::data::batch::chunk::Chunk;
 use crate::data::origin::Origin;
@@ -13,31 +19,52 @@ const SEGMENT: usize = 4096;
 /// Rows that are moved together, column by column: they stay in the nearest cache meanwhile.
 const TILE: usize = 64;
 /// Words of a row before its targets: its domains, and where it comes from.
-const HEAD: usize = 5;
+const HEAD: usize = 4;
 
 /// Rows of chunks, in the order in which they came.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
     /// Keys of the rows' requests, 0 for a row of none; empty if the schema has no requests.
     pub request: Vec<u64>,
-    layout: RecordLayout,
+    /// `None` before the first row.
+    layout: Option<RecordLayout>,
+    /// All but the last are full.
     segments: Vec<Segment>,
     /// Segments without rows.
     spare: Vec<Segment>,
-    /// Entries of each list.
-    entries: Vec<usize>,
     rows: usize,
 }
 
-/// What a row is made of: that of the first row holds for all.
-#[derive(Debug, Default)]
+/// What a row is made of: that of the first chunk holds for all.
+#[derive(Debug)]
 struct RecordLayout {
     /// Words of a row but for the entries of its lists.
     words: usize,
     /// Which targets there are.
     targets: Vec<bool>,
-    /// Which columns have weights.
-    weighted: Vec<bool>,
+    columns: Vec<ColumnLayout>,
+}
+
+/// What a row has of a column.
+#[derive(Debug)]
+enum ColumnLayout {
+    /// A word.
+    Id,
+    /// A word.
+    Number,
+    /// So many words.
+    Vector(usize),
+    /// A word, and the entries.
+    List(ListLayout),
+}
+
+/// The lists of a column.
+#[derive(Debug, Default)]
+struct ListLayout {
+    /// Whether they have weights; `None` before the first entry.
+    weighted: Option<bool>,
+    /// Entries of all rows.
+    entries: usize,
 }
 
 /// Some rows.
@@ -58,13 +85,14 @@ impl Records {
 
     /// Whether a list has so many entries.
     pub(crate) fn has_entries(&self, most: usize) -> bool {
-        self.entries.iter().any(|entries| *entries >= most)
+        let mut columns = self.layout.iter().flat_map(|layout| &layout.columns);
+        columns.any(|column| matches!(column, ColumnLayout::List(list) if list.entries >= most))
     }
 
     /// Takes the rows out and keeps their memory.
     pub(crate) fn clear(&mut self) {
         self.request.clear();
-        self.entries.clear();
+        self.layout = None;
         self.rows = 0;
         for mut segment in self.segments.drain(..) {
             segment.clear();
@@ -77,61 +105,56 @@ impl Records {
         if chunk.rows() == 0 {
             return;
         }
-        self.layout.fit(chunk);
-        self.count(chunk);
+        chunk.check();
+        let layout = self.layout.get_or_insert_with(|| RecordLayout::of(chunk));
+        layout.add(chunk);
         self.request.extend(&chunk.request);
         let mut from = 0;
         while from < chunk.rows() {
-            if self
-                .segments
-                .last()
-                .is_none_or(|last| last.starts.len() == SEGMENT)
-            {
+            let is_full = |last: &Segment| last.starts.len() == SEGMENT;
+            if self.segments.last().is_none_or(is_full) {
                 let room = self.segments.last().map_or(0, |last| last.entries.len());
                 let mut segment = self.spare.pop().unwrap_or_default();
                 segment.entries.reserve_exact(room);
-                segment.fixed.reserve_exact(SEGMENT * self.layout.words);
+                segment.fixed.reserve_exact(SEGMENT * layout.words);
                 self.segments.push(segment);
             }
-            let Some(segment) = self.segments.last_mut() else {
-                return;
-            };
+            let last = self.segments.len() - 1;
+            let segment = &mut self.segments[last];
             let room = SEGMENT - segment.starts.len();
             let to = chunk.rows().min(from + room.min(TILE));
-            segment.push(&self.layout, chunk, from..to);
+            segment.push(layout.words, chunk, from..to);
             from = to;
         }
         self.rows += chunk.rows();
-    }
-
-    fn count(&mut self, chunk: &Chunk) {
-        let lists = chunk.columns().filter_map(|column| match column {
-            Column::Lists { ids, .. } => Some(ids.len()),
-            _ => None,
-        });
-        let lists: Vec<usize> = lists.collect();
-        self.entries.resize(lists.len(), 0);
-        for (entries, more) in self.entries.iter_mut().zip(lists) {
-            *entries += more;
-        }
+        check!(
+            self.request.is_empty() || self.request.len() == self.rows,
+            "{} requests of {} rows",
+            self.request.len(),
+            self.rows
+        );
     }
 
     /// Appends the given rows to a chunk.
     pub(crate) fn read(&self, rows: &[u32], to: &mut Chunk) {
+        let Some(layout) = &self.layout else {
+            check!(rows.is_empty(), "rows of a buffer that has none");
+            return;
+        };
+        layout.check_counts(to);
         if !self.request.is_empty() {
-            let keys = rows.iter().map(|row| self.request.get(*row as usize));
-            to.request
-                .extend(keys.map(|key| key.copied().unwrap_or_default()));
+            let keys = rows.iter().map(|row| self.request[*row as usize]);
+            to.request.extend(keys);
         }
         let mut tiles = rows.chunks(TILE).map(|tile| {
-            let rows = tile.iter().map(|row| self.row(*row as usize));
+            let rows = tile.iter().map(|row| self.row(layout, *row as usize));
             rows.collect::<Vec<_>>()
         });
         let mut next = tiles.next();
         while let Some(mut rows) = next {
             next = tiles.next();
             let mut soon = next.iter().flatten();
-            self.layout.read(
+            layout.read(
                 &mut rows,
                 || soon.by_ref().take(2).for_each(RecordRow::fetch),
                 to,
@@ -140,23 +163,20 @@ impl Records {
         }
     }
 
-    fn row(&self, row: usize) -> RecordRow<'_> {
-        let words = self.layout.words;
-        let found = self.segments.get(row / SEGMENT).and_then(|segment| {
-            let at = row % SEGMENT;
-            let end = segment.starts.get(at + 1).copied();
-            let span = *segment.starts.get(at)?..end.unwrap_or(segment.entries.len());
-            Some(RecordRow {
-                fixed: segment.fixed.get(at * words..(at + 1) * words)?,
-                entries: segment.entries.get(span)?,
-            })
-        });
-        found.unwrap_or_default()
+    fn row(&self, layout: &RecordLayout, row: usize) -> RecordRow<'_> {
+        let (segment, at) = (&self.segments[row / SEGMENT], row % SEGMENT);
+        // Those of the last row reach to the end.
+        let end = segment.starts.get(at + 1).copied();
+        let end = end.unwrap_or(segment.entries.len());
+        RecordRow {
+            fixed: &segment.fixed[at * layout.words..(at + 1) * layout.words],
+            entries: &segment.entries[segment.starts[at]..end],
+        }
     }
 }
 
 /// A row in its place.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct RecordRow<'a> {
     fixed: &'a [u32],
     /// Entries of its lists that were not read yet.
@@ -164,15 +184,9 @@ struct RecordRow<'a> {
 }
 
 impl<'a> RecordRow<'a> {
-    #[inline]
-    fn word(&self, at: usize) -> u32 {
-        self.fixed.get(at).copied().unwrap_or_default()
-    }
-
     /// The next entries.
     fn take(&mut self, length: u32) -> &'a [u32] {
-        let split = self.entries.split_at_checked(length as usize);
-        let (taken, rest) = split.unwrap_or_default();
+        let (taken, rest) = self.entries.split_at(length as usize);
         self.entries = rest;
         taken
     }
@@ -191,18 +205,18 @@ impl Segment {
         self.starts.clear();
     }
 
-    fn push(&mut self, layout: &RecordLayout, chunk: &Chunk, rows: Range<usize>) {
-        let words = layout.words;
+    /// Appends some rows of a chunk that fits the layout; `words` are those of a row.
+    fn push(&mut self, words: usize, chunk: &Chunk, rows: Range<usize>) {
         let start = self.fixed.len();
         self.fixed.resize(start + rows.len() * words, 0);
-        let tile = self.fixed.get_mut(start..).unwrap_or_default();
+        let tile = &mut self.fixed[start..];
         let mut tile = Tile { tile, words, at: 0 };
-        tile.put(part(&chunk.surface, &rows).map(u32::from));
-        tile.put(part(&chunk.product, &rows).map(u32::from));
+        let domains = zip_equal(part(&chunk.surface, &rows), part(&chunk.product, &rows));
+        tile.put(domains.map(|(surface, product)| u32::from(surface) | u32::from(product) << 16));
         tile.put(part(&chunk.origins, &rows).map(|origin| origin.file));
         tile.put(part(&chunk.origins, &rows).map(|origin| origin.row as u32));
         tile.put(part(&chunk.origins, &rows).map(|origin| (origin.row >> 32) as u32));
-        for (target, _) in chunk.targets().zip(&layout.targets).filter(|(_, is)| **is) {
+        for target in chunk.targets().filter(|target| !target.is_empty()) {
             tile.put(part(target, &rows).map(f32::to_bits));
         }
         for column in chunk.columns() {
@@ -214,25 +228,28 @@ impl Segment {
                 }
                 Column::Lists { offsets, .. } => {
                     let next = rows.start + 1..rows.end + 1;
-                    let ends = part(offsets, &next);
-                    tile.put(part(offsets, &rows).zip(ends).map(|(from, to)| to - from));
+                    let spans = zip_equal(part(offsets, &rows), part(offsets, &next));
+                    tile.put(spans.map(|(from, to)| to - from));
                 }
             }
         }
-        for row in rows {
-            self.starts.push(self.entries.len());
-            for column in chunk.columns() {
-                if let Column::Lists {
-                    offsets,
-                    ids,
-                    weights,
-                } = column
-                    && let Some([from, to]) = offsets.get(row..row + 2)
-                {
-                    let span = *from as usize..*to as usize;
-                    self.entries
-                        .extend_from_slice(ids.get(span.clone()).unwrap_or_default());
-                    let weights = weights.get(span).unwrap_or_default().iter();
+        rows.for_each(|row| self.push_entries(chunk, row));
+    }
+
+    /// Appends the entries of a row's lists.
+    fn push_entries(&mut self, chunk: &Chunk, row: usize) {
+        self.starts.push(self.entries.len());
+        for column in chunk.columns() {
+            if let Column::Lists {
+                offsets,
+                ids,
+                weights,
+            } = column
+            {
+                let span = offsets[row] as usize..offsets[row + 1] as usize;
+                self.entries.extend_from_slice(&ids[span.clone()]);
+                if !weights.is_empty() {
+                    let weights = weights[span].iter();
                     self.entries.extend(weights.map(|weight| weight.to_bits()));
                 }
             }
@@ -240,8 +257,8 @@ impl Segment {
     }
 }
 
-fn part<T: Copy>(values: &[T], rows: &Range<usize>) -> impl Iterator<Item = T> {
-    values.get(rows.clone()).unwrap_or_default().iter().copied()
+fn part<T: Copy>(values: &[T], rows: &Range<usize>) -> impl ExactSizeIterator<Item = T> {
+    values[rows.clone()].iter().copied()
 }
 
 /// New rows of a segment, to which words are added column by column.
@@ -253,93 +270,157 @@ struct Tile<'a> {
 }
 
 impl Tile<'_> {
-    fn put(&mut self, values: impl Iterator<Item = u32>) {
-        for (row, value) in self.tile.chunks_exact_mut(self.words).zip(values) {
-            if let Some(word) = row.get_mut(self.at) {
-                *word = value;
-            }
+    fn put(&mut self, values: impl ExactSizeIterator<Item = u32>) {
+        for (row, value) in zip_equal(self.tile.chunks_exact_mut(self.words), values) {
+            row[self.at] = value;
         }
         self.at += 1;
     }
 
     fn put_vectors(&mut self, width: usize, values: &[f32], rows: &Range<usize>) {
-        let values = values.get(rows.start * width..rows.end * width);
-        let vectors = values.unwrap_or_default().chunks_exact(width.max(1));
-        for (row, vector) in self.tile.chunks_exact_mut(self.words).zip(vectors) {
-            let words = row.get_mut(self.at..).unwrap_or_default().iter_mut();
-            words
-                .zip(vector)
-                .for_each(|(word, value)| *word = value.to_bits());
+        let vectors = values[rows.start * width..rows.end * width].chunks_exact(width);
+        for (row, vector) in zip_equal(self.tile.chunks_exact_mut(self.words), vectors) {
+            let words = &mut row[self.at..self.at + width];
+            zip_equal(words, vector).for_each(|(word, value)| *word = value.to_bits());
         }
         self.at += width;
     }
 }
 
 impl RecordLayout {
-    fn fit(&mut self, chunk: &Chunk) {
-        if self.words == 0 {
-            self.targets = chunk.targets().map(|target| !target.is_empty()).collect();
-            let targets = self.targets.iter().filter(|is| **is).count();
-            let columns = chunk.columns().map(|column| match column {
-                Column::Vectors { width, .. } => *width,
-                Column::Ids(_) | Column::Numbers(_) | Column::Lists { .. } => 1,
-            });
-            self.words = HEAD + targets + columns.sum::<usize>();
-            self.weighted = vec![false; chunk.columns().count()];
-        }
-        // A chunk whose lists are all empty does not tell.
-        for (weighted, column) in self.weighted.iter_mut().zip(chunk.columns()) {
-            *weighted |= matches!(column, Column::Lists { weights, .. } if !weights.is_empty());
+    fn of(chunk: &Chunk) -> Self {
+        let targets: Vec<bool> = chunk.targets().map(|target| !target.is_empty()).collect();
+        let columns: Vec<ColumnLayout> = chunk.columns().map(ColumnLayout::of).collect();
+        let words = columns.iter().map(ColumnLayout::words).sum::<usize>();
+        Self {
+            words: HEAD + targets.iter().filter(|is| **is).count() + words,
+            targets,
+            columns,
         }
     }
 
-    /// Appends rows to a chunk; `beside` is called once a column.
+    /// Stops unless a chunk has so many targets and columns.
+    fn check_counts(&self, chunk: &Chunk) {
+        let found = (chunk.targets().count(), chunk.columns().count());
+        let (targets, columns) = (self.targets.len(), self.columns.len());
+        check!(
+            found == (targets, columns),
+            "{found:?} targets and columns of a chunk, {:?} of the others",
+            (targets, columns)
+        );
+    }
+
+    /// Takes up a chunk. Stops unless its rows are made of the same.
+    fn add(&mut self, chunk: &Chunk) {
+        self.check_counts(chunk);
+        for (has, target) in self.targets.iter().zip(chunk.targets()) {
+            check!(*has != target.is_empty(), "chunks with different targets");
+        }
+        for (layout, column) in self.columns.iter_mut().zip(chunk.columns()) {
+            layout.add(column);
+        }
+    }
+
+    /// Appends rows to a chunk of so many targets and columns; `beside` is called once a column.
     fn read(&self, rows: &mut [RecordRow], mut beside: impl FnMut(), to: &mut Chunk) {
-        let domain = |at| rows.iter().map(move |row| row.word(at) as u16);
-        to.surface.extend(domain(0));
-        to.product.extend(domain(1));
+        let domains = rows.iter().map(|row| row.fixed[0]);
+        to.surface.extend(domains.clone().map(|both| both as u16));
+        to.product.extend(domains.map(|both| (both >> 16) as u16));
         to.origins.extend(rows.iter().map(|row| Origin {
-            file: row.word(2),
-            row: u64::from(row.word(3)) | u64::from(row.word(4)) << 32,
+            file: row.fixed[1],
+            row: u64::from(row.fixed[2]) | u64::from(row.fixed[3]) << 32,
         }));
         let mut at = HEAD;
         for (target, _) in to.targets_mut().zip(&self.targets).filter(|(_, is)| **is) {
             beside();
-            target.extend(rows.iter().map(|row| f32::from_bits(row.word(at))));
+            target.extend(rows.iter().map(|row| f32::from_bits(row.fixed[at])));
             at += 1;
         }
-        for (column, weighted) in to.columns_mut().zip(&self.weighted) {
+        for (layout, column) in self.columns.iter().zip(to.columns_mut()) {
             beside();
-            match column {
-                Column::Ids(ids) => ids.extend(rows.iter().map(|row| row.word(at))),
-                Column::Numbers(numbers) => {
-                    numbers.extend(rows.iter().map(|row| f32::from_bits(row.word(at))));
+            layout.read(rows, at, column);
+            at += layout.words();
+        }
+        check!(
+            rows.iter().all(|row| row.entries.is_empty()),
+            "entries of lists are left over"
+        );
+    }
+}
+
+impl ColumnLayout {
+    fn of(column: &Column) -> Self {
+        match column {
+            Column::Ids(_) => Self::Id,
+            Column::Numbers(_) => Self::Number,
+            Column::Vectors { width, .. } => Self::Vector(*width),
+            Column::Lists { .. } => Self::List(ListLayout::default()),
+        }
+    }
+
+    /// Words of a row but for the entries of a list.
+    fn words(&self) -> usize {
+        match self {
+            Self::Id | Self::Number | Self::List(_) => 1,
+            Self::Vector(width) => *width,
+        }
+    }
+
+    /// Takes up a chunk's column. Stops unless it is of this kind.
+    fn add(&mut self, column: &Column) {
+        match (self, column) {
+            (Self::Id, Column::Ids(_)) | (Self::Number, Column::Numbers(_)) => {}
+            (Self::Vector(width), Column::Vectors { width: found, .. }) => check!(
+                width == found,
+                "vectors of {found} entries after those of {width}"
+            ),
+            (Self::List(list), Column::Lists { ids, weights, .. }) => {
+                list.entries += ids.len();
+                // A chunk whose lists are all empty does not tell.
+                if !ids.is_empty() {
+                    let weighted = !weights.is_empty();
+                    check!(
+                        *list.weighted.get_or_insert(weighted) == weighted,
+                        "lists with weights and lists without in one column"
+                    );
                 }
-                Column::Vectors { width, values } => {
-                    for row in rows.iter() {
-                        let vector = row.fixed.get(at..at + *width).unwrap_or_default().iter();
-                        values.extend(vector.map(|word| f32::from_bits(*word)));
-                    }
-                    at += *width;
-                    continue;
+            }
+            _ => bug!("chunks with columns of different kinds"),
+        }
+    }
+
+    /// Appends the values of rows, whose words of the column begin at `at`.
+    fn read(&self, rows: &mut [RecordRow], at: usize, to: &mut Column) {
+        match (self, to) {
+            (Self::Id, Column::Ids(ids)) => ids.extend(rows.iter().map(|row| row.fixed[at])),
+            (Self::Number, Column::Numbers(numbers)) => {
+                numbers.extend(rows.iter().map(|row| f32::from_bits(row.fixed[at])));
+            }
+            (Self::Vector(own), Column::Vectors { width, values }) if own == width => {
+                for row in rows.iter() {
+                    let vector = row.fixed[at..at + *width].iter();
+                    values.extend(vector.map(|word| f32::from_bits(*word)));
                 }
+            }
+            (
+                Self::List(list),
                 Column::Lists {
                     offsets,
                     ids,
                     weights,
-                } => {
-                    for row in rows.iter_mut() {
-                        let length = row.word(at);
-                        ids.extend_from_slice(row.take(length));
-                        offsets.push(ids.len() as u32);
-                        if *weighted {
-                            let words = row.take(length).iter();
-                            weights.extend(words.map(|word| f32::from_bits(*word)));
-                        }
+                },
+            ) => {
+                for row in rows.iter_mut() {
+                    let length = row.fixed[at];
+                    ids.extend_from_slice(row.take(length));
+                    offsets.push(ids.len() as u32);
+                    if list.weighted == Some(true) {
+                        let words = row.take(length).iter();
+                        weights.extend(words.map(|word| f32::from_bits(*word)));
                     }
                 }
             }
-            at += 1;
+            _ => bug!("rows are appended to a column of another kind"),
         }
     }
 }

@@ -15,6 +15,7 @@ use arrow_schema::ArrowError;
 
 use crate::arrays::keys::{DateForm, Keys, Odd, ReadKeys, column_of, keys};
 use crate::arrays::numbers::value;
+use crate::bug::{bug, zip_equal};
 use crate::data::decode::domains::DomainLookup;
 use crate::data::decode::targets::{Candidates, NumbersRead, Targets};
 use crate::data::decode::usable::Usable;
@@ -75,7 +76,7 @@ impl Decoder {
     ) -> Result<Usable> {
         let odd = |error: ArrowError| damaged(place.path, &error);
         let requests = self.requests(batch).map_err(odd)?;
-        let mut candidates = self.candidates(batch, &requests, place, report)?;
+        let mut candidates = self.candidates(batch, requests.as_ref(), place, report)?;
         let mut columns = NumbersRead::default();
         let mut targets = Targets::default();
         for task in self.schema.tasks.iter() {
@@ -91,29 +92,31 @@ impl Decoder {
             .map_err(odd)?;
         self.count_faults(&candidates.faults, batch, place, report)?;
         let mut usable = candidates.finish(targets, query, item);
-        usable.request = requests.keys(&usable.rows);
+        if let Some(requests) = requests {
+            usable.request = requests.keys(&usable.rows);
+        }
         report.used += usable.rows.len() as u64;
         Ok(usable)
     }
 
-    /// The requests of all rows.
-    fn requests(&self, batch: &RecordBatch) -> std::result::Result<Requests, ArrowError> {
+    /// The requests of all rows; `None` if the schema has none.
+    fn requests(&self, batch: &RecordBatch) -> std::result::Result<Option<Requests>, ArrowError> {
         let Some(request) = &self.schema.rows.request else {
-            return Ok(Requests::default());
+            return Ok(None);
         };
         let read = keys(&column_of(batch, &request.column)?, DateForm::Int)?;
-        Ok(Requests {
+        Ok(Some(Requests {
             column: &request.column,
             hashes: hashes(&read.values, batch.num_rows()),
             odd: read.odd,
-        })
+        }))
     }
 
     /// The rows of the wanted parts and of declared domains.
     fn candidates(
         &self,
         batch: &RecordBatch,
-        requests: &Requests,
+        requests: Option<&Requests>,
         place: BatchOrigin,
         report: &mut RowReport,
     ) -> Result<Candidates> {
@@ -136,8 +139,9 @@ impl Decoder {
             product: Vec::with_capacity(capacity),
             faults: BTreeMap::new(),
         };
-        for (row, (surface, product)) in surfaces.into_iter().zip(products).enumerate() {
-            let part = match (&split_keys, requests.hash(row)) {
+        for (row, (surface, product)) in zip_equal(surfaces, products).enumerate() {
+            let request = requests.and_then(|requests| requests.hash(row));
+            let part = match (&split_keys, request) {
                 (Some(keys), _) => self.splitter.part(keys, row),
                 (None, Some(hash)) => Some(part_of_request(hash)),
                 (None, None) => Some(part_of_place(place.file, place.first_row + row as u64)),
@@ -165,10 +169,12 @@ impl Decoder {
             candidates.surface.push(surface);
             candidates.product.push(product);
         }
-        for (row, odd) in &requests.odd {
-            let row = *row as u32;
-            if candidates.rows.binary_search(&row).is_ok() {
-                candidates.fault(row, requests.column, || odd.fault("a request"));
+        if let Some(requests) = requests {
+            for (row, odd) in &requests.odd {
+                let row = *row as u32;
+                if candidates.rows.binary_search(&row).is_ok() {
+                    candidates.fault(row, requests.column, || odd.fault("a request"));
+                }
             }
         }
         Ok(candidates)
@@ -200,25 +206,24 @@ impl Decoder {
     }
 }
 
-/// The requests of a record batch's rows; of none where the schema has none.
-#[derive(Default)]
+/// The requests of a record batch's rows.
 struct Requests {
     column: &'static str,
-    /// The hash of each row's, as an id has one.
+    /// The hash of each row's, as an id has one; `None` where it is missing.
     hashes: Vec<Option<u64>>,
     odd: Vec<(usize, Odd)>,
 }
 
 impl Requests {
     fn hash(&self, row: usize) -> Option<u64> {
-        self.hashes.get(row).copied().flatten()
+        let Some(hash) = self.hashes.get(row) else {
+            bug!("the request of row {row} of {}", self.hashes.len());
+        };
+        *hash
     }
 
     /// A key of each row's, 0 where it is missing. Two requests of one key are told apart by their features.
     fn keys(&self, rows: &[u32]) -> Vec<u64> {
-        if self.hashes.is_empty() {
-            return Vec::new();
-        }
         let key = |row: &u32| self.hash(*row as usize).map_or(0, |hash| hash.max(1));
         rows.iter().map(key).collect()
     }

@@ -1,9 +1,15 @@
 //! The usable rows of a record batch: appended to a chunk as table rows and numbers, or counted.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "tables and features are those of the schema"
+)]
+
+use crate::bug::zip_equal;
 use crate::data::batch::chunk::Chunk;
 use crate::data::decode::values::{Places, Values};
 use crate::data::origin::BatchOrigin;
-use crate::schema::{FeatureKind, Schema, Standardise, Tower, Transform};
+use crate::schema::{FeatureKind, Schema, Tower};
 use crate::vocab::Vocabularies;
 use crate::vocab::counts::ValueCounts;
 
@@ -38,15 +44,14 @@ impl Usable {
                 Tower::Query => &mut chunk.query,
                 Tower::Item => &mut chunk.item,
             };
-            let features = schema.features(tower).iter();
-            for ((feature, values), column) in features.zip(values).zip(columns) {
+            let values = zip_equal(schema.features(tower), values);
+            for ((feature, values), column) in zip_equal(values, columns) {
                 let places = Places::new(schema, tower, feature, &self.rows, domains);
                 let moments = match feature.kind {
-                    FeatureKind::Number(Transform {
-                        standardise: Some(Standardise::Learned),
-                        ..
-                    }) => vocabularies.moments(tower, &feature.name),
-                    _ => None,
+                    FeatureKind::Number(transform) => {
+                        vocabularies.standardising(tower, &feature.name, transform)
+                    }
+                    FeatureKind::Embedded { .. } | FeatureKind::Vector { .. } => None,
                 };
                 values.encode(feature, &places, vocabularies, moments, column);
             }
@@ -56,9 +61,9 @@ impl Usable {
         chunk.request.extend(self.request);
         chunk.surface.extend(self.surface);
         chunk.product.extend(self.product);
-        let labels = chunk.labels.iter_mut().zip(self.labels);
-        let weights = chunk.weights.iter_mut().zip(self.weights);
-        let actions = chunk.actions.iter_mut().zip(self.actions);
+        let labels = zip_equal(&mut chunk.labels, self.labels);
+        let weights = zip_equal(&mut chunk.weights, self.weights);
+        let actions = zip_equal(&mut chunk.actions, self.actions);
         for (to, from) in labels.chain(weights).chain(actions) {
             to.extend(from);
         }
@@ -68,11 +73,11 @@ impl Usable {
     pub(crate) fn count(&self, schema: &Schema, counts: &mut [Option<ValueCounts>]) {
         for tower in [Tower::Query, Tower::Item] {
             let (values, domains) = self.of(tower);
-            for (feature, values) in schema.features(tower).iter().zip(values) {
+            for (feature, values) in zip_equal(schema.features(tower), values) {
                 let FeatureKind::Embedded { table, .. } = feature.kind else {
                     continue;
                 };
-                if let Some(Some(counts)) = counts.get_mut(table.0) {
+                if let Some(counts) = &mut counts[table.0] {
                     let places = Places::new(schema, tower, feature, &self.rows, domains);
                     values.count(&places, counts);
                 }
@@ -94,10 +99,10 @@ impl Usable {
         schema: &Schema,
         tower: Tower,
         index: usize,
-    ) -> Option<(&Values, Places<'_>)> {
+    ) -> (&Values, Places<'_>) {
         let (values, domains) = self.of(tower);
-        let feature = schema.features(tower).get(index)?;
+        let feature = &schema.features(tower)[index];
         let places = Places::new(schema, tower, feature, &self.rows, domains);
-        Some((values.get(index)?, places))
+        (&values[index], places)
     }
 }

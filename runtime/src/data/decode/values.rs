@@ -1,18 +1,23 @@
 //! The values of a feature's column: as table rows and numbers of a chunk, or counted.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "spans are those of the entries, domains those of the schema"
+)]
+
 use std::ops::Range;
 
 use arrow_array::Float32Array;
 
 use crate::arrays::keys::{Keys, Spans};
 use crate::arrays::numbers::{Ints, MOST, Numbers, value};
-use crate::bug::bug;
+use crate::bug::{bug, check, zip_equal};
 use crate::data::batch::Column;
 use crate::data::decode::domains::mask;
 use crate::schema::{Feature, FeatureKind, Schema, Standardise, Tower, Transform, Value};
 use crate::vocab::Vocabularies;
 use crate::vocab::counts::ValueCounts;
-use crate::vocab::encoder::Encoder;
+use crate::vocab::encoder::{Encoder, no_buckets};
 use crate::vocab::moments::{NumberMoments, RunningMoments};
 
 /// A feature's column in plain form, over all rows of the record batch.
@@ -41,7 +46,8 @@ pub(crate) struct Buckets {
 }
 
 impl Values {
-    /// Appends the values of some rows to a column of the feature's kind.
+    /// Appends the values of some rows to a column of the feature's kind. `moments` are those that a number is
+    /// standardised by.
     pub(crate) fn encode(
         &self,
         feature: &Feature,
@@ -51,15 +57,12 @@ impl Values {
         to: &mut Column,
     ) {
         let encoder = match feature.kind {
-            FeatureKind::Embedded { table, .. } => vocabularies.encoder(table.0),
+            FeatureKind::Embedded { table, .. } => Some(vocabularies.encoder(table.0)),
             FeatureKind::Vector { .. } | FeatureKind::Number(_) => None,
         };
         match (self, to, encoder) {
             (Self::Keys(keys, default), Column::Ids(to), Some(encoder)) => {
-                let missing = default.map_or(0, |value| match value {
-                    Value::Int(value) => encoder.int(*value),
-                    Value::Text(value) => encoder.text(value),
-                });
+                let missing = default.map_or(0, |value| encoder.row(value));
                 push_ids(keys, places, encoder, missing, to);
             }
             (
@@ -72,10 +75,8 @@ impl Values {
                 Some(encoder),
             ) => {
                 lists.push(places, encoder, offsets, ids);
-                for place in places.each() {
-                    weights.extend_from_slice(
-                        place.map(|place| lists.weights(place)).unwrap_or_default(),
-                    );
+                for place in places.each().flatten() {
+                    weights.extend_from_slice(lists.weights(place));
                 }
             }
             (Self::Buckets(numbers, buckets), Column::Ids(to), Some(_)) => {
@@ -86,10 +87,18 @@ impl Values {
             }
             (Self::Vectors(spans, entries), Column::Vectors { width, values: to }, None) => {
                 for place in places.each() {
-                    let end = to.len() + *width;
-                    let span = place.and_then(|place| spans.get(place)).unwrap_or_default();
-                    to.extend_from_slice(entries.values().get(span).unwrap_or_default());
-                    to.resize(end, 0.0);
+                    // A vector that is missing is zeros.
+                    let Some(span) = place.and_then(|place| spans.get(place)) else {
+                        to.resize(to.len() + *width, 0.0);
+                        continue;
+                    };
+                    check!(
+                        span.len() == *width,
+                        "a vector of {} entries of `{}`, whose vectors have {width}",
+                        span.len(),
+                        feature.name
+                    );
+                    to.extend_from_slice(&entries.values()[span]);
                 }
             }
             (Self::Numbers(numbers, transform), Column::Numbers(to), None) => {
@@ -132,7 +141,7 @@ impl Values {
         read: &mut [RunningMoments],
     ) {
         let Self::Numbers(numbers, transform) = self else {
-            return;
+            bug!("values of another kind are measured as numbers");
         };
         let default = scaled(*transform, transform.default);
         for (domain, place) in places.with_domains() {
@@ -140,21 +149,19 @@ impl Values {
             if let Some(number) = number {
                 present.push(number);
             }
-            if let Some(read) = read.get_mut(usize::from(domain)) {
-                read.push(number.unwrap_or(default));
-            }
+            read[usize::from(domain)].push(number.unwrap_or(default));
         }
     }
 
     /// Entries of the vectors of some rows, and the sum of their squares.
     pub(crate) fn squares(&self, places: &Places<'_>) -> (u64, f64) {
         let Self::Vectors(spans, entries) = self else {
-            return (0, 0.0);
+            bug!("values of another kind are measured as vectors");
         };
         let (mut count, mut squares) = (0, 0.0);
         for place in places.each().flatten() {
             let span = spans.get(place).unwrap_or_default();
-            let entries = entries.values().get(span).unwrap_or_default();
+            let entries = &entries.values()[span];
             count += entries.len() as u64;
             squares += entries
                 .iter()
@@ -203,7 +210,7 @@ fn push_ids(keys: &Keys, places: &Places<'_>, encoder: &Encoder, missing: u32, t
                     ints.get(place).map_or(missing, |key| lookup.int(key))
                 });
             }
-            Encoder::Buckets => places.extend(to, |_| 0),
+            Encoder::Buckets => no_buckets(),
         },
         Keys::Unsigned(keys) => places.extend(to, |place| {
             value(keys, place).map_or(missing, |key| encoder.unsigned(key))
@@ -247,7 +254,7 @@ impl Lists {
                 Encoder::Inline(lookup) | Encoder::Learned { lookup, .. } => {
                     self.push_ints(ints, places, |key| lookup.int(key), offsets, ids);
                 }
-                Encoder::Buckets => {}
+                Encoder::Buckets => no_buckets(),
             },
             Keys::Unsigned(keys) => {
                 let row = |place| value(keys, place).map_or(0, |key| encoder.unsigned(key));
@@ -295,8 +302,7 @@ impl Lists {
         let Some((spans, weights)) = &self.weights else {
             return &[];
         };
-        let span = self.end(spans.get(row).unwrap_or_default());
-        weights.values().get(span).unwrap_or_default()
+        &weights.values()[self.end(spans.get(row).unwrap_or_default())]
     }
 
     fn end(&self, span: Range<usize>) -> Range<usize> {
@@ -331,6 +337,12 @@ impl<'a> Places<'a> {
         rows: &'a [u32],
         domains: &'a [u16],
     ) -> Self {
+        check!(
+            rows.len() == domains.len(),
+            "{} rows with {} domains",
+            rows.len(),
+            domains.len()
+        );
         let everywhere = feature.domains.len() == schema.axis(tower).domains.len();
         Self {
             rows,
@@ -341,7 +353,7 @@ impl<'a> Places<'a> {
 
     /// The places of the rows in the record batch; `None` for those whose domain lacks the feature.
     pub(crate) fn each(&self) -> impl Iterator<Item = Option<usize>> {
-        let pairs = self.rows.iter().zip(self.domains);
+        let pairs = zip_equal(self.rows, self.domains);
         pairs.map(|(row, domain)| self.has(*domain).then_some(*row as usize))
     }
 
@@ -419,25 +431,25 @@ fn ln_1p(value: f64) -> f64 {
     sum.ln() + (value - (sum - 1.0)) / sum
 }
 
-/// The whole transform; `moments` are those that were learned.
+/// The whole transform; `moments` are those that it standardises by.
 #[inline]
 fn apply(transform: Transform, moments: Option<NumberMoments>, value: f64) -> f32 {
     let value = scaled(transform, value);
-    let moments = match transform.standardise {
-        Some(Standardise::Given { mean, std }) => Some(NumberMoments { mean, std }),
-        Some(Standardise::Learned) => moments,
-        None => None,
-    };
     match moments {
         Some(NumberMoments { mean, std }) => ((value - mean) / std) as f32,
         None => value as f32,
     }
 }
 
-/// Whether a number, and what is made of it, is one that a model can compute with.
+/// Whether a number, and what is made of it, is one that a model can compute with. What is learned to
+/// standardise it by is learned from what is usable.
 #[inline]
 pub(crate) fn is_usable(transform: Transform, value: f64) -> bool {
-    value.is_finite() && f64::from(apply(transform, None, value)).abs() <= MOST
+    let given = match transform.standardise {
+        Some(Standardise::Given { mean, std }) => Some(NumberMoments { mean, std }),
+        Some(Standardise::Learned) | None => None,
+    };
+    value.is_finite() && f64::from(apply(transform, given, value)).abs() <= MOST
 }
 
 /// Whether all numbers of a column are usable at a glance; those of rows that are not wanted count too.

@@ -14,7 +14,7 @@ use super::element::{DeviceReal, Download, upload};
 use super::memory::Memory;
 use super::ops::{Norm, Unit};
 use super::parameters::{Gradients, Parameters};
-use crate::bug::bug;
+use crate::bug::{bug, zip_equal};
 use crate::exec::Precision;
 use crate::exec::heads::{HeadRows, Pairs};
 use crate::exec::host::{
@@ -168,7 +168,7 @@ impl<'p> DeviceExecutor<'p> {
     ) -> (Vec<Domain<'a, E>>, Outputs<E>) {
         let mut download = Download::default();
         let mut domains = Vec::with_capacity(jobs.len());
-        for (job, moments) in jobs.into_iter().zip(moments) {
+        for (job, moments) in zip_equal(jobs, moments) {
             let norms = moments.iter().map(|of| Norm::new(of, &self.device));
             let mut domain = Domain {
                 norms: norms.collect(),
@@ -185,13 +185,13 @@ impl<'p> DeviceExecutor<'p> {
             values: [0, 1].map(|tower| vec![E::default(); places[tower] * widths[tower]]),
             widths,
         };
-        for (domain, found) in domains.iter().zip(download.read::<E>()) {
+        for (domain, found) in zip_equal(&domains, download.read::<E>()) {
             let job = &domain.job;
             let width = widths[job.tower as usize];
             let own = domain.memory.whole(job.program.output).width;
             let to = &mut outputs.values[job.tower as usize];
             let to = &mut to[job.places.start * width..job.places.end * width];
-            for (to, found) in to.chunks_exact_mut(width).zip(found.chunks_exact(own)) {
+            for (to, found) in zip_equal(to.chunks_exact_mut(width), found.chunks_exact(own)) {
                 for output in job.program.outputs.iter() {
                     let from = &found[output.start..output.start + output.width];
                     to[output.column..output.column + output.width].copy_from_slice(from);
@@ -253,10 +253,11 @@ impl<'p> DeviceExecutor<'p> {
         fields: &mut [Vec<Vec<E>>; 2],
     ) {
         clear_fields(self.plan, fields);
-        let with_fields = domains
+        let with_fields: Vec<&Domain<'_, E>> = domains
             .iter()
-            .filter(|domain| domain.job.program.input_gradient.is_some());
-        for (domain, found) in with_fields.zip(found) {
+            .filter(|domain| domain.job.program.input_gradient.is_some())
+            .collect();
+        for (domain, found) in zip_equal(with_fields, found) {
             fields[domain.job.tower as usize][domain.job.domain] = found;
         }
     }

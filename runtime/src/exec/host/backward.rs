@@ -23,7 +23,7 @@ use super::real::{Real, add_rows_to};
 use super::split::{parts_mut, spread};
 use super::unit::{ReadyWeights, Unit};
 use super::verify::shared_span;
-use crate::bug::bug;
+use crate::bug::{bug, check, zip_equal};
 
 /// What the backward pass reads.
 pub struct Backward<'a, E: Real> {
@@ -64,14 +64,18 @@ impl<E: Real> Backward<'_, E> {
             .collect();
         let mut work = Vec::new();
         let blocks = parts_mut(gradient, self.jobs.iter().map(Job::own));
-        let jobs = self.jobs.iter().zip(&ready).zip(self.moments);
-        let memory = saved
-            .into_iter()
-            .zip(fields)
-            .zip(blocks.into_iter().zip(&mut lanes));
-        for (((job, ready), moments), ((saved, fields), (block, lanes))) in jobs.zip(memory) {
+        let jobs = zip_equal(zip_equal(self.jobs, &ready), self.moments);
+        let memory = zip_equal(zip_equal(saved, fields), zip_equal(blocks, &mut lanes));
+        for (job, memory) in zip_equal(jobs, memory) {
+            let (((job, ready), moments), ((saved, fields), (block, lanes))) = (job, memory);
+            check!(
+                saved.len() == job.chunks(),
+                "{} chunks were saved of {}",
+                saved.len(),
+                job.chunks()
+            );
             let (mut saved, mut fields, mut block) = (saved.into_iter(), fields, Some(block));
-            for (lane, gradients) in job.lanes.iter().zip(lanes) {
+            for (lane, gradients) in zip_equal(&job.lanes, lanes) {
                 let mut chunks = Vec::with_capacity(lane.len());
                 for ((_, rows), saved) in lane.iter().zip(&mut saved) {
                     let part;
@@ -109,7 +113,7 @@ impl<E: Real> Backward<'_, E> {
                 busy[job.domain] = true;
             }
             let plan = self.plan.tower(tower);
-            for (place, _) in plan.domains.iter().zip(busy).filter(|(_, busy)| !busy) {
+            for (place, _) in zip_equal(&*plan.domains, busy).filter(|(_, busy)| !busy) {
                 let blocks = plan.programs[place.program].parameters;
                 let start = blocks.at(place.block);
                 gradient[start..start + blocks.stride].fill(E::default());
@@ -130,7 +134,7 @@ impl<E: Real> Backward<'_, E> {
     fn add_own(&self, lanes: &[Vec<LaneGradients<E>>], gradient: &mut [E]) {
         let mut sums = Vec::new();
         let blocks = parts_mut(gradient, self.jobs.iter().map(Job::own));
-        for ((job, lanes), block) in self.jobs.iter().zip(lanes).zip(blocks) {
+        for ((job, lanes), block) in zip_equal(zip_equal(self.jobs, lanes), blocks) {
             let ranges = job.program.own.iter().map(|p| p.offset..p.offset + p.len());
             let ranges: Vec<_> = ranges.collect();
             let parts = parts_mut(block, ranges.iter().cloned());
@@ -139,12 +143,7 @@ impl<E: Real> Backward<'_, E> {
                 .filter_map(|lane| lane.own.as_deref())
                 .collect();
             if !others.is_empty() {
-                sums.extend(
-                    parts
-                        .into_iter()
-                        .zip(ranges)
-                        .map(|part| (part, others.clone())),
-                );
+                sums.extend(zip_equal(parts, ranges).map(|part| (part, others.clone())));
             }
         }
         spread(
@@ -165,11 +164,8 @@ impl<E: Real> Backward<'_, E> {
         let ranges = plan.shared.iter().map(|p| p.offset..p.offset + p.len());
         let ranges: Vec<_> = ranges.collect();
         let parts = parts_mut(gradient, ranges.iter().cloned());
-        let sums: Vec<_> = parts.into_iter().zip(ranges).collect();
-        let jobs: Vec<_> = self
-            .jobs
-            .iter()
-            .zip(lanes)
+        let sums: Vec<_> = zip_equal(parts, ranges).collect();
+        let jobs: Vec<_> = zip_equal(self.jobs, lanes)
             .filter(|(job, _)| job.tower == tower)
             .collect();
         spread(

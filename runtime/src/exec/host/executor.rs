@@ -18,7 +18,7 @@ use super::real::Real;
 use super::rows::TowerRows;
 use super::split::{parts_mut, spread};
 use super::verify::{shared_gradients, verify};
-use crate::bug::check;
+use crate::bug::{check, zip_equal};
 use crate::exec::Precision;
 use crate::exec::heads::{HeadRows, Pairs};
 use crate::params::Params;
@@ -180,7 +180,7 @@ impl<'p> Executor<'p> {
             eps: self.plan.norm_eps,
         };
         let blocks = parts_mut(statistics, jobs.iter().map(Job::statistics));
-        let work = jobs.iter().zip(blocks).collect();
+        let work = zip_equal(jobs, blocks).collect();
         let rows = |(job, _): &(&Job<'_, E>, &mut [E])| job.places.len();
         spread(work, rows, |(job, block)| {
             batch_norm::moments(job.program, job.rows, running, block, training)
@@ -194,15 +194,9 @@ impl<'p> Executor<'p> {
         both: [Embeddings<'_, E>; 2],
         pairs: &[&Pairs],
     ) -> (Vec<Vec<f64>>, Vec<Scores>) {
-        check!(
-            pairs.len() == self.plan.heads.len(),
-            "rows of {} tasks for {}",
-            pairs.len(),
-            self.plan.heads.len()
-        );
         let mut logits = Vec::with_capacity(pairs.len());
         let mut scores: Vec<Scores> = Vec::with_capacity(pairs.len());
-        for (head, pairs) in self.plan.heads.iter().zip(pairs) {
+        for (head, pairs) in zip_equal(&*self.plan.heads, pairs) {
             let z = heads::logits(head, pairs, both, &params.values);
             let parent = head.given.map(|parent| &scores[parent.0]);
             scores.push(heads::scores(&z, pairs, parent));
@@ -261,23 +255,27 @@ impl<'p> Executor<'p> {
             rows.resize(job.places.len() * job.program.embedded, E::default());
         }
         // Jobs are in the order of towers and domains; the others have no rows.
-        let all = fields.iter_mut().flatten().map(Vec::as_mut_slice);
-        let towers = Tower::ALL.into_iter();
-        let places = towers.flat_map(|tower| {
-            let domains = 0..self.plan.tower(tower).domains.len();
-            domains.map(move |domain| (tower, domain))
+        let all = zip_equal(Tower::ALL, fields);
+        let all = all.flat_map(|(tower, fields)| {
+            let domains = fields.iter_mut().enumerate();
+            domains.map(move |(domain, rows)| ((tower, domain), rows.as_mut_slice()))
         });
-        let mut jobs = jobs.iter().map(|job| (job.tower, job.domain)).peekable();
-        let with_rows = places
-            .zip(all)
-            .filter(|(place, _)| jobs.next_if_eq(place).is_some());
-        with_rows.map(|(_, rows)| rows).collect()
+        let mut left = jobs.iter().map(|job| (job.tower, job.domain)).peekable();
+        let with_rows = all.filter(|(place, _)| left.next_if_eq(place).is_some());
+        let found: Vec<_> = with_rows.map(|(_, rows)| rows).collect();
+        check!(
+            found.len() == jobs.len(),
+            "room for the fields of {} domains of {}",
+            found.len(),
+            jobs.len()
+        );
+        found
     }
 }
 
 /// By tower and domain an empty list of gradients, whose memory stays.
 pub(in crate::exec) fn clear_fields<E: Clone>(plan: &Plan, fields: &mut [Vec<Vec<E>>; 2]) {
-    for (tower, fields) in Tower::ALL.into_iter().zip(fields) {
+    for (tower, fields) in zip_equal(Tower::ALL, fields) {
         fields.resize(plan.tower(tower).domains.len(), Vec::new());
         fields.iter_mut().for_each(Vec::clear);
     }

@@ -85,7 +85,7 @@ impl RandomRows {
             query,
             item,
             labels,
-            weights: vec![Vec::new(), weights],
+            weights: vec![Vec::new(), weights, Vec::new()],
             ..Batch::default()
         };
         Self { batch, fields }
