@@ -35,49 +35,21 @@ const EXACT: f64 = 1e-12;
 const ROUNDED: f64 = 1e-4;
 
 #[test]
-fn kuairand() {
-    agrees("kuairand");
-}
-
-#[test]
-fn marketplace() {
-    agrees("marketplace");
-}
-
-#[test]
-fn minimal() {
-    agrees("minimal");
-}
-
-#[test]
-fn network() {
-    agrees("network");
-}
-
-#[test]
-fn pinterest() {
-    agrees("pinterest");
-}
-
-#[test]
-fn travel() {
-    agrees("travel");
-}
-
-#[test]
-fn video() {
-    agrees("video");
-}
-
-fn agrees(spec: &str) {
-    let path = format!(
-        "{}/../generated/{spec}/plan.json",
-        env!("CARGO_MANIFEST_DIR")
-    );
-    let text = std::fs::read_to_string(&path).expect(&path);
-    let plan: Plan = serde_json::from_str(&text).expect(&path);
-    for case in [Case::Uneven, Case::Single, Case::Shared] {
-        agrees_on(&plan, &format!("{spec}, {case:?}"), case);
+fn specs() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../specs");
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "mtmd"))
+        .collect();
+    paths.sort();
+    assert!(paths.len() >= 7, "{paths:?}");
+    for path in paths {
+        let plan = lowered::compiled(&std::fs::read_to_string(&path).unwrap()).plan;
+        let spec = path.file_stem().unwrap().to_string_lossy();
+        for case in [Case::Uneven, Case::Single, Case::Shared] {
+            agrees_on(&plan, &format!("{spec}, {case:?}"), case);
+        }
     }
 }
 

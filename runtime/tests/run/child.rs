@@ -73,6 +73,17 @@ pub fn train(data: &Path, out: &Path, options: &[&str]) -> String {
     )
 }
 
+/// Whether a run's folder has a whole checkpoint.
+pub fn resumable(out: &Path) -> bool {
+    let checkpoints = std::fs::read_dir(out.join("checkpoints"));
+    let mut names = checkpoints
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name());
+    names.any(|name| !text(Path::new(&name)).contains('.'))
+}
+
 /// Rows, and the run of one short epoch on them.
 pub fn trained(root: &Path) -> (PathBuf, PathBuf) {
     let (data, out) = (root.join("rows.parquet"), root.join("run"));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use mtmd::training::{Existing, RunFolder, checkpoint};
 
-use crate::child::{program, run, run_well, stderr, text};
+use crate::child::{program, resumable, run, run_well, stderr, text};
 use crate::rows;
 
 /// Kills in all, every other one while a checkpoint is being written.
@@ -98,19 +98,9 @@ fn runs_killed_at_random_moments_end_with_the_same_bytes() {
     assert!(torn > 0, "no kill met the writing of a checkpoint");
 }
 
-fn resumable(out: &Path) -> bool {
-    let checkpoints = fs::read_dir(out.join("checkpoints"));
-    let mut names = checkpoints
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.file_name());
-    names.any(|name| !text(Path::new(&name)).contains('.'))
-}
-
 /// A program that trains for long, once its first checkpoint is written.
 fn under_way(data: &Path, out: &Path) -> Child {
-    let args = [&train(data, out, "--force")[..], &["--epochs", "40"]].concat();
+    let args = [&train(data, out, "--force")[..], &["--epochs", "100000"]].concat();
     let child = program(&args)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
