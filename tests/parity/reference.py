@@ -1,7 +1,10 @@
 """An independent MTMD in NumPy, float64, built from `graph.yaml` alone.
 
 It shares no code with the runtime: it reads the graph with a YAML parser, takes weights by their keys (graph path plus
-PyTorch's names and layouts) and follows the formulas that the graph states. `fixtures.py` writes what it computes.
+PyTorch's names and layouts) and follows the formulas that the graph states. `fixtures_specs.py` writes what it computes.
+
+Every function here is analytic between its kinks and takes complex numbers as well: the imaginary part of f(x + i h d) / h,
+with a tiny h, is the slope of f at x along d, to the rounding of float64. Where there is a choice it goes by the real part.
 """
 
 import numpy as np
@@ -30,7 +33,7 @@ def layer_norm(x, weights, path, eps):
 
 
 def leaky_relu(x, slope):
-    return np.where(x >= 0, x, slope * x)
+    return np.where(x.real >= 0, x, slope * x)
 
 
 def sigmoid(x):
@@ -38,11 +41,18 @@ def sigmoid(x):
 
 
 def log_sigmoid(x):
-    return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
+    size = np.where(x.real >= 0, x, -x)
+    return np.where(x.real >= 0, 0, x) - np.log1p(np.exp(-size))
+
+
+def log_add_exp(x, y):
+    """ln(exp x + exp y)."""
+    larger, smaller = np.where(x.real >= y.real, x, y), np.where(x.real >= y.real, y, x)
+    return larger + np.log1p(np.exp(smaller - larger))
 
 
 def softmax(x):
-    e = np.exp(x - x.max(axis=1, keepdims=True))
+    e = np.exp(x - x.real.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)
 
 
@@ -51,8 +61,9 @@ def batch_norm(x, weights, path, eps, momentum, training):
     mean, variance = weights[f"{path}.running_mean"], weights[f"{path}.running_var"]
     after = (mean, variance)
     if training and len(x) > 1:
-        mean, variance = x.mean(axis=0), x.var(axis=0)
-        unbiased = x.var(axis=0, ddof=1)
+        mean = x.mean(axis=0)
+        squares = ((x - mean) ** 2).sum(axis=0)
+        variance, unbiased = squares / len(x), squares / (len(x) - 1)
         after = (
             (1 - momentum) * after[0] + momentum * mean,
             (1 - momentum) * after[1] + momentum * unbiased,
@@ -76,7 +87,7 @@ def ffn(x, weights, path, layers, eps, slope, norm="pre"):
 def squeeze_excitation(fields, weights, path):
     """Scales every field of the list [rows, width] by its own weight."""
     squeezed = np.stack([field.mean(axis=1) for field in fields], axis=1)
-    hidden = np.maximum(linear(squeezed, weights, f"{path}.squeeze"), 0)
+    hidden = leaky_relu(linear(squeezed, weights, f"{path}.squeeze"), 0.0)
     scale = sigmoid(linear(hidden, weights, f"{path}.excite"))
     return [field * scale[:, [i]] for i, field in enumerate(fields)]
 
@@ -117,4 +128,4 @@ def constrained(z, parent):
     if parent is None:
         return log_sigmoid(z), log_sigmoid(-z)
     lp, lq = parent
-    return lp + log_sigmoid(z), np.logaddexp(lq, lp + log_sigmoid(-z))
+    return lp + log_sigmoid(z), log_add_exp(lq, lp + log_sigmoid(-z))

@@ -6,10 +6,11 @@ import reference as ref
 
 
 class Model:
-    """`weights` maps every key of the graph to a float64 array."""
+    """`weights` maps every key of the graph to a float64 array. `known` holds what another model with the same weights in these
+    experts had of them: by tower and domain the outputs of its nodes, on the same batch."""
 
-    def __init__(self, graph, weights):
-        self.graph, self.weights = graph, weights
+    def __init__(self, graph, weights, known=()):
+        self.graph, self.weights, self.known = graph, weights, dict(known)
         constants = graph["definitions"]["constants"]
         self.eps = constants["norm_eps"]
         self.momentum = constants["batch_norm_momentum"]
@@ -47,9 +48,11 @@ class Model:
                 rows = np.flatnonzero(domains == self.axes[name].index(domain))
                 if len(rows) == 0:
                     continue
-                names = [f for group in ("embedded", "vectors", "numbers") for f in expert[group]]
-                fields = {f: self.field(features[f], columns, rows) for f in names}
-                outputs = self.expert(name, domain, expert, fields, training)
+                if (name, domain) not in self.known:
+                    names = [f for group in ("embedded", "vectors", "numbers") for f in expert[group]]
+                    fields = {f: self.field(features[f], columns, rows) for f in names}
+                    self.known[name, domain] = self.expert(name, domain, expert, fields, training)
+                outputs = self.known[name, domain]
                 for task in expert["tasks"]:
                     for row, vector in zip(rows, outputs[task]):
                         embeddings.setdefault(task, {})[row] = vector
@@ -134,11 +137,11 @@ class Model:
     # --- heads and loss ---------------------------------------------------------------------------------------------
 
     def forward(self, batch, training):
-        """{task: (rows, lp, lq)} on the rows whose cell exists, and the loss."""
+        """{task: (rows, lp, lq)} on the rows whose cell exists, {task: mean} of those with a label, and the loss."""
         query = self.tower("query", batch["surface"], batch["query"], training)
         item = self.tower("item", batch["product"], batch["item"], training)
         everywhere = {"surfaces": self.axes["query"], "products": self.axes["item"]}
-        scores, total = {}, 0.0
+        scores, means, total = {}, {}, 0.0
         for task in self.graph["tasks"]:
             name, head = task["name"], self.graph["heads"][task["name"]]
             exists = {axis: task.get(axis, domains) for axis, domains in everywhere.items()}
@@ -163,8 +166,9 @@ class Model:
             valid = ~np.isnan(label)
             if valid.any():
                 w = batch["weights"][name][rows][valid] if "sample_weight" in task else np.ones(valid.sum())
-                total += task["weight"] * (w * ref.kl(label[valid], lp[valid], lq[valid])).sum() / w.sum()
-        return scores, total
+                means[name] = (w * ref.kl(label[valid], lp[valid], lq[valid])).sum() / w.sum()
+                total += task["weight"] * means[name]
+        return scores, means, total
 
 
 def norm(node):

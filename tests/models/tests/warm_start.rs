@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use model_tests::MODELS;
 use mtmd::exec::Precision;
 use mtmd::params::transfer::{Fate, Slice, Transfer};
 use mtmd::params::{Reader, Writer};
@@ -125,15 +126,7 @@ fn fits(model: &'static Compiled) {
 
 #[test]
 fn plans_fit_the_generated_models() {
-    for model in [
-        &kuairand::MODEL,
-        &marketplace::MODEL,
-        &minimal::MODEL,
-        &network::MODEL,
-        &pinterest::MODEL,
-        &travel::MODEL,
-        &video::MODEL,
-    ] {
+    for model in MODELS {
         fits(model);
     }
 }
