@@ -45,7 +45,7 @@ fn trained(graph: &Graph) -> Arrays {
     let arrays = graph.weights().into_iter().map(|weight| {
         let shape = weight.shape();
         let values = model_tests::weight(&weight.key, &shape);
-        (weight.key, (shape, values))
+        (weight.key.to_string(), (shape, values))
     });
     arrays.collect()
 }
