@@ -5,9 +5,7 @@ use divan::Bencher;
 use mtmdc::driver::check::check;
 use mtmdc::driver::compile::compile;
 use mtmdc::source::Source;
-
-#[path = "../tests/common/large.rs"]
-mod large;
+use support::specs::large;
 
 const SURFACES: [usize; 3] = [10, 100, 1_000];
 
@@ -16,7 +14,7 @@ fn main() {
 }
 
 fn source(surfaces: usize) -> Source {
-    Source::new("large.mtmd", large::spec(surfaces, 100, 10))
+    Source::new("large.mtmd", large(surfaces, 100, 10))
 }
 
 #[divan::bench(args = SURFACES)]

@@ -8,28 +8,24 @@
     reason = "a test fails by panicking"
 )]
 
-use mtmdc::diagnostics::render_text;
-use mtmdc::driver::compile::{Artefacts, compile};
+use mtmdc::diagnostics::{Levels, render_text};
+use mtmdc::driver::compile::{Artefacts, compile_files};
 use mtmdc::graph::{Graph, Input, Node, Role, TowerGraph};
 use mtmdc::source::Source;
 use serde_yaml::Value;
 use std::fs;
 use std::path::Path;
-
-const SPECS: [(&str, &str); 4] = [
-    ("kuairand", include_str!("../specs/kuairand.mtmd")),
-    ("marketplace", include_str!("../specs/marketplace.mtmd")),
-    ("minimal", include_str!("../specs/minimal.mtmd")),
-    ("pinterest", include_str!("../specs/pinterest.mtmd")),
-];
+use support::rng::Rng;
+use support::shuffle::shuffled;
+use support::specs::{self, SpecFile};
 
 /// Every kind of feature, vocabulary and cell, as small as can be.
 const SMALL: &str = include_str!("backend/small.mtmd");
 
 fn build(name: &str, text: &str) -> Artefacts {
     let source = Source::new(format!("specs/{name}.mtmd"), text);
-    let outcome = compile(&source);
-    let rendered = render_text(&source, &outcome.diagnostics, false);
+    let outcome = compile_files(source, &specs::read, &Levels::default(), None);
+    let rendered = render_text(&outcome.source, &outcome.diagnostics, false);
     outcome.artefacts.unwrap_or_else(|| panic!("{rendered}"))
 }
 
@@ -37,12 +33,19 @@ fn graph(name: &str, text: &str) -> Graph {
     build(name, text).graph
 }
 
+/// Names and texts of all specs, and the small one.
+fn texts() -> Vec<(String, String)> {
+    let specs = specs::all().into_iter().map(|spec| (spec.name, spec.text));
+    let small = ("small".to_owned(), SMALL.to_owned());
+    specs.chain([small]).collect()
+}
+
 #[test]
 fn the_committed_crates_are_what_the_specs_compile_to() {
     let generated = Path::new(env!("CARGO_MANIFEST_DIR")).join("generated");
-    for (name, text) in SPECS {
-        for file in build(name, text).files().unwrap() {
-            let path = generated.join(name).join(file.path);
+    for SpecFile { name, text, .. } in specs::all() {
+        for file in build(&name, &text).files().unwrap() {
+            let path = generated.join(&name).join(file.path);
             let committed = fs::read_to_string(&path).unwrap();
             assert!(
                 committed == file.text,
@@ -54,103 +57,38 @@ fn the_committed_crates_are_what_the_specs_compile_to() {
 }
 
 #[test]
-fn a_small_spec_whole() {
-    let mut all = format!("─── small.mtmd\n{SMALL}");
-    for file in build("small", SMALL).files().unwrap() {
-        // What every graph ends with is in the repository as a file of its own.
-        let text = file
-            .text
-            .split("# What the file above means")
-            .next()
-            .unwrap();
-        all += &format!("\n─── {}\n{text}", file.path);
-    }
-    insta::assert_snapshot!("small", all);
-}
-
-#[test]
 fn a_small_drawing() {
     insta::assert_snapshot!("small_svg", graph("small", SMALL).to_svg());
 }
 
 #[test]
 fn builds_are_deterministic() {
-    for (name, text) in SPECS {
+    for (name, text) in texts() {
         assert_eq!(
-            build(name, text).files().unwrap(),
-            build(name, text).files().unwrap()
+            build(&name, &text).files().unwrap(),
+            build(&name, &text).files().unwrap()
         );
     }
 }
 
 #[test]
 fn order_and_comments_do_not_change_the_graph() {
-    for (name, text) in SPECS.into_iter().chain([("small", SMALL)]) {
-        let shuffled = backwards(text);
+    for (name, text) in texts() {
+        let source = Source::new(&*name, &*text);
+        let shuffled = shuffled(&source, &mut Rng::new(5));
         assert_ne!(shuffled, text);
-        let (graph, again) = (graph(name, text), graph(name, &shuffled));
+        let (graph, again) = (graph(&name, &text), graph(&name, &shuffled));
         assert_eq!(graph.to_yaml(), again.to_yaml());
         assert_eq!(graph.to_svg(), again.to_svg());
     }
 }
 
-/// The spec with its declarations, and those in blocks of several lines, in reverse order, each
-/// below a comment.
-fn backwards(text: &str) -> String {
-    let mut declarations: Vec<Vec<&str>> = vec![vec![]];
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        let declaration = declarations.last_mut().unwrap();
-        declaration.push(line);
-        let depth: i32 = declaration.iter().map(|line| braces(line)).sum();
-        if depth == 0 && !line.starts_with("///") {
-            declarations.push(vec![]);
-        }
-    }
-    let mut out = String::new();
-    for declaration in declarations.iter().rev().filter(|lines| !lines.is_empty()) {
-        let head = declaration
-            .iter()
-            .position(|line| !line.starts_with("///"))
-            .unwrap();
-        let (docs, rest) = declaration.split_at(head);
-        out += &format!("// a comment\n{}\n", docs.join("\n"));
-        let [first, inner @ .., last] = rest else {
-            out += &format!("{}\n", rest[0]);
-            continue;
-        };
-        let mut statements: Vec<Vec<&str>> = vec![vec![]];
-        for line in inner {
-            statements.last_mut().unwrap().push(line);
-            if !line.trim().starts_with("///") {
-                statements.push(vec![]);
-            }
-        }
-        let statements: Vec<String> = statements
-            .iter()
-            .rev()
-            .map(|lines| lines.join("\n"))
-            .collect();
-        out += &format!(
-            "{first} // a comment\n{}\n{last}\n",
-            statements.join("\n// a comment\n")
-        );
-    }
-    out
-}
-
-fn braces(line: &str) -> i32 {
-    let code = line.split("//").next().unwrap();
-    code.chars()
-        .map(|c| i32::from(c == '{') - i32::from(c == '}'))
-        .sum()
-}
-
 #[test]
 fn a_surface_like_another_changes_a_few_lines() {
-    let (_, old) = SPECS[3];
+    let old = specs::named("pinterest").text;
     let new = old.replace("home_feed    = 0", "home_feed    = 0\n  board        = 9");
     let (old, new) = (
-        graph("pinterest", old).to_yaml(),
+        graph("pinterest", &old).to_yaml(),
         graph("pinterest", &new).to_yaml(),
     );
     let only = |a: &str, b: &str| {
@@ -177,8 +115,8 @@ fn a_surface_like_another_changes_a_few_lines() {
 
 #[test]
 fn the_yaml_holds_the_whole_graph() {
-    for (name, text) in SPECS.into_iter().chain([("small", SMALL)]) {
-        let graph = graph(name, text);
+    for (name, text) in texts() {
+        let graph = graph(&name, &text);
         let yaml: Value = serde_yaml::from_str(&graph.to_yaml()).unwrap();
         assert_eq!(yaml["spec_hash"].as_str(), Some(graph.spec_hash.as_str()));
         for tower in [&graph.query, &graph.item] {
@@ -237,28 +175,23 @@ fn assert_nodes(graph: &Graph, tower: &TowerGraph, nodes: &[Node], written: &Val
 
 #[test]
 fn mutilated_specs_never_panic() {
-    // A multiplicative generator: the same mutations on every run.
-    let mut state = 1_u64;
-    let mut below = |bound: usize| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(state >> 33).unwrap() % bound
-    };
+    let mut random = Rng::new(1);
     let mut compiled = 0;
-    for (name, text) in SPECS.into_iter().chain([("small", SMALL)]) {
+    for (name, text) in texts() {
         let words: Vec<&str> = text.split_inclusive([' ', '\n']).collect();
         for _ in 0..60 {
             let mut mutilated = words.clone();
-            for _ in 0..=below(3) {
-                let (from, to) = (below(mutilated.len()), below(mutilated.len()));
-                match below(3) {
+            for _ in 0..=random.below(3) {
+                let from = random.below(mutilated.len());
+                let to = random.below(mutilated.len());
+                match random.below(3) {
                     0 => drop(mutilated.remove(from)),
                     1 => mutilated.swap(from, to),
-                    _ => mutilated.insert(from, words[below(words.len())]),
+                    _ => mutilated.insert(from, random.pick(&words)),
                 }
             }
-            let outcome = compile(&Source::new(name, mutilated.concat()));
+            let source = Source::new(format!("specs/{name}.mtmd"), mutilated.concat());
+            let outcome = compile_files(source, &specs::read, &Levels::default(), None);
             if let Some(artefacts) = outcome.artefacts {
                 artefacts.files().unwrap();
                 artefacts.graph.to_svg();
@@ -272,7 +205,7 @@ fn mutilated_specs_never_panic() {
 #[test]
 fn the_spec_hash_is_that_of_the_meaning() {
     let hash = |text: &str| graph("pinterest", text).spec_hash;
-    let (_, text) = SPECS[3];
+    let text = specs::named("pinterest").text;
     let same = [
         format!("\n\n// a comment\n{text}"),
         text.replace("/// What the user typed.", ""),
@@ -280,7 +213,7 @@ fn the_spec_hash_is_that_of_the_meaning() {
         format!("{text}\ntraining {{ epochs 2 }}"),
     ];
     for other in same {
-        assert_eq!(hash(text), hash(&other));
+        assert_eq!(hash(&text), hash(&other));
     }
     let different = [
         format!("{text}\ntraining {{ epochs 3 }}"),
@@ -292,7 +225,7 @@ fn the_spec_hash_is_that_of_the_meaning() {
     ];
     for other in different {
         assert_ne!(text, other);
-        assert_ne!(hash(text), hash(&other));
+        assert_ne!(hash(&text), hash(&other));
     }
 }
 
@@ -300,7 +233,7 @@ fn the_spec_hash_is_that_of_the_meaning() {
 fn hostile_strings_reach_the_data_unchanged() {
     let column = "a \"b\" \\ {{ c }} {% d %} # é\u{2028}: - 'x'";
     let quoted = column.replace('\\', "\\\\").replace('"', "\\\"");
-    let (_, text) = SPECS[2];
+    let text = specs::named("minimal").text;
     let text = text
         .replace("id user_id {", &format!("id user_id from \"{quoted}\" {{"))
         .replace(
@@ -334,7 +267,7 @@ fn drawings_have_room_for_many_tasks() {
         i => format!("t{i} from action \"a{i}\" {{ given t{} }}", (i - 1) / 2),
     };
     let tasks: Vec<String> = (0..30).map(chain).collect();
-    let (_, text) = SPECS[2];
+    let text = specs::named("minimal").text;
     let text = text.replace("ctr from action \"is_click\"", &tasks.join("\n"));
     let svg = graph("minimal", &text).to_svg();
     assert!(svg.contains(">t29<") && svg.contains("σ(z) · P(t14)"));

@@ -11,7 +11,7 @@
 #[path = "common/program.rs"]
 mod program;
 
-use program::{MINIMAL, folder, run, with_spec};
+use program::{MINIMAL, MTMDC, folder, with_spec};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -40,7 +40,7 @@ fn check_exits_with_what_it_finds() {
         (&["."], 2, "`.` is a folder, not a spec"),
         (&[], 2, "Usage"),
     ] {
-        let (exit, stdout, stderr) = run(&folder, &[&["check"], specs].concat());
+        let (exit, stdout, stderr) = MTMDC.run(&folder, &[&["check"], specs].concat());
         assert_eq!(exit, code, "{specs:?}: {stderr}");
         assert!(stderr.contains(said), "{specs:?}: {stderr}");
         assert_eq!(stdout, "");
@@ -63,7 +63,7 @@ fn diagnostics_come_as_json_lines() {
         "--message-format",
         "json",
     ];
-    let (exit, stdout, stderr) = run(&folder, &arguments);
+    let (exit, stdout, stderr) = MTMDC.run(&folder, &arguments);
     assert_eq!((exit, stderr.as_str()), (2, ""));
     let lines: Vec<Value> = stdout
         .lines()
@@ -79,9 +79,9 @@ fn diagnostics_come_as_json_lines() {
 #[test]
 fn build_writes_what_differs_and_check_names_it() {
     let folder = with_spec("build");
-    let build = || run(&folder, &["build", "minimal.mtmd", "--out", "out"]);
+    let build = || MTMDC.run(&folder, &["build", "minimal.mtmd", "--out", "out"]);
     let check = || {
-        run(
+        MTMDC.run(
             &folder,
             &["build", "minimal.mtmd", "--out", "out", "--check"],
         )
@@ -124,7 +124,7 @@ fn build_writes_what_differs_and_check_names_it() {
 fn build_removes_only_what_it_generated() {
     let folder = with_spec("left");
     let build = ["build", "minimal.mtmd", "--out", "."];
-    assert_eq!(run(&folder, &build).0, 0);
+    assert_eq!(MTMDC.run(&folder, &build).0, 0);
     let source = folder.join("minimal/src");
     fs::write(
         source.join("old.rs"),
@@ -132,13 +132,13 @@ fn build_removes_only_what_it_generated() {
     )
     .unwrap();
     fs::write(source.join("mine.rs"), "// mine\n").unwrap();
-    let (exit, _, stderr) = run(&folder, &[&build[..], &["--check"]].concat());
+    let (exit, _, stderr) = MTMDC.run(&folder, &[&build[..], &["--check"]].concat());
     assert_eq!(exit, 1);
     assert!(
         stderr.contains("old.rs` is left over") && !stderr.contains("mine.rs"),
         "{stderr}"
     );
-    assert_eq!(run(&folder, &build).0, 0);
+    assert_eq!(MTMDC.run(&folder, &build).0, 0);
     assert!(!source.join("old.rs").exists() && source.join("mine.rs").exists());
 
     fs::write(
@@ -146,7 +146,7 @@ fn build_removes_only_what_it_generated() {
         "[package]\nname = \"mine\"\n",
     )
     .unwrap();
-    let (exit, _, stderr) = run(&folder, &build);
+    let (exit, _, stderr) = MTMDC.run(&folder, &build);
     assert_eq!(exit, 3);
     assert!(
         stderr.contains("Cargo.toml` is there, and mtmdc did not write it"),
@@ -169,7 +169,7 @@ fn build_removes_only_its_own_vocabularies() {
     let folder = folder("vocabularies");
     let build = ["build", "minimal.mtmd", "--out", "."];
     with_vocabulary(&folder, "a\nb\n");
-    assert_eq!(run(&folder, &build).0, 0);
+    assert_eq!(MTMDC.run(&folder, &build).0, 0);
     let vocabularies = folder.join("minimal/src/vocabularies");
     let copies: Vec<_> = fs::read_dir(&vocabularies).unwrap().collect();
     let copy = copies[0].as_ref().unwrap().path();
@@ -178,24 +178,27 @@ fn build_removes_only_its_own_vocabularies() {
     fs::create_dir(vocabularies.join("folder")).unwrap();
 
     with_vocabulary(&folder, "a\nb\nc\n");
-    assert_eq!(run(&folder, &build).0, 0);
+    assert_eq!(MTMDC.run(&folder, &build).0, 0);
     assert_eq!(fs::read_to_string(&copy).unwrap(), "a\nb\nc\n");
 
     fs::write(folder.join("minimal.mtmd"), MINIMAL).unwrap();
-    let (exit, _, stderr) = run(&folder, &[&build[..], &["--check"]].concat());
+    let (exit, _, stderr) = MTMDC.run(&folder, &[&build[..], &["--check"]].concat());
     assert_eq!(exit, 1);
     assert_eq!(stderr.matches("is left over").count(), 1, "{stderr}");
-    assert_eq!(run(&folder, &build).0, 0);
+    assert_eq!(MTMDC.run(&folder, &build).0, 0);
     assert!(!copy.exists());
     for name in ["notes.md", "mine.txt", "folder"] {
         assert!(vocabularies.join(name).exists(), "{name} is gone");
     }
-    assert_eq!(run(&folder, &[&build[..], &["--check"]].concat()).0, 0);
+    assert_eq!(
+        MTMDC.run(&folder, &[&build[..], &["--check"]].concat()).0,
+        0
+    );
 
     // A file that was there before the spec had a vocabulary of its name.
     fs::write(&copy, "mine").unwrap();
     with_vocabulary(&folder, "a\nb\n");
-    let (exit, _, stderr) = run(&folder, &build);
+    let (exit, _, stderr) = MTMDC.run(&folder, &build);
     assert_eq!(exit, 3);
     assert!(stderr.contains("mtmdc did not write it"), "{stderr}");
     assert_eq!(fs::read_to_string(&copy).unwrap(), "mine");
@@ -206,7 +209,7 @@ fn build_removes_only_its_own_vocabularies() {
 fn a_vocabulary_is_its_lines() {
     let folder = folder("lines");
     let graph = || {
-        let (exit, yaml, stderr) = run(&folder, &["graph", "minimal.mtmd"]);
+        let (exit, yaml, stderr) = MTMDC.run(&folder, &["graph", "minimal.mtmd"]);
         assert_eq!(exit, 0, "{stderr}");
         yaml
     };
@@ -230,14 +233,14 @@ fn what_is_there_stays_what_it_is() {
     fs::write(&file, MINIMAL.replace("dim 16", "dim    16")).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     symlink("file.mtmd", folder.join("link.mtmd")).unwrap();
-    assert_eq!(run(&folder, &["fmt", "link.mtmd"]).0, 0);
+    assert_eq!(MTMDC.run(&folder, &["fmt", "link.mtmd"]).0, 0);
     assert!(folder.join("link.mtmd").is_symlink());
     assert_eq!(fs::read_to_string(&file).unwrap(), MINIMAL);
     let mode = fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
     let graph = |output: &str| {
-        let (exit, _, stderr) = run(&folder, &["graph", "file.mtmd", "-o", output]);
+        let (exit, _, stderr) = MTMDC.run(&folder, &["graph", "file.mtmd", "-o", output]);
         assert_eq!((exit, stderr.as_str()), (0, ""), "{output}");
     };
     symlink("/dev/null", folder.join("null")).unwrap();
@@ -265,12 +268,12 @@ fn what_is_there_stays_what_it_is() {
 fn build_says_what_it_cannot_write() {
     let folder = with_spec("unwritable");
     fs::write(folder.join("file"), "").unwrap();
-    let (exit, _, stderr) = run(&folder, &["build", "minimal.mtmd", "--out", "file"]);
+    let (exit, _, stderr) = MTMDC.run(&folder, &["build", "minimal.mtmd", "--out", "file"]);
     assert_eq!(exit, 3);
     assert!(stderr.contains("cannot write `file/minimal/"), "{stderr}");
 
     fs::create_dir_all(folder.join("out/minimal/graph.yaml")).unwrap();
-    let (exit, _, stderr) = run(&folder, &["build", "minimal.mtmd", "--out", "out"]);
+    let (exit, _, stderr) = MTMDC.run(&folder, &["build", "minimal.mtmd", "--out", "out"]);
     assert_eq!(exit, 3);
     assert!(stderr.contains("out/minimal/graph.yaml"), "{stderr}");
 }
@@ -293,7 +296,7 @@ fn fixes_of_a_shared_part_are_checked_for_all() {
     .unwrap();
     fs::write(folder.join("one.mtmd"), spec("search")).unwrap();
     fs::write(folder.join("two.mtmd"), spec("serch")).unwrap();
-    let (exit, _, stderr) = run(&folder, &["check", "--fix", "one.mtmd", "two.mtmd"]);
+    let (exit, _, stderr) = MTMDC.run(&folder, &["check", "--fix", "one.mtmd", "two.mtmd"]);
     assert_eq!(exit, 1, "{stderr}");
     assert!(stderr.contains("there is no surface"), "{stderr}");
 }
@@ -303,7 +306,7 @@ fn two_specs_of_one_name_are_refused() {
     let folder = with_spec("twins");
     fs::write(folder.join("twin.mtmd"), MINIMAL).unwrap();
     let arguments = ["build", "minimal.mtmd", "twin.mtmd", "--out", "out"];
-    let (exit, _, stderr) = run(&folder, &arguments);
+    let (exit, _, stderr) = MTMDC.run(&folder, &arguments);
     assert_eq!(exit, 1);
     assert!(
         stderr.contains("`twin.mtmd` has the name of an earlier one"),
@@ -315,7 +318,12 @@ fn two_specs_of_one_name_are_refused() {
 fn builds_in_two_folders_are_alike() {
     let folder = with_spec("two");
     for out in ["a", "b"] {
-        assert_eq!(run(&folder, &["build", "minimal.mtmd", "--out", out]).0, 0);
+        assert_eq!(
+            MTMDC
+                .run(&folder, &["build", "minimal.mtmd", "--out", out])
+                .0,
+            0
+        );
     }
     for file in [
         "Cargo.toml",
@@ -334,14 +342,14 @@ fn builds_in_two_folders_are_alike() {
 #[test]
 fn graph_goes_to_stdout_or_a_file() {
     let folder = with_spec("graph");
-    let (exit, yaml, stderr) = run(&folder, &["graph", "minimal.mtmd"]);
+    let (exit, yaml, stderr) = MTMDC.run(&folder, &["graph", "minimal.mtmd"]);
     assert_eq!((exit, stderr.as_str()), (0, ""));
     assert!(yaml.contains("\nmtmd: 2\nblocks: 1\nmodel: minimal\n"));
-    let (exit, plan, _) = run(&folder, &["graph", "minimal.mtmd", "--format", "plan"]);
+    let (exit, plan, _) = MTMDC.run(&folder, &["graph", "minimal.mtmd", "--format", "plan"]);
     assert_eq!(exit, 0);
     assert!(plan.starts_with("plan of minimal: "), "{plan}");
     assert!(plan.contains("\n    forward:\n"), "{plan}");
-    let (exit, svg, _) = run(
+    let (exit, svg, _) = MTMDC.run(
         &folder,
         &["graph", "minimal.mtmd", "--format", "svg", "-o", "a/b.svg"],
     );
@@ -356,10 +364,10 @@ fn graph_goes_to_stdout_or_a_file() {
 #[test]
 fn explain_knows_every_code() {
     let folder = folder("explain");
-    let (exit, stdout, _) = run(&folder, &["explain", "E0101"]);
+    let (exit, stdout, _) = MTMDC.run(&folder, &["explain", "E0101"]);
     assert!(exit == 0 && stdout.contains("E0101"), "{stdout}");
-    assert_eq!(run(&folder, &["explain", "e0101"]).1, stdout);
-    let (exit, _, stderr) = run(&folder, &["explain", "E9999"]);
+    assert_eq!(MTMDC.run(&folder, &["explain", "e0101"]).1, stdout);
+    let (exit, _, stderr) = MTMDC.run(&folder, &["explain", "E9999"]);
     assert_eq!(exit, 2);
     assert!(
         stderr.contains("there is no diagnostic `E9999`"),
@@ -393,7 +401,7 @@ fn a_diagnostic_is_printed_once() {
     ] {
         fs::create_dir_all(folder.join("x")).unwrap();
         let arguments: Vec<&str> = arguments.split(' ').collect();
-        let (exit, _, stderr) = run(&folder, &arguments);
+        let (exit, _, stderr) = MTMDC.run(&folder, &arguments);
         assert_eq!(exit, 0, "{arguments:?}: {stderr}");
         let printed = stderr.matches("warning[W0505]").count();
         assert_eq!(printed, 1, "{arguments:?}: {stderr}");

@@ -11,19 +11,16 @@
 
 use serde_yaml::Value;
 use std::collections::BTreeMap;
+use support::specs::{self, SpecFile};
 
-const GRAPHS: [(&str, &str); 4] = [
-    ("kuairand", include_str!("../generated/kuairand/graph.yaml")),
-    (
-        "marketplace",
-        include_str!("../generated/marketplace/graph.yaml"),
-    ),
-    ("minimal", include_str!("../generated/minimal/graph.yaml")),
-    (
-        "pinterest",
-        include_str!("../generated/pinterest/graph.yaml"),
-    ),
-];
+/// The committed graphs of all specs, with their names.
+fn graphs() -> Vec<(String, String)> {
+    let graph = |spec: SpecFile| {
+        let path = format!("generated/{}/graph.yaml", spec.name);
+        (spec.name, specs::read(&path).unwrap())
+    };
+    specs::all().into_iter().map(graph).collect()
+}
 
 fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_default()
@@ -49,12 +46,27 @@ fn entries(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
         .map(|(key, value)| (key.as_str().unwrap(), value))
 }
 
-/// Shapes of the weights of an FFN, and its output width.
-fn ffn(input: u64, widths: &[u64]) -> (Vec<Vec<u64>>, u64) {
+/// Where a node has LayerNorm.
+fn norm(node: &Value) -> &str {
+    node.get("norm")
+        .map_or("pre", |norm| norm.as_str().unwrap())
+}
+
+/// Shapes of the weight and the bias of a LayerNorm over a width.
+fn layer_norm(node: &Value, width: u64) -> Vec<Vec<u64>> {
+    match norm(node) {
+        "none" => vec![],
+        _ => vec![vec![width]; 2],
+    }
+}
+
+/// Shapes of the weights of a node's FFN, and its output width.
+fn ffn(node: &Value, widths: &str) -> (Vec<Vec<u64>>, u64) {
     let mut shapes = vec![];
-    let mut last = input;
-    for &width in widths {
-        shapes.extend([vec![width, last], vec![width], vec![width], vec![width]]);
+    let mut last = number(&node["in"]);
+    for width in numbers(&node[widths]) {
+        shapes.extend([vec![width, last], vec![width]]);
+        shapes.extend(layer_norm(node, width));
         last = width;
     }
     (shapes, last)
@@ -74,19 +86,25 @@ fn shapes(node: &Value) -> Vec<Vec<u64>> {
                 vec![fields],
             ]
         }
-        "ffn" | "domain_shared" => ffn(input, &numbers(&node["widths"])).0,
+        "ffn" | "domain_shared" => ffn(node, "widths").0,
         "routing" | "shallow" => {
-            let (mut shapes, last) = ffn(input, &numbers(&node["hidden"]));
+            let (mut shapes, last) = ffn(node, "hidden");
             shapes.extend([vec![output, last], vec![output]]);
             shapes
         }
         "cross" => {
-            let mut shapes = vec![vec![output]; 2];
+            let mut shapes = layer_norm(node, output);
             for _ in 0..number(&node["depth"]) {
                 let rank = number(&node["rank"]);
                 shapes.extend([vec![rank, output], vec![output, rank], vec![output]]);
             }
             shapes
+        }
+        "compose" => layer_norm(node, output),
+        "mlp" => {
+            let (shapes, last) = ffn(node, "widths");
+            let width = if norm(node) == "pre" { input } else { last };
+            [layer_norm(node, width), shapes].concat()
         }
         "linear" => vec![vec![output, input], vec![output]],
         "vector" | "missing" => vec![vec![output]],
@@ -158,7 +176,15 @@ fn check_expert(graph: &Value, tower: &str, expert: &Value) -> (u64, u64) {
             .map(|name| fields[name]);
         let groups = names(&node["groups"]).into_iter().map(group);
         let inputs = names(&node["inputs"]).into_iter().map(|name| widths[name]);
-        let read: u64 = features.chain(groups).chain(inputs).sum();
+        let inputs: Vec<u64> = inputs.collect();
+        let summed = node.get("composition").is_some_and(|it| it == "sum");
+        let read: u64 = match summed {
+            true => {
+                assert!(inputs.iter().all(|width| *width == inputs[0]), "{path}");
+                inputs[0]
+            }
+            false => features.chain(groups).chain(inputs).sum(),
+        };
         match node["kind"].as_str().unwrap() {
             "domain_shared" => {
                 assert_eq!(number(&node["in"]), fields.values().sum::<u64>());
@@ -173,7 +199,7 @@ fn check_expert(graph: &Value, tower: &str, expert: &Value) -> (u64, u64) {
                 assert!(missing.is_none_or(|missing| missing == "missing"));
             }
             "vector" => {}
-            "cross" | "squeeze_excitation" | "batch_norm" | "concat" => {
+            "cross" | "compose" | "squeeze_excitation" | "batch_norm" | "concat" => {
                 assert_eq!(read, number(&node["out"]), "{path}");
             }
             _ => assert_eq!(read, number(&node["in"]), "{path}"),
@@ -193,8 +219,8 @@ fn check_expert(graph: &Value, tower: &str, expert: &Value) -> (u64, u64) {
 
 #[test]
 fn every_number_follows_from_the_shapes() {
-    for (name, text) in GRAPHS {
-        let graph: Value = serde_yaml::from_str(text).unwrap();
+    for (name, text) in graphs() {
+        let graph: Value = serde_yaml::from_str(&text).unwrap();
         let mut dense = 0;
         for tower in ["query", "item"] {
             let mut worst = 0;
@@ -210,7 +236,11 @@ fn every_number_follows_from_the_shapes() {
             let stated = &graph["totals"]["flops"][format!("{tower}_row").as_str()];
             assert_eq!(worst, number(stated), "{name}");
         }
-        dense += list(&graph["tasks"]).count() as u64;
+        for (_, head) in entries(&graph["heads"]) {
+            let biases = u64::from(head.get("bias").is_none_or(|bias| bias != "none"));
+            assert_eq!(biases, number(&head["parameters"]), "{name}");
+            dense += biases;
+        }
         let tables: u64 = list(&graph["tables"])
             .map(|table| number(&table["rows"]) * number(&table["dim"]))
             .sum();
@@ -223,8 +253,8 @@ fn every_number_follows_from_the_shapes() {
 
 #[test]
 fn every_domain_has_one_expert_with_its_features_and_tasks() {
-    for (_, text) in GRAPHS {
-        let graph: Value = serde_yaml::from_str(text).unwrap();
+    for (_, text) in graphs() {
+        let graph: Value = serde_yaml::from_str(&text).unwrap();
         for (tower, axis) in [("query", "surfaces"), ("item", "products")] {
             let experts: Vec<&Value> = list(&graph[tower]["experts"]).collect();
             for domain in list(&graph[axis]["domains"]) {
@@ -251,8 +281,8 @@ fn every_domain_has_one_expert_with_its_features_and_tasks() {
 
 #[test]
 fn heads_and_served_bytes_follow_from_the_tasks() {
-    for (_, text) in GRAPHS {
-        let graph: Value = serde_yaml::from_str(text).unwrap();
+    for (_, text) in graphs() {
+        let graph: Value = serde_yaml::from_str(&text).unwrap();
         let shallow = number(&graph["architecture"]["shallow_width"]);
         let mut served: BTreeMap<&str, u64> = BTreeMap::new();
         let mut cells = 0;
@@ -284,8 +314,8 @@ fn heads_and_served_bytes_follow_from_the_tasks() {
 
 #[test]
 fn constants_stand_in_it_once() {
-    for (_, text) in GRAPHS {
-        let constants: Value = serde_yaml::from_str(text).unwrap();
+    for (_, text) in graphs() {
+        let constants: Value = serde_yaml::from_str(&text).unwrap();
         let constants = &constants["definitions"]["constants"];
         assert_eq!(constants["norm_eps"].as_f64(), Some(1e-5));
         assert_eq!(constants["leaky_relu_slope"].as_f64(), Some(0.2));

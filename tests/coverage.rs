@@ -10,29 +10,19 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 
-use mtmdc::diagnostics::Levels;
-use mtmdc::driver::check::{Checked, check_files};
+use mtmdc::driver::check::Checked;
 use mtmdc::sema::spec::{Choice, Others, TimePart};
 use mtmdc::sema::{Inside, kinds, statements, tables_of_settings};
-use mtmdc::source::Source;
 use mtmdc::syntax::ast::{AtomKind, Statement};
 use serde_json::Value;
+use support::specs;
 
 /// Words within a statement.
 const JOINTS: [&str; 6] = ["from", "by", "on", "of", "action", "like"];
 
 /// What is used: `training: decay cosine`.
 type Used = BTreeSet<String>;
-
-fn checked(path: &Path) -> Checked {
-    let source = Source::new(path.to_string_lossy(), fs::read_to_string(path).unwrap());
-    let read = |path: &str| fs::read_to_string(path).map_err(|error| error.to_string());
-    let checked = check_files(source, &read, &Levels::default());
-    assert!(checked.spec.is_some(), "{:?}", checked.diagnostics);
-    checked
-}
 
 fn collect(checked: &Checked, statements: &[Statement], used: &mut Used) {
     for statement in statements {
@@ -58,16 +48,11 @@ fn collect(checked: &Checked, statements: &[Statement], used: &mut Used) {
 #[test]
 fn every_word_of_the_language_is_used_by_a_spec() {
     let mut used = Used::new();
-    for entry in fs::read_dir("specs").unwrap() {
-        let path = entry.unwrap().path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "mtmd")
-        {
-            let checked = checked(&path);
-            for tree in checked.trees.values() {
-                collect(&checked, &tree.statements, &mut used);
-            }
+    for file in specs::all() {
+        let checked = specs::checked(file.source());
+        assert!(checked.spec.is_some(), "{:?}", checked.diagnostics);
+        for tree in checked.trees.values() {
+            collect(&checked, &tree.statements, &mut used);
         }
     }
     let mut wanted = Used::new();

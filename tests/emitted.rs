@@ -9,13 +9,6 @@
 // Generated code names the runtime's crate, which only hands on the types of the schema.
 extern crate self as mtmd;
 
-#[path = "common/shop.rs"]
-#[expect(
-    dead_code,
-    reason = "other tests compare the shop with its next version"
-)]
-mod shop;
-
 /// The schema as the runtime declares it.
 mod schema {
     pub use mtmd_schema::*;
@@ -33,6 +26,7 @@ mod schema {
 use mtmdc::plan::lower;
 use schema::Schema;
 use schema::plan::Plan;
+use support::specs;
 
 /// The data of the crates, with the names of their models.
 macro_rules! crates {
@@ -62,7 +56,7 @@ crates! {
 
 #[test]
 fn a_crate_holds_what_the_compiler_has() {
-    let graphs = shop::graphs();
+    let graphs = specs::graphs();
     for (name, schema, plan) in CRATES {
         let graph = graphs
             .iter()
@@ -77,11 +71,5 @@ fn a_crate_holds_what_the_compiler_has() {
         assert_eq!(schema.graph, graph.to_yaml(), "{name}");
         assert!(*plan == lower(graph), "the plan of {name}");
     }
-    let specs = std::fs::read_dir("specs").unwrap();
-    let specs = specs.filter(|entry| {
-        let path = entry.as_ref().unwrap().path();
-        path.extension()
-            .is_some_and(|extension| extension == "mtmd")
-    });
-    assert_eq!(CRATES.len(), specs.count());
+    assert_eq!(CRATES.len(), specs::all().len());
 }

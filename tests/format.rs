@@ -14,9 +14,11 @@ use mtmdc::syntax::ast::{Atom, AtomKind, File, Statement};
 use mtmdc::syntax::{format, parse};
 use std::fmt::Write;
 use std::fs;
-use std::io::Write as _;
+use std::io::{Seek, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use support::rng::Rng;
+use support::run::{Outcome, Program, outcome};
+use support::specs;
 
 /// Files below a folder of the repository that end so.
 fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
@@ -38,11 +40,10 @@ fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
 
 /// All texts of the language in the repository.
 fn texts() -> Vec<String> {
-    let specs = files("specs", ".mtmd").into_iter();
-    let cases = specs.chain(files("tests/diagnostics", ".mtmd"));
-    let mut texts: Vec<String> = cases
-        .map(|path| fs::read_to_string(path).unwrap())
-        .collect();
+    let specs = specs::all().into_iter().chain(specs::parts());
+    let cases = files("tests/diagnostics", ".mtmd").into_iter();
+    let cases = cases.map(|path| fs::read_to_string(path).unwrap());
+    let mut texts: Vec<String> = specs.map(|spec| spec.text).chain(cases).collect();
     for page in files("book/src", ".md") {
         let text = fs::read_to_string(page).unwrap();
         let examples = text.split("```mtmd\n").skip(1);
@@ -135,10 +136,9 @@ fn every_text_of_the_repository_keeps_its_meaning() {
 
 #[test]
 fn the_specs_are_formatted() {
-    for path in files("specs", ".mtmd") {
-        let text = fs::read_to_string(&path).unwrap();
-        let formatted = format(&Source::new("a", text.as_str())).unwrap();
-        assert!(text == formatted, "run `mtmdc fmt {}`", path.display());
+    for file in specs::all().into_iter().chain(specs::parts()) {
+        let formatted = format(&file.source()).unwrap();
+        assert!(file.text == formatted, "run `mtmdc fmt {}`", file.path);
     }
 }
 
@@ -183,23 +183,8 @@ fn a_file_with_syntax_errors_is_refused() {
     }
 }
 
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound.max(1) as u64) as usize
-    }
-
-    fn pick<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        choices[self.below(choices.len())]
-    }
-}
-
 /// A text of statements, blocks, lists and comments in any layout.
-fn made_up(random: &mut Random, depth: usize) -> String {
+fn made_up(random: &mut Rng, depth: usize) -> String {
     let mut text = String::new();
     for _ in 0..random.below(6) {
         text += random.pick(&[
@@ -245,7 +230,7 @@ fn made_up(random: &mut Random, depth: usize) -> String {
 
 #[test]
 fn made_up_texts_keep_their_meaning() {
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Rng::new(7);
     let formatted = (0..4000)
         .filter(|_| holds(&made_up(&mut random, 3)))
         .count();
@@ -255,7 +240,7 @@ fn made_up_texts_keep_their_meaning() {
 /// Text made of the language's tokens, in any order, with comments and line ends anywhere.
 #[test]
 fn random_tokens() {
-    let mut random = Random(1);
+    let mut random = Rng::new(1);
     let mut good = 0;
     for _ in 0..4_000 {
         let text = random_text(&mut random);
@@ -264,7 +249,7 @@ fn random_tokens() {
     assert!(good > 1_000, "only {good} of the texts were specs");
 }
 
-fn random_text(random: &mut Random) -> String {
+fn random_text(random: &mut Rng) -> String {
     let mut text = String::new();
     for _ in 0..random.below(8) {
         any_statement(random, &mut text, 0);
@@ -273,7 +258,7 @@ fn random_text(random: &mut Random) -> String {
     text
 }
 
-fn any_statement(random: &mut Random, text: &mut String, depth: usize) {
+fn any_statement(random: &mut Rng, text: &mut String, depth: usize) {
     text.push_str(random.pick(&["a", "long_word", "_b2", "été"]));
     for _ in 0..random.below(4) {
         text.push_str(random.pick(&[" ", "\t", "  ", "\u{FEFF} "]));
@@ -306,7 +291,7 @@ fn any_statement(random: &mut Random, text: &mut String, depth: usize) {
     }
 }
 
-fn any_list(random: &mut Random, text: &mut String) {
+fn any_list(random: &mut Rng, text: &mut String) {
     text.push('[');
     gap(random, text, &["", "", " ", "\n", "\n\n"]);
     for _ in 0..random.below(6) {
@@ -319,7 +304,7 @@ fn any_list(random: &mut Random, text: &mut String) {
 }
 
 /// One of the separators, now and then with a comment before it or after it.
-fn gap(random: &mut Random, text: &mut String, separators: &[&str]) {
+fn gap(random: &mut Rng, text: &mut String, separators: &[&str]) {
     let comments = ["// c", "/// doc", "//", "////", "// \t{ [ \" ", "///  x  "];
     for _ in 0..=random.below(2) {
         if random.below(5) == 0 {
@@ -334,7 +319,7 @@ fn gap(random: &mut Random, text: &mut String, separators: &[&str]) {
 /// Specs with bytes lost, doubled and moved: mostly bad, and refused; else the promises hold.
 #[test]
 fn damaged_specs() {
-    let mut random = Random(2);
+    let mut random = Rng::new(2);
     let specs = texts();
     let (mut good, mut bad) = (0, 0);
     for _ in 0..2_000 {
@@ -376,41 +361,34 @@ fn damaged_specs() {
 const UGLY: &str = "model minimal\n\n\n\nquery { id a{dim 1}\n}\n";
 const PRETTY: &str = "model minimal\n\nquery { id a { dim 1 } }\n";
 
-/// Runs `mtmdc fmt`: what it exits with, prints and says.
-fn fmt(folder: &Path, arguments: &[&str], input: &str) -> (i32, String, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_mtmdc"))
-        .current_dir(folder)
-        .arg("fmt")
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A command that takes no input may be gone already.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    let code = output.status.code().unwrap();
-    (code, text(output.stdout), text(output.stderr))
+const MTMDC: Program = Program {
+    exe: env!("CARGO_BIN_EXE_mtmdc"),
+};
+
+/// Runs `mtmdc fmt` with text on its standard input.
+fn fmt(folder: &Path, arguments: &[&str], input: &str) -> Outcome {
+    let mut stdin = tempfile::tempfile().unwrap();
+    stdin.write_all(input.as_bytes()).unwrap();
+    stdin.rewind().unwrap();
+    outcome(MTMDC.command(folder, &["fmt"]).args(arguments).stdin(stdin))
 }
 
 #[test]
 fn the_command_writes_what_differs() {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fmt");
-    fs::create_dir_all(&folder).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
     let write = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
     write("ugly.mtmd", UGLY);
     write("pretty.mtmd", PRETTY);
     write("bad.mtmd", "model minimal }\n");
 
-    let (exit, stdout, stderr) = fmt(&folder, &["--check", "ugly.mtmd", "pretty.mtmd"], "");
+    let (exit, stdout, stderr) = fmt(folder, &["--check", "ugly.mtmd", "pretty.mtmd"], "");
     assert_eq!((exit, &*stdout), (1, ""));
     assert_eq!(
         stderr,
         "error: `ugly.mtmd` is not formatted, from line 3\n  = help: run `mtmdc fmt ugly.mtmd`\n"
     );
-    let (exit, _, stderr) = fmt(&folder, &["bad.mtmd", "ugly.mtmd", "pretty.mtmd"], "");
+    let (exit, _, stderr) = fmt(folder, &["bad.mtmd", "ugly.mtmd", "pretty.mtmd"], "");
     assert_eq!(exit, 1);
     assert!(
         stderr.contains("E0103") && stderr.contains("formatted: ugly.mtmd"),
@@ -420,8 +398,8 @@ fn the_command_writes_what_differs() {
     let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
     assert_eq!(read("ugly.mtmd"), PRETTY);
     assert_eq!(read("bad.mtmd"), "model minimal }\n");
-    assert_eq!(fmt(&folder, &["--check", "ugly.mtmd"], "").0, 0);
-    assert_eq!(fmt(&folder, &["absent.mtmd"], "").0, 2);
+    assert_eq!(fmt(folder, &["--check", "ugly.mtmd"], "").0, 0);
+    assert_eq!(fmt(folder, &["absent.mtmd"], "").0, 2);
 }
 
 #[test]

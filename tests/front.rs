@@ -9,52 +9,26 @@
     reason = "a test says what is wrong by failing"
 )]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mtmdc::diagnostics::{render_json, render_text};
 use mtmdc::driver::check::{Checked, check};
 use mtmdc::sema::spec::{Feature, FeatureKind, Index, Spec, Split, Text};
-use mtmdc::source::Source;
-use mtmdc::syntax::ast::{File, Statement};
-use mtmdc::syntax::parse;
-
-const SPECS: [(&str, &str); 4] = [
-    ("kuairand", include_str!("../specs/kuairand.mtmd")),
-    ("marketplace", include_str!("../specs/marketplace.mtmd")),
-    ("minimal", include_str!("../specs/minimal.mtmd")),
-    ("pinterest", include_str!("../specs/pinterest.mtmd")),
-];
-
-/// Checks a text that must be without errors and warnings.
-fn sound(name: &str, text: &str) -> Spec {
-    let source = Source::new(name, text);
-    let Checked {
-        spec, diagnostics, ..
-    } = check(&source);
-    assert!(
-        diagnostics.is_empty(),
-        "{}\n{text}",
-        render_text(&source, &diagnostics, false)
-    );
-    spec.unwrap()
-}
+use mtmdc::source::{Source, Span};
+use support::rng::Rng;
+use support::shuffle::shuffled;
+use support::specs::{self, sound};
+use support::time::fastest;
 
 fn spec(name: &str) -> Spec {
-    let (_, text) = SPECS.iter().find(|(other, _)| *other == name).unwrap();
-    sound(name, text)
+    sound(specs::named(name).source())
 }
 
 #[test]
 fn the_specs_are_sound() {
-    for (name, text) in SPECS {
-        assert_eq!(sound(name, text).name, name);
+    for file in specs::all() {
+        assert_eq!(sound(file.source()).name, file.name);
     }
-}
-
-/// The shortest spec, whole: every default is in it.
-#[test]
-fn defaults() {
-    insta::assert_debug_snapshot!(spec("minimal"));
 }
 
 #[test]
@@ -70,12 +44,13 @@ fn parents_come_before_their_children() {
         ["click", "add", "checkout", "relevance"]
     );
     assert_eq!(names(&spec("pinterest")), ["ctr", "gctr", "octr"]);
-    for (name, text) in SPECS {
-        let spec = sound(name, text);
+    for file in specs::all() {
+        let spec = sound(file.source());
         for (place, task) in spec.tasks.iter().enumerate() {
             assert!(
                 task.given.is_none_or(|parent| parent.0 < place),
-                "{name}: {}",
+                "{}: {}",
+                file.name,
                 task.name
             );
         }
@@ -135,85 +110,16 @@ fn without_lines(mut spec: Spec) -> Spec {
     spec
 }
 
-/// Splitmix64: the tests need numbers that are the same everywhere, not good ones.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(bound.max(1)).unwrap()).unwrap()
-    }
-
-    fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            items.swap(last, self.below(last + 1));
-        }
-    }
-}
-
-/// Prints a tree with the statements of every block shuffled, and comments thrown in.
-struct Shuffler<'a> {
-    source: &'a Source,
-    random: Random,
-}
-
-impl Shuffler<'_> {
-    fn file(&mut self, file: &File) -> String {
-        self.statements(&file.statements)
-    }
-
-    fn statements(&mut self, statements: &[Statement]) -> String {
-        let mut order: Vec<&Statement> = statements.iter().collect();
-        self.random.shuffle(&mut order);
-        order
-            .into_iter()
-            .map(|statement| self.statement(statement))
-            .collect()
-    }
-
-    fn statement(&mut self, statement: &Statement) -> String {
-        let doc = statement.doc.iter().flat_map(|doc| doc.text.lines());
-        let doc: String = doc.map(|line| format!("/// {line}\n")).collect();
-        let block = statement.block.as_ref().map(|block| {
-            let open = if self.random.below(2) == 0 {
-                "{"
-            } else {
-                "{ // of a block {"
-            };
-            format!(" {open}\n{}}}", self.statements(&block.statements))
-        });
-        let comment = ["", "// } \"", "//// no doc comment"][self.random.below(3)];
-        let end = ["\n", " // the end\n", ",\n", ",\n\n"][self.random.below(4)];
-        let head = self.source.slice(statement.head);
-        format!("{doc}{comment}\n{head}{}{end}", block.unwrap_or_default())
-    }
-}
-
 #[test]
 fn order_and_comments_mean_nothing() {
-    for (name, text) in SPECS {
-        let expected = without_lines(sound(name, text));
-        let source = Source::new(name, text);
-        let file = parse(&source).file;
-        for seed in 0..40 {
-            let shuffled = Shuffler {
-                source: &source,
-                random: Random(seed),
-            }
-            .file(&file);
-            assert_ne!(shuffled, text);
-            assert_eq!(
-                without_lines(sound(name, &shuffled)),
-                expected,
-                "{shuffled}"
-            );
+    for spec in specs::all() {
+        let expected = without_lines(sound(spec.source()));
+        let mut random = Rng::new(5);
+        for _ in 0..40 {
+            let shuffled = shuffled(&spec.source(), &mut random);
+            assert_ne!(shuffled, spec.text);
+            let again = sound(Source::new(&*spec.path, &*shuffled));
+            assert_eq!(without_lines(again), expected, "{shuffled}");
         }
     }
 }
@@ -239,7 +145,7 @@ fn tokens(text: &str) -> Vec<&str> {
 }
 
 /// A text with a few tokens deleted, doubled, swapped or replaced.
-fn mutated(text: &str, random: &mut Random) -> String {
+fn mutated(text: &str, random: &mut Rng) -> String {
     const STRANGERS: [&str; 16] = [
         "{",
         "}",
@@ -277,10 +183,12 @@ fn mutated(text: &str, random: &mut Random) -> String {
 
 /// Checks and renders a text, and holds what is true of every text.
 fn survives(text: &str) {
-    let source = Source::new("mutant.mtmd", text);
     let Checked {
-        spec, diagnostics, ..
-    } = check(&source);
+        spec,
+        diagnostics,
+        source,
+        ..
+    } = specs::checked(Source::new("specs/mutant.mtmd", text));
     let fatal = mtmdc::diagnostics::has_errors(&diagnostics);
     assert_eq!(spec.is_none(), fatal, "{text}");
     for diagnostic in &diagnostics {
@@ -291,10 +199,16 @@ fn survives(text: &str) {
             .map(|edit| edit.span);
         let labels = diagnostic.secondary.iter().map(|label| label.span);
         for span in labels.chain(edits).chain([diagnostic.primary.span]) {
-            assert!(
-                text.get(span.start..span.end).is_some(),
-                "{span:?} of {diagnostic:?} in {text}"
-            );
+            // Both ends are in one file, between characters.
+            let (_, file) = source.file(span.start);
+            for end in [span.start, span.end] {
+                let before = source.slice(Span::new(file.start, end));
+                assert_eq!(
+                    before.len(),
+                    end - file.start,
+                    "{span:?} of {diagnostic:?} in {text}"
+                );
+            }
         }
     }
     let rendered = render_text(&source, &diagnostics, false);
@@ -311,25 +225,25 @@ fn survives(text: &str) {
 
 #[test]
 fn no_text_panics() {
-    let mut random = Random(7);
+    let mut random = Rng::new(7);
+    let specs = specs::all();
     for round in 0..1_000 {
-        let (_, text) = SPECS[round % SPECS.len()];
-        survives(&mutated(text, &mut random));
+        survives(&mutated(&specs[round % specs.len()].text, &mut random));
     }
 }
 
 #[test]
 fn no_prefix_panics() {
-    for (_, text) in SPECS {
-        for (end, _) in text.char_indices().step_by(7) {
-            survives(&text[..end]);
+    for spec in specs::all() {
+        for (end, _) in spec.text.char_indices().step_by(7) {
+            survives(&spec.text[..end]);
         }
     }
 }
 
 #[test]
 fn no_bytes_panic() {
-    let mut random = Random(11);
+    let mut random = Rng::new(11);
     for _ in 0..500 {
         let length = random.below(400);
         let bytes: Vec<u8> = (0..length)
@@ -348,24 +262,25 @@ fn no_bytes_panic() {
     }
 }
 
-/// One mistake is one message: hardly any single token that is left out of a sound spec leads to
-/// two. (A line end left out after a doc comment does: the comment then holds a statement.)
+/// One mistake is one message: of 100 tokens, fewer than three that are left out of a sound spec lead
+/// to two messages. (A line end left out after a doc comment does: the comment then holds a statement.)
 #[test]
 fn a_missing_token_does_not_cascade() {
     let (mut mutants, mut cascades) = (0_usize, Vec::new());
-    for (name, text) in SPECS {
-        let tokens = tokens(text);
+    for spec in specs::all() {
+        let tokens = tokens(&spec.text);
         for place in (0..tokens.len()).step_by(4) {
             let mutant = [&tokens[..place], &tokens[place + 1..]].concat().concat();
-            let messages = check(&Source::new(name, mutant)).diagnostics.len();
+            let checked = specs::checked(Source::new(&*spec.path, mutant));
+            let messages = checked.diagnostics.len();
             mutants += 1;
             if messages > 1 {
-                cascades.push((name, place, tokens[place], messages));
+                cascades.push((spec.name.clone(), place, tokens[place].to_owned(), messages));
             }
         }
     }
     assert!(
-        mutants > 500 && cascades.len() * 50 < mutants,
+        mutants > 500 && 100 * cascades.len() < 3 * mutants,
         "{mutants}: {cascades:?}"
     );
 }
@@ -373,12 +288,12 @@ fn a_missing_token_does_not_cascade() {
 /// A machine-applicable fix is right: applying it never leaves the same error at the same place.
 #[test]
 fn sure_fixes_mend() {
-    for (_, text) in SPECS {
-        let mut random = Random(3);
+    for spec in specs::all() {
+        let mut random = Rng::new(3);
         for _ in 0..200 {
-            let mutant = mutated(text, &mut random);
-            let before = check(&Source::new("a", mutant.as_str())).diagnostics;
-            for diagnostic in before {
+            let mutant = mutated(&spec.text, &mut random);
+            let before = specs::checked(Source::new(&*spec.path, &*mutant));
+            for diagnostic in before.diagnostics {
                 let Some(fix) = &diagnostic.fix else { continue };
                 if fix.applicability != mtmdc::diagnostics::Applicability::MachineApplicable {
                     continue;
@@ -387,8 +302,8 @@ fn sure_fixes_mend() {
                 for edit in fix.edits.iter().rev() {
                     mended.replace_range(edit.span.start..edit.span.end, &edit.replacement);
                 }
-                let after = check(&Source::new("a", mended.as_str())).diagnostics;
-                let same = after.iter().find(|other| {
+                let after = specs::checked(Source::new(&*spec.path, &*mended));
+                let same = after.diagnostics.iter().find(|other| {
                     other.primary.span == diagnostic.primary.span
                         && other.message == diagnostic.message
                 });
@@ -398,10 +313,20 @@ fn sure_fixes_mend() {
     }
 }
 
-/// Twice the text takes about twice the time, whatever the text. A quadratic step would take
-/// hours here.
+/// Eight times the text takes about eight times the time, whatever the text. A quadratic step would
+/// take 64 times.
 #[test]
 fn time_is_linear() {
+    let check = |what: &str, make: &dyn Fn(usize) -> String, length: usize| {
+        let [short, long] = [length / 8, length].map(|length| {
+            let text = make(length);
+            fastest(2, || survives(&text))
+        });
+        assert!(long < Duration::from_secs(30), "{what:?} takes {long:?}");
+        // Times below a millisecond say little.
+        let short = short.max(Duration::from_millis(1));
+        assert!(long < 20 * short, "{what:?}: {short:?}, then {long:?}");
+    };
     let repeats = [
         "x ",
         "{",
@@ -427,25 +352,14 @@ fn time_is_linear() {
         " a { ] \n",
     ];
     for piece in repeats {
-        let text = piece.repeat(100_000 / piece.len());
-        let start = Instant::now();
-        survives(&text);
-        assert!(
-            start.elapsed() < Duration::from_secs(30),
-            "{piece:?} takes {:?}",
-            start.elapsed()
-        );
+        check(piece, &|length| piece.repeat(length / piece.len()), 100_000);
     }
-    let tasks: String = (0..5_000)
-        .map(|n| format!("t{n} from \"a\" {{ given t{}, on x{n} }}\n", n + 1))
-        .collect();
-    let start = Instant::now();
-    survives(&format!("tasks {{ {tasks} }}"));
-    assert!(
-        start.elapsed() < Duration::from_secs(30),
-        "{:?}",
-        start.elapsed()
-    );
+    let tasks = |count: usize| {
+        let task = |n| format!("t{n} from \"a\" {{ given t{}, on x{n} }}\n", n + 1);
+        let tasks: String = (0..count).map(task).collect();
+        format!("tasks {{ {tasks} }}")
+    };
+    check("tasks", &tasks, 5_000);
 }
 
 /// What is said of some domains may stand in any order and in any number of statements.

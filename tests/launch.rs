@@ -12,9 +12,11 @@ mod program;
 
 use clap::{Arg, Args};
 use mtmd_options::{Bench, Eval, Synth, Train};
-use program::{MINIMAL, command, folder, outcome, run, with_spec};
+use program::{MINIMAL, MTMDC, folder, with_spec};
 use std::fs;
 use std::path::PathBuf;
+#[cfg(unix)]
+use support::run::outcome;
 
 /// The commands that run a spec's program, with their shared options.
 fn commands() -> [(&'static str, clap::Command); 4] {
@@ -37,7 +39,7 @@ fn long(option: &Arg) -> &str {
 fn help_completions_and_manual_have_every_option() {
     let folder = folder("options");
     let print = |arguments: &[&str]| {
-        let (exit, stdout, stderr) = run(&folder, arguments);
+        let (exit, stdout, stderr) = MTMDC.run(&folder, arguments);
         assert_eq!(exit, 0, "{stderr}");
         stdout
     };
@@ -113,8 +115,8 @@ fn a_wrong_option_is_refused_before_anything_is_built() {
     ] {
         let arguments = arguments.replace('S', "specs/minimal.mtmd");
         let arguments: Vec<&str> = arguments.split(' ').collect();
-        let mut command = command(&folder, &arguments);
-        let (exit, stdout, stderr) = outcome(command.env("CARGO", &cargo).output().unwrap());
+        let mut command = MTMDC.command(&folder, &arguments);
+        let (exit, stdout, stderr) = outcome(command.env("CARGO", &cargo));
         assert_eq!((exit, &*stdout), (2, ""), "{arguments:?}: {stderr}");
         assert!(stderr.contains(said), "{arguments:?}: {stderr}");
         assert!(!stderr.contains("cargo build"), "{arguments:?}: {stderr}");
@@ -129,7 +131,7 @@ fn data_is_the_specs_or_given() {
         &["train", "minimal.mtmd"][..],
         &["eval", "minimal.mtmd", "--model", "."],
     ] {
-        let (exit, _, stderr) = run(&folder, arguments);
+        let (exit, _, stderr) = MTMDC.run(&folder, arguments);
         assert_eq!(exit, 2, "{stderr}");
         assert!(stderr.contains("add `--data PATH`"), "{stderr}");
     }
@@ -137,12 +139,11 @@ fn data_is_the_specs_or_given() {
 
 #[test]
 fn without_a_workspace_nothing_is_trained() {
-    // A folder under the system's own temporary folder lies in no workspace.
-    let folder = std::env::temp_dir().join(format!("mtmdc-cli-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("minimal.mtmd"), MINIMAL).unwrap();
-    let (exit, _, stderr) = run(&folder, &["train", "minimal.mtmd", "--data", "."]);
-    fs::remove_dir_all(&folder).unwrap();
+    // The system's temporary folder is not in a workspace.
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("minimal.mtmd"), MINIMAL).unwrap();
+    let arguments = ["train", "minimal.mtmd", "--data", "."];
+    let (exit, _, stderr) = MTMDC.run(folder.path(), &arguments);
     assert_eq!(exit, 3);
     assert!(stderr.contains("no workspace of mtmdc"), "{stderr}");
 }
@@ -178,14 +179,8 @@ fn with_workspace(name: &str) -> (PathBuf, PathBuf) {
 fn train_builds_the_crate_and_runs_its_program() {
     let (folder, cargo) = with_workspace("train");
     let launch = |arguments: &[&str], code: i32| {
-        let mut command = command(&folder, arguments);
-        outcome(
-            command
-                .env("CARGO", &cargo)
-                .env("CODE", code.to_string())
-                .output()
-                .unwrap(),
-        )
+        let mut command = MTMDC.command(&folder, arguments);
+        outcome(command.env("CARGO", &cargo).env("CODE", code.to_string()))
     };
     let (exit, stdout, stderr) = launch(&["train", "specs/minimal.mtmd", "--epochs", "1"], 0);
     assert_eq!(exit, 0, "{stderr}");
@@ -222,14 +217,8 @@ fn train_builds_the_crate_and_runs_its_program() {
 fn data_in_an_object_store_builds_the_program_for_it() {
     let (folder, cargo) = with_workspace("store");
     let run = |arguments: &[&str]| {
-        let mut command = command(&folder, arguments);
-        outcome(
-            command
-                .env("CARGO", &cargo)
-                .env("CODE", "0")
-                .output()
-                .unwrap(),
-        )
+        let mut command = MTMDC.command(&folder, arguments);
+        outcome(command.env("CARGO", &cargo).env("CODE", "0"))
     };
     let eval = "eval specs/minimal.mtmd --model data --data gs://bucket/rows else";
     let eval: Vec<&str> = eval.split(' ').collect();
@@ -258,16 +247,16 @@ fn data_in_an_object_store_builds_the_program_for_it() {
 fn a_failed_build_of_the_crate_is_the_environments() {
     let (folder, cargo) = with_workspace("failed");
     fs::write(&cargo, "#!/bin/sh\necho 'error: no' >&2\nexit 101\n").unwrap();
-    let mut train = command(&folder, &["train", "specs/minimal.mtmd"]);
-    let (exit, _, stderr) = outcome(train.env("CARGO", &cargo).output().unwrap());
+    let mut train = MTMDC.command(&folder, &["train", "specs/minimal.mtmd"]);
+    let (exit, _, stderr) = outcome(train.env("CARGO", &cargo));
     assert_eq!(exit, 3);
     assert!(
         stderr.contains("the crate of `minimal` was not built"),
         "{stderr}"
     );
 
-    let mut train = command(&folder, &["train", "specs/minimal.mtmd"]);
-    let (exit, _, stderr) = outcome(train.env("CARGO", folder.join("absent")).output().unwrap());
+    let mut train = MTMDC.command(&folder, &["train", "specs/minimal.mtmd"]);
+    let (exit, _, stderr) = outcome(train.env("CARGO", folder.join("absent")));
     assert_eq!(exit, 3);
     assert!(
         stderr.contains("cannot run") && stderr.contains("rustup"),
@@ -279,7 +268,7 @@ fn a_failed_build_of_the_crate_is_the_environments() {
 #[test]
 fn a_warm_start_is_shown_before_it_is_made() {
     let folder = with_spec("warm-start");
-    let (_, graph, _) = run(&folder, &["graph", "minimal.mtmd"]);
+    let (_, graph, _) = MTMDC.run(&folder, &["graph", "minimal.mtmd"]);
     for path in ["run/model", "damaged"] {
         fs::create_dir_all(folder.join(path)).unwrap();
         fs::write(folder.join(path).join("model.safetensors"), "").unwrap();
@@ -293,7 +282,7 @@ fn a_warm_start_is_shown_before_it_is_made() {
     assert_ne!(grown, MINIMAL);
     fs::write(folder.join("grown.mtmd"), grown).unwrap();
 
-    let train = |from: &[&str]| run(&folder, &[&["train", "grown.mtmd"], from].concat());
+    let train = |from: &[&str]| MTMDC.run(&folder, &[&["train", "grown.mtmd"], from].concat());
     for run in ["run", "run/model"] {
         let (exit, shown, said) = train(&["--warm-start", run, "--dry-run"]);
         assert_eq!((exit, &*said), (0, ""), "{said}");
@@ -307,7 +296,7 @@ fn a_warm_start_is_shown_before_it_is_made() {
             assert!(shown.contains(part), "no {part:?} in\n{shown}");
         }
     }
-    let (exit, shown, _) = run(
+    let (exit, shown, _) = MTMDC.run(
         &folder,
         &["train", "minimal.mtmd", "--warm-start=run", "--dry-run"],
     );

@@ -12,6 +12,7 @@
     reason = "a test says what is wrong by failing"
 )]
 
+use cpu_time::ThreadTime;
 use mtmdc::diagnostics::{Diagnostic, Levels, Severity};
 use mtmdc::driver::check::{Checked, check_files};
 use mtmdc::graph;
@@ -19,24 +20,13 @@ use mtmdc::source::Source;
 use mtmdc::syntax::ast::{Atom, AtomKind, Statement};
 use mtmdc::syntax::parse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::ops::Range;
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use support::rng::Rng;
+use support::specs::{self, SpecFile};
 
 /// Mutants of each kind and spec.
 const EACH: usize = if cfg!(debug_assertions) { 12 } else { 150 };
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound.max(1) as u64) as usize
-    }
-}
 
 /// A spec after one edit.
 struct Mutant {
@@ -105,7 +95,7 @@ const KINDS: [&str; 9] = [
 ];
 
 /// A mutant of a kind; `None` if the dice fall where it makes none.
-fn mutate(kind: &str, text: &str, random: &mut Random) -> Option<Mutant> {
+fn mutate(kind: &str, text: &str, random: &mut Rng) -> Option<Mutant> {
     let tokens = tokens(text);
     let place = random.below(tokens.len());
     let token = tokens[place].clone();
@@ -152,7 +142,7 @@ fn mutate(kind: &str, text: &str, random: &mut Random) -> Option<Mutant> {
 }
 
 /// A statement that stands where another one starts, too or instead.
-fn moved(text: &str, random: &mut Random, instead: bool) -> Option<Mutant> {
+fn moved(text: &str, random: &mut Rng, instead: bool) -> Option<Mutant> {
     let mut places = vec![];
     statements(&parse(&Source::new("a", text)).file.statements, &mut places);
     let from = places[random.below(places.len())].clone();
@@ -182,11 +172,6 @@ fn moved(text: &str, random: &mut Random, instead: bool) -> Option<Mutant> {
     })
 }
 
-fn read_disk(path: &str) -> Result<String, String> {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
-        .map_err(|error| error.to_string())
-}
-
 /// A file that edits are made in, and the spec that shows what they do: itself, or one that uses it.
 struct Subject {
     file: String,
@@ -195,11 +180,11 @@ struct Subject {
 }
 
 impl Subject {
-    fn read(file: &str, root: &str) -> Self {
+    fn new(file: SpecFile, root: String) -> Self {
         Self {
-            file: file.to_owned(),
-            root: root.to_owned(),
-            text: read_disk(file).unwrap(),
+            file: file.path,
+            root,
+            text: file.text,
         }
     }
 
@@ -207,7 +192,7 @@ impl Subject {
     fn check(&self, text: &str) -> Checked {
         let read = |path: &str| match path == self.file {
             true => Ok(text.to_owned()),
-            false => read_disk(path),
+            false => specs::read(path),
         };
         let root = Source::new(self.root.as_str(), read(&self.root).unwrap());
         check_files(root, &read, &Levels::default())
@@ -229,18 +214,15 @@ impl Subject {
 
 /// The specs and the files that they use.
 fn subjects() -> Vec<Subject> {
-    let mut subjects = vec![];
-    for entry in fs::read_dir("specs").unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|end| end == "mtmd") {
-            let name = format!("specs/{}", path.file_name().unwrap().to_str().unwrap());
-            subjects.push(Subject::read(&name, &name));
-        }
-    }
-    for part in ["companies", "members"] {
-        let part = format!("specs/common/{part}.mtmd");
-        subjects.push(Subject::read(&part, "specs/network.mtmd"));
-    }
+    let whole = specs::all().into_iter().map(|spec| {
+        let root = spec.path.clone();
+        Subject::new(spec, root)
+    });
+    let network = || "specs/network.mtmd".to_owned();
+    let parts = specs::parts().into_iter();
+    let mut subjects: Vec<Subject> = whole
+        .chain(parts.map(|part| Subject::new(part, network())))
+        .collect();
     subjects.sort_by(|one, other| one.file.cmp(&other.file));
     subjects
 }
@@ -304,7 +286,7 @@ struct Figures {
 
 impl Figures {
     fn add(&mut self, subject: &Subject, meant: &[String], mutant: &Mutant) -> Option<&str> {
-        let started = Instant::now();
+        let started = ThreadTime::now();
         let checked = subject.check(&mutant.text);
         let took = started.elapsed();
         assert!(took < Duration::from_secs(5), "{took:?}: {}", mutant.text);
@@ -347,7 +329,7 @@ fn every_edit_is_rejected_where_it_is_or_means_what_it_says() {
     for subject in subjects() {
         let meant = meaning(&subject.check(&subject.text));
         let mut seen = BTreeSet::new();
-        let mut random = Random(0x2545_f491_4f6c_dd1d);
+        let mut random = Rng::new(1);
         for kind in KINDS {
             let mut made = 0;
             let mut tries = 0;
@@ -416,6 +398,13 @@ fn report(figures: &BTreeMap<&str, Figures>) {
         rejected + accepted,
         100.0 * there
     );
-    assert!(there >= 0.97, "{there}");
-    assert!(silent * 100 <= 2 * accepted, "{silent} of {accepted}");
+    // The mutants are the same in every run: these are the figures of today. A smaller sample has others.
+    if cfg!(debug_assertions) {
+        assert!(there >= 0.97, "{there}");
+        assert!(silent * 100 <= 2 * accepted, "{silent} of {accepted}");
+    } else {
+        assert!(there >= 0.994, "{there}");
+        assert!(silent <= 5, "{silent} of {accepted}");
+        assert!(cascades <= 337, "{cascades}");
+    }
 }

@@ -12,38 +12,20 @@ use parquet::data_type::{ByteArray, ByteArrayType, Int32Type, Int64Type};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
+use support::run::{Program, outcome};
+use tempfile::tempdir;
 
-/// A new folder that is removed at the end.
-struct Scratch(PathBuf);
+const MTMDC: Program = Program {
+    exe: env!("CARGO_BIN_EXE_mtmdc"),
+};
 
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("mtmdc-new-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn mtmdc(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_mtmdc"))
-        .current_dir(folder)
-        .args(arguments)
-        .output()
-        .unwrap()
-}
-
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+/// Runs the program: its exit code, and all that it prints.
+fn mtmdc(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let (code, stdout, stderr) = MTMDC.run(folder, arguments);
+    (code, stdout + &stderr)
 }
 
 enum Values<'a> {
@@ -123,13 +105,13 @@ fn names(folder: &Path) -> Vec<String> {
 fn sound_spec(project: &Path, name: &str) -> String {
     let path = format!("specs/{name}.mtmd");
     let output = mtmdc(project, &["build", "--check", &path]);
-    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(output.0, 0, "{}", output.1);
     fs::read_to_string(project.join(path)).unwrap()
 }
 
 #[test]
 fn a_draft_is_sound_whatever_names_are() {
-    let scratch = Scratch::new("names");
+    let scratch = tempdir().unwrap();
     let data = "Donne\u{301}es \"1\"\\";
     let others = vec![
         ("user_\u{301}\"\\\n\tz", Ints(&[500, 600, 700, 800])),
@@ -139,11 +121,11 @@ fn a_draft_is_sound_whatever_names_are() {
         ("like\u{301}d", Ints(&[0, 1, 1, 1])),
         ("play_time\n}", Ints(&[500, 600, 700, 800])),
     ];
-    rows(&scratch.0.join(data).join("a.parquet"), others);
+    rows(&scratch.path().join(data).join("a.parquet"), others);
     let file = format!("{data}/a.parquet");
-    let made = mtmdc(&scratch.0, &["new", "shop", "--from", &file]);
-    assert!(made.status.success(), "{}", text(&made));
-    let spec = sound_spec(&scratch.0.join("shop"), "shop");
+    let made = mtmdc(scratch.path(), &["new", "shop", "--from", &file]);
+    assert_eq!(made.0, 0, "{}", made.1);
+    let spec = sound_spec(&scratch.path().join("shop"), "shop");
     for part in [
         "data \"../../Donne\u{301}es \\\"1\\\"\\\\\"\n",
         "from \"user_\u{301}\\\"\\\\\\n\\tz\"",
@@ -158,21 +140,21 @@ fn a_draft_is_sound_whatever_names_are() {
 
 #[test]
 fn the_data_of_a_draft_is_one_folder() {
-    let scratch = Scratch::new("folders");
+    let scratch = tempdir().unwrap();
     for file in ["a/x.parquet", "a/y.parquet", "b/z.parquet"] {
-        rows(&scratch.0.join(file), vec![]);
+        rows(&scratch.path().join(file), vec![]);
     }
     let made = mtmdc(
-        &scratch.0,
+        scratch.path(),
         &["new", "shop", "--from", "a/x.parquet", "b/z.parquet"],
     );
-    assert_eq!(made.status.code(), Some(2), "{}", text(&made));
-    let said = text(&made);
+    assert_eq!(made.0, 2, "{}", made.1);
+    let said = made.1;
     assert!(said.contains("several folders, `a` and `b`"), "{said}");
-    assert_eq!(names(&scratch.0), ["a", "b"], "nothing is left behind");
+    assert_eq!(names(scratch.path()), ["a", "b"], "nothing is left behind");
 
     let made = mtmdc(
-        &scratch.0.join("b"),
+        &scratch.path().join("b"),
         &[
             "new",
             "../shop",
@@ -181,24 +163,24 @@ fn the_data_of_a_draft_is_one_folder() {
             "../b/../a/y.parquet",
         ],
     );
-    assert!(made.status.success(), "{}", text(&made));
-    let spec = sound_spec(&scratch.0.join("shop"), "shop");
+    assert_eq!(made.0, 0, "{}", made.1);
+    let spec = sound_spec(&scratch.path().join("shop"), "shop");
     let data = spec.split("data \"").nth(1).unwrap().split('"').next();
-    let found = scratch.0.join("shop/specs").join(data.unwrap());
+    let found = scratch.path().join("shop/specs").join(data.unwrap());
     assert_eq!(names(&found), ["x.parquet", "y.parquet"]);
 }
 
 #[test]
 fn a_draft_splits_by_dates() {
-    let scratch = Scratch::new("dates");
+    let scratch = tempdir().unwrap();
     let days = [19_107, 19_108, 19_109, 19_110];
     rows(
-        &scratch.0.join("rows.parquet"),
+        &scratch.path().join("rows.parquet"),
         vec![("user_birth", Dates(&days)), ("served", Dates(&days))],
     );
-    let made = mtmdc(&scratch.0, &["new", "shop", "--from", "rows.parquet"]);
-    assert!(made.status.success(), "{}", text(&made));
-    let spec = sound_spec(&scratch.0.join("shop"), "shop");
+    let made = mtmdc(scratch.path(), &["new", "shop", "--from", "rows.parquet"]);
+    assert_eq!(made.0, 0, "{}", made.1);
+    let spec = sound_spec(&scratch.path().join("shop"), "shop");
     let split = "split by \"served\" {\n  train    20220425 .. 20220426\n  validate 20220427\n  test     20220428\n}";
     assert!(spec.contains(split), "{spec}");
 }
@@ -206,13 +188,13 @@ fn a_draft_splits_by_dates() {
 /// A task is another's child where it is 1 in no row without it: rows of two files must not slip.
 #[test]
 fn a_draft_reads_what_all_files_have() {
-    let scratch = Scratch::new("shared");
+    let scratch = tempdir().unwrap();
     rows(
-        &scratch.0.join("a.parquet"),
+        &scratch.path().join("a.parquet"),
         vec![("is_saved", Ints(&[0, 0, 0, 1]))],
     );
     rows(
-        &scratch.0.join("b.parquet"),
+        &scratch.path().join("b.parquet"),
         vec![
             ("is_saved", Ints(&[0, 1, 0, 0])),
             ("is_bought", Ints(&[0, 1, 0, 0])),
@@ -220,11 +202,11 @@ fn a_draft_reads_what_all_files_have() {
         ],
     );
     let files = ["new", "shop", "--from", "b.parquet", "a.parquet"];
-    let made = mtmdc(&scratch.0, &files);
-    assert!(made.status.success(), "{}", text(&made));
+    let made = mtmdc(scratch.path(), &files);
+    assert_eq!(made.0, 0, "{}", made.1);
     let said = "left out, for not every file has them: `is_bought`, `user_age`\n";
-    assert!(text(&made).contains(said), "{}", text(&made));
-    let spec = sound_spec(&scratch.0.join("shop"), "shop");
+    assert!(made.1.contains(said), "{}", made.1);
+    let spec = sound_spec(&scratch.path().join("shop"), "shop");
     assert!(!spec.contains("bought") && !spec.contains("user_age"));
     assert!(
         spec.contains("\"is_saved\" { embedding 32, given clicked }"),
@@ -234,55 +216,54 @@ fn a_draft_reads_what_all_files_have() {
 
 #[test]
 fn a_project_is_whole_or_not_there() {
-    let scratch = Scratch::new("stage");
+    let scratch = tempdir().unwrap();
     // An empty column name is none that a spec can have.
     rows(
-        &scratch.0.join("rows.parquet"),
+        &scratch.path().join("rows.parquet"),
         vec![("", Ints(&[500, 600, 700, 800]))],
     );
-    let made = mtmdc(&scratch.0, &["new", "shop", "--from", "rows.parquet"]);
-    assert_eq!(made.status.code(), Some(1), "{}", text(&made));
-    assert!(
-        text(&made).contains("no project is made"),
-        "{}",
-        text(&made)
-    );
-    assert_eq!(names(&scratch.0), ["rows.parquet"]);
+    let made = mtmdc(scratch.path(), &["new", "shop", "--from", "rows.parquet"]);
+    assert_eq!(made.0, 1, "{}", made.1);
+    assert!(made.1.contains("no project is made"), "{}", made.1);
+    assert_eq!(names(scratch.path()), ["rows.parquet"]);
 
-    let made = mtmdc(&scratch.0, &["new", "rows.parquet/shop"]);
-    assert_eq!(made.status.code(), Some(3), "{}", text(&made));
-    assert!(text(&made).contains("cannot make `rows.parquet/shop`"));
-    fs::write(scratch.0.join("file"), "").unwrap();
-    let made = mtmdc(&scratch.0, &["new", "file"]);
-    assert_eq!(made.status.code(), Some(3), "{}", text(&made));
-    assert!(text(&made).contains("cannot make `file`"));
-    assert_eq!(names(&scratch.0), ["file", "rows.parquet"]);
+    let made = mtmdc(scratch.path(), &["new", "rows.parquet/shop"]);
+    assert_eq!(made.0, 3, "{}", made.1);
+    assert!(made.1.contains("cannot make `rows.parquet/shop`"));
+    fs::write(scratch.path().join("file"), "").unwrap();
+    let made = mtmdc(scratch.path(), &["new", "file"]);
+    assert_eq!(made.0, 3, "{}", made.1);
+    assert!(made.1.contains("cannot make `file`"));
+    assert_eq!(names(scratch.path()), ["file", "rows.parquet"]);
 
     // A folder that is there is filled, whatever it is to others.
-    fs::create_dir(scratch.0.join("shop")).unwrap();
+    fs::create_dir(scratch.path().join("shop")).unwrap();
     for name in ["shop", "fair"] {
-        let made = mtmdc(&scratch.0, &["new", name]);
-        assert!(made.status.success(), "{}", text(&made));
+        let made = mtmdc(scratch.path(), &["new", name]);
+        assert_eq!(made.0, 0, "{}", made.1);
     }
-    let made = names(&scratch.0.join("shop"));
-    assert_eq!(made, names(&scratch.0.join("fair")));
+    let made = names(&scratch.path().join("shop"));
+    assert_eq!(made, names(&scratch.path().join("fair")));
     assert!(made.iter().all(|name| !name.ends_with(".tmp")), "{made:?}");
-    assert_eq!(names(&scratch.0), ["fair", "file", "rows.parquet", "shop"]);
+    assert_eq!(
+        names(scratch.path()),
+        ["fair", "file", "rows.parquet", "shop"]
+    );
 }
 
 #[test]
 fn a_project_is_whole() {
-    let scratch = Scratch::new("whole");
-    let made = mtmdc(&scratch.0, &["new", "home_ads"]);
-    assert!(made.status.success(), "{}", text(&made));
-    let project = scratch.0.join("home_ads");
+    let scratch = tempdir().unwrap();
+    let made = mtmdc(scratch.path(), &["new", "home_ads"]);
+    assert_eq!(made.0, 0, "{}", made.1);
+    let project = scratch.path().join("home_ads");
     for arguments in [
         &["check", "--deny", "warnings", "specs/home_ads.mtmd"][..],
         &["fmt", "--check", "specs/home_ads.mtmd"],
         &["build", "--check", "specs/home_ads.mtmd"],
     ] {
         let output = mtmdc(&project, arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", text(&output));
+        assert_eq!(output.0, 0, "{arguments:?}: {}", output.1);
     }
     let readme = fs::read_to_string(project.join("README.md")).unwrap();
     assert!(readme.contains("mtmdc train specs/home_ads.mtmd --data data"));
@@ -298,36 +279,33 @@ fn a_project_is_whole() {
 /// versions in it are those that this repository is tested with. If not: `LOCK=write cargo test --test new`.
 #[test]
 fn a_project_is_locked() {
-    let scratch = Scratch::new("locked");
-    let made = mtmdc(&scratch.0, &["new", "home_ads"]);
-    assert!(made.status.success(), "{}", text(&made));
-    let project = scratch.0.join("home_ads");
+    let scratch = tempdir().unwrap();
+    let made = mtmdc(scratch.path(), &["new", "home_ads"]);
+    assert_eq!(made.0, 0, "{}", made.1);
+    let project = scratch.path().join("home_ads");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let write = std::env::var("LOCK").is_ok_and(|value| value == "write");
     if write {
         fs::copy(root.join("Cargo.lock"), project.join("Cargo.lock")).unwrap();
     }
     // Of this platform alone, whose packages the tests' own build has fetched.
-    let rustc = Command::new("rustc").arg("-vV").output().unwrap();
-    let rustc = text(&rustc);
+    let (_, rustc, _) = outcome(Command::new("rustc").arg("-vV"));
     let host = rustc
         .lines()
         .find_map(|line| line.strip_prefix("host: "))
         .unwrap();
-    let metadata = Command::new(env!("CARGO"))
-        .current_dir(&project)
-        .args([
-            "metadata",
-            "--format-version",
-            "1",
-            "--filter-platform",
-            host,
-        ])
-        .args((!write).then_some("--locked"))
-        .output()
-        .unwrap();
-    assert!(metadata.status.success(), "{}", text(&metadata));
-    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    let mut metadata = Command::new(env!("CARGO"));
+    metadata.current_dir(&project).args([
+        "metadata",
+        "--format-version",
+        "1",
+        "--filter-platform",
+        host,
+    ]);
+    metadata.args((!write).then_some("--locked"));
+    let (code, metadata, said) = outcome(&mut metadata);
+    assert_eq!(code, 0, "{said}");
+    let metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap();
     assert_eq!(metadata["workspace_members"].as_array().unwrap().len(), 4);
     let lock = fs::read_to_string(project.join("Cargo.lock")).unwrap();
     if write {
@@ -348,7 +326,7 @@ fn a_project_is_locked() {
 
 #[test]
 fn a_draft_of_real_data_checks() {
-    let scratch = Scratch::new("draft");
+    let scratch = tempdir().unwrap();
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/kuairand");
     let mut files: Vec<String> = fs::read_dir(data)
         .unwrap()
@@ -358,9 +336,9 @@ fn a_draft_of_real_data_checks() {
     files.sort();
     let mut arguments = vec!["new", "videos", "--from"];
     arguments.extend(files.iter().map(String::as_str));
-    let made = mtmdc(&scratch.0, &arguments);
-    assert!(made.status.success(), "{}", text(&made));
-    let project = scratch.0.join("videos");
+    let made = mtmdc(scratch.path(), &arguments);
+    assert_eq!(made.0, 0, "{}", made.1);
+    let project = scratch.path().join("videos");
     let spec = fs::read_to_string(project.join("specs/videos.mtmd")).unwrap();
     for line in [
         "surfaces from \"tab\" {",
@@ -394,16 +372,16 @@ fn a_draft_of_real_data_checks() {
         &["fmt", "--check", "specs/videos.mtmd"],
     ] {
         let output = mtmdc(&project, arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", text(&output));
+        assert_eq!(output.0, 0, "{arguments:?}: {}", output.1);
     }
 }
 
 #[test]
 fn what_cannot_be_a_project_is_refused() {
-    let scratch = Scratch::new("refused");
-    fs::write(scratch.0.join("text.parquet"), "no Parquet").unwrap();
-    fs::create_dir(scratch.0.join("taken")).unwrap();
-    fs::write(scratch.0.join("taken/file"), "").unwrap();
+    let scratch = tempdir().unwrap();
+    fs::write(scratch.path().join("text.parquet"), "no Parquet").unwrap();
+    fs::create_dir(scratch.path().join("taken")).unwrap();
+    fs::write(scratch.path().join("taken/file"), "").unwrap();
     for (arguments, code, message) in [
         (&["new", "HomeAds"][..], 2, "not a valid name of a model"),
         (&["new", "core"], 2, "a crate of Rust"),
@@ -419,25 +397,25 @@ fn what_cannot_be_a_project_is_refused() {
             "cannot read `text.parquet`",
         ),
     ] {
-        let output = mtmdc(&scratch.0, arguments);
-        assert_eq!(output.status.code(), Some(code), "{}", text(&output));
-        assert!(text(&output).contains(message), "{}", text(&output));
-        assert!(!scratch.0.join("a").exists(), "nothing is left behind");
+        let output = mtmdc(scratch.path(), arguments);
+        assert_eq!(output.0, code, "{}", output.1);
+        assert!(output.1.contains(message), "{}", output.1);
+        assert!(!scratch.path().join("a").exists(), "nothing is left behind");
     }
 }
 
 #[test]
 fn completions_and_manual() {
-    let scratch = Scratch::new("shells");
+    let scratch = tempdir().unwrap();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
-        let output = mtmdc(&scratch.0, &["completions", shell]);
-        assert!(output.status.success() && text(&output).contains("mtmdc"));
+        let output = mtmdc(scratch.path(), &["completions", shell]);
+        assert!(output.0 == 0 && output.1.contains("mtmdc"));
     }
-    let manual = mtmdc(&scratch.0, &["man"]);
+    let manual = mtmdc(scratch.path(), &["man"]);
     for command in ["check", "build", "graph", "fmt", "train", "new"] {
         assert!(
-            text(&manual).contains(&format!(".TH mtmdc-{command} 1"))
-                || text(&manual).contains(&format!("mtmdc\\-{command}")),
+            manual.1.contains(&format!(".TH mtmdc-{command} 1"))
+                || manual.1.contains(&format!("mtmdc\\-{command}")),
             "{command}"
         );
     }

@@ -15,9 +15,11 @@ use mtmdc::driver::check::{Checked, check, check_files};
 use mtmdc::driver::compile::compile_files;
 use mtmdc::driver::fix::fix;
 use mtmdc::graph;
+use mtmdc::graph::diff::diff;
 use mtmdc::source::Source;
 use std::fs;
 use std::path::Path;
+use support::specs;
 
 const BASE: &str = r#"model small
 surfaces from "surface" { feed = 0, search = 1 }
@@ -27,16 +29,8 @@ query { id user_id { rows 10_000, dim 16 }, number age { log } }
 item { id ad_id { rows 10_000, dim 16 } }
 "#;
 
-fn read_disk(path: &str) -> Result<String, String> {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
-        .map_err(|error| error.to_string())
-}
-
 fn network() -> Source {
-    Source::new(
-        "specs/network.mtmd",
-        read_disk("specs/network.mtmd").unwrap(),
-    )
+    specs::named("network").source()
 }
 
 fn codes(checked: &Checked) -> Vec<&'static str> {
@@ -51,38 +45,38 @@ fn with(text: &str) -> Checked {
     check(&Source::new("small.mtmd", format!("{BASE}{text}")))
 }
 
-/// The spec of `specs/network.mtmd`, each line of the diff to its base that a variant makes.
+/// The graph of `specs/network.mtmd` is the committed one. A variant differs by what it declares.
 #[test]
 fn files_and_variants_make_graphs() {
     let graph = |variant| {
-        let outcome = compile_files(network(), &read_disk, &Levels::default(), variant);
+        let outcome = compile_files(network(), &specs::read, &Levels::default(), variant);
         assert!(
             outcome.diagnostics.is_empty(),
             "{}",
             render_text(&outcome.source, &outcome.diagnostics, false)
         );
-        let yaml = outcome.artefacts.unwrap().graph.to_yaml();
-        yaml.split("# What the file above means")
-            .next()
-            .unwrap()
-            .to_owned()
+        outcome.artefacts.unwrap().graph
     };
-    insta::assert_snapshot!("network", graph(None));
-    insta::assert_snapshot!("network_small", graph(Some("small")));
-    assert!(graph(Some("no_cross")).contains("crossing: none"));
+    let base = graph(None);
+    let committed = specs::read("generated/network/graph.yaml").unwrap();
+    assert!(base.to_yaml() == committed, "generated/network is stale");
+    let changes = diff(&base, &graph(Some("small"))).to_text();
+    insta::assert_snapshot!("network_small", changes);
+    let no_cross = graph(Some("no_cross")).to_yaml();
+    assert!(no_cross.contains("crossing: none"));
 }
 
 /// What is split over files means what it means in one.
 #[test]
 fn files_change_nothing_but_the_place() {
-    let split = check_files(network(), &read_disk, &Levels::default());
-    let own = read_disk("specs/network.mtmd").unwrap();
+    let split = check_files(network(), &specs::read, &Levels::default());
+    let own = specs::read("specs/network.mtmd").unwrap();
     let own: String = own
         .lines()
         .filter(|line| !line.starts_with("use "))
         .fold(String::new(), |text, line| text + line + "\n");
-    let members = read_disk("specs/common/members.mtmd").unwrap();
-    let companies = read_disk("specs/common/companies.mtmd").unwrap();
+    let members = specs::read("specs/common/members.mtmd").unwrap();
+    let companies = specs::read("specs/common/companies.mtmd").unwrap();
     let inner = |text: &str, word: &str| {
         let start = text.find(word).unwrap() + word.len();
         text[start..].trim_end().trim_end_matches('}').to_owned()
@@ -104,12 +98,12 @@ fn files_change_nothing_but_the_place() {
 
 #[test]
 fn a_part_is_checked_alone_and_not_built() {
-    for path in ["specs/common/members.mtmd", "specs/common/companies.mtmd"] {
-        let source = Source::new(path, read_disk(path).unwrap());
-        let checked = check_files(source.clone(), &read_disk, &Levels::default());
+    for part in specs::parts() {
+        let source = part.source();
+        let checked = check_files(source.clone(), &specs::read, &Levels::default());
         assert!(checked.part && checked.spec.is_none());
         assert!(checked.diagnostics.is_empty(), "{:?}", checked.diagnostics);
-        let outcome = compile_files(source, &read_disk, &Levels::default(), None);
+        let outcome = compile_files(source, &specs::read, &Levels::default(), None);
         assert!(outcome.artefacts.is_none() && has_errors(&outcome.diagnostics));
     }
     let broken = check(&Source::new(
@@ -278,7 +272,7 @@ fn what_is_beyond_its_budget_can_be_looked_at() {
             ..Levels::default()
         };
         let source = Source::new("small.mtmd", text.as_str());
-        let outcome = compile_files(source, &read_disk, &levels, None);
+        let outcome = compile_files(source, &specs::read, &levels, None);
         let messages = outcome.diagnostics.iter();
         let codes: Vec<&str> = messages.map(|message| message.code.id()).collect();
         assert_eq!(codes, ["E0572"]);

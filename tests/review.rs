@@ -16,7 +16,8 @@ use mtmdc::graph::{Dim, Graph, Input, NodeKind};
 use shop::{OLD, graph, graphs, new};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
+use support::run::{Program, outcome};
 
 #[test]
 fn weights_add_up_to_the_parameters() {
@@ -367,30 +368,22 @@ fn nodes_are_in_the_order_of_computation() {
     }
 }
 
-fn run(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mtmdc"));
-    command
-        .current_dir(folder)
-        .args(arguments)
-        .output()
-        .unwrap()
-}
+const MTMDC: Program = Program {
+    exe: env!("CARGO_BIN_EXE_mtmdc"),
+};
 
 fn git(folder: &Path, arguments: &[&str]) {
     let identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"];
     let mut command = Command::new("git");
-    let output = command
-        .current_dir(folder)
-        .args(identity)
-        .args(arguments)
-        .output();
-    let output = output.unwrap();
-    assert!(output.status.success(), "{output:?}");
+    let command = command.current_dir(folder).args(identity).args(arguments);
+    let (code, _, stderr) = outcome(command);
+    assert_eq!(code, 0, "{stderr}");
 }
 
 #[test]
 fn revisions_and_variants_are_compared() {
-    let folder = std::env::temp_dir().join(format!("mtmdc-review-{}", std::process::id()));
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
     let specs = folder.join("specs");
     std::fs::create_dir_all(specs.join("parts")).unwrap();
     let write = |name: &str, text: &str| std::fs::write(specs.join(name), text).unwrap();
@@ -401,52 +394,35 @@ fn revisions_and_variants_are_compared() {
     );
     write("shop.mtmd", &root);
     write("parts/item.mtmd", &format!("item {{{item}}}\n"));
-    git(&folder, &["init", "-q"]);
-    git(&folder, &["add", "."]);
-    git(&folder, &["commit", "-q", "-m", "first"]);
+    git(folder, &["init", "-q"]);
+    git(folder, &["add", "."]);
+    git(folder, &["commit", "-q", "-m", "first"]);
     write(
         "parts/item.mtmd",
         &format!("item {{{item}  number stars {{}}\n}}\n"),
     );
 
-    let output = run(
-        &folder,
-        &[
-            "diff",
-            "specs/shop.mtmd",
-            "--git",
-            "HEAD",
-            "--format",
-            "json",
-        ],
-    );
-    assert!(output.status.success(), "{output:?}");
-    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let diff = "diff specs/shop.mtmd --git HEAD --format json";
+    let diff: Vec<&str> = diff.split(' ').collect();
+    let found: serde_json::Value = serde_json::from_str(&MTMDC.ok(folder, &diff)).unwrap();
     let changes = found["changes"].as_array().unwrap();
     assert_eq!(changes.len(), 1);
     assert_eq!(changes[0]["place"], "item feature stars");
     // From another folder, and of a variant of both.
     let arguments = ["diff", "shop.mtmd", "--git", "HEAD", "--variant", "wide"];
-    let output = run(&specs, &arguments);
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = MTMDC.ok(&specs, &arguments);
     assert!(
         text.contains("new: item feature stars") && !text.contains("embedding 16"),
         "{text}"
     );
     // A spec against its variant.
-    let output = run(&specs, &["diff", "shop.mtmd", "--variant", "wide"]);
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = MTMDC.ok(&specs, &["diff", "shop.mtmd", "--variant", "wide"]);
     assert!(text.contains("task click: embedding 16 → 32"), "{text}");
     // Nothing to compare with, and a revision that is not there.
-    assert_eq!(run(&specs, &["diff", "shop.mtmd"]).status.code(), Some(2));
-    let output = run(&specs, &["diff", "shop.mtmd", "--git", "nowhere"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(
-        String::from_utf8(output.stderr)
-            .unwrap()
-            .contains("in revision `nowhere`")
-    );
-    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(MTMDC.run(&specs, &["diff", "shop.mtmd"]).0, 2);
+    let (code, _, stderr) = MTMDC.run(&specs, &["diff", "shop.mtmd", "--git", "nowhere"]);
+    assert_eq!(code, 2);
+    assert!(stderr.contains("in revision `nowhere`"), "{stderr}");
 }
 
 /// The example of the book is what the command prints.
@@ -458,7 +434,7 @@ fn the_book_s_diff_is_fresh() {
     let (block, _) = block.split_once("\n```").unwrap();
     let (command, expected) = block.split_once('\n').unwrap();
     let arguments: Vec<&str> = command.split(' ').collect();
-    let printed = String::from_utf8(run(root, &arguments).stdout).unwrap();
+    let printed = MTMDC.ok(root, &arguments);
     assert!(
         printed.trim_end() == expected,
         "put this into book/src/review.md:\n{printed}"

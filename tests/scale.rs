@@ -7,22 +7,20 @@
     reason = "a test says what is wrong by failing"
 )]
 
-#[path = "common/large.rs"]
-mod large;
-
-use cpu_time::ThreadTime;
 use mtmdc::driver::check::check;
 use mtmdc::driver::compile::compile;
 use mtmdc::graph::build;
 use mtmdc::graph::diff::diff;
 use mtmdc::source::Source;
 use std::time::Duration;
+use support::specs::large;
+use support::time::fastest;
 
 /// Bytes of the graph and of the crate, and the fastest of some compilations.
 fn built(surfaces: usize) -> (usize, usize, Duration) {
-    let source = Source::new("large.mtmd", large::spec(surfaces, 100, 10));
+    let source = Source::new("large.mtmd", large(surfaces, 100, 10));
     let mut sizes = (0, 0);
-    let time = fastest(|| {
+    let time = fastest(5, || {
         let artefacts = compile(&source).artefacts.unwrap();
         let crate_files = artefacts.files().unwrap();
         let bytes = |graph: bool| {
@@ -33,17 +31,6 @@ fn built(surfaces: usize) -> (usize, usize, Duration) {
         sizes = (bytes(true), bytes(false));
     });
     (sizes.0, sizes.1, time)
-}
-
-/// Time on the processor of the fastest of some runs: other work on the machine does not count.
-fn fastest(mut act: impl FnMut()) -> Duration {
-    let mut fastest = Duration::MAX;
-    for _ in 0..5 {
-        let started = ThreadTime::now();
-        act();
-        fastest = fastest.min(started.elapsed());
-    }
-    fastest
 }
 
 #[test]
@@ -60,8 +47,8 @@ fn ten_times_the_surfaces_cost_no_more_than_ten_times() {
 #[test]
 fn a_check_takes_no_longer_than_the_spec_is_long() {
     let time = |surfaces| {
-        let source = Source::new("large.mtmd", large::spec(surfaces, 10, 10));
-        fastest(|| assert!(check(&source).spec.is_some()))
+        let source = Source::new("large.mtmd", large(surfaces, 10, 10));
+        fastest(5, || assert!(check(&source).spec.is_some()))
     };
     let (short, long) = (time(500), time(5_000));
     assert!(long < 30 * short, "{long:?} {short:?}");
@@ -74,11 +61,11 @@ fn a_diff_takes_no_longer_than_the_specs_are_long() {
         let [old, new] = ["", "  number comes {}\n"].map(|more| {
             let numbers = (0..features).map(|id| format!("  number n{id} {{}}\n"));
             let numbers: String = numbers.collect();
-            let text = large::spec(surfaces, 10, 10);
+            let text = large(surfaces, 10, 10);
             let text = text.replace("query {\n", &format!("query {{\n{numbers}{more}"));
             build(&check(&Source::new("large.mtmd", text)).spec.unwrap())
         });
-        fastest(|| assert_eq!(diff(&old, &new).changes.len(), 1))
+        fastest(5, || assert_eq!(diff(&old, &new).changes.len(), 1))
     };
     let short = time(50, 300);
     let (surfaces, features) = (time(500, 300), time(50, 3_000));
@@ -90,5 +77,5 @@ fn a_diff_takes_no_longer_than_the_specs_are_long() {
 #[ignore = "writes the largest spec, to try commands on it"]
 fn write() {
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("large.mtmd");
-    std::fs::write(path, large::spec(1_000, 100, 10)).unwrap();
+    std::fs::write(path, large(1_000, 100, 10)).unwrap();
 }

@@ -11,9 +11,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
+use support::run::{Program, outcome};
 
 const OLD: &str = r#"model warm_old
 
@@ -66,18 +66,16 @@ fn workspace() -> PathBuf {
 }
 
 fn run(folder: &Path, line: &str) -> String {
+    let program = Program {
+        exe: env!("CARGO_BIN_EXE_mtmdc"),
+    };
     // The folder of this test's own binary is `release/deps`.
-    let binary = Path::new(env!("CARGO_BIN_EXE_mtmdc"));
-    let target = binary.parent().unwrap().parent().unwrap();
-    let output = Command::new(binary)
-        .current_dir(folder)
-        .env("CARGO_TARGET_DIR", target)
-        .args(line.split_whitespace())
-        .output()
-        .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{line}\n{}", text(&output.stderr));
-    text(&output.stdout)
+    let target = Path::new(program.exe).parent().unwrap().parent().unwrap();
+    let arguments: Vec<&str> = line.split_whitespace().collect();
+    let mut command = program.command(folder, &arguments);
+    let (code, stdout, stderr) = outcome(command.env("CARGO_TARGET_DIR", target));
+    assert_eq!(code, 0, "{line}\n{stderr}");
+    stdout
 }
 
 /// The arrays of a safetensors file as bytes, by key.

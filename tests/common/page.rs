@@ -25,6 +25,7 @@ use mtmdc::diagnostics::{Levels, render_text};
 use mtmdc::driver::check::check_files;
 use mtmdc::source::Source;
 use mtmdc::syntax::format;
+use support::run::outcome;
 
 /// What a part is laid over.
 const EXAMPLE: &str = include_str!("../../book/src/language/example.mtmd");
@@ -288,17 +289,14 @@ impl Page {
         if let Some(target) = target {
             command.env("CARGO_TARGET_DIR", target);
         }
-        let output = command.output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        let text = text.trim_end().to_owned();
-        let code = i32::from(fails);
+        let (code, text, _) = outcome(&mut command);
         assert_eq!(
-            output.status.code(),
-            Some(code),
+            code,
+            i32::from(fails),
             "{place}: `{}`\n{text}",
             step.command
         );
-        text
+        text.trim_end().to_owned()
     }
 
     fn write(&self, stale: &[(Range<usize>, String)]) {

@@ -1,12 +1,13 @@
-//! The program, run in folders of a test's own.
+//! The program, and folders to run it in.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+
+use support::run::Program;
 
 pub const MINIMAL: &str = include_str!("../../specs/minimal.mtmd");
 
-/// An empty folder of a test's own.
+/// An empty folder in the target folder, for one test.
 pub fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join("cli")
@@ -16,24 +17,9 @@ pub fn folder(name: &str) -> PathBuf {
     folder
 }
 
-pub fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mtmdc"));
-    command.current_dir(folder).args(arguments);
-    command
-}
-
-pub fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
-    outcome(command(folder, arguments).output().unwrap())
-}
-
-pub fn outcome(output: Output) -> (i32, String, String) {
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code().unwrap(),
-        text(output.stdout),
-        text(output.stderr),
-    )
-}
+pub const MTMDC: Program = Program {
+    exe: env!("CARGO_BIN_EXE_mtmdc"),
+};
 
 /// A folder with `minimal.mtmd` in it.
 pub fn with_spec(name: &str) -> PathBuf {

@@ -1,8 +1,10 @@
 //! A small spec and what became of it, and the graphs of all specs.
 
-use mtmdc::driver::check::check_files;
-use mtmdc::graph::{Graph, build};
-use mtmdc::source::Source;
+#[allow(
+    unused_imports,
+    reason = "each test that has this module uses some of them"
+)]
+pub use support::specs::{graph, graphs};
 
 /// A shop of two surfaces and two products.
 pub const OLD: &str = r#"
@@ -44,48 +46,4 @@ pub fn new() -> String {
         "  number   age     { log }",
         "  number   age     { log }\n  number   visits  { log, on search }",
     )
-}
-
-/// The graph of a text.
-pub fn graph(text: &str) -> Graph {
-    let read = |_: &str| Err("no files".to_owned());
-    graph_of(Source::new("shop.mtmd", text), &read, None)
-}
-
-fn graph_of(
-    source: Source,
-    read: &dyn Fn(&str) -> Result<String, String>,
-    variant: Option<&str>,
-) -> Graph {
-    let checked = check_files(source, read, &mtmdc::diagnostics::Levels::default());
-    let spec = match variant {
-        None => checked.spec,
-        Some(name) => {
-            let mut variants = checked.variants.into_iter();
-            variants.find(|found| found.name == name).unwrap().spec
-        }
-    };
-    build(&spec.unwrap_or_else(|| panic!("{:?}", checked.diagnostics)))
-}
-
-/// Every spec of the repository, with its variants.
-pub fn graphs() -> Vec<Graph> {
-    let read = |path: &str| std::fs::read_to_string(path).map_err(|error| error.to_string());
-    let mut paths: Vec<_> = std::fs::read_dir("specs").unwrap().collect();
-    paths.sort_by_key(|entry| entry.as_ref().unwrap().path());
-    let mut graphs = vec![];
-    for entry in paths {
-        let path = entry.unwrap().path().display().to_string();
-        if !path.ends_with(".mtmd") {
-            continue;
-        }
-        let source = || Source::new(&*path, read(&path).unwrap());
-        let checked = check_files(source(), &read, &mtmdc::diagnostics::Levels::default());
-        graphs.push(build(&checked.spec.unwrap()));
-        for variant in checked.variants {
-            graphs.push(graph_of(source(), &read, Some(&variant.name)));
-        }
-    }
-    assert!(graphs.len() >= 6);
-    graphs
 }

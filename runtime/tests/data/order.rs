@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::{ArrayRef, Int64Array};
 use mtmd::data::batch::{Batch, Column};
@@ -183,11 +184,20 @@ fn batches_are_the_same_whatever_the_number_of_threads() {
 fn a_pass_that_is_dropped_early_ends_its_threads() {
     let data = dataset(ALL);
     for taken in [0, 1, 5] {
-        let passes = data
-            .1
-            .batches(&data.2, scan(Some((1, 0, 100)), 16, 0))
-            .unwrap();
-        assert_eq!(passes.take(taken).filter(Result::is_ok).count(), taken);
+        // Each thread that prepares batches has a clone.
+        let held = Arc::new(());
+        let clone = Arc::clone(&held);
+        let prepare = move |batch: Batch| (batch.rows, Arc::clone(&clone));
+        let scan = scan(Some((1, 0, 100)), 16, 0);
+        let pass = data.1.prepared(&data.2, scan, prepare).unwrap();
+        let (sender, dropped) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let found = pass.take(taken).filter(Result::is_ok).count();
+            sender.send(found)
+        });
+        let found = dropped.recv_timeout(Duration::from_secs(60));
+        assert_eq!(found, Ok(taken), "the pass waits for its threads in vain");
+        assert_eq!(Arc::strong_count(&held), 1, "a thread still runs");
     }
 }
 

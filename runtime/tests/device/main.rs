@@ -36,19 +36,10 @@ const ROUNDED: f64 = 1e-4;
 
 #[test]
 fn specs() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../specs");
-    let mut paths: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|end| end == "mtmd"))
-        .collect();
-    paths.sort();
-    assert!(paths.len() >= 7, "{paths:?}");
-    for path in paths {
-        let plan = lowered::compiled(&std::fs::read_to_string(&path).unwrap()).plan;
-        let spec = path.file_stem().unwrap().to_string_lossy();
+    for spec in support::specs::all() {
+        let plan = lowered::compiled(&spec.text).plan;
         for case in [Case::Uneven, Case::Single, Case::Shared] {
-            agrees_on(&plan, &format!("{spec}, {case:?}"), case);
+            agrees_on(&plan, &format!("{}, {case:?}", spec.name), case);
         }
     }
 }

@@ -5,36 +5,16 @@ use mtmd::exec::device::DeviceReal;
 use mtmd::exec::host::TowerRows;
 use mtmd::params::Params;
 use mtmd_schema::plan::{Init, Parameter, Plan, TowerPlan};
-
-/// Numbers in [-1, 1) that depend on a seed alone.
-pub struct Draws(u64);
-
-impl Draws {
-    fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn next(&mut self) -> f64 {
-        (self.bits() >> 11) as f64 * 2.0_f64.powi(-52) - 1.0
-    }
-
-    fn below(&mut self, count: usize) -> usize {
-        (self.bits() % count as u64) as usize
-    }
-}
+use support::rng::Rng;
 
 /// Parameters like those of a new model, norms, biases and running statistics a little off.
 pub fn params<E: DeviceReal>(plan: &Plan, seed: u64) -> Params<E> {
-    let mut draws = Draws(seed);
+    let mut draws = Rng::new(seed);
     let mut params = Params::<E>::zeros(plan);
     let mut fill = |parameter: &Parameter, array: &mut [E], start: usize| {
         let start = start + parameter.offset;
         for value in &mut array[start..start + parameter.len()] {
-            let draw = draws.next();
+            let draw = draws.signed();
             *value = E::real(match parameter.init {
                 Init::Zeros => 0.25 * draw,
                 Init::Ones => 1.0 + 0.25 * draw,
@@ -88,7 +68,7 @@ const ROWS: usize = 23;
 
 impl Rows {
     pub fn random(plan: &Plan, case: Case, seed: u64) -> Self {
-        let mut draws = Draws(seed);
+        let mut draws = Rng::new(seed);
         let rows = match case {
             Case::Single => 1,
             Case::Uneven | Case::Shared => ROWS,
@@ -110,11 +90,11 @@ impl Rows {
             Case::Uneven | Case::Single => grouped(&surface, plan.query.domains.len()),
         };
         let item = grouped(&product, plan.item.domains.len());
-        let label = |draws: &mut Draws| match draws.below(6) {
+        let label = |draws: &mut Rng| match draws.below(6) {
             0 if case != Case::Single => f32::NAN,
             1 => 0.0,
             2 => 1.0,
-            _ => (0.5 + 0.5 * draws.next()) as f32,
+            _ => (0.5 + 0.5 * draws.signed()) as f32,
         };
         let tasks = plan.heads.len();
         let labels = (0..tasks).map(|_| (0..rows).map(|_| label(&mut draws)).collect());
@@ -161,7 +141,7 @@ pub fn cast<E: DeviceReal>(fields: &[Vec<f64>]) -> Vec<Vec<E>> {
 }
 
 /// The domain of each row.
-fn domains(count: usize, rows: usize, case: Case, draws: &mut Draws) -> Vec<u16> {
+fn domains(count: usize, rows: usize, case: Case, draws: &mut Rng) -> Vec<u16> {
     let within = match (case, count) {
         (Case::Uneven, 3..) => 1..count - 1,
         (Case::Uneven, 2) => 0..1,
@@ -211,11 +191,11 @@ fn shared(requests: TowerBatch, request: &[usize]) -> TowerBatch {
 }
 
 /// The fields of each domain's rows.
-fn fields(plan: &TowerPlan, rows: &TowerBatch, draws: &mut Draws) -> Vec<Vec<f64>> {
+fn fields(plan: &TowerPlan, rows: &TowerBatch, draws: &mut Rng) -> Vec<Vec<f64>> {
     let of = |(places, place): (&std::ops::Range<usize>, &mtmd_schema::plan::Place)| {
         let program = &plan.programs[place.program];
         let count = places.len() * program.buffers[program.input.0].width;
-        (0..count).map(|_| 1.5 * draws.next()).collect()
+        (0..count).map(|_| 1.5 * draws.signed()).collect()
     };
     rows.domains
         .iter()
