@@ -11,7 +11,7 @@ use crate::{at, wide};
 const READ: &str = "MTMD_TEST_CLOUD_MEMORY";
 /// Bytes that the reader may need beyond those of the bare process: those for files on disk, the windows of two row
 /// groups, which the first pass reads side by side, and what the allocator keeps of windows that are no more.
-const LIMIT: u64 = (192 + 72 + 56) << 20;
+const LIMIT: u64 = (256 + 72 + 56) << 20;
 
 /// Not a test: the process that reads, where [`memory_does_not_grow_with_the_objects`] started it.
 #[test]

@@ -10,7 +10,7 @@ use crate::wide::{self, FILES};
 /// Names the folder to a process that reads.
 const FOLDER: &str = "MTMD_TEST_MEMORY";
 /// Bytes that the reader may need beyond those of the bare process.
-const LIMIT: u64 = 192 << 20;
+const LIMIT: u64 = 256 << 20;
 
 /// Not a test: the process that reads, where [`memory_does_not_grow_with_the_data`] started it.
 #[test]

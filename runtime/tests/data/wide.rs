@@ -17,7 +17,7 @@ use crate::held::peak;
 
 /// Rows of a file, all in one row group.
 const ROWS: usize = 300_000;
-pub const FILES: usize = 16;
+pub const FILES: usize = 24;
 /// Floats and ids of a row.
 const WIDTH: usize = 64;
 const IDS: usize = 16;
