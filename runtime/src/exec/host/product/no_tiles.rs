@@ -1,4 +1,4 @@
-//! In place of the tiles, where no processor has them: types without values, so that nothing here can run.
+//! In place of the tiles, where no processor has them: nothing here is called, and a call stops as a bug.
 
 use mtmd_schema::plan::Write;
 
@@ -8,23 +8,23 @@ use crate::exec::Precision;
 
 /// Parts of a matrix: there are none.
 #[derive(Debug)]
-pub enum Tiles {}
+pub struct Tiles(());
 
 impl Tiles {
     pub fn new(_: Precision) -> Self {
-        bug!("a product by AMX on a system without it")
+        never()
     }
 
     pub fn rows(&mut self, _: &[f32], _: usize, _: (usize, usize), _: bool) {
-        match *self {}
+        never()
     }
 
     pub fn columns(&mut self, _: &[f32], _: usize, _: (usize, usize), _: bool) {
-        match *self {}
+        never()
     }
 
     pub fn precision(&self) -> Precision {
-        match *self {}
+        never()
     }
 }
 
@@ -33,19 +33,19 @@ pub fn available() -> bool {
     false
 }
 
-pub fn multiply(left: &Tiles, _: &Tiles, _: MatrixMut<'_, f32>, _: usize, _: Write) {
-    match *left {}
+pub fn multiply(_: &Tiles, _: &Tiles, _: MatrixMut<'_, f32>, _: usize, _: Write) {
+    never()
 }
 
 pub fn multiply_columns(
-    left: &Tiles,
+    _: &Tiles,
     _: &Tiles,
     _: Ahead,
     _: &mut MatrixMut<'_, f32>,
     _: (usize, usize),
     _: Write,
 ) {
-    match *left {}
+    never()
 }
 
 /// Columns that are split at a time.
@@ -53,14 +53,18 @@ pub const BLOCK: usize = 32;
 
 /// Memory to be asked for: there is none.
 #[derive(Debug, Clone, Copy)]
-pub enum Ahead {}
+pub struct Ahead(());
 
 impl Ahead {
     pub fn whole(_: &[f32]) -> Self {
-        bug!("a product by AMX on a system without it")
+        never()
     }
 
     pub fn strided(_: &[f32], _: usize, _: usize) -> Self {
-        bug!("a product by AMX on a system without it")
+        never()
     }
+}
+
+fn never<T>() -> T {
+    bug!("a product by AMX on a system without it")
 }
