@@ -3,6 +3,7 @@
 //! `serde` is the visitor: whatever implements `Serialize` can be printed as Rust or as YAML without
 //! a printer of its own.
 
+use mtmd_schema::bug;
 use serde::Serialize;
 use serde::ser::{self, Impossible, Serializer};
 use std::fmt;
@@ -79,7 +80,7 @@ pub enum Content {
 /// For a type that has no literal in Rust: a map, bytes, a unit. The schema has none.
 pub fn reflect<T: Serialize + ?Sized>(value: &T) -> Reflected {
     let reflected = value.serialize(Reflector);
-    reflected.unwrap_or_else(|error| bug(format_args!("a value of the schema: {error}")))
+    reflected.unwrap_or_else(|error| bug!("a value of the schema: {error}"))
 }
 
 /// The fields of a struct.
@@ -90,7 +91,7 @@ pub fn reflect<T: Serialize + ?Sized>(value: &T) -> Reflected {
 pub fn fields_of<T: Serialize + ?Sized>(value: &T) -> Fields {
     match reflect(value) {
         Reflected::Struct(Struct { fields, .. }) => fields,
-        other => bug(format_args!("{other:?} is not a struct")),
+        other => bug!("{other:?} is not a struct"),
     }
 }
 
@@ -102,18 +103,8 @@ pub fn fields_of<T: Serialize + ?Sized>(value: &T) -> Fields {
 pub fn variant_name<T: Serialize + ?Sized>(value: &T) -> &'static str {
     match reflect(value) {
         Reflected::Variant { name, .. } => name,
-        other => bug(format_args!("{other:?} is not a variant")),
+        other => bug!("{other:?} is not a variant"),
     }
-}
-
-/// Stops at a broken invariant of the compiler, as the floor `program` does above this one.
-#[expect(
-    clippy::panic,
-    reason = "an invariant of ours is broken: any result would be wrong"
-)]
-#[track_caller]
-fn bug(what: fmt::Arguments<'_>) -> ! {
-    panic!("this is a bug of mtmdc, please report it: {what}")
 }
 
 #[derive(Debug)]

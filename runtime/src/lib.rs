@@ -6,6 +6,10 @@
 //! `parquet`, `vocab`, `data`, `exec`, `tables` and `optimiser`, then `evaluation`, `score` and `training`,
 //! then `cli`.
 
+// Unit tests share files with the tests in `tests/`, which name the crate.
+#[cfg(test)]
+extern crate self as mtmd;
+
 mod arrays;
 mod bug;
 pub mod cli;

@@ -6,7 +6,7 @@
 //! ids, and lists are in canonical order.
 
 mod architecture;
-mod bug;
+pub mod bug;
 pub mod constants;
 mod domains;
 mod features;
@@ -27,7 +27,6 @@ pub use architecture::{
     Architecture, BatchNorm, Composition, Crossing, ExpertArchitecture, LogitBias, LogitScale,
     Norm, Override,
 };
-pub use bug::bug;
 pub use domains::{Axis, Domain, Others, Value};
 pub use features::{
     Derive, Feature, FeatureKind, Input, Pool, Standardise, TimePart, Transform, Unit,

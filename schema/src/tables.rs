@@ -1,8 +1,9 @@
 //! Embedding tables.
 
+use crate::bug;
 use serde::{Deserialize, Serialize};
 
-use crate::{Embeddings, List, Text, Value, bug};
+use crate::{Embeddings, List, Text, Value};
 
 /// An embedding table: a feature's own, or one that features share.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,7 +76,7 @@ impl Index {
                 let value = |line: &str| match whole {
                     true => match line.parse() {
                         Ok(number) => Value::Int(number),
-                        Err(_) => bug(format_args!("`{line}` is not a whole number")),
+                        Err(_) => bug!("`{line}` is not a whole number"),
                     },
                     false => Value::Text(Text::Owned(line.to_owned())),
                 };

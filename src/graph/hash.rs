@@ -1,6 +1,7 @@
 //! Hashes of texts, short enough to read aloud.
 
-use mtmd_schema::{Spec, bug};
+use mtmd_schema::Spec;
+use mtmd_schema::bug;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
@@ -13,7 +14,7 @@ pub(super) fn short(text: &str) -> String {
 pub(super) fn of(blocks: u32, projection: &Spec) -> String {
     let json = match serde_json::to_string(projection) {
         Ok(json) => json,
-        Err(error) => bug(format_args!("a spec has no JSON: {error}")),
+        Err(error) => bug!("a spec has no JSON: {error}"),
     };
     short(&format!("blocks: {blocks}\n{json}"))
 }

@@ -26,6 +26,7 @@ pub use read::VocabularyFiles;
 pub use weights::{Dim, Key, Part, Weight};
 
 use crate::sema::spec::{DomainId, Feature, FeatureKind, Spec, TaskId, Tower};
+use mtmd_schema::check;
 
 /// The Domain Expert graph of a spec.
 #[derive(Debug, Clone, PartialEq)]
@@ -178,9 +179,9 @@ impl Graph {
     /// Products with the bytes of the embeddings that are served for an item of theirs.
     fn bytes_per_item(&self) -> impl Iterator<Item = (&str, u128)> {
         let (products, bytes) = (&self.spec.products.domains, &self.totals.item_bytes);
-        assert!(
+        check!(
             products.len() == bytes.len(),
-            "this is a bug of mtmdc: bytes of an item of {} products",
+            "bytes of an item of {} products",
             bytes.len()
         );
         let names = products.iter().map(|product| &*product.name);

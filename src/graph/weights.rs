@@ -4,11 +4,11 @@
 use super::blocks::{Entries, NodeKind, Shape, join};
 use super::node::{Input, NodeId, Role, task_name};
 use super::{DomainExpert, FeatureId, Field, Graph, Node, TowerGraph};
-use crate::program::bug;
 use crate::sema::spec::{
     self, Axis, DomainId, FeatureKind, Index, LogitBias, Spec, Table, TableId, Tower, Value,
 };
 use mtmd_schema::key;
+use mtmd_schema::{bug, check};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
@@ -258,9 +258,9 @@ fn table_weight(spec: &Spec, id: TableId, table: &Table, names: &Names) -> Weigh
         true => &table.name,
         false => called(&names.tables, &table.name),
     };
-    assert!(
+    check!(
         rows.size() == table.rows,
-        "this is a bug of mtmdc: table `{name}` has {} rows, and {} that have a meaning",
+        "table `{name}` has {} rows, and {} that have a meaning",
         table.rows,
         rows.size()
     );
@@ -293,10 +293,10 @@ fn buckets(spec: &Spec, id: TableId) -> Vec<Part> {
         _ => None,
     });
     let Some(boundaries) = boundaries else {
-        bug(format_args!("no feature reads the buckets of {id:?}"));
+        bug!("no feature reads the buckets of {id:?}");
     };
     let Some(first) = boundaries.first() else {
-        bug(format_args!("the buckets of {id:?} have no boundary"));
+        bug!("the buckets of {id:?} have no boundary");
     };
     let below = format!("below {first}");
     let from = boundaries.iter().map(|boundary| format!("from {boundary}"));
@@ -347,9 +347,9 @@ impl<'a> Lister<'a> {
             held.lists.push(self.expert(expert));
             experts.extend(expert.domains.iter().map(|domain| (domain, list)));
         }
-        assert!(
+        check!(
             experts.len() == self.axis().domains.len(),
-            "this is a bug of mtmdc: some domain of tower `{}` has no Domain Expert",
+            "some domain of tower `{}` has no Domain Expert",
             tower.name()
         );
         for (domain, list) in experts {
@@ -487,10 +487,7 @@ fn parts(entries: Entries, inputs: &Rc<[Part]>, experts: &Rc<[Part]>) -> Rc<[Par
         Entries::Experts(_) => Rc::clone(experts),
     };
     let width: usize = parts.iter().map(|part| part.width).sum();
-    assert!(
-        width == entries.len(),
-        "this is a bug of mtmdc: {entries:?} are {width}"
-    );
+    check!(width == entries.len(), "{entries:?} are {width}");
     parts
 }
 

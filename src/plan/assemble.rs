@@ -1,10 +1,11 @@
 //! From groups of a draft's operations to operations of a plan, forward.
 
+use mtmd_schema::bug;
 use mtmd_schema::plan::{Activate, Address, BufferId, Linear, Mix, Norm, Op, Target, View, Write};
 
 use super::fuse::{Column, Fused};
 use super::layout::{Layout, Shared};
-use crate::program::{self, Draft, DraftOp, ParameterId, Part, Slice, ValueId, bug};
+use crate::program::{self, Draft, DraftOp, ParameterId, Part, Slice, ValueId};
 
 /// The forward program.
 pub fn forward(fused: &Fused, layout: &Layout, shared: &Shared) -> Vec<Op> {
@@ -63,9 +64,9 @@ impl Assembler<'_> {
                 {
                     Some((first, len + more))
                 }
-                (all, here) => bug(format_args!(
-                    "parameters of a group are not side by side: {here:?} after {all:?}"
-                )),
+                (all, here) => {
+                    bug!("parameters of a group are not side by side: {here:?} after {all:?}")
+                }
             };
         }
         all.map(|(first, _)| first)
@@ -87,11 +88,11 @@ impl Assembler<'_> {
     fn across(&self, group: &[usize], value: impl Fn(&DraftOp) -> ValueId) -> View {
         let mut views = group.iter().map(|op| self.view(value(self.fused.op(*op))));
         let Some(mut all) = views.next() else {
-            bug(format_args!("a group has no operation"));
+            bug!("a group has no operation");
         };
         for view in views {
             if view.buffer != all.buffer || view.start != all.start + all.width {
-                bug(format_args!("values of a group are not side by side"));
+                bug!("values of a group are not side by side");
             }
             all.width += view.width;
         }
@@ -100,7 +101,7 @@ impl Assembler<'_> {
 
     fn group(&self, group: &[usize]) -> Vec<Op> {
         let Some(first) = group.first().map(|first| self.fused.op(*first)) else {
-            bug(format_args!("a group has no operation"));
+            bug!("a group has no operation");
         };
         let to = || self.across(group, DraftOp::output);
         let from = || {
@@ -108,7 +109,7 @@ impl Assembler<'_> {
                 DraftOp::Activate { from, .. }
                 | DraftOp::Sigmoid { from, .. }
                 | DraftOp::Softmax { from, .. } => *from,
-                op => bug(format_args!("{op:?} has no single input")),
+                op => bug!("{op:?} has no single input"),
             })
         };
         let op = match first {
@@ -169,7 +170,7 @@ impl Assembler<'_> {
                             1 => *by,
                             _ => *x,
                         },
-                        op => bug(format_args!("{op:?} is in a group of crosses")),
+                        op => bug!("{op:?} is in a group of crosses"),
                     })
                 };
                 Op::Cross {
@@ -202,12 +203,12 @@ impl Assembler<'_> {
             DraftOp::Linear {
                 from, weight, bias, ..
             } => (*from, *weight, *bias),
-            op => bug(format_args!("{op:?} is in a group of linear maps")),
+            op => bug!("{op:?} is in a group of linear maps"),
         };
         let wide = group.iter().all(|op| map(self.fused.op(*op)).0 == from);
         let batch = if wide { 1 } else { group.len() };
         let Some(weight) = self.addresses(group, |op| Some(map(op).1)) else {
-            bug(format_args!("a group has no operation"));
+            bug!("a group has no operation");
         };
         Linear {
             from: self.slice(from),
@@ -275,6 +276,6 @@ impl Assembler<'_> {
 fn activate(op: &DraftOp) -> (Option<ParameterId>, Option<program::Norm>) {
     match op {
         DraftOp::Activate { bias, norm, .. } => (*bias, *norm),
-        op => bug(format_args!("{op:?} is in a group of activations")),
+        op => bug!("{op:?} is in a group of activations"),
     }
 }

@@ -1,12 +1,13 @@
 //! Domain Expert → draft: what each kind of block computes (paper §2.1). A node declares the tensors
 //! of its block; operations take them by name, with the shape that they need.
 
+use mtmd_schema::bug;
 use mtmd_schema::constants::LEAKY_RELU_SLOPE;
 use mtmd_schema::plan::{NormPlace, Scope};
 
 use crate::graph::blocks::{Cross, Ffn, NodeKind, join};
 use crate::graph::{DomainExpert, FeatureId, Graph, Group, Input, Role, TowerGraph};
-use crate::program::{Draft, Part, Slice, Tensor, ValueId, bug};
+use crate::program::{Draft, Part, Slice, Tensor, ValueId};
 use crate::sema::spec::{Composition, Crossing, Norm};
 
 /// Lowers the nodes of a Domain Expert; the last operation puts the tasks' embeddings side by side.
@@ -49,7 +50,7 @@ impl Lowering<'_> {
         match kind {
             NodeKind::BatchNorm(_) => {
                 let [numbers] = self.neighbours(inputs)[..] else {
-                    bug(format_args!("{path}: the numbers are not side by side"));
+                    bug!("{path}: the numbers are not side by side");
                 };
                 self.draft.batch_norm(&path, numbers)
             }
@@ -61,7 +62,7 @@ impl Lowering<'_> {
             }
             NodeKind::DomainShared(block) => {
                 let Role::DomainShared(index) = role else {
-                    bug(format_args!("{path} is not a domain-shared expert"));
+                    bug!("{path} is not a domain-shared expert");
                 };
                 let canonical = self.canonical(inputs);
                 let from = self.draft.whole(canonical);
@@ -101,7 +102,7 @@ impl Lowering<'_> {
                 let from = self.joined(inputs);
                 self.value(from)
             }
-            NodeKind::Missing(_) => bug(format_args!("{path} is the tower's, no domain's")),
+            NodeKind::Missing(_) => bug!("{path} is the tower's, no domain's"),
         }
     }
 
@@ -125,7 +126,7 @@ impl Lowering<'_> {
     fn declare_shared(&mut self, role: Role) -> String {
         let path = role.path(&self.graph.spec);
         let Some(node) = self.tower.shared.iter().find(|node| node.role == role) else {
-            bug(format_args!("the tower has no node {path}"));
+            bug!("the tower has no node {path}");
         };
         self.declare(Scope::Tower, &path, &node.kind);
         path
@@ -220,7 +221,7 @@ impl Lowering<'_> {
         let (adapt, some_missing) = match inputs {
             [Input::Node(adapt)] => (adapt, false),
             [Input::Node(adapt), Input::SharedMissing] => (adapt, true),
-            inputs => bug(format_args!("a domain-shared expert reads {inputs:?}")),
+            inputs => bug!("a domain-shared expert reads {inputs:?}"),
         };
         let x = self.values[adapt.0];
         let missing = some_missing.then(|| {
@@ -246,10 +247,7 @@ impl Lowering<'_> {
                 present += width;
             } else {
                 let Some(parameter) = missing else {
-                    bug(format_args!(
-                        "nothing is learned for the missing field {}",
-                        field.name
-                    ));
+                    bug!("nothing is learned for the missing field {}", field.name);
                 };
                 parts.push(Part::Vector {
                     parameter,
@@ -285,10 +283,7 @@ impl Lowering<'_> {
             Input::Field(id) => {
                 let found = self.input_fields().find(|(field, ..)| *field == id);
                 let Some((_, _, slice)) = found else {
-                    bug(format_args!(
-                        "a Domain Expert reads field {}, which it lacks",
-                        id.0
-                    ));
+                    bug!("a Domain Expert reads field {}, which it lacks", id.0);
                 };
                 vec![slice]
             }
@@ -314,11 +309,11 @@ impl Lowering<'_> {
                     | Role::Shallow(_)
                     | Role::Task(_) => vec![whole],
                     role @ (Role::Expert(_) | Role::Missing) => {
-                        bug(format_args!("a Domain Expert has the tower's {role:?}"))
+                        bug!("a Domain Expert has the tower's {role:?}")
                     }
                 }
             }
-            Input::SharedMissing => bug(format_args!("only domain-shared experts read `missing`")),
+            Input::SharedMissing => bug!("only domain-shared experts read `missing`"),
         }
     }
 
@@ -349,7 +344,7 @@ impl Lowering<'_> {
         }
         let slices = parts.into_iter().map(|part| match part {
             Part::Slice(slice) => slice,
-            Part::Vector { .. } => bug(format_args!("a field is a learned vector")),
+            Part::Vector { .. } => bug!("a field is a learned vector"),
         });
         slices.collect()
     }

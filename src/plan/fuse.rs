@@ -5,9 +5,10 @@
 //! their parameters, are side by side. A value that is only part of a concatenation is written
 //! where the concatenation has it.
 
+use mtmd_schema::bug;
 use std::collections::BTreeMap;
 
-use crate::program::{Draft, DraftOp, Part, Slice, ValueId, bug};
+use crate::program::{Draft, DraftOp, Part, Slice, ValueId};
 use mtmd_schema::plan::Scope;
 
 /// Where a value is.
@@ -37,7 +38,7 @@ impl Fused {
     pub fn place(&self, value: ValueId) -> Column {
         match self.places.get(value.0).copied().flatten() {
             Some(place) => place,
-            None => bug(format_args!("value {} has no place", value.0)),
+            None => bug!("value {} has no place", value.0),
         }
     }
 
@@ -54,7 +55,7 @@ impl Fused {
     pub fn op(&self, index: usize) -> &DraftOp {
         match self.draft.ops.get(index) {
             Some(op) => op,
-            None => bug(format_args!("operation {index} is of another draft")),
+            None => bug!("operation {index} is of another draft"),
         }
     }
 }

@@ -4,12 +4,12 @@
 //! in several places sums its gradients. What the forward pass does not save is computed again
 //! just before it is first read.
 
+use mtmd_schema::bug;
 use std::ops::Range;
 
 use mtmd_schema::plan::{BufferId, Linear, Op, Target, View, Write};
 
 use super::columns::Columns;
-use crate::program::bug;
 
 /// A backward program.
 #[derive(Debug)]
@@ -161,7 +161,7 @@ impl Tape<'_> {
     /// Appends what the operation's gradient is made of.
     fn rule(&mut self, op: &Op) {
         let [Target { to: output, .. }] = op.writes()[..] else {
-            bug(format_args!("{op:?} is no forward operation"));
+            bug!("{op:?} is no forward operation");
         };
         let Some(gradient) = self.gradient(output) else {
             return;
@@ -199,9 +199,7 @@ impl Tape<'_> {
             Op::Activate(activate) => {
                 let into = self.in_place(activate.from, output, gradient);
                 let Some(into) = into.or_else(|| self.target(activate.from)) else {
-                    bug(format_args!(
-                        "{op:?} has parameters on data that needs no gradient"
-                    ));
+                    bug!("{op:?} has parameters on data that needs no gradient");
                 };
                 self.ops.push(Op::ActivateBack {
                     activate: activate.clone(),
@@ -247,7 +245,7 @@ impl Tape<'_> {
                 let into_by = self.target(*by);
                 let into_x = self.target(*x);
                 let (Some(into_first), Some(into_by)) = (into_first, into_by) else {
-                    bug(format_args!("a cross reads data that needs no gradient"));
+                    bug!("a cross reads data that needs no gradient");
                 };
                 self.ops.push(Op::CrossBack {
                     first: *first,
@@ -268,7 +266,7 @@ impl Tape<'_> {
             | Op::SoftmaxBack { .. }
             | Op::MeansBack { .. }
             | Op::MixBack { .. }
-            | Op::CrossBack { .. } => bug(format_args!("{op:?} is no forward operation")),
+            | Op::CrossBack { .. } => bug!("{op:?} is no forward operation"),
         }
     }
 

@@ -1,12 +1,13 @@
 //! Places of parameters: every tensor of a program becomes a range of the flat array. Parameters
 //! of operations that run as one are side by side, in the order of their columns.
 
+use mtmd_schema::bug;
 use std::collections::BTreeMap;
 
 use mtmd_schema::plan::{Address, Parameter, Scope};
 
 use super::fuse::Fused;
-use crate::program::{DraftOp, ParameterId, Part, StatisticId, Tensor, bug};
+use crate::program::{DraftOp, ParameterId, Part, StatisticId, Tensor};
 
 /// Elements to whose multiples operations' parameters are aligned: a cache line of float32.
 pub const ALIGN: usize = 16;
@@ -95,10 +96,7 @@ impl Layout {
         let own = |tensor: &Tensor| tensor.scope == Scope::Own;
         let mut places = draft.parameters.iter().zip(&layout.offsets);
         if let Some((tensor, _)) = places.find(|(tensor, at)| own(tensor) && at.is_none()) {
-            bug(format_args!(
-                "no operation has the parameter {}",
-                tensor.name
-            ));
+            bug!("no operation has the parameter {}", tensor.name);
         }
         layout
     }
@@ -117,13 +115,10 @@ impl Layout {
         };
         for (id, tensor) in ids.iter().zip(tensors) {
             if tensor.scope != scope {
-                bug(format_args!(
-                    "{} runs with parameters of another scope",
-                    tensor.name
-                ));
+                bug!("{} runs with parameters of another scope", tensor.name);
             }
             if self.offsets[id.0].replace(at).is_some() {
-                bug(format_args!("{} is placed twice", tensor.name));
+                bug!("{} is placed twice", tensor.name);
             }
             match scope {
                 Scope::Own => self.own.push(parameter(tensor, at)),
@@ -141,7 +136,7 @@ impl Layout {
     pub fn address(&self, fused: &Fused, id: ParameterId, shared: &Shared) -> Address {
         let tensor = fused.draft.parameter(id);
         let Some(offset) = self.offsets[id.0] else {
-            bug(format_args!("{} has no place", tensor.name));
+            bug!("{} has no place", tensor.name);
         };
         match tensor.scope {
             Scope::Own => Address {
@@ -166,7 +161,7 @@ impl Shared {
     fn put(&mut self, tensor: &Tensor, at: usize) {
         match self.by_name.get(&tensor.name) {
             Some(placed) if *placed == at => {}
-            Some(_) => bug(format_args!("{} is at two places", tensor.name)),
+            Some(_) => bug!("{} is at two places", tensor.name),
             None => {
                 self.by_name.insert(tensor.name.clone(), at);
                 self.placed.push(parameter(tensor, at));
@@ -179,7 +174,7 @@ impl Shared {
 fn of_group(fused: &Fused, group: &[usize]) -> Vec<Vec<ParameterId>> {
     let mut lists: Vec<Vec<ParameterId>> = vec![vec![]; 3];
     let [weights, biases, norms] = &mut lists[..] else {
-        bug(format_args!("three lists are not three"));
+        bug!("three lists are not three");
     };
     for op in group {
         match fused.op(*op) {

@@ -1,5 +1,6 @@
 //! Graph → plan.
 
+use mtmd_schema::bug;
 use mtmd_schema::constants::{BATCH_NORM_MOMENTUM, NORM_EPS};
 use mtmd_schema::plan::{
     Blocks, BufferId, Field, HeadPlan, Output, Place, Plan, Program, TowerPlan,
@@ -9,7 +10,7 @@ use super::fuse::{Fused, fuse};
 use super::layout::{Layout, Shared, aligned};
 use super::{assemble, blocks, gradient, storage};
 use crate::graph::{DomainExpert, Graph, Group, TowerGraph};
-use crate::program::{Draft, bug};
+use crate::program::Draft;
 use crate::sema::spec::{LogitBias, LogitScale};
 
 /// Lowers a graph to the plan that runs it.
@@ -78,10 +79,10 @@ impl<'a> TowerDraft<'a> {
         let declared = tower.shared.iter().map(|node| node.kind.tensors().len());
         let (placed, declared) = (shared.tensors(), declared.sum::<usize>());
         if placed != declared {
-            bug(format_args!(
+            bug!(
                 "{placed} of the {declared} shared tensors of the {} tower have a place",
                 tower.name()
-            ));
+            );
         }
         Self {
             programs,
@@ -128,9 +129,8 @@ impl<'a> TowerDraft<'a> {
                 ..program
             });
         }
-        let place = |place: Option<Place>| {
-            place.unwrap_or_else(|| bug(format_args!("a domain has no Domain Expert")))
-        };
+        let place =
+            |place: Option<Place>| place.unwrap_or_else(|| bug!("a domain has no Domain Expert"));
         TowerPlan {
             width: columns.iter().map(|(_, width)| width).sum(),
             shared: self.shared.parameters().into(),
@@ -188,7 +188,7 @@ fn program(
 fn output(draft: &Draft) -> crate::program::ValueId {
     match draft.ops.last() {
         Some(op) => op.output(),
-        None => bug(format_args!("a Domain Expert has no operation")),
+        None => bug!("a Domain Expert has no operation"),
     }
 }
 
@@ -206,10 +206,7 @@ fn fields(tower: &TowerGraph, expert: &DomainExpert) -> (Vec<Field>, usize) {
         start += field.width;
         if field.group == Group::Embedded {
             if embedded != here.start {
-                bug(format_args!(
-                    "the embedded field {} follows another group's",
-                    field.name
-                ));
+                bug!("the embedded field {} follows another group's", field.name);
             }
             embedded = start;
         }

@@ -1,5 +1,6 @@
 //! The plan as text: one line per operation, with the weights that it reads.
 
+use mtmd_schema::bug;
 use std::fmt::Write;
 
 use mtmd_schema::plan::{
@@ -385,7 +386,7 @@ impl Printer<'_> {
                 let [gradient, first, by] = [gradient, first, by].map(|view| self.view(*view));
                 format!("{into} cross_back {gradient}, {first}, {by}")
             }
-            op => crate::program::bug(format_args!("{op:?} is a forward operation")),
+            op => bug!("{op:?} is a forward operation"),
         }
     }
 }

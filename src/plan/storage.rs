@@ -1,11 +1,10 @@
 //! Memory of a program: what the backward pass reads is saved for every row, everything else
 //! shares scratch memory, where buffers that are not alive at the same time overlap.
 
+use mtmd_schema::bug;
 use std::ops::RangeInclusive;
 
 use mtmd_schema::plan::{Buffer, BufferId, Op, Storage};
-
-use crate::program::bug;
 
 /// The memory of a program.
 #[derive(Debug)]
@@ -70,7 +69,7 @@ pub fn place(
     let scratch = scratch(widths, &lives, &mut storage);
     let buffers = widths.iter().zip(storage).map(|(width, storage)| Buffer {
         width: *width,
-        storage: storage.unwrap_or_else(|| bug(format_args!("a buffer has no place"))),
+        storage: storage.unwrap_or_else(|| bug!("a buffer has no place")),
     });
     Memory {
         buffers: buffers.collect(),

@@ -4,9 +4,8 @@
 //! A draft knows nothing of memory: values become columns of buffers and parameters become
 //! elements of the flat array only when the plan is laid out.
 
+use mtmd_schema::bug;
 use mtmd_schema::plan::{Init, NormPlace, Scope};
-
-pub use mtmd_schema::bug;
 
 /// Index into a draft's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -200,7 +199,7 @@ impl Draft {
     pub fn width(&self, value: ValueId) -> usize {
         match self.widths.get(value.0) {
             Some(width) => *width,
-            None => bug(format_args!("value {} is of another draft", value.0)),
+            None => bug!("value {} is of another draft", value.0),
         }
     }
 
@@ -217,7 +216,7 @@ impl Draft {
     pub fn parameter(&self, id: ParameterId) -> &Tensor {
         match self.parameters.get(id.0) {
             Some(tensor) => tensor,
-            None => bug(format_args!("parameter {} is of another draft", id.0)),
+            None => bug!("parameter {} is of another draft", id.0),
         }
     }
 
@@ -406,13 +405,11 @@ impl Part {
 /// Index of the tensor of a name and shape. The last one is the node's whose operations are made.
 fn find(tensors: &[Tensor], name: &str, shape: &[usize]) -> usize {
     let Some(found) = tensors.iter().rposition(|tensor| tensor.name == name) else {
-        bug(format_args!("no node declares the tensor {name}"));
+        bug!("no node declares the tensor {name}");
     };
     let declared = tensors.get(found).map(|tensor| &*tensor.shape);
     if declared != Some(shape) {
-        bug(format_args!(
-            "{name} is declared with shape {declared:?}, and used with {shape:?}"
-        ));
+        bug!("{name} is declared with shape {declared:?}, and used with {shape:?}");
     }
     found
 }

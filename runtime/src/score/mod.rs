@@ -154,14 +154,7 @@ pub fn index(model: &'static Compiled) -> ParameterIndex<'static> {
 
 /// The rows of both towers, as the executor takes them.
 pub(crate) fn tower_rows<'a>(batch: &'a Batch, inputs: &'a Inputs) -> [TowerRows<'a, f32>; 2] {
-    Tower::ALL.map(|tower| {
-        let rows = batch.tower(tower);
-        TowerRows {
-            domains: &rows.domains,
-            fields: inputs.of(tower),
-            repeats: rows.shared.as_ref().map(|shared| &*shared.count),
-        }
-    })
+    Tower::ALL.map(|tower| TowerRows::new(batch.tower(tower), inputs.of(tower)))
 }
 
 /// Runs `work` on a thread of the pool that its parallel parts use: the thread takes part in each of

@@ -13,6 +13,8 @@
 )]
 
 mod compare;
+#[path = "../common/grouped.rs"]
+mod grouped;
 #[path = "../common/lowered.rs"]
 mod lowered;
 mod rows;

@@ -1,11 +1,14 @@
 //! Random parameters and batches of a plan.
 
-use mtmd::data::batch::{Batch, SharedRows, TowerBatch};
+use mtmd::data::batch::{Batch, TowerBatch};
 use mtmd::exec::device::DeviceReal;
 use mtmd::exec::host::TowerRows;
 use mtmd::params::Params;
+use mtmd_schema::Tower;
 use mtmd_schema::plan::{Init, Parameter, Plan, TowerPlan};
 use support::rng::Rng;
+
+use crate::grouped::{grouped, shared};
 
 /// Parameters like those of a new model, norms, biases and running statistics a little off.
 pub fn params<E: DeviceReal>(plan: &Plan, seed: u64) -> Params<E> {
@@ -73,7 +76,7 @@ impl Rows {
             Case::Single => 1,
             Case::Uneven | Case::Shared => ROWS,
         };
-        let mut request: Vec<usize> = Vec::with_capacity(rows);
+        let mut request: Vec<u32> = Vec::with_capacity(rows);
         for row in 0..rows {
             let next = request.last().map_or(0, |last| last + 1);
             request.push(match case {
@@ -81,9 +84,9 @@ impl Rows {
                 _ => next,
             });
         }
-        let requests = request.last().map_or(0, |last| last + 1);
+        let requests = request.last().map_or(0, |last| last + 1) as usize;
         let of_requests = domains(plan.query.domains.len(), requests, case, &mut draws);
-        let surface: Vec<u16> = request.iter().map(|&of| of_requests[of]).collect();
+        let surface: Vec<u16> = request.iter().map(|&of| of_requests[of as usize]).collect();
         let product = domains(plan.item.domains.len(), rows, case, &mut draws);
         let query = match case {
             Case::Shared => shared(grouped(&of_requests, plan.query.domains.len()), &request),
@@ -122,15 +125,7 @@ impl Rows {
 
     /// The rows of both towers.
     pub fn towers<'a, E>(&'a self, fields: &'a [Vec<Vec<E>>; 2]) -> [TowerRows<'a, E>; 2] {
-        let of = |tower: &'a TowerBatch, fields: &'a [Vec<E>]| TowerRows {
-            domains: &tower.domains,
-            fields,
-            repeats: tower.shared.as_ref().map(|shared| &shared.count[..]),
-        };
-        [
-            of(&self.batch.query, &fields[0]),
-            of(&self.batch.item, &fields[1]),
-        ]
+        Tower::ALL.map(|tower| TowerRows::new(self.batch.tower(tower), &fields[tower as usize]))
     }
 }
 
@@ -154,40 +149,6 @@ fn domains(count: usize, rows: usize, case: Case, draws: &mut Rng) -> Vec<u16> {
         of[rows / 2] = (count - 1) as u16;
     }
     of
-}
-
-/// Rows by domain.
-fn grouped(domains: &[u16], count: usize) -> TowerBatch {
-    let mut batch = TowerBatch::default();
-    for domain in 0..count {
-        let start = batch.order.len();
-        let rows = (0..)
-            .zip(domains)
-            .filter(|(_, of)| usize::from(**of) == domain);
-        batch.order.extend(rows.map(|(row, _)| row));
-        batch.domains.push(start..batch.order.len());
-    }
-    batch
-}
-
-/// The same, where `order` has requests: each row of the batch is of one of them.
-fn shared(requests: TowerBatch, request: &[usize]) -> TowerBatch {
-    let mut place_of = vec![0; requests.order.len()];
-    for (place, &request) in (0..).zip(&requests.order) {
-        place_of[request as usize] = place;
-    }
-    let place: Vec<u32> = request.iter().map(|&of| place_of[of]).collect();
-    let mut count = vec![0; place_of.len()];
-    place.iter().for_each(|&place| count[place as usize] += 1);
-    let first = |&of: &u32| {
-        let position = request.iter().position(|&other| other == of as usize);
-        position.unwrap() as u32
-    };
-    TowerBatch {
-        order: requests.order.iter().map(first).collect(),
-        shared: Some(SharedRows { place, count }),
-        ..requests
-    }
 }
 
 /// The fields of each domain's rows.

@@ -7,8 +7,8 @@
 
 use crate::graph::Graph;
 use crate::graph::weights::{Dim, Held, Key, Names, Part, Weight, held};
-use crate::program::bug;
 use crate::sema::spec::{Axis, Domain, DomainId, Tower};
+use mtmd_schema::{bug, check};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -106,14 +106,14 @@ pub(super) fn fates(old: &Graph, new: &Graph, names: &Names) -> Fates {
     let mut weights = vec![];
     let mut continued = BTreeMap::new();
     let seeds = seeds(old, new, names);
-    assert!(
+    check!(
         after.holders.len() == as_old.holders.len(),
-        "this is a bug of mtmdc: other names are other holders"
+        "other names are other holders"
     );
     for ((holder, id, list), (was, same, other)) in after.iter().zip(as_old.iter()) {
-        assert!(
+        check!(
             id == same && list.len() == other.len(),
-            "this is a bug of mtmdc: `{holder}` and `{was}` hold other weights"
+            "`{holder}` and `{was}` hold other weights"
         );
         let own = known.get(was).map(|old| (was, steps.between(*old, id)));
         if let Some((_, own)) = &own {
@@ -247,10 +247,7 @@ fn like<'a>(
         }
         next = like.like;
     }
-    bug(format_args!(
-        "`{}` is like a circle of domains",
-        domain.name
-    ))
+    bug!("`{}` is like a circle of domains", domain.name)
 }
 
 #[expect(
@@ -436,9 +433,9 @@ fn by_name(parts: &[Part]) -> BTreeMap<&str, (usize, usize)> {
     let mut end = 0;
     for part in parts {
         let other = places.insert(&*part.name, (end, part.width));
-        assert!(
+        check!(
             other.is_none(),
-            "this is a bug of mtmdc: two parts of a dimension are `{}`",
+            "two parts of a dimension are `{}`",
             part.name
         );
         end += part.width;

@@ -4,7 +4,7 @@
 use super::fates::{Fate, Fit, Piece, Planned};
 use super::{Change, ChangeKind, Diff};
 use crate::graph::weights::{Dim, Weight};
-use crate::program::bug;
+use mtmd_schema::bug;
 use serde_json::{Value, json};
 
 pub(super) fn write(diff: &Diff) -> String {
@@ -35,7 +35,7 @@ pub(super) fn write(diff: &Diff) -> String {
     let dropped = list(diff.fates.dropped.iter().map(weight));
     let object = object.to_string();
     let head = object.strip_suffix('}');
-    let head = head.unwrap_or_else(|| bug(format_args!("`{object}` is not an object")));
+    let head = head.unwrap_or_else(|| bug!("`{object}` is not an object"));
     format!("{head},\"dropped\":[{dropped}],\"weights\":[{weights}]}}\n")
 }
 

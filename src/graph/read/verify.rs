@@ -5,8 +5,8 @@
 
 use crate::graph::Graph;
 use crate::graph::yaml::Block;
-use crate::program::bug;
 use mtmd_schema::Tower;
+use mtmd_schema::bug;
 use serde_yaml::{Mapping, Value};
 
 /// Entries that follow from the declarations.
@@ -26,7 +26,7 @@ const DERIVED_OF_TOWER: [&str; 2] = ["shared", "experts"];
 /// The first difference.
 pub(super) fn verify(found: &Mapping, graph: &Graph) -> Result<(), String> {
     let written = serde_yaml::from_str::<Mapping>(&graph.to_yaml())
-        .unwrap_or_else(|error| bug(format_args!("`graph.yaml` is not YAML: {error}")));
+        .unwrap_or_else(|error| bug!("`graph.yaml` is not YAML: {error}"));
     let [found, written] = [found, &written].map(without_definitions);
     // What differs in a declaration may change the hashes too; it is told by its place.
     compare("", &declarations(&found), &declarations(&written))?;

@@ -6,12 +6,12 @@
 
 use super::{Block, Flow, Writer, float, names, string};
 use crate::graph::hash::sha256;
-use crate::program::bug;
 use crate::reflect::{Content, Fields, Reflected, Struct, fields_of, reflect};
 use mtmd_schema::{
     Architecture, Axis, Budget, DomainId, DomainSet, Index, Override, Spec, Table, TableId, TaskId,
     Text, Tower, Value, list,
 };
+use mtmd_schema::{bug, check};
 use serde::Serialize;
 use std::fmt;
 
@@ -160,7 +160,7 @@ impl<'s> Printer<'s> {
                 Reflected::Struct(item) => {
                     out.item(indent, &mapping(self.all_entries(&item.fields)));
                 }
-                other => bug(format_args!("{other:?} is in a list of structs")),
+                other => bug!("{other:?} is in a list of structs"),
             }
         }
     }
@@ -186,9 +186,9 @@ impl<'s> Printer<'s> {
         } in architecture.overrides.iter()
         {
             let own = fields_of(expert);
-            assert!(
+            check!(
                 own.len() == base.len(),
-                "this is a bug of mtmdc: two values of a struct have other fields"
+                "two values of a struct have other fields"
             );
             let own = own.into_iter().zip(&base);
             let differing = own.filter(|(own, base)| own != *base);
@@ -217,7 +217,7 @@ impl<'s> Printer<'s> {
                 let doc = doc(text).map(Yaml::Plain);
                 doc.map(|doc| (key, doc)).into_iter().collect()
             }
-            ("place" | "doc", other) => bug(format_args!("`{key}` is {other:?}")),
+            ("place" | "doc", other) => bug!("`{key}` is {other:?}"),
             (_, Reflected::None | Reflected::Bool(false) | Reflected::Whole(0)) => vec![],
             (_, Reflected::Text(text)) if text.is_empty() => vec![],
             (_, Reflected::List(items)) if items.is_empty() => vec![],
@@ -263,9 +263,9 @@ impl<'s> Printer<'s> {
                 // It shows its kind by itself.
                 Content::Tuple(items) if *of == Value::TYPE => match items.as_slice() {
                     [item] => return self.value(key, item),
-                    items => bug(format_args!("a raw value holds {items:?}")),
+                    items => bug!("a raw value holds {items:?}"),
                 },
-                content => bug(format_args!("`{key}` is {name} with {content:?}")),
+                content => bug!("`{key}` is {name} with {content:?}"),
             },
             Reflected::None => "null".to_owned(),
             Reflected::Bool(value) => value.to_string(),
@@ -294,14 +294,14 @@ impl<'s> Printer<'s> {
             }
             _ => None,
         });
-        name.unwrap_or_else(|| bug(format_args!("`{key}` holds an id of nothing: {of} {id:?}")))
+        name.unwrap_or_else(|| bug!("`{key}` holds an id of nothing: {of} {id:?}"))
     }
 
     /// Whether some domains are all of their axis.
     fn is_all(&self, key: &str, ids: &Reflected) -> bool {
         match ids {
             Reflected::List(ids) => ids.len() == self.axis(key).domains.len(),
-            other => bug(format_args!("`{key}` is a set of domains: {other:?}")),
+            other => bug!("`{key}` is a set of domains: {other:?}"),
         }
     }
 
@@ -317,7 +317,7 @@ pub(in crate::graph) fn tower_of(key: &str, around: Tower) -> Tower {
         "surfaces" => Tower::Query,
         "products" => Tower::Item,
         "domains" | "like" => around,
-        other => bug(format_args!("`{other}` holds domains of no known tower")),
+        other => bug!("`{other}` holds domains of no known tower"),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Scalars are written so that YAML 1.1 and 1.2 parsers read the same: a plain string cannot be
 //! taken for a boolean, a date or a number, and a float always has a point.
 
-use crate::program::bug;
+use mtmd_schema::bug;
 use std::fmt::Display;
 
 /// Widest line, in characters.
@@ -36,7 +36,7 @@ impl Flow {
     pub(super) fn with(mut self, key: &str, value: impl Display) -> Self {
         match &mut self {
             Self::Map(pairs) => pairs.push((string(key), value.to_string())),
-            Self::List(_) => bug(format_args!("`{key}` is added to a list")),
+            Self::List(_) => bug!("`{key}` is added to a list"),
         }
         self
     }
@@ -60,7 +60,7 @@ impl Flow {
             Self::Map(pairs) => pairs.split_first(),
             Self::List(_) => None,
         }
-        .unwrap_or_else(|| bug(format_args!("`{self}` has no entry")))
+        .unwrap_or_else(|| bug!("`{self}` has no entry"))
     }
 
     fn entries(&self) -> Vec<String> {

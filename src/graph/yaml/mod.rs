@@ -8,12 +8,12 @@ mod flow;
 use super::blocks::{DEFINITIONS as BLOCKS, Entry, NodeKind, VERSION};
 use super::node::{Group, Input, Role, task, task_name};
 use super::{DomainExpert, Graph, Node, TowerGraph};
-use crate::program::bug;
 use crate::sema::spec::{Axis, Choice, DomainId, LogitBias, LogitScale, Spec, Tower};
 use flow::{Flow, float, string};
 use mtmd_schema::constants::{
     ADAMW_BETA_1, ADAMW_BETA_2, ADAMW_EPSILON, BATCH_NORM_MOMENTUM, LEAKY_RELU_SLOPE, NORM_EPS,
 };
+use mtmd_schema::{bug, check};
 use std::fmt::Display;
 
 /// Version of the layout.
@@ -190,7 +190,7 @@ impl Writer {
     /// The declaration that an entry belongs to.
     fn declaration(&mut self, entry: &str) -> &mut Declaration {
         let last = self.declared.last_mut();
-        last.unwrap_or_else(|| bug(format_args!("`{entry}` is written outside a block")))
+        last.unwrap_or_else(|| bug!("`{entry}` is written outside a block"))
     }
 
     /// Starts a block at the top level.
@@ -320,10 +320,7 @@ fn reads(map: Flow, spec: &Spec, tower: &TowerGraph, expert: &DomainExpert, node
         match input {
             Input::Field(id) => features.push(tower.field(*id).name.clone()),
             Input::Group(group) => {
-                assert!(
-                    nodes.is_empty(),
-                    "this is a bug of mtmdc: a group after a node"
-                );
+                check!(nodes.is_empty(), "a group after a node");
                 groups.push(group.name().to_owned());
             }
             Input::Node(id) => nodes.push(expert.node(*id).role.path(spec)),

@@ -1,5 +1,6 @@
 //! Tables: those that features share, and how a raw value finds its row.
 
+use mtmd_schema::bug;
 use std::collections::BTreeMap;
 
 use crate::diagnostics::{Code, Diagnostic};
@@ -281,9 +282,9 @@ pub(in crate::sema) fn read_shape(
     }
 }
 
-#[expect(clippy::expect_used, reason = "a count is at most `MAX_SIZE`")]
+/// A count is at most `MAX_SIZE`.
 fn min_count(count: u64) -> u32 {
-    u32::try_from(count).expect("this is a bug of mtmdc: a count above its bound")
+    u32::try_from(count).unwrap_or_else(|_| bug!("a count of {count}, above its bound"))
 }
 
 /// Rows for values outside the vocabulary; a table without one has none.

@@ -18,6 +18,7 @@ use crate::sema::spelling::{Spelling, closest, suggest};
 use crate::sema::symbols::Inside;
 use crate::source::Span;
 use crate::syntax::ast::{Atom, AtomKind, Block, Statement};
+use mtmd_schema::check;
 
 /// A setting that stands in a block.
 #[derive(Debug)]
@@ -139,9 +140,9 @@ impl<'s> Settings<'s> {
 
     /// A setting, if it is given.
     pub fn get(&self, setting: &dyn AnySetting) -> Option<&Given<'s>> {
-        assert!(
+        check!(
             self.table.holds(setting),
-            "this is a bug of mtmdc: {} has no setting {setting:?}",
+            "{} has no setting {setting:?}",
             self.table.owner
         );
         self.given.iter().find(|given| given.is(setting))
@@ -154,10 +155,7 @@ impl<'s> Settings<'s> {
     ) -> Option<<D::Type as SettingType>::Value<'_, 's>> {
         let value = self.get(setting)?.value.as_ref()?;
         let typed = D::Type::of(value);
-        assert!(
-            typed.is_some(),
-            "this is a bug of mtmdc: {setting:?} was read as {value:?}"
-        );
+        check!(typed.is_some(), "{setting:?} was read as {value:?}");
         typed
     }
 

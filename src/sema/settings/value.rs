@@ -12,6 +12,7 @@ use crate::sema::spec::Choice;
 use crate::sema::spelling::{closest, suggest};
 use crate::source::Span;
 use crate::syntax::ast::{Atom, AtomKind, Block, Number, Statement, Word};
+use mtmd_schema::check;
 
 /// The value of a setting.
 #[derive(Debug)]
@@ -297,11 +298,7 @@ pub(in crate::sema) fn choice<C: Choice>(
 /// The value of a choice's own word.
 pub(in crate::sema) fn of_word<C: Choice>(word: &str) -> Option<C> {
     let value = C::from_word(word);
-    assert!(
-        value.is_some(),
-        "this is a bug of mtmdc: `{word}` is not one of {:?}",
-        C::WORDS
-    );
+    check!(value.is_some(), "`{word}` is not one of {:?}", C::WORDS);
     value
 }
 

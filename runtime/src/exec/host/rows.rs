@@ -5,6 +5,7 @@ use std::ops::Range;
 use mtmd_schema::Tower;
 
 use crate::bug::check;
+use crate::data::batch::TowerBatch;
 
 /// One tower's rows of a batch, grouped by domain.
 #[derive(Debug)]
@@ -25,7 +26,16 @@ impl<E> Clone for TowerRows<'_, E> {
 
 impl<E> Copy for TowerRows<'_, E> {}
 
-impl<E> TowerRows<'_, E> {
+impl<'a, E> TowerRows<'a, E> {
+    /// The rows of a tower's batch, with the fields of each domain.
+    pub fn new(batch: &'a TowerBatch, fields: &'a [Vec<E>]) -> Self {
+        Self {
+            domains: &batch.domains,
+            fields,
+            repeats: batch.shared.as_ref().map(|shared| &*shared.count),
+        }
+    }
+
     /// Number of places.
     pub fn places(&self) -> usize {
         self.domains.last().map_or(0, |places| places.end)

@@ -146,11 +146,7 @@ fn step(model: &'static Compiled, fixture: &Fixture) -> (Batch, Step<f32>) {
     tables.gather(&batch, &mut inputs);
     let mut params = Params::zeros(plan);
     set_weights(&mut params.targets(&score::index(model)));
-    let rows = Tower::ALL.map(|tower| TowerRows {
-        domains: &batch.tower(tower).domains,
-        fields: inputs.of(tower),
-        repeats: None,
-    });
+    let rows = Tower::ALL.map(|tower| TowerRows::new(batch.tower(tower), inputs.of(tower)));
     let mut step = Step::default();
     let heads = heads::training(plan, &batch);
     Executor::new(plan).step(&params, rows, &heads, Precision::Float32, &mut step);

@@ -2,6 +2,8 @@
 
 mod fixture;
 mod gradients;
+#[path = "../../../../tests/common/grouped.rs"]
+mod grouped;
 mod heads;
 mod kernels;
 mod model;

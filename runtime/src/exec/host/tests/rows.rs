@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 
+use mtmd_schema::Tower;
 use mtmd_schema::plan::{Place, Plan, TowerPlan};
 
 use super::super::TowerRows;
 use super::fixture::draws;
+use super::grouped::{grouped, shared};
 use super::model::{ITEM, QUERY};
-use crate::data::batch::{Batch, SharedRows, TowerBatch};
+use crate::data::batch::Batch;
 use crate::hash::Random;
 use crate::params::Params;
 
@@ -93,45 +95,6 @@ impl RandomRows {
 
     /// The rows of both towers.
     pub fn towers<'a, E>(&'a self, fields: &'a [Vec<Vec<E>>; 2]) -> [TowerRows<'a, E>; 2] {
-        let of = |tower: &'a TowerBatch, fields: &'a [Vec<E>]| TowerRows {
-            domains: &tower.domains,
-            fields,
-            repeats: tower.shared.as_ref().map(|shared| &shared.count[..]),
-        };
-        [
-            of(&self.batch.query, &fields[0]),
-            of(&self.batch.item, &fields[1]),
-        ]
-    }
-}
-
-/// Rows by domain.
-fn grouped(domains: &[u16], count: usize) -> TowerBatch {
-    let mut batch = TowerBatch::default();
-    for domain in 0..count {
-        let start = batch.order.len();
-        let rows = (0..)
-            .zip(domains)
-            .filter(|(_, of)| usize::from(**of) == domain);
-        batch.order.extend(rows.map(|(row, _)| row as u32));
-        batch.domains.push(start..batch.order.len());
-    }
-    batch
-}
-
-/// The same, where `order` has requests: each row of the batch is of one of them.
-fn shared(requests: TowerBatch, request: &[u32]) -> TowerBatch {
-    let mut place_of = vec![0; requests.order.len()];
-    for (place, &request) in (0..).zip(&requests.order) {
-        place_of[request as usize] = place;
-    }
-    let place: Vec<u32> = request.iter().map(|&of| place_of[of as usize]).collect();
-    let mut count = vec![0; place_of.len()];
-    place.iter().for_each(|&place| count[place as usize] += 1);
-    let first = |&of: &u32| request.iter().position(|&other| other == of).unwrap() as u32;
-    TowerBatch {
-        order: requests.order.iter().map(first).collect(),
-        shared: Some(SharedRows { place, count }),
-        ..requests
+        Tower::ALL.map(|tower| TowerRows::new(self.batch.tower(tower), &fields[tower as usize]))
     }
 }
