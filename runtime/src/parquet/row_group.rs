@@ -1,4 +1,4 @@
-//! The record batches of a row group: plain columns by the Parquet reader, lists of numbers beside it.
+//! The record batches of a row group. The Parquet reader decodes plain columns; lists have their own readers.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -19,14 +19,14 @@ use crate::sema::symbols::Inside;
 use crate::source::Span;
 use crate::syntax::ast::{Atom, AtomKind, Block, Statement};
 
-/// A setting that stands in a block.
+/// A setting that is in a block.
 #[derive(Debug)]
 pub(super) struct Given<'s> {
     /// What it is, out of the block's table.
     setting: &'static dyn AnySetting,
     /// The whole statement.
     pub span: Span,
-    /// `None` if it has been complained about.
+    /// `None` if an error has been reported for it.
     value: Option<SettingValue<'s>>,
 }
 
@@ -41,7 +41,7 @@ impl Given<'_> {
         is_same(self.setting, setting)
     }
 
-    /// Whether its value has been read without complaint.
+    /// Whether its value has been read without an error.
     pub fn is_sound(&self) -> bool {
         self.value.is_some()
     }
@@ -201,7 +201,7 @@ impl<'s> Settings<'s> {
         !self.damaged && self.get(setting).is_none()
     }
 
-    /// Reports settings that may not stand beside another one, once for all of them. The table may lack some of the
+    /// Reports settings that another one excludes, once for all of them. The table may lack some of the
     /// `excluded`.
     pub fn exclude(
         &self,

@@ -1,4 +1,4 @@
-//! Rows of columns put together, and grouped by domain.
+//! Gathering rows of columns into a batch, grouped by domain.
 
 #![expect(
     clippy::indexing_slicing,

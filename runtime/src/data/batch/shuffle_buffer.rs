@@ -1,5 +1,5 @@
-//! The rows of a shuffle's buffer, each in one place: a row that is read from a random place of a large buffer is
-//! waited for once, not once for every column.
+//! The rows of a shuffle's buffer, each contiguous in memory: reading a row at a random place of a large buffer
+//! waits for memory once, not once for every column.
 
 #![expect(
     clippy::indexing_slicing,
@@ -16,7 +16,7 @@ use crate::data::prefetch::fetch;
 
 /// Rows of a segment. Segments are so small that their memory is kept for the next buffer.
 const SEGMENT: usize = 4096;
-/// Rows that are moved together, column by column: they stay in the nearest cache meanwhile.
+/// Rows that are moved together, column by column, so that they stay in the nearest cache meanwhile.
 const TILE: usize = 64;
 /// Words of a row before its targets: its domains, and where it comes from.
 const HEAD: usize = 4;
@@ -24,7 +24,7 @@ const HEAD: usize = 4;
 /// Rows of chunks, in the order in which they came.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
-    /// Keys of the rows' requests, 0 for a row of none; empty if the schema has no requests.
+    /// Keys of the rows' requests, 0 for a row without one; empty if the schema has no requests.
     pub request: Vec<u64>,
     /// `None` before the first row.
     layout: Option<RecordLayout>,
@@ -35,7 +35,7 @@ pub(crate) struct Records {
     rows: usize,
 }
 
-/// What a row is made of: that of the first chunk holds for all.
+/// The layout of a row: the first chunk determines it for all.
 #[derive(Debug)]
 struct RecordLayout {
     /// Words of a row but for the entries of its lists.
@@ -191,7 +191,7 @@ impl<'a> RecordRow<'a> {
         taken
     }
 
-    /// Brings it into the cache beside what goes on: it is read soon.
+    /// Prefetches it into the cache, as it is read soon.
     fn fetch(&self) {
         fetch(self.fixed);
         fetch(self.entries);
