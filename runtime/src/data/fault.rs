@@ -5,7 +5,7 @@
 pub(super) struct Fault {
     /// The column at fault.
     pub column: &'static str,
-    /// What is wrong there.
+    /// The error there.
     pub cause: String,
     /// What the user can do.
     pub fix: &'static str,

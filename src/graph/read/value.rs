@@ -76,7 +76,7 @@ impl Names {
 #[derive(Clone, Copy)]
 pub(super) struct Field<'a> {
     names: &'a Names,
-    /// The axis of domains where nothing else says it.
+    /// The axis of domains where nothing else specifies it.
     tower: Tower,
     /// The mapping that holds it: the fields of a variant are next to the variant's name.
     beside: &'a Mapping,

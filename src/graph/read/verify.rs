@@ -28,7 +28,7 @@ pub(super) fn verify(found: &Mapping, graph: &Graph) -> Result<(), String> {
     let written = serde_yaml::from_str::<Mapping>(&graph.to_yaml())
         .unwrap_or_else(|error| bug(format_args!("`graph.yaml` is not YAML: {error}")));
     let [found, written] = [found, &written].map(without_definitions);
-    // What differs in a declaration may change the hashes too; it is told by its place.
+    // A difference in a declaration may change the hashes too; it is reported at its own place.
     compare("", &declarations(&found), &declarations(&written))?;
     for key in ["spec_hash", "weights_hash"] {
         let stated = found

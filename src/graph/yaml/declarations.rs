@@ -111,7 +111,7 @@ type Entries = Vec<(&'static str, Yaml)>;
 
 struct Printer<'s> {
     spec: &'s Spec,
-    /// The axis of domains where nothing else says it.
+    /// The axis of domains where nothing else specifies it.
     tower: Tower,
 }
 

@@ -22,7 +22,7 @@ use crate::syntax::ast::{Atom, AtomKind, Block, Statement};
 /// A setting that is in a block.
 #[derive(Debug)]
 pub(super) struct Given<'s> {
-    /// What it is, out of the block's table.
+    /// Its declaration, from the block's table.
     setting: &'static dyn AnySetting,
     /// The whole statement.
     pub span: Span,
@@ -243,7 +243,7 @@ impl<'s> Settings<'s> {
     }
 }
 
-/// The setting that a statement gives. A misspelt one counts as what it was meant to be.
+/// The setting that a statement gives. A misspelt one counts as the setting that was meant.
 fn find(
     context: &mut Context<'_>,
     statement: &Statement,

@@ -52,7 +52,7 @@ enum ColumnLayout {
     Id,
     /// A word.
     Number,
-    /// So many words.
+    /// This many words.
     Vector(usize),
     /// A word, and the entries.
     List(ListLayout),
@@ -83,7 +83,7 @@ impl Records {
         self.rows
     }
 
-    /// Whether a list has so many entries.
+    /// Whether a list has this many entries.
     pub(crate) fn has_entries(&self, most: usize) -> bool {
         let mut columns = self.layout.iter().flat_map(|layout| &layout.columns);
         columns.any(|column| matches!(column, ColumnLayout::List(list) if list.entries >= most))
@@ -299,7 +299,7 @@ impl RecordLayout {
         }
     }
 
-    /// Stops unless a chunk has so many targets and columns.
+    /// Stops unless a chunk has this many targets and columns.
     fn check_counts(&self, chunk: &Chunk) {
         let found = (chunk.targets().count(), chunk.columns().count());
         let (targets, columns) = (self.targets.len(), self.columns.len());
@@ -321,7 +321,7 @@ impl RecordLayout {
         }
     }
 
-    /// Appends rows to a chunk of so many targets and columns; `beside` is called once a column.
+    /// Appends rows to a chunk with this many targets and columns; `beside` is called once per column.
     fn read(&self, rows: &mut [RecordRow], mut beside: impl FnMut(), to: &mut Chunk) {
         let domains = rows.iter().map(|row| row.fixed[0]);
         to.surface.extend(domains.clone().map(|both| both as u16));
@@ -376,7 +376,7 @@ impl ColumnLayout {
             ),
             (Self::List(list), Column::Lists { ids, weights, .. }) => {
                 list.entries += ids.len();
-                // A chunk whose lists are all empty does not tell.
+                // A chunk whose lists are all empty does not show whether they have weights.
                 if !ids.is_empty() {
                     let weighted = !weights.is_empty();
                     check!(
