@@ -1,4 +1,4 @@
-//! Puts what a new project needs of this repository into the binary: the sources of the runtime, of
+//! Embeds what a new project needs from this repository in the binary: the sources of the runtime, of
 //! the schema and of the options, the stand-in for cubecl-llvm and the settings of the workspace.
 
 use std::fmt::Write;

@@ -1,7 +1,7 @@
 //! Values as data that keeps the names of their types, fields and variants.
 //!
-//! `serde` is the visitor: whatever implements `Serialize` can be printed as Rust or as YAML without
-//! a printer of its own.
+//! `serde` is the visitor: any type that implements `Serialize` can be printed as Rust or as YAML
+//! without its own printer.
 
 use mtmd_schema::bug;
 use serde::Serialize;
@@ -99,7 +99,7 @@ pub fn fields_of<T: Serialize + ?Sized>(value: &T) -> Fields {
 ///
 /// # Panics
 ///
-/// For a value that is not of an enum.
+/// For a value that is not an enum.
 pub fn variant_name<T: Serialize + ?Sized>(value: &T) -> &'static str {
     match reflect(value) {
         Reflected::Variant { name, .. } => name,

@@ -1,5 +1,5 @@
 //! The language is used whole: every statement, every kind of feature, every setting and every word that a setting
-//! chooses from stands in some spec of `specs/`, whose graph stands in `generated/`. The editor's grammar and the fuzzer's
+//! chooses from is in some spec of `specs/`, whose graph is in `generated/`. The editor's grammar and the fuzzer's
 //! dictionary have these words, and no others.
 
 #![allow(

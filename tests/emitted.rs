@@ -1,4 +1,4 @@
-//! The data of the generated crates, compiled: spec and plan are the values that the compiler has.
+//! The static data of the generated crates, compiled: spec and plan equal the compiler's values.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! How long the compiler takes, on one thread. In release tests alone: without optimisation the
-//! figures mean nothing.
+//! How long the compiler takes, on one thread. It runs only in release tests: without optimisation
+//! the figures mean nothing.
 
 #![cfg_attr(debug_assertions, allow(unused, reason = "nothing is measured"))]
 #![allow(

@@ -323,7 +323,7 @@ fn time_is_linear() {
             fastest(2, || survives(&text))
         });
         assert!(long < Duration::from_secs(30), "{what:?} takes {long:?}");
-        // Times below a millisecond say little.
+        // Times below a millisecond are too short to compare.
         let short = short.max(Duration::from_millis(1));
         assert!(long < 20 * short, "{what:?}: {short:?}, then {long:?}");
     };

@@ -45,7 +45,7 @@ fn with(text: &str) -> Checked {
     check(&Source::new("small.mtmd", format!("{BASE}{text}")))
 }
 
-/// The graph of `specs/network.mtmd` is the committed one. A variant differs by what it declares.
+/// The graph of `specs/network.mtmd` is the committed one. A variant differs only in what it declares.
 #[test]
 fn files_and_variants_make_graphs() {
     let graph = |variant| {

@@ -586,7 +586,7 @@ fn a_graph_file_with_other_nodes_is_refused() {
     }
 }
 
-/// An override holds what differs, and nothing else.
+/// An override contains what differs, and nothing else.
 #[test]
 fn an_unknown_entry_of_an_override_is_refused() {
     let written = graph(&format!(
@@ -606,7 +606,7 @@ fn an_unknown_entry_of_an_override_is_refused() {
     );
 }
 
-/// A value of another type is told by its place.
+/// A value of another type is reported by its place.
 #[test]
 fn a_graph_file_with_other_types_is_refused() {
     let yaml = graph(OLD).to_yaml();

@@ -48,7 +48,7 @@ item {{ id ad_id {{ rows 100, dim 4 }} }}
     graph(&text).spec
 }
 
-/// What a spec leaves out is the schema's default, whether or not the block stands there.
+/// What a spec leaves out is the schema's default, whether or not the block is there.
 #[test]
 fn the_compilers_defaults_are_those_of_the_schema() {
     let empty = "architecture {}\ntraining {}\nrows {}\nevaluation {}\nbudget {}";

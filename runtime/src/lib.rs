@@ -1,7 +1,7 @@
 //! Runtime of `mtmdc`: data, tables, training and evaluation of multi-task multi-domain (MTMD)
 //! ranking models.
 //!
-//! A generated crate hands its [`schema::Compiled`] model to [`main`]; everything else is here, once.
+//! A generated crate passes its [`schema::Compiled`] model to [`main`]; everything else is in this crate.
 //! The rooms import downward only: `bug`, `error` and `schema`, then `hash`, `params`, `store`, `arrays`,
 //! `parquet`, `vocab`, `data`, `exec`, `tables` and `optimiser`, then `evaluation`, `score` and `training`,
 //! then `cli`.

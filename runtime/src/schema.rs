@@ -1,4 +1,4 @@
-//! What a spec makes concrete, as static data: all that generated code hands to the runtime. The
+//! The compiled model as static data: everything that generated code passes to the runtime. The
 //! types of the spec and of the plan are those of the compiler.
 
 use std::ops::Deref;

@@ -1,4 +1,4 @@
-//! What the Domain Experts and heads are made of.
+//! The architecture of Domain Experts and heads.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,15 +8,15 @@ use crate::{DomainId, DomainSet, List, Tower, list, words::choices};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Architecture {
-    /// Domain Experts that no override is for.
+    /// Architecture of Domain Experts without an override.
     pub expert: ExpertArchitecture,
     /// Width of emb_shallow.
     pub shallow_width: usize,
     /// Domain-shared experts of a tower.
     pub domain_shared: usize,
-    /// Layers of a domain-shared expert; `deep` of `expert` unless the spec says otherwise.
+    /// Layers of a domain-shared expert; by default `deep` of `expert`.
     pub shared_deep: List<usize>,
-    /// What the dot product is multiplied by.
+    /// Factor of the dot product.
     pub logit_scale: LogitScale,
     /// Whether a task's logit has a bias.
     pub logit_bias: LogitBias,
@@ -38,18 +38,18 @@ pub struct ExpertArchitecture {
     pub task_shared: usize,
     /// How the weighted outputs of the experts become one vector.
     pub composition: Composition,
-    /// What crosses the features of that vector.
+    /// How the features of that vector are crossed.
     pub crossing: Crossing,
     /// Place of LayerNorm.
     pub norm: Norm,
-    /// Whether the numbers pass a BatchNorm.
+    /// Whether the numbers pass through a BatchNorm.
     pub batch_norm: BatchNorm,
     /// Squeeze-and-Excitation: hidden size is max(1, fields / reduction); `None`: fields are not
     /// scaled.
     pub se_reduction: Option<usize>,
 }
 
-/// The architecture of some domains of a tower, where it is not that of the others.
+/// The architecture of some domains of a tower, if it differs from that of the others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Override {
@@ -57,11 +57,11 @@ pub struct Override {
     pub tower: Tower,
     /// The domains.
     pub domains: DomainSet,
-    /// Their architecture, whole.
+    /// Their complete architecture.
     pub expert: ExpertArchitecture,
 }
 
-/// What crosses the features of the composed vector.
+/// How the features of the composed vector are crossed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Crossing {
@@ -83,7 +83,7 @@ choices! {
     pub enum Composition {
         /// Side by side.
         Concat = "concat",
-        /// Added up; all experts have one width.
+        /// Added up; all experts have the same width.
         Sum = "sum",
     }
 
@@ -123,7 +123,7 @@ choices! {
 }
 
 impl Architecture {
-    /// The paper's (§2.1): the architecture unless the spec says otherwise.
+    /// The default architecture, which is the paper's (§2.1).
     pub const PAPER: Self = Self {
         expert: ExpertArchitecture::PAPER,
         shallow_width: 64,
@@ -152,7 +152,7 @@ impl Architecture {
 impl ExpertArchitecture {
     const PAPER_DEEP: List<usize> = list(&[512, 256, 128, 128]);
 
-    /// The paper's (§2.1): the architecture unless the spec says otherwise.
+    /// The default architecture, which is the paper's (§2.1).
     pub const PAPER: Self = Self {
         deep: Self::PAPER_DEEP,
         routing: list(&[128, 64]),
@@ -170,8 +170,8 @@ impl ExpertArchitecture {
 }
 
 impl Crossing {
-    /// Rank of the low-rank DCN V2 unless the spec says otherwise.
+    /// Default rank of the low-rank DCN V2.
     pub const RANK: usize = 64;
-    /// Its cross layers unless the spec says otherwise.
+    /// Default number of its cross layers.
     pub const DEPTH: usize = 1;
 }

@@ -1,12 +1,11 @@
 //! Constants of the model and of its optimisers, which no spec declares.
 //!
-//! Those of the model are part of what `graph::blocks::VERSION` of the compiler stands for: raise it
-//! with every change.
+//! The compiler's `graph::blocks::VERSION` covers those of the model: raise it with every change.
 
 /// Added to a variance before its root is taken, in LayerNorm and BatchNorm: PyTorch's default.
 pub const NORM_EPS: f64 = 1e-5;
 
-/// How far BatchNorm's running statistics move towards a batch's: PyTorch's default.
+/// Momentum of BatchNorm's running statistics, the step towards a batch's: PyTorch's default.
 pub const BATCH_NORM_MOMENTUM: f64 = 0.1;
 
 /// Slope of LeakyReLU below zero.

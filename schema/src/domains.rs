@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DomainId, List, Text, words::choices};
 
-/// A domain key: a column whose values say which domain a row belongs to.
+/// A domain key: a column whose values determine which domain a row belongs to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Axis {
     /// Column of the data.
     pub column: Text,
-    /// What happens to a row whose value is no domain's.
+    /// Fate of a row whose value does not belong to any domain.
     pub others: Others,
     /// Domains, sorted by name.
     pub domains: List<Domain>,
@@ -24,7 +24,7 @@ pub struct Axis {
 pub struct Domain {
     /// Name.
     pub name: Text,
-    /// Raw values of the column that mean this domain, sorted.
+    /// Raw values of the column that map to this domain, sorted.
     pub values: List<Value>,
     /// The domain of the axis whose weights seed it in a warm start.
     pub like: Option<DomainId>,
@@ -32,7 +32,7 @@ pub struct Domain {
     pub doc: Text,
 }
 
-/// A raw value: what is in a column of the data.
+/// A raw value, as stored in a column of the data.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Value {
@@ -53,16 +53,16 @@ impl Value {
 }
 
 choices! {
-    /// Fate of rows of no declared domain.
+    /// Fate of rows without a declared domain.
     pub enum Others {
         /// Left out and counted.
         Skip = "skip",
-        /// The run stops and names the first such row.
+        /// The run stops and reports the first such row.
         Error = "error",
     }
 }
 
 impl Others {
-    /// The fate unless the spec says otherwise.
+    /// The default fate.
     pub const DEFAULT: Self = Self::Error;
 }

@@ -10,13 +10,13 @@ use crate::{DomainSet, List, TableId, Text, Value, words::choices};
 pub struct Feature {
     /// Name.
     pub name: Text,
-    /// What is made of the column before anything else.
+    /// What is derived from the column before anything else.
     pub derive: Option<Derive>,
     /// Column of the data.
     pub column: Text,
     /// How the column becomes a field.
     pub kind: FeatureKind,
-    /// Domains of the tower that have it.
+    /// Domains of the tower that have the feature.
     pub domains: DomainSet,
     /// Doc comment.
     pub doc: Text,
@@ -32,7 +32,7 @@ pub enum FeatureKind {
     Embedded {
         /// Its table.
         table: TableId,
-        /// What the rows are found by.
+        /// How the rows are looked up.
         input: Input,
         /// Whether the shallow experts read it.
         shallow: bool,
@@ -46,13 +46,13 @@ pub enum FeatureKind {
     Number(Transform),
 }
 
-/// What the rows of an embedded feature are found by.
+/// How the rows of an embedded feature are looked up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Input {
     /// One raw value.
     One {
-        /// The value that stands for a missing one; `None`: that is row 0.
+        /// The value that replaces a missing one; `None`: a missing one is row 0.
         default: Option<Value>,
     },
     /// A list of raw values.
@@ -61,14 +61,14 @@ pub enum Input {
         pool: Pool,
         /// Column of the entries' weights, 0 or above.
         weights: Option<Text>,
-        /// Only so many entries from the end are read.
+        /// If set, only this many entries from the end are read.
         last: Option<usize>,
     },
     /// A number.
     Buckets {
         /// Strictly ascending.
         boundaries: List<f64>,
-        /// Value of a missing number; `None`: that is row 0.
+        /// The value that replaces a missing number; `None`: a missing one is row 0.
         default: Option<f64>,
     },
 }
@@ -77,7 +77,7 @@ pub enum Input {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Transform {
-    /// Value of a missing number.
+    /// The value that replaces a missing number.
     pub default: f64,
     /// Lower and upper bound.
     pub clip: Option<(f64, f64)>,
@@ -88,7 +88,7 @@ pub struct Transform {
 }
 
 impl Transform {
-    /// What is done unless the spec says otherwise.
+    /// The default transform.
     pub const DEFAULT: Self = Self {
         default: 0.0,
         clip: None,
@@ -112,7 +112,7 @@ pub enum Standardise {
     },
 }
 
-/// What is made of a column.
+/// A value derived from a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Derive {
@@ -150,7 +150,7 @@ choices! {
         Microseconds = "microseconds",
     }
 
-    /// How the rows of a list become one vector. Entries that map to row 0 count for nothing; a list
+    /// How the rows of a list become one vector. Entries that map to row 0 are ignored; a list
     /// without entries gives the zero vector.
     pub enum Pool {
         /// Mean over the entries that are not row 0.
@@ -161,11 +161,11 @@ choices! {
 }
 
 impl Unit {
-    /// The unit unless the spec says otherwise.
+    /// The default unit.
     pub const DEFAULT: Self = Self::Seconds;
 }
 
 impl Pool {
-    /// The pooling unless the spec says otherwise.
+    /// The default pooling.
     pub const DEFAULT: Self = Self::Mean;
 }

@@ -41,12 +41,12 @@ impl DomainSet {
     /// Name of the type, as serde has it.
     pub const TYPE: &'static str = "DomainSet";
 
-    /// The first `N` domains of an axis: all, if it has so many.
+    /// The first `N` domains of an axis; all of them if it has `N`.
     pub const fn first<const N: usize>() -> Self {
         Self(Cow::Borrowed(First::<N>::IDS))
     }
 
-    /// The first `count` domains of an axis: all, if it has so many.
+    /// The first `count` domains of an axis; all of them if it has `count`.
     pub fn all(count: usize) -> Self {
         (0..count).map(DomainId).collect()
     }

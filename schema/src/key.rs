@@ -1,5 +1,5 @@
-//! Keys of weights in checkpoints: what holds a weight, then its name there, joined by dots. A
-//! table's is `tables.NAME.weight`, a head's `heads.TASK.bias`, a dense parameter's
+//! Keys of weights in checkpoints: the holder of a weight, then its name there, joined by dots. A
+//! table's key is `tables.NAME.weight`, a head's `heads.TASK.bias`, a dense parameter's
 //! `TOWER.shared.NAME` or `TOWER.DOMAIN.NAME`.
 
 use crate::Tower;
@@ -10,7 +10,7 @@ pub const TABLES: &str = "tables";
 /// Holder of the heads' biases.
 pub const HEADS: &str = "heads";
 
-/// What the domains of a tower share is held beside them, under this name.
+/// Holder of what the domains of a tower share; it is next to the domains.
 pub const SHARED: &str = "shared";
 
 /// Name of a head's bias under [`head`].
@@ -19,7 +19,7 @@ pub const BIAS: &str = "bias";
 /// Name of a table's weight under its table.
 pub const WEIGHT: &str = "weight";
 
-/// A name under what holds it.
+/// The key of a name in its holder.
 pub fn join(holder: &str, name: &str) -> String {
     format!("{holder}.{name}")
 }

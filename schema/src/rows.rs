@@ -1,24 +1,24 @@
-//! Rows: which of them train, validate and test, and what else holds for all of them.
+//! Rows: the training, validation and test rows, and settings of all rows.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{List, Text, Value, words::choices};
 
-/// What holds for all rows.
+/// Settings of all rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rows {
     /// Fate of rows that cannot be used.
     pub bad: BadRows,
-    /// What tells the request that a row belongs to, if rows of one request repeat its query
+    /// What identifies the request of a row, if the rows of one request repeat its query
     /// features.
     pub request: Option<Request>,
-    /// Which rows train, validate and test.
+    /// How rows are divided into training, validation and test rows.
     pub split: Split,
 }
 
 impl Rows {
-    /// What holds unless the spec says otherwise.
+    /// The default settings.
     pub const DEFAULT: Self = Self {
         bad: BadRows::Stop,
         request: None,
@@ -29,7 +29,7 @@ impl Rows {
 choices! {
     /// Fate of rows that cannot be used (a NaN, or a label outside [0, 1]).
     pub enum BadRows {
-        /// The run stops and names the first such row.
+        /// The run stops and reports the first such row.
         Stop = "stop",
         /// Left out and counted.
         Skip = "skip",
@@ -46,7 +46,7 @@ pub struct Request {
     pub place: Text,
 }
 
-/// Which rows train, validate and test.
+/// How rows are divided into training, validation and test rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
@@ -58,11 +58,11 @@ pub enum Split {
     Column {
         /// Column of the data.
         column: Text,
-        /// Rows that train.
+        /// Training rows.
         train: List<(Value, Value)>,
-        /// Rows that validate; may be empty.
+        /// Validation rows; may be empty.
         validate: List<(Value, Value)>,
-        /// Rows that test; may be empty.
+        /// Test rows; may be empty.
         test: List<(Value, Value)>,
         /// Where the spec declares it: `line 3`, or `line 3 of members.mtmd`.
         place: Text,

@@ -1,4 +1,4 @@
-//! Which part of a spec a hash covers.
+//! The part of a spec that each hash covers.
 //!
 //! Each projection sets everything that its hash does not cover to one value, the same for all
 //! specs. A field that is not mentioned here is covered by both hashes.
@@ -14,7 +14,7 @@ fn each<T: Clone>(items: &[T], project: impl Fn(&T) -> T) -> List<T> {
 }
 
 impl Spec {
-    /// What the spec means: all but docs, places, the paths of files and the budget. `spec_hash` is
+    /// The meaning of the spec: all but docs, places, the paths of files and the budget. `spec_hash` is
     /// the hash of it.
     pub fn meaning(&self) -> Self {
         Self {
@@ -32,9 +32,9 @@ impl Spec {
         }
     }
 
-    /// What the weights mean: the part of [`Self::meaning`] that says which number is where in which
-    /// array, what it is multiplied with, and what comes of it. Weights fit every spec for which it
-    /// is the same; `weights_hash` is the hash of it. How the model is trained and evaluated is no
+    /// The meaning of the weights: the part of [`Self::meaning`] that determines the place of each
+    /// number in the arrays and how the model computes with it. Weights fit every spec for which it
+    /// is the same; `weights_hash` is the hash of it. How the model is trained and evaluated is not
     /// part of it, and neither is its name.
     pub fn weights(&self) -> Self {
         let meaning = self.meaning();

@@ -1,4 +1,4 @@
-//! The spec: every name resolved, every default filled in, everything in canonical order.
+//! The checked spec: every name resolved, every default filled in, everything in canonical order.
 
 use serde::{Deserialize, Serialize};
 
@@ -30,19 +30,19 @@ pub struct Spec {
     pub query: List<Feature>,
     /// Features of the item tower.
     pub item: List<Feature>,
-    /// What the Domain Experts and heads are made of.
+    /// Architecture of the Domain Experts and heads.
     pub architecture: Architecture,
-    /// Which rows are used, and for what.
+    /// Settings of the rows: which are used, and for what.
     pub rows: Rows,
-    /// What the report shows.
+    /// Contents of the evaluation report.
     pub evaluation: Evaluation,
     /// Hyperparameters of training.
     pub training: Training,
-    /// What the model may cost at most.
+    /// Limits on the cost of the model.
     pub budget: Budget,
 }
 
-/// What the report of an evaluation shows.
+/// Contents of an evaluation report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Evaluation {
@@ -51,11 +51,11 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// What the report shows unless the spec says otherwise.
+    /// The default report.
     pub const DEFAULT: Self = Self { buckets: 20 };
 }
 
-/// What a model may cost at most; `None`: any number.
+/// Limits on the cost of a model; `None`: no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
@@ -71,7 +71,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// The budget unless the spec says otherwise.
+    /// The default budget.
     pub const DEFAULT: Self = Self {
         parameters: None,
         flops_per_request: None,

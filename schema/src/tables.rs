@@ -13,13 +13,13 @@ pub struct Table {
     pub name: Text,
     /// Whether a `table` declaration made it.
     pub shared: bool,
-    /// Rows, with row 0, which is zero and stays zero.
+    /// Number of rows, including row 0, which is zero and stays zero.
     pub rows: usize,
     /// Width of a row.
     pub dim: usize,
-    /// How a raw value finds its row.
+    /// How a raw value maps to its row.
     pub index: Index,
-    /// The last rows, into which values outside the vocabulary are hashed; 0: they are row 0.
+    /// Number of rows at the end for values outside the vocabulary, which are hashed into them; 0: such values are row 0.
     pub oov: usize,
     /// How its rows are trained; `None`: as [`Training::embeddings`](crate::Training::embeddings).
     pub embeddings: Option<Embeddings>,
@@ -27,24 +27,24 @@ pub struct Table {
     pub doc: Text,
 }
 
-/// How a raw value finds its row in a table. A missing value is row 0 in each.
+/// How a raw value maps to its row in a table. A missing value is always row 0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Index {
     /// `1 + hash(value) % (rows - 1)`.
     Hash,
-    /// A vocabulary learned from the training rows: the values seen at least `min_count` times, the
-    /// most frequent ones first, at most `rows - 1 - oov` of them; others are row 0. It is stored
+    /// A vocabulary learned from the training rows: the values that occur at least `min_count` times,
+    /// the most frequent ones first, at most `rows - 1 - oov` of them; others are row 0. It is stored
     /// with the checkpoint.
     Vocabulary {
-        /// Times that a value must be seen.
+        /// Minimum count of a value.
         min_count: u32,
     },
     /// A vocabulary of the spec: row `1 + i` is the value at place `i`; others are row 0.
     Values(List<Value>),
     /// The same with the values as lines of a file.
     Lines {
-        /// The file, as the spec names it.
+        /// Path of the file, as the spec gives it.
         file: Text,
         /// Whether the values are whole numbers.
         whole: bool,
@@ -56,12 +56,12 @@ pub enum Index {
 }
 
 impl Table {
-    /// Rows of a category's table unless the spec says otherwise.
+    /// Default number of rows of a category's table.
     pub const CATEGORY_ROWS: usize = 256;
 }
 
 impl Index {
-    /// Times that a value must be seen unless the spec says otherwise.
+    /// Default minimum count of a value.
     pub const MIN_COUNT: u32 = 1;
 
     /// Values of a vocabulary that the spec gives, in the order of their rows.

@@ -17,7 +17,7 @@ pub struct Task {
     pub action: List<Text>,
     /// Parent: P(task) = sigmoid(z) · P(parent).
     pub given: Option<TaskId>,
-    /// Weight of the loss; 0 for a task that is measured only.
+    /// Weight of the loss; 0 for a task that is only measured.
     pub weight: f64,
     /// Column of the rows' weights in the task's mean, 0 or above.
     pub sample_weight: Option<Text>,
@@ -46,9 +46,9 @@ pub enum Label {
 }
 
 impl Task {
-    /// Size of emb_deep unless the spec says otherwise.
+    /// Default size of emb_deep.
     pub const EMBEDDING: usize = 64;
-    /// Weight of the loss unless the spec says otherwise.
+    /// Default weight of the loss.
     pub const WEIGHT: f64 = 1.0;
 
     /// The tower's domains on which the task exists.

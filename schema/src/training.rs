@@ -8,7 +8,7 @@ use crate::{DomainSet, TaskId, words::choices};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
-    /// Rows a step.
+    /// Rows per step.
     pub batch: usize,
     /// Passes over the training rows.
     pub epochs: usize,
@@ -18,7 +18,7 @@ pub struct Training {
     pub shuffle: usize,
     /// AdamW on the dense parameters.
     pub dense: AdamW,
-    /// How the rows of tables are trained that do not say otherwise.
+    /// How the rows of tables are trained, unless a table declares its own.
     pub embeddings: Embeddings,
     /// Fraction of all steps in which the learning rate rises linearly from 0.
     pub warmup: f64,
@@ -26,25 +26,25 @@ pub struct Training {
     pub decay: Decay,
     /// Bound of the gradient's global norm over the dense parameters.
     pub clip: Option<f64>,
-    /// What is measured, chosen and kept on the way.
+    /// What is measured, chosen and kept during a run.
     pub course: Course,
 }
 
-/// What a training run measures, chooses and keeps on its way.
+/// What a training run measures, chooses and keeps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Course {
     /// Steps in which the learning rate rises, instead of a fraction of them.
     pub warmup_steps: Option<u64>,
-    /// Steps between two validations, beside those at the epochs' ends.
+    /// Steps between two validations, in addition to those at the ends of epochs.
     pub validate_every: Option<u64>,
     /// Validations without an improvement after which the run ends.
     pub patience: Option<u64>,
-    /// What counts as an improvement must exceed this.
+    /// Minimum change that counts as an improvement; an improvement must exceed it.
     pub min_delta: f64,
     /// The metric that chooses the model; `None`: the loss.
     pub select: Option<Select>,
-    /// Steps between two checkpoints, beside those at the epochs' ends.
+    /// Steps between two checkpoints, in addition to those at the ends of epochs.
     pub checkpoint_every: Option<u64>,
     /// How many of the last checkpoints are kept.
     pub keep: usize,
@@ -56,9 +56,9 @@ pub struct Course {
 pub struct Select {
     /// The metric.
     pub metric: Metric,
-    /// The task that it is of.
+    /// The task that it measures.
     pub task: TaskId,
-    /// Surfaces of the cells whose rows it is taken over.
+    /// Surfaces of the cells whose rows it covers.
     pub surfaces: DomainSet,
     /// Products of these cells.
     pub products: DomainSet,
@@ -78,7 +78,7 @@ pub struct AdamW {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Embeddings {
-    /// What moves them.
+    /// Their optimiser.
     pub optimiser: TableOptimiser,
     /// Peak learning rate.
     pub lr: f64,
@@ -86,8 +86,8 @@ pub struct Embeddings {
     pub weight_decay: f64,
     /// Standard deviation of the first values.
     pub std: f64,
-    /// With K, a row that n steps have named learns at n / (n + K) of the rate; `None`: always at
-    /// the whole rate.
+    /// With K, a row that n steps have used learns at n / (n + K) of the rate; `None`: always at
+    /// the full rate.
     pub frequency: Option<f64>,
 }
 
@@ -100,18 +100,18 @@ choices! {
         Mae = "mae",
         /// Mean divergence, the task's loss.
         Kl = "kl",
-        /// Area under the ROC curve of the action; the only one where more is better.
+        /// Area under the ROC curve of the action; the only metric for which higher is better.
         Auc = "auc",
     }
 
-    /// What moves the rows of a table, with the betas and epsilon of [`crate::constants`].
+    /// Optimiser of the rows of a table, with the betas and epsilon of [`crate::constants`].
     pub enum TableOptimiser {
-        /// AdamW of the whole table; the rows that a batch does not name catch up when they are next
+        /// AdamW of the whole table; the rows that a batch does not use catch up when they are next
         /// read.
         Adamw = "adamw",
-        /// AdamW of the rows that a batch names; the others stay as they are.
+        /// AdamW of the rows that a batch uses; the others do not change.
         LazyAdam = "lazy_adam",
-        /// Adagrad of the rows that a batch names, with the sum of a row's mean squared gradients as
+        /// Adagrad of the rows that a batch uses, with the sum of a row's mean squared gradients as
         /// its only state.
         RowwiseAdagrad = "rowwise_adagrad",
     }
@@ -124,13 +124,13 @@ choices! {
         Cosine = "cosine",
         /// It falls as 1 / sqrt(step), whatever the number of steps.
         InverseSqrt = "inverse_sqrt",
-        /// It stays.
+        /// It stays constant.
         Constant = "constant",
     }
 }
 
 impl Training {
-    /// The hyperparameters unless the spec says otherwise.
+    /// The default hyperparameters.
     pub const DEFAULT: Self = Self {
         batch: 512,
         epochs: 2,
@@ -155,7 +155,7 @@ impl Training {
 }
 
 impl Course {
-    /// What a run does unless the spec says otherwise.
+    /// The default run policy.
     pub const DEFAULT: Self = Self {
         warmup_steps: None,
         validate_every: None,
@@ -165,6 +165,6 @@ impl Course {
         checkpoint_every: None,
         keep: 2,
     };
-    /// Validations that an early stop waits for unless it says otherwise.
+    /// Default number of validations that an early stop waits for.
     pub const PATIENCE: u64 = 3;
 }

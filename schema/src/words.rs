@@ -2,7 +2,7 @@
 
 /// A choice of the language: an enum whose values are words.
 ///
-/// The same words stand in specs, `graph.yaml`, checkpoints and hashes.
+/// Specs, `graph.yaml`, checkpoints and hashes use the same words.
 pub trait Choice: Copy + PartialEq + 'static {
     /// All values, in the order in which help and messages list them.
     const ALL: &'static [Self];

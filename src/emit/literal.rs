@@ -1,4 +1,4 @@
-//! Values of the schema as Rust.
+//! Values of the schema as Rust expressions.
 //!
 //! Names are those of `mtmd::schema`: `text(…)` and `list(&[…])` borrow what a `static` holds.
 
@@ -8,13 +8,13 @@ use mtmd_schema::DomainSet;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Texts that are files of the crate, and the paths that include them.
+/// Texts that are stored as files of the crate, and the paths that include them.
 pub(super) type Files<'f> = BTreeMap<&'f str, String>;
 
 /// Longest line of a literal that is laid out, unless it is an item of a list.
 const WIDTH: usize = 100;
 
-/// Columns of a level.
+/// Columns per level of indentation.
 const INDENT: usize = 4;
 
 /// The expression that makes a value, on one line. A text that is one of the files is included.

@@ -69,7 +69,7 @@ pub fn emit(graph: &Graph, plan: &Plan, file_name: &str) -> Result<Vec<File>, Em
         files.push(File {
             path: path.to_owned(),
             text: match template {
-                // It is laid out already, and large: a test compiles what comes of it.
+                // It is laid out already, and large: a test compiles the result.
                 "plan.rs" => render.text(template, &view)?,
                 _ => render.rust(template, &view)?,
             },
@@ -84,7 +84,7 @@ pub fn emit(graph: &Graph, plan: &Plan, file_name: &str) -> Result<Vec<File>, Em
     Ok(files)
 }
 
-/// The vocabularies that are files: name of the table, and one value a line.
+/// The vocabularies that are files: name of the table, and one value per line.
 fn vocabularies(spec: &Spec) -> impl Iterator<Item = (&str, &str)> {
     spec.tables.iter().filter_map(|table| match &table.index {
         Index::Lines { lines, .. } => Some((&*table.name, &**lines)),

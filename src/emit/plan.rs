@@ -1,5 +1,5 @@
-//! `plan.rs`: the plan as Rust, laid out for review. A program is a constant of its own, under a
-//! comment that says which domains run it; an operation, parameter or buffer is a line.
+//! `plan.rs`: the plan as Rust, laid out for review. Each program is its own constant, under a
+//! comment that lists the domains that run it; each operation, parameter or buffer is one line.
 
 use super::docs;
 use super::literal::laid_out;
@@ -44,7 +44,7 @@ pub(super) fn items(spec: &Spec, plan: &Plan) -> String {
     text
 }
 
-/// Puts constants of these names in the place of the programs, which it hands over in their order.
+/// Replaces the programs by constants of these names, and hands the programs over in their order.
 fn take_programs(
     value: &mut Reflected,
     names: &mut impl Iterator<Item = String>,
@@ -64,7 +64,7 @@ fn take_programs(
             let items = items.iter_mut();
             items.for_each(|item| take_programs(item, names, bodies));
         }
-        // The count of the bodies shows a program that stands elsewhere.
+        // The count of the bodies reveals a program that is elsewhere.
         _ => {}
     }
 }

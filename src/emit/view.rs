@@ -1,4 +1,4 @@
-//! What the templates print: names, docs and literals, all decided.
+//! The values that the templates print: names, docs and literals, all decided.
 
 use super::docs;
 use super::literal::{Files, line};

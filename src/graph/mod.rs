@@ -154,7 +154,7 @@ pub fn weights_hash(spec: &Spec) -> String {
     of_this_version(&spec.weights())
 }
 
-/// A hash of a projection of a spec, which means what this version's blocks mean.
+/// A hash of a projection of a spec and of the version of the blocks.
 fn of_this_version(projection: &Spec) -> String {
     hash::of(blocks::VERSION, projection)
 }

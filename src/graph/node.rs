@@ -156,7 +156,7 @@ mod tests {
     use crate::sema::{NameKind, objection};
     use mtmd_schema::key::SHARED;
 
-    /// The checks of names are on a floor below, which knows no roles.
+    /// The checks of names are on a floor below, which does not know roles.
     #[test]
     fn no_name_is_the_path_of_something_else() {
         let shared = (0..12).flat_map(|index| [Role::TaskShared(index), Role::DomainShared(index)]);

@@ -1,7 +1,7 @@
-//! `graph.yaml` → graph: what weights are of, told by the folder that they are in.
+//! `graph.yaml` → graph: reads the model that weights belong to from the folder that they are in.
 //!
-//! The declarations are read; the graph is built from them again. The file is then compared with the one that
-//! is written of that graph, so that nothing in it is read wrongly or not at all.
+//! The declarations are read, and the graph is built from them again. The file is then compared with the one
+//! that this graph would write, so that nothing in it is misread or ignored.
 
 mod value;
 mod verify;
@@ -18,7 +18,7 @@ use value::{Field, Names};
 pub type VocabularyFiles<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 impl Graph {
-    /// The graph that [`Graph::to_yaml`] wrote, but for places and long docs.
+    /// The graph that [`Graph::to_yaml`] wrote, except for places and long docs.
     ///
     /// # Errors
     ///
@@ -81,7 +81,7 @@ fn spec(document: &Mapping, files: &VocabularyFiles<'_>) -> Result<Spec, String>
     })
 }
 
-/// Puts the lines of a vocabulary in the place of their hash.
+/// Replaces the hash of a vocabulary by its lines.
 fn restore(table: &mut Table, files: &VocabularyFiles<'_>) -> Result<(), String> {
     let name = &table.name;
     if let Index::Lines { lines, .. } = &mut table.index {
@@ -97,7 +97,7 @@ fn restore(table: &mut Table, files: &VocabularyFiles<'_>) -> Result<(), String>
     Ok(())
 }
 
-/// The architecture: an override says what differs from that of all domains.
+/// The architecture: an override contains what differs from that of all domains.
 fn architecture(document: &Mapping, names: &Names) -> Result<Architecture, String> {
     const ARCHITECTURE: &str = Block::Architecture.key();
     let mut document = document.clone();

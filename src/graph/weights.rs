@@ -25,7 +25,7 @@ pub struct Weight {
     pub trained: bool,
 }
 
-/// Key of a weight: tower, domain, path of the node and PyTorch's name of the tensor, joined by dots.
+/// Key of a weight: tower, domain, path of the node and PyTorch's name for the tensor, joined by dots.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
     text: String,

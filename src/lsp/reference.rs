@@ -22,7 +22,7 @@ struct Row {
     sections: Vec<String>,
     /// The words of the first cell, each once; the first is what the row is about.
     words: Vec<String>,
-    /// The first cell: how it is written.
+    /// The first cell: its syntax.
     code: String,
     /// The row, for people.
     text: String,
@@ -45,7 +45,7 @@ impl Reference {
         &REFERENCE
     }
 
-    /// What the reference says of a setting of a table.
+    /// The reference's text for a setting of a table.
     pub fn setting(&self, table: &SettingsTable, word: &str) -> Option<&str> {
         self.row(table, word).map(|row| row.text.as_str())
     }
@@ -59,8 +59,8 @@ impl Reference {
             .or_else(|| others.find_map(|other| self.row_of(other, setting)))
     }
 
-    /// The row of a setting in a section: the one of its block, if that lists it; the one that writes it as its form
-    /// does; else one that is about its word or has it.
+    /// The row of a setting in a section: the one of its block, if that lists it; the one that has the same syntax as
+    /// its form; else one that is about its word or contains it.
     fn row_of(&self, table: &SettingsTable, setting: &dyn AnySetting) -> Option<&Row> {
         let heading = heading(table.section);
         let block = block_of(table);

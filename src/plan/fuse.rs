@@ -370,7 +370,7 @@ impl Fuser {
 enum Alike {
     /// Maps of the same columns.
     Wide { own: Scope, bias: bool, from: Slice },
-    /// What the operation has but operands.
+    /// The operation without its operands.
     ByColumn(Columnwise),
     /// Widths of the parts; whether they are scaled, and summed.
     Mix(Vec<usize>, bool, bool),

@@ -402,7 +402,7 @@ impl Part {
     }
 }
 
-/// Index of the tensor of a name and shape. The last one is the node's whose operations are made.
+/// Index of the tensor of a name and shape. The last one belongs to the node whose operations are made.
 fn find(tensors: &[Tensor], name: &str, shape: &[usize]) -> usize {
     let Some(found) = tensors.iter().rposition(|tensor| tensor.name == name) else {
         bug!("no node declares the tensor {name}");

@@ -1,7 +1,7 @@
 //! Meaning: syntax tree to checked spec.
 //!
-//! `declare` has a file for each construct, which reads its statements into declarations and checks them; `check` has what
-//! several declarations say together. All checks
+//! `declare` has a file for each construct, which reads its statements into declarations and checks them; `check` has the
+//! checks across several declarations. All checks
 //! run. What could not be read is marked (`damaged`, `complete: false`, `None`), and a check that
 //! depends on it then holds its peace: one mistake is one message.
 
@@ -102,7 +102,7 @@ pub fn check_variant(
     checked
 }
 
-/// Stands for a table that is declared nowhere. It is no table's id.
+/// Stands for a table that is never declared. No table has this id.
 const NO_TABLE: TableId = TableId(usize::MAX);
 
 /// Reads a tree, with stand-ins for what is wrong or missing. They never leave this floor: there

@@ -1,4 +1,4 @@
-//! Arrow's arrays in plain forms.
+//! Arrow arrays in simpler forms.
 
 pub(crate) mod calendar;
 pub(crate) mod keys;

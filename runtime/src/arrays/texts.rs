@@ -1,8 +1,8 @@
-//! Strings, those that a file keeps as codes in a dictionary among them.
+//! String columns, including those that a file stores as codes into a dictionary.
 
 use arrow_array::{Array, Int32Array, StringArray};
 
-/// Strings, null where missing.
+/// A string column; null where a string is missing.
 #[derive(Debug, Clone)]
 pub(crate) struct Texts {
     /// Strings by place, or by code.
@@ -21,7 +21,8 @@ impl Texts {
         }
     }
 
-    /// What is made of the string at a place, `None` if missing: of a string that has a code once, when it is first met.
+    /// A function from a place to `make` of the string there, `None` if missing. A string that has a code is
+    /// made once, when it is first met.
     pub(crate) fn each<'a, T: Copy>(
         &'a self,
         mut make: impl FnMut(&'a str) -> T,
@@ -43,8 +44,8 @@ impl Texts {
         }
     }
 
-    /// Gives each string at some places to `take`, with how often it was there: one that has a code once, in the order
-    /// of codes, others each time. How many were missing.
+    /// Calls `take` with the strings at some places and how often each occurs: once per code, in the order of
+    /// codes, if strings have codes, else once per place. Returns how many were missing.
     pub(crate) fn count(
         &self,
         places: impl Iterator<Item = usize>,

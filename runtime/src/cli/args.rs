@@ -49,7 +49,7 @@ pub fn command() -> clap::Command {
         .mut_subcommand("eval", with_data)
 }
 
-/// Reads the data set with these options. `existing` says what to do with an existing quarantine file.
+/// Reads the data set with these options. `existing` is what to do with an existing quarantine file.
 pub fn apply_rows(options: &Rows, dataset: Dataset, existing: Existing) -> Result<RowReader> {
     let reader = RowReader::new(dataset);
     let bad_rows = match options.on_bad_row {

@@ -1,6 +1,6 @@
 //! The command line of a generated crate.
 //!
-//! A generated crate hands over its compiled model; everything else is here, compiled once.
+//! A generated crate passes in its compiled model; everything else is here, compiled once.
 
 mod args;
 mod bench;

@@ -171,7 +171,7 @@ fn judged(schema: &Schema) -> (bool, bool) {
 
 type Saved = (Reader, Reader);
 
-/// The model that a run ends with: the weights of its best validation, and says which they are.
+/// The model that a run ends with: the weights of its best validation. Prints which they are.
 fn choose(
     model: &'static Compiled,
     trainer: Trainer,

@@ -85,7 +85,7 @@ impl WarmStart {
         Ok(self.continued(schema, learned)?.0)
     }
 
-    /// Gives a new trainer, whose biases are set, the weights that the plan takes over, and keeps the
+    /// Gives a new trainer, whose biases are set, the weights that the plan transfers, and keeps the
     /// plan in the run's folder. Optimisers start afresh. Returns what is to be said of it.
     ///
     /// # Errors

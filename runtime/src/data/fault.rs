@@ -3,11 +3,11 @@
 /// Why a row cannot be used.
 #[derive(Debug)]
 pub(super) struct Fault {
-    /// The column that makes it so.
+    /// The column at fault.
     pub column: &'static str,
-    /// What is wrong there.
+    /// The error there.
     pub cause: String,
-    /// What its reader can do.
+    /// What the user can do.
     pub fix: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! Learned values and the columns of the data: `7` and `"7"` have different rows.
+//! Whether learned values fit the columns of the data: `7` and `"7"` have different rows.
 
 use crate::arrays::kinds::{INTS, TEXTS, kind};
 use crate::data::dataset::Dataset;

@@ -45,7 +45,7 @@ impl BatchOrigin<'_> {
     }
 }
 
-/// Rows in words, where `name` names a file by its index.
+/// Rows in words; `name` maps the index of a file to its name.
 pub(super) fn describe(origins: &[Origin], name: impl Fn(u32) -> String) -> String {
     let mut sorted = origins.to_vec();
     sorted.sort_unstable();

@@ -1,4 +1,4 @@
-//! Passes over a data set, and what becomes of rows that cannot be used.
+//! Passes over a data set, and the fate of rows that cannot be used.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use crate::data::dataset::Dataset;
 use crate::data::quarantine::Quarantine;
 use crate::schema::BadRows;
 
-/// Reads the rows of a data set. Its passes share what becomes of rows that cannot be used.
+/// Reads the rows of a data set. Its passes share the handling of rows that cannot be used.
 #[derive(Debug, Clone)]
 pub struct RowReader {
     dataset: Dataset,
@@ -16,7 +16,7 @@ pub struct RowReader {
 }
 
 impl RowReader {
-    /// Rows that cannot be used have the fate that the spec gives them, and are written nowhere.
+    /// A reader that treats rows that cannot be used as the spec declares, and writes them nowhere.
     pub fn new(dataset: Dataset) -> Self {
         Self {
             bad_rows: dataset.schema().rows.bad,
@@ -25,15 +25,15 @@ impl RowReader {
         }
     }
 
-    /// Rows that cannot be used, those of no domain where the spec stops at them among them, have this fate in
-    /// place of the spec's.
+    /// Sets the fate of rows that cannot be used, instead of the spec's. They include rows without a declared
+    /// domain if the spec stops at those.
     #[must_use]
     pub fn with_bad_rows(self, bad_rows: BadRows) -> Self {
         Self { bad_rows, ..self }
     }
 
-    /// Rows that are skipped are written to a file; `None`: they are not. Rows that the spec leaves out by
-    /// `others skip` are no bad rows.
+    /// Writes skipped rows to a file; `None` does not. Rows that the spec leaves out by `others skip` are not
+    /// bad rows.
     #[must_use]
     pub fn with_quarantine(self, quarantine: Option<Arc<Quarantine>>) -> Self {
         Self { quarantine, ..self }

@@ -1,4 +1,4 @@
-//! What a pass reads, and in which order.
+//! Options of a pass: what it reads, and in which order.
 
 use crate::data::split::Parts;
 
@@ -23,6 +23,6 @@ pub struct Shuffle {
     pub seed: u64,
     /// Each epoch has its own order.
     pub epoch: u64,
-    /// Rows of the buffer (rounded up to what one read gives).
+    /// Rows of the buffer (rounded up to whole reads).
     pub buffer: usize,
 }

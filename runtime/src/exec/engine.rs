@@ -1,4 +1,4 @@
-//! What runs a plan, on the hardware that a command chose.
+//! The engine that runs a plan on the hardware that a command chose.
 
 use mtmd_schema::plan::Plan;
 
@@ -15,7 +15,7 @@ pub enum Target {
     /// In host memory, by the processor.
     #[default]
     Host,
-    /// On a device of burn's.
+    /// On one of burn's devices.
     #[cfg(feature = "device")]
     Device(burn::tensor::Device),
 }
@@ -31,7 +31,7 @@ pub enum Engine<'p> {
 }
 
 impl<'p> Engine<'p> {
-    /// Holds the plan to its rules; one that breaks them stops the program, for it is a bug of the compiler.
+    /// Verifies the plan; an invalid one stops the program, because it is a bug of the compiler.
     pub fn new(plan: &'p Plan, target: &Target) -> Self {
         match target {
             Target::Host => Self::Host(Executor::new(plan)),

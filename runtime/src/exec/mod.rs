@@ -2,7 +2,7 @@
 //!
 //! [`heads`] says which rows of a batch each task scores and learns from; it depends on the data
 //! alone, so that the loader's threads can make it. [`host`] runs the plan in host memory, `device` (a feature) on an
-//! NVIDIA card; an [`Engine`] is one of the two.
+//! NVIDIA GPU; an [`Engine`] is one of the two.
 
 #[cfg(feature = "device")]
 pub mod device;

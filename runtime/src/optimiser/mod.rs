@@ -17,8 +17,8 @@ use crate::schema::AdamW;
 use update::{PIECE, Rates, Stretch, squared_sum, step_piece};
 
 /// AdamW with the betas and epsilon of [`crate::schema::constants`] and decoupled decay of every
-/// parameter, as `torch.optim.AdamW`. A [`Part`] without a gradient in a step is left as it is, its moments and
-/// its count of steps too: PyTorch does the same with a gradient that is `None`.
+/// parameter, as `torch.optim.AdamW`. A [`Part`] without a gradient in a step is unchanged, including its moments
+/// and its count of steps: PyTorch does the same with a gradient that is `None`.
 #[derive(Debug, Clone)]
 pub struct Optimiser {
     weight_decay: f64,
@@ -123,7 +123,7 @@ impl Optimiser {
         }
     }
 
-    /// Reads the state into an optimiser that has made no step. What does not fit is remembered by
+    /// Reads the state into an optimiser that has made no step. Arrays that do not fit are recorded by
     /// the reader.
     pub fn read(&mut self, index: &ParameterIndex<'_>, reader: &mut Reader) {
         for PartSteps { part, steps, .. } in &mut self.parts {

@@ -295,7 +295,7 @@ fn extent(parameters: &[Parameter], start: usize) -> Range<usize> {
     all.unwrap_or(start..start)
 }
 
-/// Requires the tensors of one holder to have a name each: their keys in files.
+/// Requires the tensors of one holder to have distinct names, which are their keys in files.
 fn require_distinct<'a>(parameters: impl Iterator<Item = &'a Parameter>) {
     let mut names = BTreeSet::new();
     for Parameter { name, .. } in parameters {

@@ -1,6 +1,6 @@
 //! The dense weights of a model: two flat arrays, laid out by the plan.
 //!
-//! What is known of them beyond their place (keys, shapes, first values) is in the [`ParameterIndex`]. The
+//! Their metadata beyond their place (keys, shapes, first values) is in the [`ParameterIndex`]. The
 //! files hold one array per key: safetensors with PyTorch's names and layouts.
 //!
 //! Invariant: padding between parameters is 0, and stays 0 through every operation of this room.

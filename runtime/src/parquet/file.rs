@@ -1,4 +1,4 @@
-//! One Parquet file, on disk or in an object store: found, and its footer read.
+//! One Parquet file, on disk or in an object store: finding it, and reading its footer.
 
 use std::fs::{self, File};
 use std::io;
@@ -24,7 +24,7 @@ pub(crate) struct DataFile {
     lies: Lies,
 }
 
-/// Where a file lies, and what shows that it is still the same.
+/// Where a file is stored, and what shows that it is unchanged.
 #[derive(Debug, Clone)]
 enum Lies {
     OnDisk(Stamp),
@@ -122,7 +122,7 @@ impl DataFile {
         }
     }
 
-    /// Its path or URL in the one spelling that all of its names come down to.
+    /// Its path or URL in canonical form.
     pub(crate) fn identity(&self) -> Result<PathBuf> {
         match self.lies {
             #[cfg(feature = "cloud")]

@@ -117,7 +117,7 @@ impl Footer {
         (column.leaves.len() == 1).then_some((column.leaves.start, field))
     }
 
-    /// Where the needed columns of a row group lie.
+    /// Where the needed columns of a row group are stored.
     #[cfg(feature = "cloud")]
     pub(crate) fn spans(&self, group: usize, columns: &[&'static str]) -> Vec<Range<u64>> {
         let group = self.metadata.row_groups().get(group);
@@ -128,7 +128,7 @@ impl Footer {
     }
 }
 
-/// What is wrong with a column chunk of a file of this length.
+/// The error in a column chunk of a file of this length.
 fn fault(column: &ColumnChunkMetaData, length: u64) -> Option<String> {
     let name = column.column_path();
     if span(column).is_none_or(|span| span.end > length) {

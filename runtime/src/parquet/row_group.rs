@@ -1,4 +1,4 @@
-//! The record batches of a row group: plain columns by the Parquet reader, lists of numbers beside it.
+//! The record batches of a row group. The Parquet reader decodes plain columns; some lists have their own readers.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -150,7 +150,7 @@ mod tests {
     impl ByteSource for Bytes {}
 
     proptest! {
-        /// What is read here is what the Parquet reader makes of a file by itself.
+        /// Rows read here equal those that the Parquet reader alone decodes from a file.
         #[test]
         fn columns_are_those_of_the_reader(
             rows in prop::collection::vec(

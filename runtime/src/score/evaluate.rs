@@ -46,8 +46,8 @@ pub fn evaluate_and_count(
     Ok((evaluator.report(name), batches.report().cloned()))
 }
 
-/// Scores the validation rows; returns the metric that chooses the model too, if the rows have one.
-/// `None` if `stop` says so first.
+/// Scores the validation rows; also returns the metric that chooses the model, if the rows have one.
+/// `None` if `stop` returns true first.
 ///
 /// # Errors
 /// Those of [`evaluate`].

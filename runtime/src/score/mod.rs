@@ -19,7 +19,7 @@ use crate::tables::{Inputs, Layout, Tables};
 
 pub use evaluate::{evaluate, evaluate_and_count, has_rows, validate};
 
-/// A model with its weights: what scores. Nothing here is drawn at random or knows of an optimiser.
+/// A model with its weights, ready to score. It draws nothing at random and does not depend on an optimiser.
 #[derive(Debug)]
 pub struct Scorer {
     pub(crate) model: &'static Compiled,
@@ -29,7 +29,7 @@ pub struct Scorer {
     pub(crate) tables: Tables,
 }
 
-/// A batch, with what follows from it alone for scoring.
+/// A batch, with everything for scoring that depends on it alone.
 #[derive(Debug)]
 pub struct ScoringBatch {
     /// The rows.
@@ -59,7 +59,7 @@ impl Scorer {
         }
     }
 
-    /// A model with the weights of a file, which are read straight into their place.
+    /// A model with the weights of a file, which are read directly into place.
     ///
     /// # Errors
     /// Weights that do not fit this model, all of them at once, or cannot be read.
@@ -72,7 +72,7 @@ impl Scorer {
         Ok(scorer)
     }
 
-    /// Has the plan run there; it runs in host memory before.
+    /// Moves the plan to this device; until then it runs in host memory.
     pub fn run_on(&mut self, target: &Target) {
         self.engine = Engine::new(&self.model.plan, target);
     }
@@ -99,7 +99,7 @@ impl Scorer {
         self.tables.layout()
     }
 
-    /// Scores a batch: one entry a task, in the schema's order.
+    /// Scores a batch: one entry per task, in the schema's order.
     pub fn score(&self, batch: &ScoringBatch) -> Vec<TaskPredictions> {
         on_pool(|| {
             let mut inputs = Inputs::default();
@@ -129,7 +129,7 @@ impl Scorer {
         self.tables.write_weights(writer);
     }
 
-    /// Reads all weights. What does not fit is remembered by the reader.
+    /// Reads all weights. The reader records arrays that do not fit.
     pub(crate) fn read(&mut self, weights: &mut Reader) -> Result<()> {
         self.params.read(&self.index, weights);
         self.tables.read_weights(weights)

@@ -1,4 +1,4 @@
-//! Objects in stores: found, and their bytes fetched.
+//! Objects in stores: finding them, and fetching their bytes.
 
 use std::error::Error as _;
 use std::ops::Range;

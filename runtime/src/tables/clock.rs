@@ -102,7 +102,7 @@ impl RateHistory {
         }
     }
 
-    /// Whether no step was made since the clock began.
+    /// Whether no step has been made since the clock started.
     pub(super) fn is_fresh(&self) -> bool {
         self.history.len() == 1
     }

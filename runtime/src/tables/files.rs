@@ -1,4 +1,4 @@
-//! Tables in files: `tables.NAME.weight`, and next to it what the optimiser knows.
+//! Tables in files: `tables.NAME.weight`, and next to it the optimiser's state.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ impl Tables {
         }
     }
 
-    /// Adds what the optimisers know to a file that is to be written. All rows must be up to date.
+    /// Adds the optimisers' state to a file that is to be written. All rows must be up to date.
     pub fn write_state<'a>(&'a self, writer: &mut Writer<'a>) {
         self.require_flushed();
         let steps = self.steps.to_string();
@@ -37,7 +37,7 @@ impl Tables {
         }
     }
 
-    /// Reads the weights. What does not fit is remembered by the reader.
+    /// Reads the weights. The reader records arrays that do not fit.
     ///
     /// # Errors
     /// A row 0 that is not zero.
@@ -49,8 +49,8 @@ impl Tables {
         self.require_zero_rows()
     }
 
-    /// Reads what the optimisers know, into tables that have made no step. What does not fit is
-    /// remembered by the reader.
+    /// Reads the optimisers' state into tables that have made no step. The reader records arrays that
+    /// do not fit.
     ///
     /// # Errors
     /// A row 0 that is not zero.

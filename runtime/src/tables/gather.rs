@@ -1,4 +1,4 @@
-//! From a batch's table rows, vectors and numbers to the inputs of the programs.
+//! Gathers a batch's table rows, vectors and numbers into the inputs of the programs.
 
 #![expect(
     clippy::indexing_slicing,
@@ -17,12 +17,12 @@ use crate::tables::layout::InputColumns;
 /// Rows that one task takes.
 const TASK_ROWS: usize = 64;
 
-/// Places between the one that is gathered and the one whose table rows are asked for: they are all
-/// over memory.
+/// Places between the one that is gathered and the one whose table rows are prefetched: they are
+/// scattered over memory.
 const AHEAD: usize = 2;
 
 /// The inputs of a batch: by tower and domain the fields of its rows, `[rows, width]`. Their memory
-/// serves the next batch again.
+/// is reused for the next batch.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Inputs {
     towers: [Vec<Vec<f32>>; 2],

@@ -66,7 +66,7 @@ impl Layout {
     /// The layout of a plan's inputs.
     ///
     /// # Panics
-    /// If the plan is of another spec: a bug of the compiler.
+    /// If the plan belongs to another spec: a bug of the compiler.
     pub fn new(schema: &Schema, plan: &Plan) -> Self {
         let tower = |tower: Tower| {
             let from = plan.tower(tower);

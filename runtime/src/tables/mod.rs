@@ -1,13 +1,13 @@
 //! Embedding tables, in host memory.
 //!
-//! A step costs what its batch uses, not what the tables hold. Which rows that is, and for what, is
-//! known from the data alone ([`TableUses`], made by the loader's threads). [`Tables::catch_up`]
-//! brings them to the present, [`Tables::gather`] puts them in the inputs of the towers' programs, and
-//! [`Tables::step`] adds the inputs' gradients up by row and steps these rows alone, by the optimiser
-//! that their table has (`rule.rs`). Under AdamW the rows that a step does not use are behind; what it
-//! would have done to them is applied when they are next used. So training is that of dense AdamW, up
-//! to rounding and to the second order in its epsilon (`clock.rs` says how, and how close). All
-//! results are the same for any number of threads.
+//! The cost of a step depends on the rows that its batch uses, not on the size of the tables. Which
+//! rows it uses, and for what, follows from the data alone ([`TableUses`], made by the loader's
+//! threads). [`Tables::catch_up`] brings them up to date, [`Tables::gather`] puts them in the inputs of
+//! the towers' programs, and [`Tables::step`] adds the inputs' gradients up by row and steps only these
+//! rows, with the optimiser of their table (`rule.rs`). Under AdamW, rows that a step does not use lag
+//! behind; the updates that they missed are applied when they are next used. So training equals dense
+//! AdamW, up to rounding and to the second order in its epsilon (`clock.rs` explains how, and how
+//! close). All results are the same for any number of threads.
 
 mod clock;
 mod files;
@@ -57,24 +57,23 @@ pub fn are_finite(gradients: [&[Vec<f32>]; 2]) -> bool {
 }
 
 impl Tables {
-    /// Tables drawn from N(0, `std`), each row from a stream of its own: it depends on the seed, the
-    /// table's name and the row's number alone. Row 0 is zero. The seed is that of `training`, and so
-    /// are the deviation and the optimiser of tables that have none of their own.
+    /// Tables drawn from N(0, `std`), each row from its own random stream: it depends only on the seed,
+    /// the table's name and the row's number. Row 0 is zero. The seed is that of `training`, and so are
+    /// the deviation and the optimiser of tables that do not declare their own.
     pub fn new(schema: &'static Schema, plan: &Plan, training: &Training) -> Self {
         Self::with(schema, plan, training, |declared, settings, clock| {
             TableStore::new(declared, settings, clock, training.seed)
         })
     }
 
-    /// Tables that are to be trained further: all 0, their values are to be read.
+    /// Tables for further training: all 0 until their values are read.
     pub fn to_resume(schema: &'static Schema, plan: &Plan, training: &Training) -> Self {
         Self::with(schema, plan, training, |declared, settings, clock| {
             TableStore::zeros(declared, Rule::new(settings, declared.dim), clock)
         })
     }
 
-    /// Tables that are read only, without the state of an optimiser: all 0, their values are to be
-    /// read.
+    /// Read-only tables, without the state of an optimiser: all 0 until their values are read.
     pub fn read_only(schema: &'static Schema, plan: &Plan) -> Self {
         Self::with(schema, plan, &schema.training, |declared, _, clock| {
             TableStore::zeros(declared, Rule::read_only(declared.dim), clock)
@@ -179,7 +178,7 @@ impl Tables {
         }
     }
 
-    /// Continues after `steps` steps: values are to be read.
+    /// Continues after `steps` steps; values are still to be read.
     fn start_at(&mut self, steps: u32) {
         self.steps = steps;
         self.tables

@@ -1,4 +1,4 @@
-//! From the gradients of the inputs to a step of the rows that a batch uses.
+//! Steps the rows that a batch uses, from the gradients of the inputs.
 
 #![expect(
     clippy::indexing_slicing,
@@ -24,7 +24,7 @@ struct StepTask<'a> {
     records: &'a mut [f32],
 }
 
-/// Brings the rows to the present.
+/// Brings the rows up to date.
 pub(super) fn catch_up(table: &mut TableStore, uses: &TableUses, clock: &RateHistory) {
     if !table.rule.is_dense() {
         return;

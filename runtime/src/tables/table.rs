@@ -52,7 +52,7 @@ impl TableStore {
         table
     }
 
-    /// All rows zero, as of step 0, with nothing known to the optimiser.
+    /// All rows zero, as of step 0, with empty optimiser state.
     pub(super) fn zeros(declared: &'static schema::Table, rule: Rule, clock: usize) -> Self {
         Self {
             declared,
@@ -62,7 +62,7 @@ impl TableStore {
         }
     }
 
-    /// Says that all rows are up to date at a step.
+    /// Marks all rows as up to date at a step.
     pub(super) fn stamp(&mut self, step: u32) {
         let (stride, rule) = (self.rule.stride(), self.rule);
         if rule.is_dense() {

@@ -1,5 +1,5 @@
-//! Which rows of the tables a batch uses, and for what: all of it follows from the data, so that the
-//! loader's threads can make it.
+//! Which rows of the tables a batch uses, and for what. All of it follows from the data, so the
+//! loader's threads can compute it.
 
 #![expect(
     clippy::indexing_slicing,

@@ -100,7 +100,7 @@ pub fn load_model(path: &Path, schema: &Schema) -> Result<(Reader, Vocabularies)
     Ok((weights, Vocabularies::from_json(schema, &vocabularies)?))
 }
 
-/// Opens weights, and reads the text of their vocabularies, whatever spec they are of.
+/// Opens weights, and reads the text of their vocabularies, whatever spec they belong to.
 ///
 /// # Errors
 /// Files that cannot be read or are damaged.

@@ -1,4 +1,4 @@
-//! Time by part.
+//! Measures the time that each part takes.
 
 use std::time::{Duration, Instant};
 

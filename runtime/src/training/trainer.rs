@@ -1,4 +1,4 @@
-//! A model that is trained: its weights, and the optimisers that step them.
+//! A model in training: its weights, and the optimisers that step them.
 
 #![expect(
     clippy::indexing_slicing,
@@ -36,7 +36,7 @@ pub struct Trainer {
     inputs: Inputs,
 }
 
-/// A batch, with what follows from it alone for a step.
+/// A batch, with everything for a step that depends on it alone.
 #[derive(Debug)]
 pub struct TrainingBatch {
     /// The rows.
@@ -51,11 +51,11 @@ pub struct TrainingBatch {
 pub struct Exported<'a> {
     /// Weights of model and tables.
     pub model: Writer<'a>,
-    /// What the optimisers of both know.
+    /// The optimisers' state for both.
     pub optimiser: Writer<'a>,
 }
 
-/// What a step reports.
+/// The report of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepReport {
     /// By task: valid rows and mean KL over them; `None` for a task without a valid row.
@@ -151,12 +151,12 @@ impl Trainer {
         }
     }
 
-    /// Has the plan run there; it runs in host memory before.
+    /// Moves the plan to this device; until then it runs in host memory.
     pub fn run_on(&mut self, place: &Place) {
         self.scorer.run_on(place);
     }
 
-    /// What scores with the weights as they are.
+    /// The model with its current weights, for scoring.
     pub fn scorer(&self) -> &Scorer {
         &self.scorer
     }

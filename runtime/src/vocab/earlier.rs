@@ -55,7 +55,7 @@ impl Earlier {
     /// Values of a table, in the order of their rows from row 1 on.
     ///
     /// # Errors
-    /// A table that has learned no vocabulary.
+    /// A table without a learned vocabulary.
     pub fn values(&self, table: &str) -> Result<&[RawValue]> {
         let found = self.vocabularies.get(table);
         let found = found.ok_or_else(|| mismatch(table, "the weights to start from have none"))?;

@@ -1,4 +1,4 @@
-//! What is learned of the values of the data: vocabularies, and means and deviations of numbers.
+//! What is learned from the data: vocabularies, and means and deviations of numbers.
 
 pub(crate) mod counts;
 mod earlier;

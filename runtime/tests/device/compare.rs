@@ -1,4 +1,4 @@
-//! How far two results are apart.
+//! The distance between two results.
 
 use std::fmt::{Display, Formatter};
 
@@ -52,7 +52,7 @@ pub fn distance<E: DeviceReal>(expected: &[E], found: &[E], all: f64) -> f64 {
     }
 }
 
-/// The distance of every parameter's gradient, and that what is between them is 0.
+/// The distance of every parameter's gradient. Asserts that the padding between them is 0.
 pub fn per_parameter<E: DeviceReal>(
     plan: &Plan,
     [expected, found]: [&[E]; 2],

@@ -1,8 +1,8 @@
 //! The device's executor, on burn's processor backend, against the host's: loss, scores, running statistics and every
 //! gradient, of the plans of all specs and of architectures that none of them has.
 //!
-//! In float64 both must agree to [`EXACT`], which proves each operation's arithmetic; in float32 to [`ROUNDED`], which is
-//! what sums in another order give.
+//! In float64 both must agree to [`EXACT`], which proves each operation's arithmetic; in float32 to [`ROUNDED`], the
+//! difference that sums in another order cause.
 
 #![expect(
     clippy::unwrap_used,

@@ -8,7 +8,7 @@ use crate::lowered;
 #[expect(dead_code, reason = "only the text of a spec is of use here")]
 mod shop;
 
-/// What the `architecture` of a small spec says instead.
+/// What the `architecture` of a small spec declares instead.
 const ARCHITECTURES: &[&str] = &[
     "norm post",
     "norm none",
@@ -28,7 +28,7 @@ pub fn plans() -> impl Iterator<Item = (&'static str, Plan)> {
     ARCHITECTURES.iter().map(|&what| (what, plan(what)))
 }
 
-/// The plan of a small spec of three surfaces, two products and three tasks, with this said of its architecture.
+/// The plan of a small spec of three surfaces, two products and three tasks, with these architecture settings.
 pub fn plan(architecture: &str) -> Plan {
     let mut settings = vec![
         "deep [16, 8]",

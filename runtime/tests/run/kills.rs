@@ -39,7 +39,7 @@ fn is_writing(run: &Path) -> bool {
     names.any(|name| name.to_string_lossy().ends_with(".writing"))
 }
 
-/// Kills the program after a while, and then, if told so, while it writes a checkpoint. `false` if it has ended well
+/// Kills the program after a while, and then, if requested, while it writes a checkpoint. `false` if it has ended well
 /// before that.
 fn kill(mut child: Child, run: &Path, after: Duration, writing: bool) -> bool {
     let started = Instant::now();

@@ -22,7 +22,7 @@ use crate::held::{held, peak};
 use crate::rows::{self, Draws};
 use crate::sample::changed;
 
-/// Has a process of this test do what it measures, in this folder.
+/// Variable that makes a process of this test run the measured work, in the folder that it gives.
 const ENV: &str = "MTMD_TEST_MEMORY";
 
 /// The sample with this many rows in its first table.
@@ -162,7 +162,7 @@ fn an_evaluation_takes_a_tenth_more_than_the_tables_at_most() {
     assert!(eval < tables * 11 / 10);
 }
 
-/// What a process of this binary says that it held.
+/// The memory that a process of this binary reports.
 fn measured<const N: usize>(test: &str, folder: &Path) -> [u64; N] {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])

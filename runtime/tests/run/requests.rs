@@ -14,7 +14,7 @@ use mtmd::training::{StepReport, Trainer, TrainingBatch};
 use crate::sample::{SAMPLE, changed, model};
 use crate::weights::arrays;
 
-/// The sample whose requests this column tells.
+/// The sample whose requests this column identifies.
 fn by(column: &'static str) -> &'static Schema {
     let request = Request {
         column: column.into(),

@@ -36,7 +36,7 @@ pub fn write(path: &Path, rows: usize) {
     write_users(path, rows, 40);
 }
 
-/// The same of so many users.
+/// The same for this many users.
 pub fn write_users(path: &Path, rows: usize, all_users: usize) {
     const ADS: usize = 30;
     let mut draws = Draws(0x1234_5678_9ABC_DEF1);

@@ -1,5 +1,5 @@
-//! Kinds of blocks. Each file holds what a kind is: shape, output, tensors, entries and definition in
-//! `graph.yaml`, caption in pictures. What a kind computes is in `plan/blocks.rs`, whose operations
+//! Kinds of blocks. Each file defines one kind: shape, output, tensors, entries and definition in
+//! `graph.yaml`, caption in pictures. Its computation is in `plan/blocks.rs`, whose operations
 //! take the tensors that are declared here.
 
 mod batch_norm;

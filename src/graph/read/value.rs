@@ -1,5 +1,5 @@
-//! Values of `graph.yaml` as the types of the schema: the other way of
-//! [`declarations`](crate::graph::yaml::declarations), whose rules stand there.
+//! Values of `graph.yaml` as the types of the schema: the inverse of
+//! [`declarations`](crate::graph::yaml::declarations), which documents the rules.
 
 use super::verify::{CAUSE, shown};
 use crate::graph::yaml::Block;
@@ -61,7 +61,7 @@ impl Names {
         }
     }
 
-    /// The names that an id of this type stands for in a field; `None` for a type that is no id.
+    /// The names that an id of this type stands for in a field; `None` for a type that is not an id.
     fn named_by(&self, of: &str, field: Field<'_>) -> Option<&[String]> {
         match of {
             TaskId::TYPE => Some(&self.tasks),
@@ -76,9 +76,9 @@ impl Names {
 #[derive(Clone, Copy)]
 pub(super) struct Field<'a> {
     names: &'a Names,
-    /// The axis of domains where nothing else says it.
+    /// The axis of domains where nothing else specifies it.
     tower: Tower,
-    /// The mapping that holds it: the fields of a variant stand beside the variant's name.
+    /// The mapping that holds it: the fields of a variant are next to the variant's name.
     beside: &'a Mapping,
     key: &'a str,
     value: Found<'a>,
@@ -98,7 +98,7 @@ enum Found<'a> {
     Yaml(&'a Yaml),
     /// An id that stands for one that is left out.
     Id(usize),
-    /// The fields of a variant, which stand beside its name.
+    /// The fields of a variant, which are next to its name.
     Beside,
 }
 
@@ -145,7 +145,7 @@ impl<'a> Field<'a> {
         T::deserialize(self.field(key)).map_err(|Wrong(message)| message)
     }
 
-    /// The field of a name beside this one.
+    /// The field of this name in the same mapping.
     fn field(self, key: &'a str) -> Self {
         if let Some(asked) = self.asked {
             asked.borrow_mut().insert(key.to_owned());

@@ -1,4 +1,4 @@
-//! Whether a `graph.yaml` is what this version writes of the graph that it reads from it.
+//! Verifies that a `graph.yaml` is the file that this version writes for the graph read from it.
 //!
 //! The file is compared as a whole, so an entry that nobody reads or another total is a difference like any
 //! other.
@@ -28,7 +28,7 @@ pub(super) fn verify(found: &Mapping, graph: &Graph) -> Result<(), String> {
     let written = serde_yaml::from_str::<Mapping>(&graph.to_yaml())
         .unwrap_or_else(|error| bug!("`graph.yaml` is not YAML: {error}"));
     let [found, written] = [found, &written].map(without_definitions);
-    // What differs in a declaration may change the hashes too; it is told by its place.
+    // A difference in a declaration may change the hashes too; it is reported at its own place.
     compare("", &declarations(&found), &declarations(&written))?;
     for key in ["spec_hash", "weights_hash"] {
         let stated = found
@@ -48,10 +48,10 @@ pub(super) fn verify(found: &Mapping, graph: &Graph) -> Result<(), String> {
     compare("", &found, &written)
 }
 
-/// Why a file differs from what is written of it.
+/// Why a file differs from the one written for its graph.
 pub(super) const CAUSE: &str = "it was edited, or another version wrote it";
 
-/// Definitions are prose for readers. Their meaning has a version, `blocks`; their words may change, and weights
+/// Definitions are prose for readers. Their meaning has a version, `blocks`; their wording may change, and weights
 /// stay readable.
 fn without_definitions(document: &Mapping) -> Mapping {
     let mut document = document.clone();

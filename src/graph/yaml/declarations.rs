@@ -1,8 +1,8 @@
-//! The declarations of the spec as they stand in `graph.yaml`: everything but line numbers and the
+//! The declarations of the spec as written in `graph.yaml`: everything but line numbers and the
 //! place of the data. [`Graph::from_yaml`](crate::graph::Graph::from_yaml) reads them back.
 //!
-//! What is none, false, 0 or empty is left out, and so are domains where they are all of their axis.
-//! The fields of a variant stand beside its name. Ids are written as names.
+//! Values that are none, false, 0 or empty are left out, and so are domains if they are all of their
+//! axis. The fields of a variant are next to its name. Ids are written as names.
 
 use super::{Block, Flow, Writer, float, names, string};
 use crate::graph::hash::sha256;
@@ -18,7 +18,7 @@ use std::fmt;
 /// Longest doc comment that is written.
 const LONGEST_DOC: usize = 160;
 
-/// A struct of more fields than this is written on lines, one a field.
+/// A struct with more fields than this is written on several lines, one per field.
 const MOST_ON_A_LINE: usize = 6;
 
 /// Keys that the reader asks for by itself.
@@ -111,7 +111,7 @@ type Entries = Vec<(&'static str, Yaml)>;
 
 struct Printer<'s> {
     spec: &'s Spec,
-    /// The axis of domains where nothing else says it.
+    /// The axis of domains where nothing else specifies it.
     tower: Tower,
 }
 
@@ -120,7 +120,7 @@ impl<'s> Printer<'s> {
         Self { spec, tower }
     }
 
-    /// The fields of a struct, one a line.
+    /// The fields of a struct, one per line.
     fn block(&self, out: &mut Writer, value: &impl Serialize) {
         self.lines(out, 2, &fields_of(value));
     }

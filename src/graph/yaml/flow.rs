@@ -9,7 +9,7 @@ use std::fmt::Display;
 /// Widest line, in characters.
 const WIDTH: usize = 100;
 
-/// A mapping or list that stands on one line where it fits. What it holds is YAML already.
+/// A mapping or list that is written on one line if it fits. Its contents are YAML already.
 pub(super) enum Flow {
     /// Keys and values.
     Map(Vec<(String, String)>),

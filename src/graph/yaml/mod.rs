@@ -19,7 +19,7 @@ use std::fmt::Display;
 /// Version of the layout.
 pub(super) const LAYOUT: u64 = 2;
 
-/// What the file means, the same for every model: the constants are before it, the kinds of blocks after it.
+/// The meaning of the file, the same for every model: the constants are before it, the kinds of blocks after it.
 const DEFINITIONS: &str = include_str!("definitions.yaml");
 
 /// The whole file.
@@ -97,7 +97,7 @@ pub(super) fn declared(spec: &Spec) -> Vec<Declaration> {
 /// A block of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Block {
-    /// The name of the model. It has no block, but changes like a setting of one.
+    /// The name of the model. It does not have a block, but changes like a setting of one.
     Model,
     Totals,
     Surfaces,

@@ -1,4 +1,4 @@
-//! Checks of what several declarations say together.
+//! Checks across several declarations.
 
 pub(super) mod leaks;
 pub(super) mod lints;

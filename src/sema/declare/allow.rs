@@ -9,7 +9,7 @@ use crate::sema::spelling::suggest;
 use crate::source::Span;
 use crate::syntax::ast::{Atom, AtomKind, Word};
 
-/// A lint that the spec allows, and where it says so.
+/// A lint that the spec allows, and where it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowed {
     /// The lint.

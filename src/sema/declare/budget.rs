@@ -1,4 +1,4 @@
-//! What the model may cost at most.
+//! Limits on the cost of the model.
 
 use crate::diagnostics::{Code, Diagnostic};
 use crate::sema::context::Context;
@@ -39,7 +39,7 @@ pub struct Limits {
     pub bytes_per_item: Option<Span>,
 }
 
-/// What the model may cost, and where the spec says so.
+/// The limits on the cost of the model, and where the spec declares them.
 pub(in crate::sema) fn read(
     context: &mut Context<'_>,
     statement: Option<&Statement>,

@@ -1,4 +1,4 @@
-//! How the rows of tables are trained: of all in `training`, of one where it is declared.
+//! How the rows of tables are trained: for all tables in `training`, for one where it is declared.
 
 use crate::sema::context::Context;
 use crate::sema::settings::Settings;
@@ -28,7 +28,7 @@ pub(in crate::sema) static EMBEDDINGS_BLOCK: SettingsTable = SettingsTable {
     settings: &[&OPTIMISER, &LR, &WEIGHT_DECAY, &STD, &FREQUENCY],
 };
 
-/// What one `embeddings` block says.
+/// The settings of one `embeddings` block.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::sema) struct Given {
     optimiser: Option<TableOptimiser>,
@@ -39,7 +39,7 @@ pub(in crate::sema) struct Given {
 }
 
 impl Given {
-    /// Reads the block `embeddings` among some settings; without one, nothing is said.
+    /// Reads the block `embeddings` among some settings; without one, nothing is set.
     pub fn read(context: &mut Context<'_>, settings: &Settings<'_>) -> Self {
         let Some(settings) = settings.inner(context, &EMBEDDINGS) else {
             return Self::default();
@@ -53,7 +53,7 @@ impl Given {
         }
     }
 
-    /// What holds, with `base` for what is not said.
+    /// The effective settings, with `base` for those that are not set.
     pub fn over(&self, base: Embeddings) -> Embeddings {
         Embeddings {
             optimiser: self.optimiser.unwrap_or(base.optimiser),

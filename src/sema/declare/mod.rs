@@ -1,4 +1,4 @@
-//! Declarations: what reads the statements of a spec, one file a construct.
+//! Declarations: reads the statements of a spec, with one file per construct.
 
 pub(super) mod allow;
 pub(super) mod architecture;

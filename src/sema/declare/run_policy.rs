@@ -1,4 +1,4 @@
-//! The course of a training run: what is measured, chosen and kept on the way.
+//! The policy of a training run: what is measured, chosen and kept.
 
 use crate::diagnostics::{Code, Diagnostic};
 use crate::sema::context::Context;
@@ -54,7 +54,7 @@ pub(in crate::sema) static CHECKPOINTS_BLOCK: SettingsTable = SettingsTable {
     settings: &[&EVERY, &KEEP],
 };
 
-/// Reads what `training` says of its course. `validated`: whether any row validates.
+/// Reads the run policy in `training`. `validated`: whether there are validation rows.
 pub(in crate::sema) fn read(
     context: &mut Context<'_>,
     training: &Settings<'_>,
@@ -181,7 +181,7 @@ fn report_outside(
     }
 }
 
-/// Without rows that validate, nothing is measured on the way.
+/// Without validation rows, nothing is measured during the run.
 fn report_idle(context: &mut Context<'_>, training: &Settings<'_>) {
     let of_validation: [&dyn AnySetting; 3] = [&VALIDATE_EVERY, &SELECT, &EARLY_STOP];
     let idle = |given: &&Given<'_>| {

@@ -26,7 +26,7 @@ pub(in crate::sema) static SPLIT: SettingsTable = SettingsTable {
 pub(in crate::sema) struct SplitDeclaration {
     pub split: Split,
     pub column: Option<Text>,
-    /// Whether a range validates.
+    /// Whether a range holds validation rows.
     pub validates: bool,
     /// Whether some part may be missing only because it could not be read.
     pub damaged: bool,

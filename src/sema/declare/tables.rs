@@ -23,7 +23,7 @@ pub(in crate::sema) static VOCABULARY: Setting<Option<u64>> =
     Setting::optional_whole("vocabulary", 1);
 pub(in crate::sema) static VALUES: Setting<Values<'static>> = Setting::values("values");
 pub(in crate::sema) static OOV: Defaulted<usize> = Setting::size("oov", 0).default(0);
-/// Of a category, whose table has a vocabulary unless it says otherwise.
+/// Of a category, whose table has a vocabulary by default.
 pub(in crate::sema) static HASH: Setting<Flag> = Setting::flag("hash");
 
 pub(in crate::sema) static TABLE: SettingsTable = SettingsTable {

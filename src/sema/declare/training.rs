@@ -75,7 +75,7 @@ pub(in crate::sema) static DENSE_BLOCK: SettingsTable = SettingsTable {
     settings: &[&LR, &WEIGHT_DECAY],
 };
 
-/// The settings of all rows, and the column of their weights, for tasks that have none of their own.
+/// The settings of all rows, and the column of their weights, for tasks that do not declare their own.
 pub(in crate::sema) fn read_rows(
     context: &mut Context<'_>,
     statement: Option<&Statement>,
@@ -97,7 +97,7 @@ pub(in crate::sema) fn read_rows(
     (rows, settings.of(&SAMPLE_WEIGHT).cloned())
 }
 
-/// What the report shows.
+/// The contents of the report.
 pub(in crate::sema) fn read_evaluation(
     context: &mut Context<'_>,
     statement: Option<&Statement>,
@@ -115,8 +115,8 @@ pub(in crate::sema) fn read_evaluation(
     evaluation
 }
 
-/// The hyperparameters, with the defaults of the language for what the spec does not say. `validated`: whether any
-/// row validates.
+/// The hyperparameters, with the language's defaults for those that the spec does not set. `validated`: whether
+/// there are validation rows.
 pub(in crate::sema) fn read(
     context: &mut Context<'_>,
     statement: Option<&Statement>,

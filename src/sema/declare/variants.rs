@@ -32,7 +32,7 @@ pub struct Variant {
     pub statement: Statement,
 }
 
-/// The variants, by place. What they say is checked once they are laid over the spec.
+/// The variants, by place. Their contents are checked once they are laid over the spec.
 pub(in crate::sema) fn read(
     context: &mut Context<'_>,
     outline: &Outline<'_>,

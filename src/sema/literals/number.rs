@@ -28,7 +28,7 @@ impl Bound {
     }
 }
 
-/// Whole numbers in a spec must not exceed this, so that sizes and products of sizes fit in u64.
+/// Largest whole number in a spec, so that sizes and products of sizes fit in u64.
 pub(in crate::sema) const MAX_SIZE: u64 = 1_000_000_000;
 
 fn out_of_range(name: &str, wants: &str, span: Span, found: &str) -> Diagnostic {

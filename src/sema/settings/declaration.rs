@@ -1,5 +1,5 @@
-//! Declarations of settings. A static holds a setting's word, form, bounds and default; its type
-//! is the type that a look-up gives. Its address tells it from others of the same word.
+//! Declarations of settings. A static declares a setting's word, form, bounds and default; its type
+//! is the type that a look-up gives. Its address distinguishes it from others with the same word.
 //!
 //! ```text
 //! static LR: Defaulted<f64> = Setting::real("lr", Bound::Positive).default(1e-3);
@@ -122,7 +122,7 @@ impl<T: Defaultable> Setting<T> {
     }
 }
 
-/// A setting without a value: it is given or not.
+/// A setting without a value, a flag: it is given or not.
 #[derive(Debug)]
 pub(in crate::sema) struct Flag;
 
@@ -141,7 +141,7 @@ pub(in crate::sema) enum Values<'v> {
     File(&'v Text),
 }
 
-/// What crosses features, as a spec gives it.
+/// How features are crossed, as a spec gives it.
 #[derive(Debug)]
 pub(in crate::sema) enum Cross<'v> {
     None,

@@ -28,11 +28,11 @@ pub struct Table {
     pub section: Section,
     /// Whether an empty block is reported as idle. It is not where a required setting is reported as missing instead.
     pub empty_is_idle: bool,
-    /// What they are.
+    /// The settings.
     pub settings: &'static [&'static dyn AnySetting],
 }
 
-/// A table is equal to itself alone.
+/// A table is equal only to itself.
 impl PartialEq for Table {
     fn eq(&self, other: &Self) -> bool {
         std::ptr::eq(self, other)
@@ -53,7 +53,7 @@ impl Table {
         self.settings.iter().map(|setting| setting.name())
     }
 
-    /// Whether it holds this setting.
+    /// Whether it contains this setting.
     pub fn holds(&self, setting: &dyn AnySetting) -> bool {
         let mut settings = self.settings.iter();
         settings.any(|held| is_same(*held, setting))
@@ -93,7 +93,7 @@ pub enum Section {
     Budget,
 }
 
-/// How a setting is written.
+/// The form of a setting: its syntax after the word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// Nothing after the word.
@@ -140,7 +140,7 @@ pub enum Form {
     Crossing(&'static Table),
 }
 
-/// What the names of a setting are names of.
+/// What the names of a setting refer to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameOf {
     /// Tasks.

@@ -20,14 +20,14 @@ use crate::source::Span;
 use crate::syntax::ast::{Atom, AtomKind, Block, Statement};
 use mtmd_schema::check;
 
-/// A setting that stands in a block.
+/// A setting that is in a block.
 #[derive(Debug)]
 pub(super) struct Given<'s> {
-    /// What it is, out of the block's table.
+    /// Its declaration, from the block's table.
     setting: &'static dyn AnySetting,
     /// The whole statement.
     pub span: Span,
-    /// `None` if it has been complained about.
+    /// `None` if an error has been reported for it.
     value: Option<SettingValue<'s>>,
 }
 
@@ -42,7 +42,7 @@ impl Given<'_> {
         is_same(self.setting, setting)
     }
 
-    /// Whether its value has been read without complaint.
+    /// Whether its value has been read without an error.
     pub fn is_sound(&self) -> bool {
         self.value.is_some()
     }
@@ -199,7 +199,7 @@ impl<'s> Settings<'s> {
         !self.damaged && self.get(setting).is_none()
     }
 
-    /// Reports settings that may not stand beside another one, once for all of them. The table may lack some of the
+    /// Reports settings that another one excludes, once for all of them. The table may lack some of the
     /// `excluded`.
     pub fn exclude(
         &self,
@@ -241,7 +241,7 @@ impl<'s> Settings<'s> {
     }
 }
 
-/// The setting that a statement gives. A misspelt one counts as what it was meant to be.
+/// The setting that a statement gives. A misspelt one counts as the setting that was meant.
 fn find(
     context: &mut Context<'_>,
     statement: &Statement,

@@ -6,7 +6,7 @@ use std::process::Command;
 /// The exit code, standard output and standard error of a command.
 pub type Outcome = (i32, String, String);
 
-/// A program. Cargo tells its path to integration tests alone: `env!("CARGO_BIN_EXE_mtmdc")`.
+/// A program. Cargo gives its path only to integration tests: `env!("CARGO_BIN_EXE_mtmdc")`.
 #[derive(Debug, Clone, Copy)]
 pub struct Program {
     /// Path of the executable.

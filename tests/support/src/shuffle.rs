@@ -1,4 +1,4 @@
-//! Specs in another order, which means nothing.
+//! Specs in another order, which does not change their meaning.
 
 use mtmdc::source::Source;
 use mtmdc::syntax::ast::Statement;

@@ -48,7 +48,7 @@ pub fn bench(model: &'static Compiled, args: &Bench) -> Result<()> {
     if args.serve {
         return serve::serve(schema, &mut steps, args, size, work);
     }
-    // What a card's products could give is not measured.
+    // The peak of matrix products on a GPU is not measured.
     let peak = (target == Target::Host).then(|| peak(precision));
     let measured = measure(&mut steps, args)?;
     say(report(schema, args, size, &measured, work.flops, peak));

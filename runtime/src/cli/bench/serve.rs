@@ -2,7 +2,7 @@
 //! no processor, so that rounds of several implementations can alternate.
 //!
 //! The first line out says what is measured. Then `run N` makes N steps and `peak` times matrix products; each is answered
-//! by one line of JSON, in seconds and GFLOP/s (null on a card). `load first N`, `load ordered N` and `load shuffled N` make N passes over the
+//! by one line of JSON, in seconds and GFLOP/s (null on a GPU). `load first N`, `load ordered N` and `load shuffled N` make N passes over the
 //! data by the reader alone. The end of the input ends the process.
 
 use std::io::{BufRead as _, stdin};
@@ -55,7 +55,7 @@ pub fn serve(
             }
             ["peak"] => match args.machine.device {
                 Device::Cpu => json!({ "gflops": peak(precision) }),
-                // What a card's products could give is not measured.
+                // The peak of matrix products on a GPU is not measured.
                 Device::Cuda(_) => json!({ "gflops": null }),
             },
             _ => return Err(unknown(&line)),

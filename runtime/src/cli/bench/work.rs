@@ -46,7 +46,7 @@ pub struct Work {
 }
 
 impl Work {
-    /// The mean over the rows of all `batches` of a model with so many dense parameters.
+    /// The mean over the rows of all `batches`, for a model with this many dense parameters.
     pub fn of<'a>(
         plan: &Plan,
         weights: usize,

@@ -18,7 +18,7 @@ pub(crate) struct Chunk {
     pub weights: Vec<Vec<f32>>,
     pub actions: Vec<Vec<f32>>,
     pub origins: Vec<Origin>,
-    /// Keys of the rows' requests, 0 for a row of none; empty if the schema has no requests.
+    /// Keys of the rows' requests, 0 for a row without one; empty if the schema has no requests.
     pub request: Vec<u64>,
 }
 
@@ -94,8 +94,8 @@ impl Chunk {
         weights.for_each(|(to, from)| take_optional(to, from, rows));
     }
 
-    /// Stops unless there is a value of each row wherever there must be one: tasks may be without weights, and the
-    /// schema without requests.
+    /// Stops unless every column that must have a value for each row has one. Tasks need not have weights, and the
+    /// schema need not have requests.
     pub(crate) fn check(&self) {
         let rows = self.rows();
         let whole = |what: &str, values: usize| {

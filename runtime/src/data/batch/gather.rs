@@ -1,4 +1,4 @@
-//! Rows of columns put together, and grouped by domain.
+//! Gathering rows of columns into a batch, grouped by domain.
 
 #![expect(
     clippy::indexing_slicing,
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Every row of the batch stands at one place, in its domain's range, in the batch's order there,
+        /// Every row of the batch is at one place, in its domain's range, in the batch's order there,
         /// with the values of its row of the chunk.
         #[test]
         fn grouping_moves_rows_and_loses_none(

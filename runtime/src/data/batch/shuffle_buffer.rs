@@ -1,5 +1,5 @@
-//! The rows of a shuffle's buffer, each in one place: a row that is read from a random place of a large buffer is
-//! waited for once, not once for every column.
+//! The rows of a shuffle's buffer, each contiguous in memory: reading a row at a random place of a large buffer
+//! waits for memory once, not once for every column.
 
 #![expect(
     clippy::indexing_slicing,
@@ -16,7 +16,7 @@ use crate::data::prefetch::fetch;
 
 /// Rows of a segment. Segments are so small that their memory is kept for the next buffer.
 const SEGMENT: usize = 4096;
-/// Rows that are moved together, column by column: they stay in the nearest cache meanwhile.
+/// Rows that are moved together, column by column, so that they stay in the nearest cache meanwhile.
 const TILE: usize = 64;
 /// Words of a row before its targets: its domains, and where it comes from.
 const HEAD: usize = 4;
@@ -24,7 +24,7 @@ const HEAD: usize = 4;
 /// Rows of chunks, in the order in which they came.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
-    /// Keys of the rows' requests, 0 for a row of none; empty if the schema has no requests.
+    /// Keys of the rows' requests, 0 for a row without one; empty if the schema has no requests.
     pub request: Vec<u64>,
     /// `None` before the first row.
     layout: Option<RecordLayout>,
@@ -35,7 +35,7 @@ pub(crate) struct Records {
     rows: usize,
 }
 
-/// What a row is made of: that of the first chunk holds for all.
+/// The layout of a row: the first chunk determines it for all.
 #[derive(Debug)]
 struct RecordLayout {
     /// Words of a row but for the entries of its lists.
@@ -52,7 +52,7 @@ enum ColumnLayout {
     Id,
     /// A word.
     Number,
-    /// So many words.
+    /// This many words.
     Vector(usize),
     /// A word, and the entries.
     List(ListLayout),
@@ -83,7 +83,7 @@ impl Records {
         self.rows
     }
 
-    /// Whether a list has so many entries.
+    /// Whether a list has this many entries.
     pub(crate) fn has_entries(&self, most: usize) -> bool {
         let mut columns = self.layout.iter().flat_map(|layout| &layout.columns);
         columns.any(|column| matches!(column, ColumnLayout::List(list) if list.entries >= most))
@@ -191,7 +191,7 @@ impl<'a> RecordRow<'a> {
         taken
     }
 
-    /// Brings it into the cache beside what goes on: it is read soon.
+    /// Prefetches it into the cache, as it is read soon.
     fn fetch(&self) {
         fetch(self.fixed);
         fetch(self.entries);
@@ -299,7 +299,7 @@ impl RecordLayout {
         }
     }
 
-    /// Stops unless a chunk has so many targets and columns.
+    /// Stops unless a chunk has this many targets and columns.
     fn check_counts(&self, chunk: &Chunk) {
         let found = (chunk.targets().count(), chunk.columns().count());
         let (targets, columns) = (self.targets.len(), self.columns.len());
@@ -321,7 +321,7 @@ impl RecordLayout {
         }
     }
 
-    /// Appends rows to a chunk of so many targets and columns; `beside` is called once a column.
+    /// Appends rows to a chunk with this many targets and columns; `beside` is called once per column.
     fn read(&self, rows: &mut [RecordRow], mut beside: impl FnMut(), to: &mut Chunk) {
         let domains = rows.iter().map(|row| row.fixed[0]);
         to.surface.extend(domains.clone().map(|both| both as u16));
@@ -376,7 +376,7 @@ impl ColumnLayout {
             ),
             (Self::List(list), Column::Lists { ids, weights, .. }) => {
                 list.entries += ids.len();
-                // A chunk whose lists are all empty does not tell.
+                // A chunk whose lists are all empty does not show whether they have weights.
                 if !ids.is_empty() {
                     let weighted = !weights.is_empty();
                     check!(

@@ -1,4 +1,4 @@
-//! From record batches to usable rows: which rows are wanted and good, their domains, targets and features.
+//! Decoding record batches to usable rows: which rows are wanted and good, their domains, targets and features.
 
 mod derive;
 mod domains;
@@ -67,7 +67,7 @@ impl Decoder {
     /// Finds the usable rows of a record batch and counts the others.
     ///
     /// # Errors
-    /// A row that the spec says to stop at.
+    /// A bad row, if the spec requires the run to stop at one.
     pub(crate) fn usable(
         &self,
         batch: &RecordBatch,
@@ -222,7 +222,7 @@ impl Requests {
         *hash
     }
 
-    /// A key of each row's, 0 where it is missing. Two requests of one key are told apart by their features.
+    /// A key of each row's, 0 where it is missing. Two requests with the same key are distinguished by their features.
     fn keys(&self, rows: &[u32]) -> Vec<u64> {
         let key = |row: &u32| self.hash(*row as usize).map_or(0, |hash| hash.max(1));
         rows.iter().map(key).collect()

@@ -441,8 +441,8 @@ fn apply(transform: Transform, moments: Option<NumberMoments>, value: f64) -> f3
     }
 }
 
-/// Whether a number, and what is made of it, is one that a model can compute with. What is learned to
-/// standardise it by is learned from what is usable.
+/// Whether a number, and its transform, is one that a model can compute with. The moments that
+/// standardise it are learned from usable numbers only.
 #[inline]
 pub(crate) fn is_usable(transform: Transform, value: f64) -> bool {
     let given = match transform.standardise {

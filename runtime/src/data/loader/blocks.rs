@@ -22,7 +22,7 @@ use crate::vocab::Vocabularies;
 /// Entries of a list at most: their offsets have 32 bits.
 const ENTRIES: usize = 1 << 30;
 
-/// What the assembly gets.
+/// What the assembly receives.
 pub(crate) enum BlockMessage {
     Rows(BlockRows),
     End(RowReport),
@@ -54,7 +54,7 @@ impl BlockRows {
     }
 }
 
-/// A slice's usable rows, and what became of the others.
+/// A slice's usable rows, and the fate of the others.
 struct Encoded {
     rows: Chunk,
     report: RowReport,

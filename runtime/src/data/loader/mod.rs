@@ -3,7 +3,7 @@
 //! Some threads read row groups in slices and some encode them; one makes blocks of them, one orders a
 //! block's rows and cuts them into batches, and some put batches together and make them ready
 //! ([`RowReader::prepared`]). Everything between them is bounded, so memory holds two blocks, a few
-//! slices and a few batches, whatever the size of row groups, files and data. What comes out depends on
+//! slices and a few batches, whatever the size of row groups, files and data. The batches depend on
 //! the data, the seed and the epoch, never on timing or the number of threads, which is that of the
 //! thread pool.
 
@@ -67,7 +67,7 @@ impl RowReader {
     /// Reads rows as batches, next to the caller.
     ///
     /// # Errors
-    /// A thread that cannot be started, and ids of a kind that a learned table knows none of. Errors
+    /// A thread that cannot be started, or ids of a kind that a learned table does not contain. Errors
     /// of the data come with the batches; so does an error at the end of a pass in which no row could
     /// be used.
     pub fn batches(&self, vocabularies: &Arc<Vocabularies>, scan: Scan) -> Result<Batches> {
@@ -133,7 +133,7 @@ impl RowReader {
 }
 
 impl<T> Batches<T> {
-    /// What became of the rows, once the pass is over.
+    /// The fate of the rows, once the pass is over.
     pub fn report(&self) -> Option<&RowReport> {
         self.report.as_ref()
     }

@@ -1,4 +1,4 @@
-//! Work that several threads do and that keeps its order.
+//! Work that several threads share and that keeps its order.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
@@ -11,14 +11,14 @@ pub(crate) struct Feed<I> {
     next: usize,
 }
 
-/// What comes of the items, in their order; it ends with the last item once the [`Feed`] is dropped.
+/// The results of the items, in their order; it ends with the last item once the [`Feed`] is dropped.
 #[derive(Debug)]
 pub(crate) struct Ordered<O> {
     workers: Vec<Receiver<O>>,
     next: usize,
 }
 
-/// Starts `workers` threads, each with a `work` of its own; at most `waiting` results wait for each.
+/// Starts `workers` threads, each with its own `work`; at most `waiting` results wait for each.
 ///
 /// # Errors
 /// A thread that cannot be started.

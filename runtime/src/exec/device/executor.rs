@@ -58,7 +58,7 @@ impl<E> Outputs<E> {
 const PLACES: usize = 64;
 
 impl<'p> DeviceExecutor<'p> {
-    /// Holds the plan to its rules; one that breaks them stops the program, for it is a bug of the compiler.
+    /// Verifies the plan; an invalid one stops the program, because it is a bug of the compiler.
     pub fn new(plan: &'p Plan, device: Device) -> Self {
         Self {
             plan,
@@ -158,7 +158,7 @@ impl<'p> DeviceExecutor<'p> {
     }
 
     /// Runs the forward program of every domain with rows: what the backward pass needs of each, and the
-    /// outputs of the towers, 0 for a task that a row's domain has not.
+    /// outputs of the towers, 0 for a task that a row's domain lacks.
     fn forward<'a, E: DeviceReal>(
         &self,
         flat: &Tensor<1>,

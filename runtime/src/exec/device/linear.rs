@@ -1,4 +1,4 @@
-//! Linear maps, as products of stacks of matrices.
+//! Linear maps, as batched matrix products.
 
 use burn::tensor::{DType, Tensor};
 use mtmd_schema::plan::{Elements, Linear, Target, View, Write};

@@ -79,7 +79,7 @@ impl<'p, E: DeviceReal> Memory<'p, E> {
         });
     }
 
-    /// Writes a gradient as its target says.
+    /// Writes a gradient as its target specifies.
     pub fn put(&mut self, target: Target, values: Tensor<2>) {
         let values = match target.write {
             Write::Set => values,

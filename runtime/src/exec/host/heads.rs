@@ -101,8 +101,8 @@ pub fn scores(logits: &[f64], pairs: &Pairs, parent: Option<&Scores>) -> Scores 
     let of = |(&z, &at): (&f64, &u32)| {
         let (above, beside) = (parent.lp[at as usize], parent.lq[at as usize]);
         let lp = above + log_sigmoid(z);
-        // Each is the exact one where it is taken: the sum of two parts near 1 would round to more than 1,
-        // and of a P that has rounded to 1 nothing is left to take from 1.
+        // Each formula is used where it is exact: the sum of two parts near 1 would round to more than 1,
+        // and 1 minus a P that has rounded to 1 leaves nothing.
         let lq = if lp < -LN_2 {
             (-lp.exp()).ln_1p()
         } else {

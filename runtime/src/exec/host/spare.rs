@@ -1,4 +1,4 @@
-//! Memory to spare, by size.
+//! Spare memory, by size.
 
 /// Spare memory by size: vectors as long as a power of two, by its binary logarithm.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! What differs from the paper's architecture: for all domains, and for some.
+//! Settings that differ from the paper's architecture, for all domains or for some.
 
 mod checks;
 
@@ -126,11 +126,11 @@ struct Part<'s> {
 pub(in crate::sema) struct Declared<'s> {
     pub architecture: Architecture,
     parts: Vec<Part<'s>>,
-    /// Where a domain's own settings stand.
+    /// Where a domain's own settings are.
     own: BTreeMap<(Place, &'static str), Span>,
 }
 
-/// The paper's architecture (§2.1), with the spec's settings in place of its own.
+/// The paper's architecture (§2.1), with the spec's settings applied.
 pub(in crate::sema) fn read<'s>(
     context: &mut Context<'_>,
     statements: impl Iterator<Item = &'s Statement>,
@@ -178,7 +178,7 @@ fn read_parts<'s>(
         if on.is_none() {
             for_all = Some(statement.head);
         }
-        // Names that are not known have been complained about; their settings are for no domain.
+        // Unknown names have been reported; their settings apply to no domain.
         let on = on.map(Option::unwrap_or_default);
         parts.push(Part {
             on,
@@ -236,7 +236,7 @@ fn check_counts(context: &mut Context<'_>, settings: &Settings<'_>) {
     }
 }
 
-/// Where each domain's own settings stand. Reports one that a domain has twice.
+/// Where each domain's own settings are. Reports one that a domain has twice.
 fn own_settings(
     context: &mut Context<'_>,
     parts: &[Part<'_>],

@@ -169,7 +169,7 @@ impl AxisReader {
         if others.is_some() {
             cursor.end(context);
         }
-        // A word that is not a choice has been complained about.
+        // A word that is not a choice has been reported.
         let others = others.unwrap_or(Others::DEFAULT);
         self.others = Some((others, statement.head));
     }

@@ -14,7 +14,7 @@ use crate::source::Span;
 use crate::syntax::ast::{Statement, Word};
 use axis::read_axis;
 
-/// A declared axis; places of its domains stand beside it.
+/// A declared axis, with the places of its domains.
 pub(in crate::sema) struct AxisDeclaration {
     pub axis: Axis,
     /// The column of its values.
@@ -121,7 +121,7 @@ impl Domains {
         diagnostic
     }
 
-    /// A name must tell the axis, and generated code has one namespace for both.
+    /// A name must identify its axis, and generated code has one namespace for both.
     fn report_shared_names(&self, context: &mut Context<'_>) {
         let mut types = Namespace::new();
         for (name, span) in self.query.named_places() {
@@ -162,7 +162,7 @@ impl Domains {
 }
 
 impl AxisDeclaration {
-    /// An axis of which nothing is known.
+    /// An axis about which nothing is known.
     fn unknown() -> Self {
         let axis = Axis {
             column: text(""),

@@ -3,7 +3,7 @@
 //! running statistics, and slopes of the loss along fixed directions. There is a slope for each tensor, tables and what
 //! domains share among them; in large models for each tensor of two domains of a tower, and one for each other domain.
 //! A slope is one number for a tensor: a gradient that is wrong in a direction across the fixed one alone would pass. Gradients
-//! by element are held to finite differences in float64 by the runtime's tests of its executor.
+//! by element are compared with finite differences in float64 by the runtime's tests of its executor.
 
 #![expect(
     clippy::expect_used,
@@ -60,7 +60,7 @@ fn small_models_agree_with_numpy() {
     }
 }
 
-/// What NumPy reads is what the compiler makes of the spec today.
+/// The graph that NumPy reads is the one that the compiler builds from the spec today.
 #[test]
 fn graphs_of_small_models_are_fresh() {
     let mut names = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! In place of the tiles, where no processor has them: nothing here is called, and a call stops as a bug.
+//! Replaces the tiles on systems where no processor has them. Nothing here is called; a call stops as a bug.
 
 use mtmd_schema::plan::Write;
 
@@ -6,7 +6,7 @@ use super::MatrixMut;
 use crate::bug::bug;
 use crate::exec::Precision;
 
-/// Parts of a matrix: there are none.
+/// Parts of a matrix; never constructed.
 #[derive(Debug)]
 pub struct Tiles(());
 
@@ -28,7 +28,7 @@ impl Tiles {
     }
 }
 
-/// Whether there is AMX: never.
+/// Whether the processor has AMX: always false here.
 pub fn available() -> bool {
     false
 }

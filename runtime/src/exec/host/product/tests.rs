@@ -9,7 +9,7 @@ fn draws(length: usize, seed: u64) -> Vec<f32> {
     (0..length).map(|_| random.normals().0 as f32).collect()
 }
 
-/// The ways that there are here, in this precision. That of AMX is left out where the machine has none.
+/// The implementations available here, in this precision. AMX is left out if the machine lacks it.
 fn ways(precision: Precision) -> Vec<Way> {
     static SKIPPED: std::sync::Once = std::sync::Once::new();
     if !tiles::available() {
@@ -238,9 +238,9 @@ fn size() -> impl Strategy<Value = usize> {
     ]
 }
 
-/// What a product must be: every element by a plain loop in float64 over rounded sides, added to what was
-/// there or not, with the elements between rows as they were. The tolerance is relative to the sum of the
-/// terms' sizes. The product by all threads, in bands of rows, is held to the same.
+/// Checks a product: every element against a plain loop in float64 over rounded sides, added to what was
+/// there or not, with the elements between rows unchanged. The tolerance is relative to the sum of the
+/// terms' magnitudes. The product by all threads, in bands of rows, must pass the same check.
 fn check<E: Real>(
     way: Way,
     (m, k, n): (usize, usize, usize),

@@ -1,4 +1,4 @@
-//! A small model by hand: two towers with two kinds of Domain Expert each, three tasks.
+//! A small model, written by hand: two towers with two kinds of Domain Expert each, three tasks.
 
 use mtmd_schema::plan::{
     Activate, Address, Blocks, Buffer, BufferId, Field, HeadPlan, Init, Linear, Mix, Norm,
