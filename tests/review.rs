@@ -11,7 +11,8 @@
 #[path = "common/shop.rs"]
 mod shop;
 
-use mtmdc::graph::diff::{Diff, Fate, Fit, Nature, diff};
+use mtmd_schema::transfer::Fate;
+use mtmdc::graph::diff::{Diff, Fit, Lineage, diff};
 use mtmdc::graph::{Dim, Graph, Input, NodeKind};
 use shop::{OLD, graph, graphs, new};
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,7 +44,7 @@ fn a_spec_does_not_differ_from_itself() {
         assert_eq!(found.changes, []);
         assert_eq!(found.fates.dropped, []);
         for planned in &found.fates.weights {
-            let kept = matches!(&planned.fate, Fate::Copied { from, nature: Nature::Kept, .. }
+            let kept = matches!(&planned.lineage, Lineage::Copied { from, fate: Fate::Kept, .. }
                 if *from == planned.weight.key);
             assert!(kept, "{planned:?}");
         }
@@ -75,11 +76,11 @@ fn fates_are_whole() {
             assert_eq!(found.fates.weights.len(), new.weights().len());
             let mut used = BTreeSet::new();
             for planned in &found.fates.weights {
-                if let Fate::Copied {
-                    from, dims, nature, ..
-                } = &planned.fate
+                if let Lineage::Copied {
+                    from, dims, fate, ..
+                } = &planned.lineage
                 {
-                    let seeded = *nature == Nature::Seeded;
+                    let seeded = *fate == Fate::Seeded;
                     assert!(
                         seeded || used.insert(from.clone()),
                         "{from} is continued twice"
@@ -110,17 +111,17 @@ fn lies_inside(old: &[usize], new: &[usize], dims: &[Fit]) {
     }
 }
 
-fn fate<'a>(found: &'a Diff, key: &str) -> &'a Fate {
+fn lineage<'a>(found: &'a Diff, key: &str) -> &'a Lineage {
     let mut weights = found.fates.weights.iter();
     let planned = weights.find(|planned| planned.weight.key == key);
-    &planned.unwrap_or_else(|| panic!("no weight {key}")).fate
+    &planned.unwrap_or_else(|| panic!("no weight {key}")).lineage
 }
 
 #[track_caller]
-fn assert_fate(found: &Diff, key: &str, expected: Nature, source: &str) {
-    match fate(found, key) {
-        Fate::Copied { from, nature, .. } => assert_eq!((*nature, &**from), (expected, source)),
-        Fate::Fresh { note } => panic!("{key} is new: {note}"),
+fn assert_fate(found: &Diff, key: &str, expected: Fate, source: &str) {
+    match lineage(found, key) {
+        Lineage::Copied { from, fate, .. } => assert_eq!((*fate, &**from), (expected, source)),
+        Lineage::Fresh { note } => panic!("{key} is new: {note}"),
     }
 }
 
@@ -128,36 +129,36 @@ fn assert_fate(found: &Diff, key: &str, expected: Nature, source: &str) {
 fn weights_go_where_they_belong() {
     let found = diff(&graph(OLD), &graph(&new()));
     let kept = "heads.click.bias";
-    assert_fate(&found, kept, Nature::Kept, kept);
+    assert_fate(&found, kept, Fate::Kept, kept);
     // The surface `feed` is called `home`.
     assert_fate(
         &found,
         "query.home.click.deep.0.linear.weight",
-        Nature::Renamed,
+        Fate::Renamed,
         "query.feed.click.deep.0.linear.weight",
     );
     // A feature comes in.
     let grown = "query.search.click.deep.0.linear.weight";
-    assert_fate(&found, grown, Nature::Grown, grown);
+    assert_fate(&found, grown, Fate::Grown, grown);
     // Twice the rows of a hash: each row seeds two. Another count: values hash elsewhere.
     assert_fate(
         &found,
         "tables.user.weight",
-        Nature::Grown,
+        Fate::Grown,
         "tables.user.weight",
     );
-    let fresh = |key: &str| matches!(fate(&found, key), Fate::Fresh { .. });
+    let fresh = |key: &str| matches!(lineage(&found, key), Lineage::Fresh { .. });
     assert!(fresh("tables.ad.weight"));
     assert!(fresh("query.pins.click.deep.0.linear.weight"));
     // The surface `reels` is like `home`, which was called `feed`.
     assert_fate(
         &found,
         "query.reels.click.deep.0.linear.weight",
-        Nature::Seeded,
+        Fate::Seeded,
         "query.feed.click.deep.0.linear.weight",
     );
     // Rows of values are found by value.
-    let Fate::Copied { dims, .. } = fate(&found, "tables.country.weight") else {
+    let Lineage::Copied { dims, .. } = lineage(&found, "tables.country.weight") else {
         panic!("the table of countries is new")
     };
     let Fit::Pieces(pieces) = &dims[0] else {
@@ -168,7 +169,7 @@ fn weights_go_where_they_belong() {
         .map(|piece| (piece.to, piece.from, piece.width));
     let places: Vec<(usize, usize, usize)> = places.collect();
     assert_eq!(places, [(0, 0, 1), (2, 1, 2)]);
-    let Fate::Copied { dims, .. } = fate(&found, "tables.shop.weight") else {
+    let Lineage::Copied { dims, .. } = lineage(&found, "tables.shop.weight") else {
         panic!("the table of shops is new")
     };
     assert_eq!(dims[0], Fit::ByValue { others: None });
@@ -196,18 +197,18 @@ fn a_feature_is_renamed_in_its_tower() {
         BTreeSet::from(["table reader", "query feature ad", "query feature reader"])
     );
     assert_eq!(found.fates.dropped, []);
-    assert_fate(&found, "tables.ad.weight", Nature::Kept, "tables.ad.weight");
+    assert_fate(&found, "tables.ad.weight", Fate::Kept, "tables.ad.weight");
     assert_fate(
         &found,
         "tables.reader.weight",
-        Nature::Renamed,
+        Fate::Renamed,
         "tables.user.weight",
     );
     for key in [
         "query.feed.click.deep.0.linear.weight",
         "item.video.click.deep.0.linear.weight",
     ] {
-        assert_fate(&found, key, Nature::Kept, key);
+        assert_fate(&found, key, Fate::Kept, key);
     }
 }
 
@@ -230,7 +231,7 @@ fn like_goes_on_to_a_domain_of_the_old_model() {
     ] {
         let found = diff(&graph(old), &graph(&new));
         let key = |domain| format!("query.{domain}.click.deep.0.linear.weight");
-        assert_fate(&found, &key("clips"), Nature::Seeded, &key(clips));
+        assert_fate(&found, &key("clips"), Fate::Seeded, &key(clips));
     }
 }
 

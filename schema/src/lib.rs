@@ -19,6 +19,7 @@ mod spec;
 mod tables;
 mod tasks;
 mod training;
+pub mod transfer;
 mod words;
 
 use std::borrow::Cow;

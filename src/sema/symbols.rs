@@ -154,13 +154,6 @@ impl Index {
         same.map(|(span, _)| *span).collect()
     }
 
-    /// All places that name something, ascending.
-    pub fn all_occurrences(&self) -> impl Iterator<Item = (Span, &Symbol)> {
-        self.occurrences
-            .iter()
-            .map(|(span, symbol)| (*span, symbol))
-    }
-
     /// All declared names of a kind, sorted.
     pub fn names(&self, kind: Kind) -> impl Iterator<Item = &str> {
         let declared = self.definitions.keys();

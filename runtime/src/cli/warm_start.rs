@@ -9,8 +9,9 @@ use super::wrapped::push_wrapped;
 use crate::error::{Error, Result};
 use crate::evaluation::grouped;
 use crate::params::Reader;
-use crate::params::transfer::{Dimension, Fate, ModelRef, Planned, Slice, Transfer};
-use crate::schema::Schema;
+use crate::params::transfer;
+use crate::schema::transfer::{Dimension, Fate, ModelRef, Planned, Slice, Transfer};
+use crate::schema::{Choice as _, Schema};
 use crate::training::{RunFolder, Trainer, checkpoint};
 use crate::vocab::{Earlier, Growth, Vocabularies, rows_by_value};
 
@@ -50,7 +51,7 @@ impl WarmStart {
         let folder = checkpoint::find_model(path)?;
         let (weights, vocabularies) = checkpoint::open_model(&folder)?;
         let text = read_plan(plan)?;
-        let plan = Transfer::parse(&text).map_err(|cause| misplanned(&folder, cause))?;
+        let plan = transfer::parse(&text).map_err(|cause| misplanned(&folder, cause))?;
         let found = weights.metadata.get("weights_hash");
         let found = found.map_or("?", String::as_str);
         for (what, found, planned) in [
@@ -100,7 +101,7 @@ impl WarmStart {
         let rows = self.rows(vocabularies)?;
         let (_, growths) = self.continued(schema, vocabularies)?;
         let told = self.told(&growths);
-        let copied = self.plan.apply(self.weights, &mut trainer.targets(), &rows);
+        let copied = transfer::apply(&self.plan, self.weights, &mut trainer.targets(), &rows);
         copied.map_err(|problems| {
             let list: Vec<String> = problems.iter().map(|it| format!("\n  {it}")).collect();
             misplanned(&self.folder, format!("it does not fit:{}", list.concat()))
@@ -160,7 +161,8 @@ impl WarmStart {
         })?;
         let others = fit.others.map(|piece| piece.from..piece.from + piece.width);
         // Rows without a value too, so that what is kept is kept to the last bit.
-        let pieces = whole(planned).into_iter();
+        let whole = kept_rows(planned).map(Slice::whole);
+        let pieces = whole.into_iter();
         let pieces = pieces.chain(rows_by_value(earlier, &now.values, others));
         Ok(pieces.chain(fit.others).collect())
     }
@@ -179,11 +181,11 @@ impl WarmStart {
     fn told(&self, growths: &[Growth]) -> String {
         let old = &self.plan.old.model;
         let mut text = format!("\nstarts from {} (model `{old}`)\n", self.folder.display());
-        for fate in Fate::ALL {
+        for &fate in Fate::ALL {
             let of = self.plan.weights.iter().filter(|it| it.fate == fate);
             let shapes: Vec<&[usize]> = of.map(|planned| &*planned.shape).collect();
             if !shapes.is_empty() {
-                text.push_str(&line(fate.name(), &shapes));
+                text.push_str(&line(fate.word(), &shapes));
             }
         }
         let dropped = &self.plan.dropped;
@@ -214,14 +216,10 @@ impl WarmStart {
     }
 }
 
-/// All rows, if the plan takes the weight over as it is.
-fn whole(planned: &Planned) -> Option<Slice> {
-    let rows = *planned.shape.first()?;
-    matches!(planned.fate, Fate::Kept | Fate::Renamed).then_some(Slice {
-        to: 0,
-        from: 0,
-        width: rows,
-    })
+/// How many rows a table has, if the plan takes it over as it is.
+fn kept_rows(planned: &Planned) -> Option<usize> {
+    let is_kept = matches!(planned.fate, Fate::Kept | Fate::Renamed);
+    planned.shape.first().copied().filter(|_| is_kept)
 }
 
 fn line(fate: &str, shapes: &[&[usize]]) -> String {

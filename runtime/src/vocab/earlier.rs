@@ -8,8 +8,8 @@ use super::vocabularies::{StoredVocabularies, Vocabularies};
 use super::vocabulary::{RawValue, Vocabulary, mismatch, room};
 use crate::bug::bug;
 use crate::error::{Error, Result};
-use crate::params::transfer::Slice;
 use crate::schema::Schema;
+use crate::schema::transfer::Slice;
 
 /// Vocabularies and moments as they were stored, of whatever schema.
 #[derive(Debug)]

@@ -47,16 +47,30 @@ pub fn plan(architecture: &str) -> Plan {
     if !architecture.is_empty() {
         settings.push(architecture);
     }
-    let text = shop::OLD
-        .replace(
+    let edits = [
+        (
             "architecture { deep [16, 8], routing [8], shallow [8], shallow_width 4, cross { rank 2 } }",
-            &format!("architecture {{ {} }}\narchitecture on video {{ task_shared 0, batch_norm none }}", settings.join(", ")),
-        )
-        .replace("feed = 0, search = 1", "feed = 0, search = 1, pins = 2, home = 3")
-        .replace(
+            &*format!(
+                "architecture {{ {} }}\narchitecture on video {{ task_shared 0, batch_norm none }}",
+                settings.join(", ")
+            ),
+        ),
+        (
+            "feed = 0, search = 1",
+            "feed = 0, search = 1, pins = 2, home = 3",
+        ),
+        (
             "  number   age     { log }",
             "  number   age     { log }\n  number   visits  { log, on search }\n  vector   image   5 { on [feed, pins] }",
-        )
-        .replace("  number price { log }", "  number price { log, on standard }");
+        ),
+        (
+            "  number price { log }",
+            "  number price { log, on standard }",
+        ),
+    ];
+    let text = edits.iter().fold(shop::OLD.to_owned(), |text, (from, to)| {
+        assert_eq!(text.matches(from).count(), 1, "{from}");
+        text.replace(from, to)
+    });
     lowered::compiled(&text).plan
 }

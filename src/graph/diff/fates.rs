@@ -8,6 +8,7 @@
 use crate::graph::Graph;
 use crate::graph::weights::{Dim, Held, Key, Names, Part, Weight, held};
 use crate::sema::spec::{Axis, Domain, DomainId, Tower};
+use mtmd_schema::transfer::{Fate, Slice};
 use mtmd_schema::{bug, check};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -16,29 +17,29 @@ use std::rc::Rc;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fates {
     /// The new model's weights.
-    pub weights: Vec<Planned>,
+    pub weights: Vec<PlannedWeight>,
     /// The old model's weights that no new one continues.
     pub dropped: Vec<Weight>,
 }
 
 /// A weight of the new model, and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Planned {
+pub struct PlannedWeight {
     /// The weight.
     pub weight: Weight,
     /// Where it comes from.
-    pub fate: Fate,
+    pub lineage: Lineage,
 }
 
 /// Where a weight comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
+pub enum Lineage {
     /// From an old weight.
     Copied {
         /// Its key.
         from: Key,
-        /// In what way.
-        nature: Nature,
+        /// In what way: any but [`Fate::New`].
+        fate: Fate,
         /// What goes where, by dimension.
         dims: Rc<[Fit]>,
         /// How the dimensions differ, in words; empty if they do not.
@@ -51,44 +52,26 @@ pub enum Fate {
     },
 }
 
-/// In what way a weight continues an old one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Nature {
-    /// As it is.
-    Kept,
-    /// As it is, under another key.
-    Renamed,
-    /// All of it, and more.
-    Grown,
-    /// A part of it.
-    Narrowed,
-    /// A part of it, and more; or all of it in another order.
-    Refitted,
-    /// It is a new domain's, and starts as that of the domain that it is `like`.
-    Seeded,
+impl Lineage {
+    /// Its word in reports.
+    pub fn fate(&self) -> Fate {
+        match self {
+            Self::Copied { fate, .. } => *fate,
+            Self::Fresh { .. } => Fate::New,
+        }
+    }
 }
 
 /// What of an old dimension goes where in the new one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fit {
     /// These entries.
-    Pieces(Vec<Piece>),
+    Pieces(Vec<Slice>),
     /// Rows of a learned vocabulary: the row of a value goes to the row of the same value.
     ByValue {
         /// The rows of values outside the vocabulary, if they are as many as they were.
-        others: Option<Piece>,
+        others: Option<Slice>,
     },
-}
-
-/// Entries that are copied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Piece {
-    /// First entry in the new dimension.
-    pub to: usize,
-    /// First entry in the old dimension.
-    pub from: usize,
-    /// How many.
-    pub width: usize,
 }
 
 /// The fates of the weights of two graphs.
@@ -126,14 +109,14 @@ pub(super) fn fates(old: &Graph, new: &Graph, names: &Names) -> Fates {
                 of_place(steps, place).map(|step| step.of(from))
             };
             let weight = weight.of(holder);
-            let fate = match (own.as_ref().and_then(step), seed.as_ref().and_then(step)) {
-                (Some(fate), _) => renamed(fate, &weight),
-                (None, Some(fate)) => seeded(fate),
-                (None, None) => Fate::Fresh {
+            let lineage = match (own.as_ref().and_then(step), seed.as_ref().and_then(step)) {
+                (Some(lineage), _) => renamed(lineage, &weight),
+                (None, Some(lineage)) => seeded(lineage),
+                (None, None) => Lineage::Fresh {
                     note: String::new(),
                 },
             };
-            weights.push(Planned { weight, fate });
+            weights.push(PlannedWeight { weight, lineage });
         }
     }
     let dropped = before.iter().flat_map(|(holder, _, list)| {
@@ -158,16 +141,16 @@ fn of_place(steps: &[Option<Step>], place: usize) -> Option<&Step> {
 struct Step {
     /// Key in the holder.
     from: Key,
-    fate: Fate,
+    lineage: Lineage,
 }
 
 impl Step {
-    fn of(&self, holder: &str) -> Fate {
-        let mut fate = self.fate.clone();
-        if let Fate::Copied { from, .. } = &mut fate {
+    fn of(&self, holder: &str) -> Lineage {
+        let mut lineage = self.lineage.clone();
+        if let Lineage::Copied { from, .. } = &mut lineage {
             *from = self.from.of(holder);
         }
-        fate
+        lineage
     }
 }
 
@@ -191,7 +174,7 @@ fn steps(old: &[Weight], new: &[Weight]) -> Rc<[Option<Step>]> {
         let from = known.get(&*weight.key)?;
         Some(Step {
             from: from.key.clone(),
-            fate: continue_from(from, weight),
+            lineage: continue_from(from, weight),
         })
     });
     steps.collect()
@@ -202,7 +185,7 @@ fn left<'a>(list: &'a [Weight], steps: &[Option<Step>]) -> impl Iterator<Item = 
     let copied = steps
         .iter()
         .flatten()
-        .filter(|step| matches!(step.fate, Fate::Copied { .. }));
+        .filter(|step| matches!(step.lineage, Lineage::Copied { .. }));
     let copied: BTreeSet<Key> = copied.map(|step| step.from.clone()).collect();
     list.iter()
         .filter(move |weight| !copied.contains(&weight.key))
@@ -258,45 +241,45 @@ fn domain(axis: &Axis, id: DomainId) -> &Domain {
     &axis.domains[id.0]
 }
 
-fn renamed(mut fate: Fate, weight: &Weight) -> Fate {
-    if let Fate::Copied { from, nature, .. } = &mut fate
-        && *nature == Nature::Kept
+fn renamed(mut lineage: Lineage, weight: &Weight) -> Lineage {
+    if let Lineage::Copied { from, fate, .. } = &mut lineage
+        && *fate == Fate::Kept
         && *from != weight.key
     {
-        *nature = Nature::Renamed;
+        *fate = Fate::Renamed;
     }
-    fate
+    lineage
 }
 
-fn seeded(mut fate: Fate) -> Fate {
-    if let Fate::Copied { nature, .. } = &mut fate {
-        *nature = Nature::Seeded;
+fn seeded(mut lineage: Lineage) -> Lineage {
+    if let Lineage::Copied { fate, .. } = &mut lineage {
+        *fate = Fate::Seeded;
     }
-    fate
+    lineage
 }
 
-fn continue_from(old: &Weight, new: &Weight) -> Fate {
+fn continue_from(old: &Weight, new: &Weight) -> Lineage {
     let pairs = || old.dims.iter().zip(new.dims.iter());
     let notes = pairs().map(|(old, new)| note(old, new));
     let notes: Vec<String> = notes.filter(|note| !note.is_empty()).collect();
     let note = notes.join("; ");
     let fits: Option<Rc<[Fit]>> = pairs().map(|(old, new)| fit(old, new)).collect();
     let Some(dims) = fits.filter(|_| old.dims.len() == new.dims.len()) else {
-        return Fate::Fresh { note };
+        return Lineage::Fresh { note };
     };
     let fitted = || pairs().zip(&*dims);
     let same = fitted().all(|((old, new), fit)| is_same(fit, old, new));
     let fills = fitted().all(|((_, new), fit)| fills(fit, new));
     let takes = fitted().all(|((old, _), fit)| takes(fit, old));
-    let nature = match (fills, takes) {
-        _ if same => Nature::Kept,
-        (_, true) if new.size() > old.size() => Nature::Grown,
-        (true, false) => Nature::Narrowed,
-        (true | false, true) | (false, false) => Nature::Refitted,
+    let fate = match (fills, takes) {
+        _ if same => Fate::Kept,
+        (_, true) if new.size() > old.size() => Fate::Grown,
+        (true, false) => Fate::Narrowed,
+        (true | false, true) | (false, false) => Fate::Refitted,
     };
-    Fate::Copied {
+    Lineage::Copied {
         from: old.key.clone(),
-        nature,
+        fate,
         dims,
         note,
     }
@@ -322,7 +305,7 @@ fn fit(old: &Dim, new: &Dim) -> Option<Fit> {
                 oov: others,
             },
         ) => {
-            let others = (oov == others && *oov > 0).then(|| Piece {
+            let others = (oov == others && *oov > 0).then(|| Slice {
                 to: to - oov,
                 from: rows - oov,
                 width: *oov,
@@ -333,20 +316,15 @@ fn fit(old: &Dim, new: &Dim) -> Option<Fit> {
     }
 }
 
-fn whole(parts: &[Part]) -> Vec<Piece> {
+fn whole(parts: &[Part]) -> Vec<Slice> {
     let width = parts.iter().map(|part| part.width).sum();
-    let piece = Piece {
-        to: 0,
-        from: 0,
-        width,
-    };
-    Vec::from_iter((width > 0).then_some(piece))
+    Vec::from_iter((width > 0).then_some(Slice::whole(width)))
 }
 
 /// Parts of the same name; of one that has another width, the first entries.
-fn pieces(old: &[Part], new: &[Part]) -> Vec<Piece> {
+fn pieces(old: &[Part], new: &[Part]) -> Vec<Slice> {
     let places = by_name(old);
-    let mut pieces: Vec<Piece> = vec![];
+    let mut pieces: Vec<Slice> = vec![];
     let mut to = 0;
     for part in new {
         if let Some((from, width)) = places.get(&*part.name) {
@@ -355,7 +333,7 @@ fn pieces(old: &[Part], new: &[Part]) -> Vec<Piece> {
                 Some(last) if last.from + last.width == from && last.to + last.width == to => {
                     last.width += width;
                 }
-                _ => pieces.push(Piece { to, from, width }),
+                _ => pieces.push(Slice { to, from, width }),
             }
         }
         to += part.width;
@@ -366,20 +344,15 @@ fn pieces(old: &[Part], new: &[Part]) -> Vec<Piece> {
 
 /// A value of hash h has row 1 + h % (rows - 1): where the new count is a multiple of the old one,
 /// each old row tells what several new ones start as; else old rows mean nothing any more.
-fn rehash(old: usize, new: usize) -> Option<Vec<Piece>> {
+fn rehash(old: usize, new: usize) -> Option<Vec<Slice>> {
     let (width, rows) = (old.checked_sub(1)?, new.checked_sub(1)?);
     if width == rows {
-        let whole = Piece {
-            to: 0,
-            from: 0,
-            width: old,
-        };
-        return Some(vec![whole]);
+        return Some(vec![Slice::whole(old)]);
     }
     if width == 0 || !rows.is_multiple_of(width) {
         return None;
     }
-    let copy = |copy| Piece {
+    let copy = |copy| Slice {
         to: 1 + copy * width,
         from: 1,
         width,

@@ -1,10 +1,12 @@
-//! A diff as one JSON object. Fields may be added under the same `schema`; none changes its
-//! meaning.
+//! A diff as one JSON object: the plan of a warm start, and beside it what people ask of a diff.
 
-use super::fates::{Fate, Fit, Piece, Planned};
+use super::fates::{Fates, Fit, Lineage, PlannedWeight};
 use super::{Change, ChangeKind, Diff};
 use crate::graph::weights::{Dim, Weight};
 use mtmd_schema::bug;
+use mtmd_schema::bug::zip_equal;
+use mtmd_schema::transfer::{By, Carried, Dimension, Dropped, LAYOUT, Planned, WeightAxis};
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 pub(super) fn write(diff: &Diff) -> String {
@@ -20,34 +22,90 @@ pub(super) fn write(diff: &Diff) -> String {
             "after": cost.after.map(number),
         })
     });
-    let moments = diff.moments.iter();
-    let moments = moments.map(|it| json!({ "to": it.to, "from": it.from }));
-    let object = json!({
-        "schema": 1,
-        "old": old,
-        "new": new,
-        "changes": diff.changes.iter().map(change).collect::<Vec<_>>(),
-        "costs": costs.collect::<Vec<_>>(),
-        "moments": moments.collect::<Vec<_>>(),
-    });
-    // Written one by one: all weights of a large model as values take a gigabyte.
-    let weights = list(diff.fates.weights.iter().map(planned));
-    let dropped = list(diff.fates.dropped.iter().map(weight));
-    let object = object.to_string();
-    let head = object.strip_suffix('}');
-    let head = head.unwrap_or_else(|| bug!("`{object}` is not an object"));
-    format!("{head},\"dropped\":[{dropped}],\"weights\":[{weights}]}}\n")
+    let report = DiffReport {
+        schema: LAYOUT,
+        old,
+        new,
+        changes: diff.changes.iter().map(change).collect(),
+        costs: costs.collect(),
+        moments: &diff.moments,
+        dropped: &diff.fates,
+        weights: &diff.fates,
+    };
+    match serde_json::to_string(&report) {
+        Ok(text) => text + "\n",
+        Err(error) => bug!("a diff as JSON: {error}"),
+    }
 }
 
-fn list(values: impl Iterator<Item = Value>) -> String {
-    let mut text = String::new();
-    for value in values {
-        if !text.is_empty() {
-            text.push(',');
-        }
-        text += &value.to_string();
+/// A [`Transfer`](mtmd_schema::transfer::Transfer) and more. Weights are made one by one as they are written: all weights
+/// of a large model as values take a gigabyte.
+#[derive(Serialize)]
+struct DiffReport<'a> {
+    schema: u32,
+    old: Value,
+    new: Value,
+    changes: Vec<Value>,
+    costs: Vec<Value>,
+    moments: &'a [Carried],
+    #[serde(serialize_with = "dropped")]
+    dropped: &'a Fates,
+    #[serde(serialize_with = "weights")]
+    weights: &'a Fates,
+}
+
+fn dropped<S: Serializer>(fates: &Fates, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(fates.dropped.iter().map(|weight| Dropped {
+        key: weight.key.to_string(),
+        shape: weight.shape(),
+    }))
+}
+
+fn weights<S: Serializer>(fates: &Fates, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(fates.weights.iter().map(planned))
+}
+
+fn planned(planned: &PlannedWeight) -> Planned {
+    let PlannedWeight { weight, lineage } = planned;
+    let (from, dims, note) = match lineage {
+        Lineage::Fresh { note } => (None, vec![], note),
+        Lineage::Copied {
+            from, dims, note, ..
+        } => (Some(from.to_string()), dimensions(weight, dims), note),
+    };
+    Planned {
+        key: weight.key.to_string(),
+        shape: weight.shape(),
+        fate: lineage.fate(),
+        from,
+        dims,
+        note: note.clone(),
     }
-    text
+}
+
+fn dimensions(weight: &Weight, fits: &[Fit]) -> Vec<Dimension> {
+    let dims = zip_equal(weight.dims.iter(), fits);
+    dims.map(|(dim, fit)| {
+        let (pieces, by, others) = match fit {
+            Fit::Pieces(pieces) => (Some(pieces.clone()), None, None),
+            Fit::ByValue { others } => (None, Some(By::Value), *others),
+        };
+        Dimension {
+            axis: axis(dim),
+            pieces,
+            by,
+            others,
+        }
+    })
+    .collect()
+}
+
+fn axis(dim: &Dim) -> WeightAxis {
+    match dim {
+        Dim::Units(_) => WeightAxis::Units,
+        Dim::Inputs(_) => WeightAxis::Inputs,
+        Dim::Hashed(_) | Dim::Learned { .. } => WeightAxis::Rows,
+    }
 }
 
 /// Exact where JSON's numbers are.
@@ -78,49 +136,4 @@ fn change(change: &Change) -> Value {
             "place": place, "kind": "set", "setting": setting, "before": before, "after": after,
         }),
     }
-}
-
-fn weight(weight: &Weight) -> Value {
-    json!({ "key": &*weight.key, "shape": weight.shape() })
-}
-
-fn planned(planned: &Planned) -> Value {
-    let (key, shape) = (&*planned.weight.key, planned.weight.shape());
-    match &planned.fate {
-        Fate::Fresh { note } => json!({ "key": key, "shape": shape, "fate": "new", "note": note }),
-        Fate::Copied {
-            from,
-            nature,
-            dims,
-            note,
-        } => {
-            let dims = planned.weight.dims.iter().zip(dims.iter());
-            let dims: Vec<Value> = dims.map(|(dim, fit)| dimension(dim, fit)).collect();
-            json!({
-                "key": key, "shape": shape, "fate": nature.name(), "from": &**from, "dims": dims,
-                "note": note,
-            })
-        }
-    }
-}
-
-fn dimension(dim: &Dim, fit: &Fit) -> Value {
-    let axis = match dim {
-        Dim::Units(_) => "units",
-        Dim::Inputs(_) => "inputs",
-        Dim::Hashed(_) | Dim::Learned { .. } => "rows",
-    };
-    match fit {
-        Fit::ByValue { others } => {
-            json!({ "axis": axis, "by": "value", "others": others.as_ref().map(piece) })
-        }
-        Fit::Pieces(pieces) => {
-            let pieces: Vec<Value> = pieces.iter().map(piece).collect();
-            json!({ "axis": axis, "pieces": pieces })
-        }
-    }
-}
-
-fn piece(piece: &Piece) -> Value {
-    json!({ "to": piece.to, "from": piece.from, "width": piece.width })
 }

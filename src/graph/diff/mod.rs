@@ -14,8 +14,8 @@ mod text;
 use super::Graph;
 pub use changes::{Change, ChangeKind};
 pub use costs::Measure;
-pub use fates::{Fate, Fates, Fit, Nature, Piece, Planned};
-pub use moments::Moments;
+pub use fates::{Fates, Fit, Lineage, PlannedWeight};
+use mtmd_schema::transfer::Carried;
 
 /// What differs between two graphs.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +33,7 @@ pub struct Diff {
     /// What becomes of the old model's weights, and where the new one's come from.
     pub fates: Fates,
     /// Numbers that go on to be standardised as they were.
-    pub moments: Vec<Moments>,
+    pub moments: Vec<Carried>,
 }
 
 /// Compares two graphs.

@@ -2,18 +2,10 @@
 
 use crate::graph::weights::Names;
 use crate::sema::spec::{Feature, FeatureKind, Spec, Standardise, Tower};
-
-/// A number of the new model that is standardised as the old model learned to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Moments {
-    /// Tower and name in the new spec, as `query.age`.
-    pub to: String,
-    /// In the old one.
-    pub from: String,
-}
+use mtmd_schema::transfer::Carried;
 
 /// The numbers that both specs make of their columns in the same way, and learn to standardise.
-pub(super) fn moments(old: &Spec, new: &Spec, names: &Names) -> Vec<Moments> {
+pub(super) fn moments(old: &Spec, new: &Spec, names: &Names) -> Vec<Carried> {
     let towers = [
         (Tower::Query, &old.query, &new.query),
         (Tower::Item, &old.item, &new.item),
@@ -28,7 +20,7 @@ pub(super) fn moments(old: &Spec, new: &Spec, names: &Names) -> Vec<Moments> {
                 && before.kind == feature.kind
                 && before.column == feature.column
                 && before.derive == feature.derive;
-            same.then(|| Moments {
+            same.then(|| Carried {
                 to: key(&feature.name),
                 from: key(&before.name),
             })

@@ -1,10 +1,11 @@
 //! A diff for people: in a terminal, or as Markdown in a pull request.
 
-use super::fates::{Fate, Fates, Nature};
+use super::fates::{Fates, Lineage};
 use super::{Change, ChangeKind, Diff, Measure};
 use crate::graph::page::{Page, grouped, share};
 use crate::graph::weights::{Key, Weight};
-use mtmd_schema::key;
+use mtmd_schema::transfer::Fate;
+use mtmd_schema::{Choice as _, key};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub(super) fn page(diff: &Diff) -> Page {
@@ -89,36 +90,44 @@ fn difference(before: u128, after: u128) -> String {
     }
 }
 
-impl Nature {
-    /// Its name, as reports have it.
-    pub fn name(self) -> &'static str {
+/// What becomes of a weight of either model, in the order of reports.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum WeightOutcome {
+    /// One of the new model.
+    Planned(Fate),
+    /// One of the old model that no new one continues.
+    Dropped,
+}
+
+impl WeightOutcome {
+    fn name(self) -> &'static str {
         match self {
-            Self::Kept => "kept",
-            Self::Renamed => "renamed",
-            Self::Grown => "grown",
-            Self::Narrowed => "narrowed",
-            Self::Refitted => "refitted",
-            Self::Seeded => "seeded",
+            Self::Planned(fate) => fate.word(),
+            Self::Dropped => "dropped",
         }
     }
 
     fn meaning(self) -> &'static str {
         match self {
-            Self::Kept => "copied as they are",
-            Self::Renamed => "copied under another key",
-            Self::Grown => "copied whole; what is added starts fresh, as an input at 0",
-            Self::Narrowed => "copied in part",
-            Self::Refitted => "copied in part; the rest starts fresh, as an input at 0",
-            Self::Seeded => "copied from the domain that theirs is like",
+            Self::Planned(Fate::Kept) => "copied as they are",
+            Self::Planned(Fate::Renamed) => "copied under another key",
+            Self::Planned(Fate::Grown) => {
+                "copied whole; what is added starts fresh, as an input at 0"
+            }
+            Self::Planned(Fate::Narrowed) => "copied in part",
+            Self::Planned(Fate::Refitted) => {
+                "copied in part; the rest starts fresh, as an input at 0"
+            }
+            Self::Planned(Fate::Seeded) => "copied from the domain that theirs is like",
+            Self::Planned(Fate::New) => "start as in a new model",
+            Self::Dropped => "the new model has no place for them",
         }
     }
 }
 
-/// Every weight with the order and the name of its fate, and what is to be said of it.
+/// Every weight with its outcome, and what is to be said of it.
 struct Line<'a> {
-    order: usize,
-    fate: &'static str,
-    meaning: &'static str,
+    outcome: WeightOutcome,
     weight: &'a Weight,
     /// The old weight that it is.
     continues: Option<&'a Key>,
@@ -126,41 +135,24 @@ struct Line<'a> {
 }
 
 fn lines(fates: &Fates) -> impl Iterator<Item = Line<'_>> {
-    let planned = fates.weights.iter().map(|planned| match &planned.fate {
-        Fate::Copied {
-            from, nature, note, ..
-        } => {
-            let source = from.holder();
-            let how = match nature {
-                // Said of no one, and most weights are kept.
-                Nature::Kept => String::new(),
-                Nature::Grown | Nature::Narrowed | Nature::Refitted => note.clone(),
-                Nature::Renamed => format!("from {source}"),
-                Nature::Seeded if note.is_empty() => format!("from {source}"),
-                Nature::Seeded => format!("from {source}; {note}"),
-            };
-            Line {
-                order: *nature as usize,
-                fate: nature.name(),
-                meaning: nature.meaning(),
-                weight: &planned.weight,
-                continues: (*nature != Nature::Seeded).then_some(from),
-                how,
+    let planned = fates.weights.iter().map(|planned| {
+        let fate = planned.lineage.fate();
+        let (continues, how) = match &planned.lineage {
+            Lineage::Fresh { note } => (None, note.clone()),
+            Lineage::Copied { from, note, .. } => {
+                let continues = (fate != Fate::Seeded).then_some(from);
+                (continues, how(fate, from.holder(), note))
             }
-        }
-        Fate::Fresh { note } => Line {
-            order: 10,
-            fate: "new",
-            meaning: "start as in a new model",
+        };
+        Line {
+            outcome: WeightOutcome::Planned(fate),
             weight: &planned.weight,
-            continues: None,
-            how: note.clone(),
-        },
+            continues,
+            how,
+        }
     });
     let dropped = fates.dropped.iter().map(|weight| Line {
-        order: 11,
-        fate: "dropped",
-        meaning: "the new model has no place for them",
+        outcome: WeightOutcome::Dropped,
         weight,
         continues: None,
         how: String::new(),
@@ -168,25 +160,35 @@ fn lines(fates: &Fates) -> impl Iterator<Item = Line<'_>> {
     planned.chain(dropped)
 }
 
-/// How many weights have each fate.
-fn sums(fates: &Fates) -> Vec<Vec<String>> {
-    let mut sums: BTreeMap<usize, (&str, usize, u128, &str)> = BTreeMap::new();
-    for line in lines(fates) {
-        let empty = (line.fate, 0, 0, line.meaning);
-        let sum = sums.entry(line.order).or_insert(empty);
-        sum.1 += 1;
-        sum.2 += parameters(line.weight);
+/// What is to be said of a weight that comes from an old holder.
+fn how(fate: Fate, holder: &str, note: &str) -> String {
+    match fate {
+        // Said of no one, and most weights are kept.
+        Fate::Kept => String::new(),
+        Fate::Renamed => format!("from {holder}"),
+        Fate::Seeded if note.is_empty() => format!("from {holder}"),
+        Fate::Seeded => format!("from {holder}; {note}"),
+        Fate::Grown | Fate::Narrowed | Fate::Refitted | Fate::New => note.to_owned(),
     }
-    let rows = sums.into_values();
-    rows.map(|(fate, count, parameters, meaning)| {
+}
+
+/// How many weights have each outcome.
+fn sums(fates: &Fates) -> Vec<Vec<String>> {
+    let mut sums: BTreeMap<WeightOutcome, (usize, u128)> = BTreeMap::new();
+    for line in lines(fates) {
+        let (count, size) = sums.entry(line.outcome).or_default();
+        *count += 1;
+        *size += parameters(line.weight);
+    }
+    let rows = sums.into_iter().map(|(outcome, (count, parameters))| {
         vec![
-            fate.to_owned(),
+            outcome.name().to_owned(),
             grouped(count as u128),
             grouped(parameters),
-            meaning.to_owned(),
+            outcome.meaning().to_owned(),
         ]
-    })
-    .collect()
+    });
+    rows.collect()
 }
 
 fn parameters(weight: &Weight) -> u128 {
@@ -196,58 +198,58 @@ fn parameters(weight: &Weight) -> u128 {
 /// Weights that are not kept, by node: nodes of one holder of which the same is to be said stand
 /// together, and so do the holders.
 fn groups(fates: &Fates) -> Vec<Vec<String>> {
-    type Key<'a> = (usize, &'a str, String, &'a str);
-    type Node<'a> = (usize, &'a str, &'a str, &'a str);
     // Weights of each holder and of each of its nodes (a holder's own node is empty), in the new
     // model and in the old one.
     let mut sizes: HashMap<(bool, &str, &str), usize> = HashMap::new();
-    let mut nodes: BTreeMap<Node<'_>, (usize, BTreeSet<String>)> = BTreeMap::new();
+    let mut nodes: BTreeMap<(WeightOutcome, &str, &str), (usize, BTreeSet<String>)> =
+        BTreeMap::new();
     for line in lines(fates) {
         for (old, key) in counted(&line) {
             for node in ["", key.node()] {
                 *sizes.entry((old, key.holder(), node)).or_default() += 1;
             }
         }
-        if line.order != Nature::Kept as usize {
+        if line.outcome != WeightOutcome::Planned(Fate::Kept) {
             let key = &line.weight.key;
-            let key = (line.order, line.fate, key.holder(), key.node());
+            let key = (line.outcome, key.holder(), key.node());
             let (count, notes) = nodes.entry(key).or_default();
             *count += 1;
             notes.extend(line.how.split("; ").map(str::to_owned));
         }
     }
-    let mut held: BTreeMap<Key<'_>, (usize, Vec<String>)> = BTreeMap::new();
-    for ((order, fate, holder, node), (count, notes)) in nodes {
-        let size = sizes.get(&(fate == "dropped", holder, node));
+    let mut held: BTreeMap<(WeightOutcome, String, &str), (usize, Vec<String>)> = BTreeMap::new();
+    for ((outcome, holder, node), (count, notes)) in nodes {
+        let size = sizes.get(&(outcome == WeightOutcome::Dropped, holder, node));
         let node = match size == Some(&count) {
             true => code(node),
             false => format!("part of {}", code(node)),
         };
         let notes: Vec<String> = notes.into_iter().filter(|note| !note.is_empty()).collect();
-        let key = (order, fate, notes.join("; "), holder);
+        let key = (outcome, notes.join("; "), holder);
         let (sum, names) = held.entry(key).or_default();
         *sum += count;
         names.push(node);
     }
-    let mut folded: BTreeMap<(usize, &str, String, String), Vec<&str>> = BTreeMap::new();
-    for ((order, fate, how, holder), (count, nodes)) in held {
-        let all = sizes.get(&(fate == "dropped", holder, "")) == Some(&count);
+    let mut folded: BTreeMap<(WeightOutcome, String, String), Vec<&str>> = BTreeMap::new();
+    for ((outcome, how, holder), (count, nodes)) in held {
+        let all = sizes.get(&(outcome == WeightOutcome::Dropped, holder, "")) == Some(&count);
         let by_name = [key::TABLES, key::HEADS].contains(&holder);
         let what = match all && !by_name {
             true => "all".to_owned(),
             false => listed(&nodes),
         };
-        let key = (order, fate, how, what);
-        folded.entry(key).or_default().push(holder);
+        folded.entry((outcome, how, what)).or_default().push(holder);
     }
     let rows = folded.into_iter();
-    rows.map(|((_, fate, how, what), holders)| vec![fate.to_owned(), names(&holders), how, what])
-        .collect()
+    rows.map(|((outcome, how, what), holders)| {
+        vec![outcome.name().to_owned(), names(&holders), how, what]
+    })
+    .collect()
 }
 
 /// The keys that a line tells of, and whether they are those of the old model.
 fn counted<'a>(line: &Line<'a>) -> impl Iterator<Item = (bool, &'a Key)> {
-    let own = (line.fate == "dropped", &line.weight.key);
+    let own = (line.outcome == WeightOutcome::Dropped, &line.weight.key);
     let source = line.continues.map(|source| (true, source));
     std::iter::once(own).chain(source)
 }

@@ -13,6 +13,7 @@ use std::path::Path;
 use mtmd::params::transfer::TransferTarget;
 use mtmd::schema::Compiled;
 use safetensors::{Dtype, SafeTensors};
+use support::rng::Rng;
 
 /// Hands the names of all generated crates to a macro.
 #[macro_export]
@@ -158,14 +159,10 @@ pub fn uniform(key: &str, count: usize) -> Vec<f64> {
     let start = key.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |state, byte| {
         (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
     });
-    let number = |i: u64| {
-        let mut z = start.wrapping_add(i.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^= z >> 31;
-        (z >> 11) as f64 * 2.0_f64.powi(-52) - 1.0
-    };
-    (1..=count as u64).map(number).collect()
+    let mut rng = Rng::new(start);
+    std::iter::repeat_with(|| rng.signed())
+        .take(count)
+        .collect()
 }
 
 /// The weight of a key, as in `reference_model.py`.

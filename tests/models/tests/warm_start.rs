@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 
 use model_tests::MODELS;
 use mtmd::exec::Precision;
-use mtmd::params::transfer::{Fate, Slice, Transfer};
+use mtmd::params::transfer;
 use mtmd::params::{Reader, Writer};
 use mtmd::schema::Compiled;
+use mtmd::schema::transfer::{Fate, Slice, Transfer};
 use mtmd::score::Scorer;
 use mtmd::training::Trainer;
 use mtmdc::diagnostics::Levels;
@@ -82,7 +83,7 @@ fn started(
     (old, new): (&Graph, &Graph),
     weights: &Arrays,
 ) -> (Transfer, Arrays, Arrays) {
-    let plan = Transfer::parse(&diff(old, new).to_json()).expect("a plan");
+    let plan = transfer::parse(&diff(old, new).to_json()).expect("a plan");
     let rows = plan.by_value().map(|(to, from)| {
         let width = weights[from].0[0];
         let planned = plan.weights.iter().find(|it| it.key == to);
@@ -99,8 +100,7 @@ fn started(
     let fresh = arrays(&mut trainer);
     let folder = tempfile::tempdir().expect("a folder");
     let reader = Reader::open(&file(weights, folder.path())).expect("weights");
-    plan.apply(reader, &mut trainer.targets(), &rows)
-        .expect("a plan that fits");
+    transfer::apply(&plan, reader, &mut trainer.targets(), &rows).expect("a plan that fits");
     (plan, fresh, arrays(&mut trainer))
 }
 

@@ -1,7 +1,5 @@
 //! A seeded random generator: the same numbers on every machine and in every run.
 
-use std::f64::consts::TAU;
-
 /// SplitMix64, as in Steele, Lea and Flood, "Fast splittable pseudorandom number generators".
 #[derive(Debug, Clone)]
 pub struct Rng(u64);
@@ -34,12 +32,6 @@ impl Rng {
     /// A number in [-1, 1).
     pub fn signed(&mut self) -> f64 {
         2.0 * self.unit() - 1.0
-    }
-
-    /// A number from the standard normal distribution, by the Box-Muller transform.
-    pub fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
-        radius * (TAU * self.unit()).cos()
     }
 
     /// One of the items. Panics if there are none.

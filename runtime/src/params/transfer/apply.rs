@@ -10,8 +10,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{By, Planned, Slice, Transfer, WeightAxis};
 use crate::params::{Array, ParameterIndex, Params, Problem, Reader, disjoint};
+use crate::schema::transfer::{By, Planned, Slice, Transfer, WeightAxis};
 
 /// An array of the new model, where the model has it: rows that start `stride` elements apart.
 #[derive(Debug)]
@@ -53,96 +53,92 @@ impl Params<f32> {
     }
 }
 
-impl Transfer {
-    /// Copies the weights of an old model, one array at a time, into those of a new one. `rows` has
-    /// the rows that are copied of each table that goes by value, by the new weight's key.
-    ///
-    /// # Errors
-    /// All that does not fit: a plan of other weights or of another model, and arrays that cannot
-    /// be read. The new model is of no use then.
-    pub fn apply(
-        &self,
-        mut old: Reader,
-        new: &mut BTreeMap<String, TransferTarget<'_>>,
-        rows: &BTreeMap<String, Vec<Slice>>,
-    ) -> Result<(), Vec<String>> {
-        let shapes: BTreeMap<String, Vec<usize>> = old
-            .shapes()
-            .map(|(key, shape)| (key.to_owned(), shape.to_vec()))
-            .collect();
-        let mut problems = self.misfits(&shapes, new);
-        let mut by_source: BTreeMap<&str, Vec<&Planned>> = BTreeMap::new();
-        for planned in &self.weights {
-            if let Some(from) = planned.from.as_deref() {
-                by_source.entry(from).or_default().push(planned);
-            }
+/// Copies the weights of an old model, one array at a time, into those of a new one. `rows` has
+/// the rows that are copied of each table that goes by value, by the new weight's key.
+///
+/// # Errors
+/// All that does not fit: a plan of other weights or of another model, and arrays that cannot
+/// be read. The new model is of no use then.
+pub fn apply(
+    plan: &Transfer,
+    mut old: Reader,
+    new: &mut BTreeMap<String, TransferTarget<'_>>,
+    rows: &BTreeMap<String, Vec<Slice>>,
+) -> Result<(), Vec<String>> {
+    let shapes: BTreeMap<String, Vec<usize>> = old
+        .shapes()
+        .map(|(key, shape)| (key.to_owned(), shape.to_vec()))
+        .collect();
+    let mut problems = misfits(plan, &shapes, new);
+    let mut by_source: BTreeMap<&str, Vec<&Planned>> = BTreeMap::new();
+    for planned in &plan.weights {
+        if let Some(from) = planned.from.as_deref() {
+            by_source.entry(from).or_default().push(planned);
         }
-        for (from, planned) in by_source {
-            // What is missing has been reported.
-            let Some(shape) = shapes.get(from) else {
+    }
+    for (from, planned) in by_source {
+        // What is missing has been reported.
+        let Some(shape) = shapes.get(from) else {
+            continue;
+        };
+        let mut values = vec![0.0; shape.iter().product()];
+        if !old.read(from, shape, &mut values) {
+            continue;
+        }
+        for planned in planned {
+            let Some(to) = new.get_mut(&planned.key) else {
                 continue;
             };
-            let mut values = vec![0.0; shape.iter().product()];
-            if !old.read(from, shape, &mut values) {
-                continue;
-            }
-            for planned in planned {
-                let Some(to) = new.get_mut(&planned.key) else {
-                    continue;
-                };
-                let copied = copy(planned, rows.get(&planned.key), (shape, &values), to);
-                problems.extend(copied.err().map(|why| format!("`{}`: {why}", planned.key)));
-            }
+            let copied = copy(planned, rows.get(&planned.key), (shape, &values), to);
+            problems.extend(copied.err().map(|why| format!("`{}`: {why}", planned.key)));
         }
-        // What the plan and the file disagree about has been reported.
-        let unread = |problem: &Problem| matches!(problem, Problem::Unread { .. });
-        let unread = old.finish().into_iter().filter(unread);
-        problems.extend(unread.map(|problem| problem.to_string()));
-        match problems.is_empty() {
-            true => Ok(()),
-            false => Err(problems),
-        }
+    }
+    // What the plan and the file disagree about has been reported.
+    let unread = |problem: &Problem| matches!(problem, Problem::Unread { .. });
+    let unread = old.finish().into_iter().filter(unread);
+    problems.extend(unread.map(|problem| problem.to_string()));
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(problems),
     }
 }
 
-impl Transfer {
-    /// Keys and shapes that are not those of the weights: the plan must name each array of both
-    /// models once.
-    fn misfits(
-        &self,
-        old: &BTreeMap<String, Vec<usize>>,
-        new: &BTreeMap<String, TransferTarget<'_>>,
-    ) -> Vec<String> {
-        let mut problems = Vec::new();
-        let mut named = BTreeSet::new();
-        for Planned { key, shape, .. } in &self.weights {
-            match new.get(key) {
-                Some(target) if target.shape == *shape => {}
-                Some(target) => problems.push(format!(
-                    "`{key}` is {shape:?} in the plan, {:?} in this model",
-                    target.shape
-                )),
-                None => problems.push(format!("`{key}` is in the plan, not in this model")),
-            }
-            if !named.insert(key) {
-                problems.push(format!("`{key}` is in the plan twice"));
-            }
+/// Keys and shapes that are not those of the weights: the plan must name each array of both
+/// models once.
+fn misfits(
+    plan: &Transfer,
+    old: &BTreeMap<String, Vec<usize>>,
+    new: &BTreeMap<String, TransferTarget<'_>>,
+) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut named = BTreeSet::new();
+    for Planned { key, shape, .. } in &plan.weights {
+        match new.get(key) {
+            Some(target) if target.shape == *shape => {}
+            Some(target) => problems.push(format!(
+                "`{key}` is {shape:?} in the plan, {:?} in this model",
+                target.shape
+            )),
+            None => problems.push(format!("`{key}` is in the plan, not in this model")),
         }
-        let unnamed = new.keys().filter(|key| !named.contains(key));
-        problems.extend(unnamed.map(|key| format!("`{key}` is in this model, not in the plan")));
-        let dropped = self.dropped.iter().map(|dropped| &dropped.key);
-        let used: BTreeSet<&String> = self
-            .weights
-            .iter()
-            .filter_map(|planned| planned.from.as_ref())
-            .chain(dropped)
-            .collect();
-        let missing = used.iter().filter(|key| !old.contains_key(**key));
-        problems.extend(missing.map(|key| format!("`{key}` is in the plan, not in the weights")));
-        let unused = old.keys().filter(|key| !used.contains(key));
-        problems.extend(unused.map(|key| format!("`{key}` is in the weights, not in the plan")));
-        problems
+        if !named.insert(key) {
+            problems.push(format!("`{key}` is in the plan twice"));
+        }
     }
+    let unnamed = new.keys().filter(|key| !named.contains(key));
+    problems.extend(unnamed.map(|key| format!("`{key}` is in this model, not in the plan")));
+    let dropped = plan.dropped.iter().map(|dropped| &dropped.key);
+    let used: BTreeSet<&String> = plan
+        .weights
+        .iter()
+        .filter_map(|planned| planned.from.as_ref())
+        .chain(dropped)
+        .collect();
+    let missing = used.iter().filter(|key| !old.contains_key(**key));
+    problems.extend(missing.map(|key| format!("`{key}` is in the plan, not in the weights")));
+    let unused = old.keys().filter(|key| !used.contains(key));
+    problems.extend(unused.map(|key| format!("`{key}` is in the weights, not in the plan")));
+    problems
 }
 
 /// Copies the slices of each dimension.
@@ -221,11 +217,5 @@ fn copy_slices(slices: &[Slice], from: &[f32], to: &mut [f32]) {
     for slice in slices {
         to[slice.to..slice.to + slice.width]
             .copy_from_slice(&from[slice.from..slice.from + slice.width]);
-    }
-}
-
-impl Slice {
-    fn pairs(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        (self.to..self.to + self.width).zip(self.from..self.from + self.width)
     }
 }
