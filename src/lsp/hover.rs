@@ -1,11 +1,11 @@
 //! What is said of the word under the cursor: of a name, its documentation, shape and parameters;
-//! of a word of the language, its row of the reference.
+//! of a word of the language, its help.
 
 use super::analysis::View;
 use super::cursor::{self, Ground, Step};
+use super::help;
 use super::hints::{FLOAT, features};
 use super::quantity;
-use super::reference::Reference;
 use crate::diagnostics::{Code, counted};
 use crate::graph::Graph;
 use crate::sema::spec::{
@@ -63,20 +63,19 @@ fn lint(step: &Step<'_>, offset: usize) -> Option<(Span, Code)> {
 /// A word of the language.
 fn word(step: &Step<'_>) -> Option<String> {
     let word = step.statement.word.text.as_str();
-    let reference = Reference::get();
     match step.ground {
-        Ground::File => reference.statement(word).map(str::to_owned),
-        Ground::Block(Inside::Settings(table)) => reference.setting(table, word).map(str::to_owned),
+        Ground::File => {
+            let mut statements = sema::statements().iter();
+            let statement = statements.find(|statement| statement.word == word)?;
+            Some(help::of_statement(statement))
+        }
+        Ground::Block(Inside::Settings(table)) => table.find(word).map(help::of_setting),
         Ground::Block(Inside::Features(_)) => {
-            let (_, form) = sema::kinds().find(|(kind, _)| *kind == word)?;
-            Some(code(form))
+            let kind = sema::kinds().find(|kind| kind.word == word)?;
+            Some(help::of_kind(&kind))
         }
         Ground::Block(Inside::Domains(_) | Inside::Tasks) | Ground::Unknown => None,
     }
-}
-
-fn code(text: &str) -> String {
-    format!("```mtmd\n{text}\n```")
 }
 
 /// A name: what it is, its doc comment and, once the spec has been sound, its facts.

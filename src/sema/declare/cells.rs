@@ -6,12 +6,8 @@ use crate::sema::declare::domains::{Domains, noun};
 use crate::sema::sentence::enumerate;
 use crate::sema::settings::Settings;
 use crate::sema::settings::declaration::Setting;
-use crate::sema::settings::forms::NameOf;
 use crate::sema::spec::{DomainId, Tower};
 use crate::syntax::ast::Word;
-
-/// The domains that a task, a feature or a metric is on.
-pub(in crate::sema) static ON: Setting<Vec<Word>> = Setting::names("on", NameOf::Domain);
 
 const TOWERS: [Tower; 2] = [Tower::Query, Tower::Item];
 
@@ -31,19 +27,20 @@ impl Cells {
         common(&self.surfaces, &other.surfaces) && common(&self.products, &other.products)
     }
 
-    /// The cells that `on` names; of an axis that it does not name, all. `None` if a name cannot
+    /// The cells that the setting `on` names; of an axis that it does not name, all. `None` if a name cannot
     /// be resolved.
     pub fn read(
         context: &mut Context<'_>,
         settings: &Settings<'_>,
+        on: &Setting<Vec<Word>>,
         domains: &Domains,
     ) -> Option<Self> {
         let mut cells = Self {
             surfaces: Vec::new(),
             products: Vec::new(),
         };
-        if settings.get(&ON).is_some() {
-            let names = settings.of(&ON)?;
+        if settings.get(on).is_some() {
+            let names = settings.of(on)?;
             let resolved: Vec<Option<(Tower, DomainId)>> = names
                 .iter()
                 .map(|name| domains.resolve(context, name))
