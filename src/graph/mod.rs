@@ -272,14 +272,10 @@ impl DomainExpert {
 }
 
 impl Field {
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "a spec's ids are those of its tables"
-    )]
     fn new(feature: &Feature, spec: &Spec) -> Self {
         let (group, width, shallow) = match feature.kind {
             FeatureKind::Embedded { table, shallow, .. } => {
-                (Group::Embedded, spec.tables[table.0].dim, shallow)
+                (Group::Embedded, spec.table(table).dim, shallow)
             }
             FeatureKind::Vector { width } => (Group::Vectors, width, false),
             FeatureKind::Number(_) => (Group::Numbers, 1, false),

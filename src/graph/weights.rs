@@ -5,7 +5,7 @@ use super::blocks::{Entries, NodeKind, Shape, join};
 use super::node::{Input, NodeId, Role, task_name};
 use super::{DomainExpert, FeatureId, Field, Graph, Node, TowerGraph};
 use crate::sema::spec::{
-    self, Axis, DomainId, FeatureKind, Index, LogitBias, Spec, Table, TableId, Tower, Value,
+    self, Axis, FeatureKind, Index, LogitBias, Spec, Table, TableId, Tower, Value,
 };
 use mtmd_schema::key;
 use mtmd_schema::{bug, check};
@@ -353,17 +353,9 @@ impl<'a> Lister<'a> {
             tower.name()
         );
         for (domain, list) in experts {
-            let name = called(self.names.domains(tower), self.domain(*domain));
+            let name = called(self.names.domains(tower), &self.axis().domain(*domain).name);
             held.holders.push((key::domain(tower, name), list));
         }
-    }
-
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "a graph's ids are those of its spec"
-    )]
-    fn domain(&self, id: DomainId) -> &str {
-        &self.axis().domains[id.0].name
     }
 
     fn shared(&self) -> Vec<Weight> {

@@ -9,8 +9,6 @@ use crate::sema::settings::declaration::Setting;
 use crate::sema::spec::{DomainId, Tower};
 use crate::syntax::ast::Word;
 
-const TOWERS: [Tower; 2] = [Tower::Query, Tower::Item];
-
 /// The cells of a task, surfaces × products, both ascending and neither empty as long as the axis
 /// is known.
 pub(in crate::sema) struct Cells {
@@ -50,7 +48,7 @@ impl Cells {
                 cells.of_mut(tower).push(id);
             }
         }
-        for tower in TOWERS {
+        for tower in Tower::ALL {
             let ids = cells.of_mut(tower);
             if ids.is_empty() {
                 *ids = domains.all(tower);
@@ -88,14 +86,14 @@ impl Cells {
             let nouns = nouns(names.len(), noun(tower));
             (!names.is_empty()).then(|| format!("{nouns} {}", enumerate(names, 5)))
         };
-        let parts: Vec<String> = TOWERS.into_iter().filter_map(on).collect();
+        let parts: Vec<String> = Tower::ALL.into_iter().filter_map(on).collect();
         (!parts.is_empty()).then(|| parts.join(" nor on "))
     }
 
     /// The `on` that keeps these cells within `outer`; `None` if none is left.
     pub fn within(&self, outer: &Cells, domains: &Domains) -> Option<String> {
         let mut names = Vec::new();
-        for tower in TOWERS {
+        for tower in Tower::ALL {
             let kept = self.of(tower).iter().filter(|id| outer.has(tower, **id));
             let kept: Vec<&str> = kept.map(|id| domains.name(tower, *id)).collect();
             if kept.is_empty() {
