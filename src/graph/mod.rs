@@ -15,6 +15,7 @@ mod read;
 mod report;
 mod sketch;
 mod svg;
+mod weight;
 mod weights;
 mod yaml;
 
@@ -23,7 +24,7 @@ pub use build::build;
 pub use mtmd_schema::FeatureId;
 pub use node::{Group, Input, NodeId, Role};
 pub use read::VocabularyFiles;
-pub use weights::{Dim, Key, Part, Weight};
+pub use weight::{Dim, Key, Part, Weight};
 
 use crate::sema::spec::{DomainId, Feature, FeatureKind, Spec, TaskId, Tower};
 use mtmd_schema::check;

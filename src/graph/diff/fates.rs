@@ -6,7 +6,8 @@
 //! a new model. Row 0 of a table is zero whatever happens.
 
 use crate::graph::Graph;
-use crate::graph::weights::{Dim, Held, Key, Names, Part, Weight, held};
+use crate::graph::weight::{Dim, Key, Part, Weight};
+use crate::graph::weights::{Held, Names, held};
 use crate::sema::spec::{Axis, Domain, Tower};
 use mtmd_schema::{bug, check};
 use std::collections::{BTreeMap, BTreeSet};

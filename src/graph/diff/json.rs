@@ -3,7 +3,7 @@
 
 use super::fates::{Fate, Fit, Piece, Planned};
 use super::{Change, ChangeKind, Diff};
-use crate::graph::weights::{Dim, Weight};
+use crate::graph::weight::{Dim, Weight};
 use mtmd_schema::bug;
 use serde_json::{Value, json};
 
