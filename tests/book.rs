@@ -1,5 +1,7 @@
 //! The book's pages are all in its summary, links between them lead somewhere, and what they say of specs and commands
-//! holds: `tests/common/page.rs` runs them. `BOOK=write cargo test --release --test book` writes what commands print.
+//! holds: `tests/common/page.rs` runs them. The tables of the reference are those of the declarations:
+//! `tests/common/reference.rs` makes them. `BOOK=write cargo test --release --test book` writes what commands print, and
+//! the tables.
 
 #![allow(
     clippy::expect_used,
@@ -11,8 +13,12 @@
 
 #[path = "common/page.rs"]
 mod page;
+#[path = "common/reference.rs"]
+mod reference;
 
+use mtmdc::sema::tables_of_settings;
 use page::Page;
+use reference::{Marked, places};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -60,6 +66,26 @@ fn every_page_is_in_the_summary() {
             page.ends_with("SUMMARY.md") || listed.contains(&page),
             "{} is not in SUMMARY.md",
             page.display()
+        );
+    }
+}
+
+#[test]
+fn every_declaration_is_in_a_table_of_the_reference() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut marked = vec![];
+    for page in pages(&root.join("book/src")) {
+        let page = places(&fs::read_to_string(page).unwrap());
+        marked.extend(page.into_iter().map(|(marked, _)| marked));
+    }
+    assert!(marked.contains(&Marked::Statements) && marked.contains(&Marked::Kinds));
+    for table in tables_of_settings() {
+        let holds =
+            |marked: &Marked| matches!(marked, Marked::Settings(tables) if tables.contains(&table));
+        assert!(
+            marked.iter().any(holds),
+            "no page has `<!-- settings of {} -->`",
+            table.owner
         );
     }
 }

@@ -56,8 +56,8 @@ fn every_word_of_the_language_is_used_by_a_spec() {
         }
     }
     let mut wanted = Used::new();
-    wanted.extend(statements().map(|(word, _)| word.to_owned()));
-    wanted.extend(kinds().map(|(word, _)| word.to_owned()));
+    wanted.extend(statements().iter().map(|form| form.word.to_owned()));
+    wanted.extend(kinds().map(|form| form.word.to_owned()));
     for table in tables_of_settings() {
         for setting in table.settings {
             let name = setting.name();
@@ -86,6 +86,19 @@ fn every_table_of_settings_is_listed_and_has_each_word_once() {
     }
 }
 
+/// The book shows it on one page and an editor on none, so a link would lead nowhere in one of them.
+#[test]
+fn the_help_of_a_word_is_a_text_without_links() {
+    let settings = tables_of_settings().flat_map(|table| table.settings);
+    let settings = settings.map(|setting| (setting.name(), setting.help()));
+    let statements = statements().iter().map(|form| (form.word, form.help));
+    let kinds = kinds().map(|form| (form.word, form.help));
+    for (word, help) in settings.chain(statements).chain(kinds) {
+        let serves = !help.is_empty() && !help.contains("](");
+        assert!(serves, "the help of `{word}` is {help:?}");
+    }
+}
+
 /// The words of a group of alternatives, `(a|b)`, in a pattern that starts with `before`.
 fn alternatives(pattern: &str, before: &str) -> BTreeSet<String> {
     let group = pattern.strip_prefix(before).unwrap();
@@ -111,11 +124,14 @@ fn the_grammar_of_the_extension_has_the_words_of_the_language() {
     let declared: BTreeSet<String> = declarations
         .flat_map(|pattern| alternatives(&pattern, r"^\s*"))
         .collect();
-    assert_eq!(declared, words(&mut statements().map(|(word, _)| word)));
+    assert_eq!(
+        declared,
+        words(&mut statements().iter().map(|form| form.word))
+    );
 
     let features = matches(&patterns("statements")[0]);
     let features = alternatives(&features, r"(?:^|(?<=[{,]))\s*");
-    assert_eq!(features, words(&mut kinds().map(|(word, _)| word)));
+    assert_eq!(features, words(&mut kinds().map(|form| form.word)));
 
     let atoms = patterns("atoms");
     let keywords = atoms
@@ -138,8 +154,8 @@ fn the_dictionary_of_the_fuzzer_has_the_words_of_the_language() {
     let settings =
         settings.flat_map(|setting| [&[setting.name()], setting.form().words()].concat());
     let mut language: BTreeSet<&str> = settings.collect();
-    language.extend(statements().map(|(word, _)| word));
-    language.extend(kinds().map(|(word, _)| word));
+    language.extend(statements().iter().map(|form| form.word));
+    language.extend(kinds().map(|form| form.word));
     language.extend(JOINTS);
     language.extend(["others", "without", "length"]);
     language.extend(Others::WORDS);

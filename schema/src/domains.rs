@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DomainId, List, Text, words::choices};
+use crate::{DomainId, List, Text, ids::entry, words::choices};
 
 /// A domain key: a column whose values determine which domain a row belongs to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +45,12 @@ pub enum Value {
 impl Axis {
     /// The most domains that an axis can have: a row holds the id of its domain in 16 bits.
     pub const MAX_DOMAINS: usize = 1 << u16::BITS;
+
+    /// The domain of an id, which must be one of this axis.
+    #[track_caller]
+    pub fn domain(&self, id: DomainId) -> &Domain {
+        entry(&self.domains, id.0)
+    }
 }
 
 impl Value {

@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{List, words::choices};
+use crate::{List, bug, words::choices};
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
@@ -31,6 +31,15 @@ ids! {
     TableId,
     /// Index into the features of a tower, which are its fields in canonical order.
     FeatureId,
+}
+
+/// The entry of a list at the position that an id is; stops if there is none.
+#[track_caller]
+pub(crate) fn entry<T>(list: &[T], id: usize) -> &T {
+    match list.get(id) {
+        Some(entry) => entry,
+        None => bug!("id {id} in a list of {} entries", list.len()),
+    }
 }
 
 /// Some domains of one axis, ascending.

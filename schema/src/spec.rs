@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Architecture, Axis, Feature, List, Rows, Table, Task, Text, Tower, Training};
+use crate::ids::entry;
+use crate::{
+    Architecture, Axis, Feature, List, Rows, Table, TableId, Task, TaskId, Text, Tower, Training,
+};
 
 /// A checked spec.
 ///
@@ -87,6 +90,18 @@ impl Spec {
             Tower::Query => &self.surfaces,
             Tower::Item => &self.products,
         }
+    }
+
+    /// The task of an id, which must be one of this spec.
+    #[track_caller]
+    pub fn task(&self, id: TaskId) -> &Task {
+        entry(&self.tasks, id.0)
+    }
+
+    /// The table of an id, which must be one of this spec.
+    #[track_caller]
+    pub fn table(&self, id: TableId) -> &Table {
+        entry(&self.tables, id.0)
     }
 
     /// The tower's features, in canonical order.

@@ -77,10 +77,10 @@ fn name(tower: Tower, number: usize) -> String {
 /// What runs a program.
 fn title(spec: &Spec, tower: Tower, program: &Program) -> String {
     let domains = program.domains.iter();
-    let domains = domains.filter_map(|id| spec.axis(tower).domains.get(id.0));
+    let domains = domains.map(|id| spec.axis(tower).domain(*id));
     let domains = enumerate(domains.map(|domain| &*domain.name), NAMED);
     let tasks = program.outputs.iter();
-    let tasks = tasks.filter_map(|output| spec.tasks.get(output.task.0));
+    let tasks = tasks.map(|output| spec.task(output.task));
     let tasks = enumerate(tasks.map(|task| &*task.name), NAMED);
     let word = match program.outputs.len() {
         1 => "task",

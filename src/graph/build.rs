@@ -31,10 +31,7 @@ pub fn build(spec: &Spec) -> Graph {
 }
 
 fn tower(spec: &Spec, tower: Tower) -> TowerGraph {
-    let (axis, features) = match tower {
-        Tower::Query => (&spec.surfaces, &spec.query),
-        Tower::Item => (&spec.products, &spec.item),
-    };
+    let (axis, features) = (spec.axis(tower), spec.features(tower));
     let fields: Vec<Field> = features
         .iter()
         .map(|feature| Field::new(feature, spec))
@@ -90,10 +87,7 @@ fn tasks(spec: &Spec, tower: Tower, domain: DomainId) -> Vec<TaskId> {
         .tasks
         .iter()
         .enumerate()
-        .filter(|(_, task)| match tower {
-            Tower::Query => task.surfaces.binary_search(&domain).is_ok(),
-            Tower::Item => task.products.binary_search(&domain).is_ok(),
-        });
+        .filter(|(_, task)| task.is_on(tower, domain));
     tasks.map(|(index, _)| TaskId(index)).collect()
 }
 
@@ -151,7 +145,7 @@ fn expert(
         shallow: &shallow,
     };
     for id in &tasks {
-        experts.add(&mut nodes, *id, embedding(spec, *id));
+        experts.add(&mut nodes, *id, spec.task(*id).embedding);
     }
     let nodes = nodes.list;
     let cost = Cost::sum(nodes.iter().map(|node| node.cost));
@@ -163,15 +157,6 @@ fn expert(
         nodes,
         cost,
     }
-}
-
-/// Width of a task's emb_deep.
-#[expect(
-    clippy::indexing_slicing,
-    reason = "a spec's ids are those of its tasks"
-)]
-fn embedding(spec: &Spec, task: TaskId) -> usize {
-    spec.tasks[task.0].embedding
 }
 
 /// Nodes in the order of computation.
@@ -389,8 +374,7 @@ fn totals(spec: &Spec, query: &TowerGraph, item: &TowerGraph, heads: &[Head]) ->
     };
     let bytes = |product: usize| {
         let tasks = spec.tasks.iter().zip(heads);
-        let served =
-            tasks.filter(|(task, _)| task.products.binary_search(&DomainId(product)).is_ok());
+        let served = tasks.filter(|(task, _)| task.is_on(Tower::Item, DomainId(product)));
         4 * served.map(|(_, head)| head.width as u128).sum::<u128>()
     };
     Totals {

@@ -15,6 +15,7 @@ mod read;
 mod report;
 mod sketch;
 mod svg;
+mod weight;
 mod weights;
 mod yaml;
 
@@ -23,7 +24,7 @@ pub use build::build;
 pub use mtmd_schema::FeatureId;
 pub use node::{Group, Input, NodeId, Role};
 pub use read::VocabularyFiles;
-pub use weights::{Dim, Key, Part, Weight};
+pub use weight::{Dim, Key, Part, Weight};
 
 use crate::sema::spec::{DomainId, Feature, FeatureKind, Spec, TaskId, Tower};
 use mtmd_schema::check;
@@ -272,14 +273,10 @@ impl DomainExpert {
 }
 
 impl Field {
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "a spec's ids are those of its tables"
-    )]
     fn new(feature: &Feature, spec: &Spec) -> Self {
         let (group, width, shallow) = match feature.kind {
             FeatureKind::Embedded { table, shallow, .. } => {
-                (Group::Embedded, spec.tables[table.0].dim, shallow)
+                (Group::Embedded, spec.table(table).dim, shallow)
             }
             FeatureKind::Vector { width } => (Group::Vectors, width, false),
             FeatureKind::Number(_) => (Group::Numbers, 1, false),

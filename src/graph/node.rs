@@ -1,6 +1,6 @@
 //! What tells nodes apart: ids, roles, and what a node reads. Paths follow from roles.
 
-use crate::sema::spec::{Spec, Task, TaskId};
+use crate::sema::spec::{Spec, TaskId};
 use mtmd_schema::FeatureId;
 
 /// Index into the nodes of a Domain Expert, or into the nodes that the domains of a tower share.
@@ -127,18 +127,9 @@ impl Role {
     }
 }
 
-/// The task of an id.
-#[expect(
-    clippy::indexing_slicing,
-    reason = "a graph's ids are those of its spec"
-)]
-pub(super) fn task(spec: &Spec, id: TaskId) -> &Task {
-    &spec.tasks[id.0]
-}
-
 /// Name of a task.
 pub(super) fn task_name(spec: &Spec, id: TaskId) -> &str {
-    &task(spec, id).name
+    &spec.task(id).name
 }
 
 /// Name of one of several nodes of a kind. The first has no number, so that a second one leaves the

@@ -93,8 +93,7 @@ fn grid(page: &mut Page, spec: &Spec) {
 fn cell(spec: &Spec, surface: DomainId, product: DomainId) -> String {
     let (mut there, mut lacking) = (vec![], vec![]);
     for task in spec.tasks.iter() {
-        let exists = task.surfaces.binary_search(&surface).is_ok()
-            && task.products.binary_search(&product).is_ok();
+        let exists = task.is_on(Tower::Query, surface) && task.is_on(Tower::Item, product);
         let list = if exists { &mut there } else { &mut lacking };
         list.push(&*task.name);
     }
@@ -149,14 +148,8 @@ fn parameters(page: &mut Page, graph: &Graph) {
 }
 
 fn names(graph: &Graph, tower: &TowerGraph, expert: &DomainExpert) -> String {
-    let axis = match tower.tower {
-        Tower::Query => &graph.spec.surfaces,
-        Tower::Item => &graph.spec.products,
-    };
-    let domains = expert
-        .domains
-        .iter()
-        .filter_map(|id| axis.domains.get(id.0));
+    let axis = graph.spec.axis(tower.tower);
+    let domains = expert.domains.iter().map(|id| axis.domain(*id));
     let names: Vec<String> = domains.map(|domain| format!("`{}`", domain.name)).collect();
     names.join(", ")
 }
@@ -228,7 +221,7 @@ fn bytes(page: &mut Page, graph: &Graph) {
     let rows = products.enumerate().map(|(index, (product, bytes))| {
         let tasks = spec.tasks.iter().zip(&graph.heads);
         let cells = tasks.map(|(task, head)| {
-            let exists = task.products.binary_search(&DomainId(index)).is_ok();
+            let exists = task.is_on(Tower::Item, DomainId(index));
             if exists {
                 grouped(4 * head.width as u128)
             } else {

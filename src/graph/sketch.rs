@@ -224,7 +224,7 @@ fn sketch(graph: &Graph) -> Sketch {
         class: Class::Task,
     }];
     boxes.extend(spec.tasks.iter().map(|task| {
-        let given = task.given.and_then(|parent| spec.tasks.get(parent.0));
+        let given = task.given.map(|parent| spec.task(parent));
         let formula = match given {
             Some(parent) => format!("σ(z) · P({})", parent.name),
             None => "σ(z)".to_owned(),
@@ -242,7 +242,7 @@ fn sketch(graph: &Graph) -> Sketch {
         inside: None,
     });
     for task in spec.tasks.iter() {
-        if let Some(parent) = task.given.and_then(|parent| spec.tasks.get(parent.0)) {
+        if let Some(parent) = task.given.map(|parent| spec.task(parent)) {
             sketch.arrows.push(Arrow {
                 from: format!("head_{}", parent.name),
                 to: format!("head_{}", task.name),
@@ -277,20 +277,15 @@ fn dot_products(graph: &Graph) -> Vec<String> {
 
 fn add_tower(sketch: &mut Sketch, graph: &Graph, tower: &TowerGraph) {
     let name = tower.name();
-    let (axis, title) = match tower.tower {
-        Tower::Query => (
-            &graph.spec.surfaces,
-            "Query tower: a Domain Expert per surface",
-        ),
-        Tower::Item => (
-            &graph.spec.products,
-            "Item tower: a Domain Expert per product",
-        ),
+    let axis = graph.spec.axis(tower.tower);
+    let title = match tower.tower {
+        Tower::Query => "Query tower: a Domain Expert per surface",
+        Tower::Item => "Item tower: a Domain Expert per product",
     };
     let whole = expanded(tower);
     let domains = |expert: &DomainExpert| {
         let domains = expert.domains.iter();
-        let names = domains.filter_map(|id| axis.domains.get(id.0));
+        let names = domains.map(|id| axis.domain(*id));
         let names: Vec<&str> = names.map(|domain| &*domain.name).collect();
         match names.split_at_checked(LISTED) {
             Some((first, more)) if !more.is_empty() => {

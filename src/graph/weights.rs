@@ -1,122 +1,16 @@
-//! Every weight of a graph by key and shape. A dimension knows what its entries stand for, so that
-//! a weight of another graph can be fitted to it part by part.
+//! Lists every weight of a graph: of its tables, towers and heads, by what holds it.
 
-use super::blocks::{Entries, NodeKind, Shape, join};
+use super::blocks::{Entries, NodeKind, Shape};
 use super::node::{Input, NodeId, Role, task_name};
+use super::weight::{Dim, Key, Part, Weight};
 use super::{DomainExpert, FeatureId, Field, Graph, Node, TowerGraph};
 use crate::sema::spec::{
-    self, Axis, DomainId, FeatureKind, Index, LogitBias, Spec, Table, TableId, Tower, Value,
+    self, Axis, FeatureKind, Index, LogitBias, Spec, Table, TableId, Tower, Value,
 };
 use mtmd_schema::key;
 use mtmd_schema::{bug, check};
 use std::collections::BTreeMap;
-use std::fmt;
-use std::ops::Deref;
 use std::rc::Rc;
-
-/// A weight, as it stands in a checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Weight {
-    /// Its key.
-    pub key: Key,
-    /// Dimensions, outermost first.
-    pub dims: Rc<[Dim]>,
-    /// Whether training moves it by a gradient: running statistics are not parameters.
-    pub trained: bool,
-}
-
-/// Key of a weight: tower, domain, path of the node and PyTorch's name for the tensor, joined by dots.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key {
-    text: String,
-    /// What holds the weight: the text starts with it.
-    holder: Rc<str>,
-    /// Path of the node, or name of the table or of the head's task: it follows.
-    node: Rc<str>,
-}
-
-impl Key {
-    /// A key in what holds the weight.
-    fn new(node: &str, tensor: &str) -> Self {
-        Self {
-            text: join(node, tensor),
-            holder: "".into(),
-            node: node.into(),
-        }
-    }
-
-    /// The whole key of one in a holder.
-    pub(super) fn of(&self, holder: &str) -> Self {
-        Self {
-            text: join(holder, &self.text),
-            holder: holder.into(),
-            node: Rc::clone(&self.node),
-        }
-    }
-
-    /// What holds the weight: the tables, what a tower's domains share, a domain, the heads.
-    pub fn holder(&self) -> &str {
-        &self.holder
-    }
-
-    /// The node in its holder.
-    pub fn node(&self) -> &str {
-        &self.node
-    }
-}
-
-impl Deref for Key {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.text
-    }
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self)
-    }
-}
-
-impl PartialEq<str> for Key {
-    fn eq(&self, other: &str) -> bool {
-        **self == *other
-    }
-}
-
-impl PartialEq<&str> for Key {
-    fn eq(&self, other: &&str) -> bool {
-        **self == **other
-    }
-}
-
-/// A dimension of a weight.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Dim {
-    /// What the weight puts out.
-    Units(Rc<[Part]>),
-    /// What the weight reads.
-    Inputs(Rc<[Part]>),
-    /// Rows of a table that values are hashed into, row 0 among them.
-    Hashed(usize),
-    /// Rows of a table with a learned vocabulary.
-    Learned {
-        /// All rows, row 0 among them.
-        rows: usize,
-        /// The last of them, for values outside the vocabulary.
-        oov: usize,
-    },
-}
-
-/// Entries of a dimension that belong together, as the columns of one feature.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
-    /// What they stand for; empty if the dimension has no parts.
-    pub name: Rc<str>,
-    /// How many they are.
-    pub width: usize,
-}
 
 /// Names of one graph as another has them; a name that is not here is the same in both.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -176,36 +70,6 @@ impl Held {
     }
 }
 
-impl Weight {
-    /// The weight of a holder's list with its whole key.
-    pub(super) fn of(&self, holder: &str) -> Self {
-        Self {
-            key: self.key.of(holder),
-            ..self.clone()
-        }
-    }
-
-    /// Size of each dimension.
-    pub fn shape(&self) -> Vec<usize> {
-        self.dims.iter().map(Dim::size).collect()
-    }
-
-    /// Entries.
-    pub fn size(&self) -> u128 {
-        self.dims.iter().map(|dim| dim.size() as u128).product()
-    }
-}
-
-impl Dim {
-    /// Entries along the dimension.
-    pub fn size(&self) -> usize {
-        match self {
-            Self::Units(parts) | Self::Inputs(parts) => parts.iter().map(|part| part.width).sum(),
-            Self::Hashed(rows) | Self::Learned { rows, .. } => *rows,
-        }
-    }
-}
-
 /// All weights of a graph: tables, towers, heads.
 pub(super) fn weights(graph: &Graph) -> Vec<Weight> {
     let held = held(graph, &Names::default());
@@ -233,7 +97,7 @@ pub(super) fn held(graph: &Graph, names: &Names) -> Held {
     let biased = spec.tasks.iter().filter(|_| learned);
     let biases = biased.map(|task| {
         let name = called(&names.tasks, &task.name);
-        weight(Key::new(name, key::BIAS), vec![Dim::Units(plain(1))])
+        Weight::trained(Key::new(name, key::BIAS), vec![Dim::Units(Part::plain(1))])
     });
     held.add(key::HEADS, biases.collect());
     held
@@ -248,7 +112,7 @@ fn table_weight(spec: &Spec, id: TableId, table: &Table, names: &Names) -> Weigh
         },
         Index::Values(_) | Index::Lines { .. } => {
             let values = table.index.values();
-            let values = values.iter().map(|value| part(value_name(value), 1));
+            let values = values.iter().map(|value| Part::new(value_name(value), 1));
             named_rows(values.collect(), table.oov)
         }
         Index::Buckets => named_rows(buckets(spec, id), 0),
@@ -264,19 +128,19 @@ fn table_weight(spec: &Spec, id: TableId, table: &Table, names: &Names) -> Weigh
         table.rows,
         rows.size()
     );
-    weight(
+    Weight::trained(
         Key::new(name, key::WEIGHT),
-        vec![rows, Dim::Units(plain(table.dim))],
+        vec![rows, Dim::Units(Part::plain(table.dim))],
     )
 }
 
 /// Row 0, rows that have names, and rows that other values are hashed into: those stand for other
 /// values if their number changes.
 fn named_rows(rows: Vec<Part>, oov: usize) -> Dim {
-    let mut parts = vec![part("a missing value", 1)];
+    let mut parts = vec![Part::new("a missing value", 1)];
     parts.extend(rows);
     if oov > 0 {
-        parts.push(part(format!("other values in {oov}"), oov));
+        parts.push(Part::new(format!("other values in {oov}"), oov));
     }
     Dim::Units(parts.into())
 }
@@ -301,7 +165,7 @@ fn buckets(spec: &Spec, id: TableId) -> Vec<Part> {
     let below = format!("below {first}");
     let from = boundaries.iter().map(|boundary| format!("from {boundary}"));
     let names = std::iter::once(below).chain(from);
-    names.map(|name| part(name, 1)).collect()
+    names.map(|name| Part::new(name, 1)).collect()
 }
 
 fn value_name(value: &Value) -> String {
@@ -329,7 +193,7 @@ impl<'a> Lister<'a> {
             tower,
             names,
             fields: fields
-                .map(|field| part(called(field), field.width))
+                .map(|field| Part::new(called(field), field.width))
                 .collect(),
         }
     }
@@ -353,17 +217,9 @@ impl<'a> Lister<'a> {
             tower.name()
         );
         for (domain, list) in experts {
-            let name = called(self.names.domains(tower), self.domain(*domain));
+            let name = called(self.names.domains(tower), &self.axis().domain(*domain).name);
             held.holders.push((key::domain(tower, name), list));
         }
-    }
-
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "a graph's ids are those of its spec"
-    )]
-    fn domain(&self, id: DomainId) -> &str {
-        &self.axis().domains[id.0].name
     }
 
     fn shared(&self) -> Vec<Weight> {
@@ -374,7 +230,7 @@ impl<'a> Lister<'a> {
                 Role::Missing => &missing,
                 _ => &all,
             };
-            node_weights(&self.path(node.role), &node.kind, inputs, &plain(0))
+            node_weights(&self.path(node.role), &node.kind, inputs, &Part::plain(0))
         });
         weights.collect()
     }
@@ -391,7 +247,7 @@ impl<'a> Lister<'a> {
             weights.extend(node_weights(&path, &node.kind, &inputs, &experts));
             outputs.push(match node.kind.output_entries() {
                 Entries::Columns(_) => inputs,
-                entries => [part(path, entries.len())].into(),
+                entries => [Part::new(path, entries.len())].into(),
             });
         }
         weights
@@ -406,7 +262,9 @@ impl<'a> Lister<'a> {
             Input::Node(id) => Some(expert.node(*id)),
             Input::Group(_) | Input::Field(_) | Input::SharedMissing => None,
         });
-        experts.map(|node| part(self.path(node.role), 1)).collect()
+        experts
+            .map(|node| Part::new(self.path(node.role), 1))
+            .collect()
     }
 
     fn inputs(&self, expert: &DomainExpert, outputs: &[Rc<[Part]>], node: &Node) -> Rc<[Part]> {
@@ -478,10 +336,12 @@ fn node_weights(
 /// What the entries along a dimension are, one by one or part by part.
 fn parts(entries: Entries, inputs: &Rc<[Part]>, experts: &Rc<[Part]>) -> Rc<[Part]> {
     let parts = match entries {
-        Entries::Units(width) => plain(width),
+        Entries::Units(width) => Part::plain(width),
         Entries::Columns(_) => Rc::clone(inputs),
         Entries::Fields(_) => {
-            let fields = inputs.iter().map(|field| part(Rc::clone(&field.name), 1));
+            let fields = inputs
+                .iter()
+                .map(|field| Part::new(Rc::clone(&field.name), 1));
             fields.collect()
         }
         Entries::Experts(_) => Rc::clone(experts),
@@ -489,24 +349,4 @@ fn parts(entries: Entries, inputs: &Rc<[Part]>, experts: &Rc<[Part]>) -> Rc<[Par
     let width: usize = parts.iter().map(|part| part.width).sum();
     check!(width == entries.len(), "{entries:?} are {width}");
     parts
-}
-
-fn weight(key: Key, dims: Vec<Dim>) -> Weight {
-    Weight {
-        key,
-        dims: dims.into(),
-        trained: true,
-    }
-}
-
-fn part(name: impl Into<Rc<str>>, width: usize) -> Part {
-    Part {
-        name: name.into(),
-        width,
-    }
-}
-
-/// A dimension whose entries are all alike.
-fn plain(width: usize) -> Rc<[Part]> {
-    [part("", width)].into()
 }

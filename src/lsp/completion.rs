@@ -2,10 +2,12 @@
 
 use super::analysis::View;
 use super::cursor::{self, Ground, Spot};
-use super::reference::Reference;
+use super::help;
 use crate::diagnostics::{Code, Level};
 use crate::sema::spec::Tower;
-use crate::sema::{self, AnySetting, Form, Inside, NameKind, NameOf, SettingsTable};
+use crate::sema::{
+    self, AnySetting, Form, Inside, KindForm, NameKind, NameOf, SettingsTable, StatementForm,
+};
 use gen_lsp_types::{CompletionItem, CompletionItemKind, Documentation, MarkupContent, MarkupKind};
 
 /// The items at an offset. The editor filters them by what is typed already.
@@ -85,7 +87,7 @@ fn lints(given: &[&str]) -> Vec<CompletionItem> {
     let fresh = codes.filter(|code| !given.contains(&code.id()));
     let item = |code: &Code| CompletionItem {
         kind: Some(CompletionItemKind::Constant),
-        ..documented(keyword(code.id(), code.name()), Some(code.explanation()))
+        ..documented(keyword(code.id(), code.name()), code.explanation())
     };
     fresh.map(item).collect()
 }
@@ -106,20 +108,20 @@ fn named(name: &str, kind: NameKind) -> CompletionItem {
 }
 
 fn statements() -> Vec<CompletionItem> {
-    let reference = Reference::get();
-    let item = |(word, form)| documented(keyword(word, form), reference.statement(word));
-    sema::statements().map(item).collect()
+    let item = |statement: &StatementForm| {
+        let text = help::of_statement(statement);
+        documented(keyword(statement.word, statement.form), &text)
+    };
+    sema::statements().iter().map(item).collect()
 }
 
 fn kinds() -> Vec<CompletionItem> {
-    sema::kinds()
-        .map(|(word, form)| keyword(word, form))
-        .collect()
+    let item = |kind: KindForm| documented(keyword(kind.word, kind.form), &help::of_kind(&kind));
+    sema::kinds().map(item).collect()
 }
 
 /// The settings that the block does not have yet.
 fn settings(spot: &Spot<'_>, table: &SettingsTable) -> Vec<CompletionItem> {
-    let reference = Reference::get();
     let given = |name: &str| {
         spot.siblings
             .iter()
@@ -133,7 +135,7 @@ fn settings(spot: &Spot<'_>, table: &SettingsTable) -> Vec<CompletionItem> {
         kind: Some(CompletionItemKind::Property),
         ..documented(
             keyword(setting.name(), &setting.written()),
-            reference.setting(table, setting.name()),
+            &help::of_setting(*setting),
         )
     };
     missing.map(item).collect()
@@ -148,7 +150,11 @@ fn setting_values(
     match setting.form() {
         Form::Name(of) if given.is_empty() => names(view, spot, of, given),
         Form::Names(of) => names(view, spot, of, given),
-        form if given.is_empty() => values(form.words()),
+        form if given.is_empty() => {
+            let text = help::of_setting(setting);
+            let items = values(form.words()).into_iter();
+            items.map(|item| documented(item, &text)).collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -196,15 +202,12 @@ fn keyword(word: &str, form: &str) -> CompletionItem {
     }
 }
 
-fn documented(item: CompletionItem, text: Option<&str>) -> CompletionItem {
-    let markup = |text: &str| {
-        Documentation::MarkupContent(MarkupContent {
+fn documented(item: CompletionItem, text: &str) -> CompletionItem {
+    CompletionItem {
+        documentation: Some(Documentation::MarkupContent(MarkupContent {
             kind: MarkupKind::Markdown,
             value: text.to_owned(),
-        })
-    };
-    CompletionItem {
-        documentation: text.map(markup),
+        })),
         ..item
     }
 }

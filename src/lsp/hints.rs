@@ -86,24 +86,17 @@ fn size(graph: &Graph, kind: NameKind, name: &str) -> Option<(String, String)> {
         NameKind::Table => table_size(graph, name),
         NameKind::Variant => None,
         NameKind::Feature(tower) => {
-            let features = features(graph, tower);
+            let features = graph.spec.features(tower);
             let feature = features.iter().find(|feature| feature.name == name)?;
             match &feature.kind {
                 FeatureKind::Embedded { table, .. } => {
-                    let table = graph.spec.tables.get(table.0)?;
+                    let table = graph.spec.table(*table);
                     // The size of a shared table stands at the table.
                     (!table.shared).then(|| table_size(graph, &table.name))?
                 }
                 FeatureKind::Vector { .. } | FeatureKind::Number { .. } => None,
             }
         }
-    }
-}
-
-pub(super) fn features(graph: &Graph, tower: Tower) -> &[crate::sema::spec::Feature] {
-    match tower {
-        Tower::Query => &graph.spec.query,
-        Tower::Item => &graph.spec.item,
     }
 }
 
@@ -119,10 +112,7 @@ fn table_size(graph: &Graph, name: &str) -> Option<(String, String)> {
 }
 
 fn domain_size(graph: &Graph, tower: Tower, name: &str) -> Option<(String, String)> {
-    let axis = match tower {
-        Tower::Query => &graph.spec.surfaces,
-        Tower::Item => &graph.spec.products,
-    };
+    let axis = graph.spec.axis(tower);
     let place = axis.domains.iter().position(|domain| domain.name == name)?;
     let mut experts = graph.tower(tower).experts.iter();
     let expert = experts.find(|expert| expert.domains.iter().any(|id| id.0 == place))?;

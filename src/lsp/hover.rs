@@ -1,11 +1,11 @@
 //! What is said of the word under the cursor: of a name, its documentation, shape and parameters;
-//! of a word of the language, its row of the reference.
+//! of a word of the language, its help.
 
 use super::analysis::View;
 use super::cursor::{self, Ground, Step};
-use super::hints::{FLOAT, features};
+use super::help;
+use super::hints::FLOAT;
 use super::quantity;
-use super::reference::Reference;
 use crate::diagnostics::{Code, counted};
 use crate::graph::Graph;
 use crate::sema::spec::{
@@ -63,20 +63,19 @@ fn lint(step: &Step<'_>, offset: usize) -> Option<(Span, Code)> {
 /// A word of the language.
 fn word(step: &Step<'_>) -> Option<String> {
     let word = step.statement.word.text.as_str();
-    let reference = Reference::get();
     match step.ground {
-        Ground::File => reference.statement(word).map(str::to_owned),
-        Ground::Block(Inside::Settings(table)) => reference.setting(table, word).map(str::to_owned),
+        Ground::File => {
+            let mut statements = sema::statements().iter();
+            let statement = statements.find(|statement| statement.word == word)?;
+            Some(help::of_statement(statement))
+        }
+        Ground::Block(Inside::Settings(table)) => table.find(word).map(help::of_setting),
         Ground::Block(Inside::Features(_)) => {
-            let (_, form) = sema::kinds().find(|(kind, _)| *kind == word)?;
-            Some(code(form))
+            let kind = sema::kinds().find(|kind| kind.word == word)?;
+            Some(help::of_kind(&kind))
         }
         Ground::Block(Inside::Domains(_) | Inside::Tasks) | Ground::Unknown => None,
     }
-}
-
-fn code(text: &str) -> String {
-    format!("```mtmd\n{text}\n```")
 }
 
 /// A name: what it is, its doc comment and, once the spec has been sound, its facts.
@@ -104,11 +103,11 @@ fn about(graph: &Graph, symbol: &Symbol) -> Option<(String, Vec<String>)> {
     let name = symbol.name.as_str();
     match symbol.kind {
         NameKind::Model => Some((spec.doc.to_string(), model(graph))),
-        NameKind::Surface => domain(graph, Tower::Query, &spec.surfaces, name),
-        NameKind::Product => domain(graph, Tower::Item, &spec.products, name),
+        NameKind::Surface => domain(graph, Tower::Query, name),
+        NameKind::Product => domain(graph, Tower::Item, name),
         NameKind::Task => {
-            let place = spec.tasks.iter().position(|task| task.name == name)?;
-            let task = spec.tasks.get(place)?;
+            let mut tasks = spec.tasks.iter().enumerate();
+            let (place, task) = tasks.find(|(_, task)| task.name == name)?;
             Some((task.doc.to_string(), task_facts(graph, place, task)))
         }
         NameKind::Table => {
@@ -119,9 +118,8 @@ fn about(graph: &Graph, symbol: &Symbol) -> Option<(String, Vec<String>)> {
         }
         NameKind::Variant => None,
         NameKind::Feature(tower) => {
-            let feature = features(graph, tower)
-                .iter()
-                .find(|feature| feature.name == name)?;
+            let mut features = spec.features(tower).iter();
+            let feature = features.find(|feature| feature.name == name)?;
             Some((
                 feature.doc.to_string(),
                 feature_facts(graph, tower, feature),
@@ -148,15 +146,14 @@ fn model(graph: &Graph) -> Vec<String> {
     ]
 }
 
-fn domain(graph: &Graph, tower: Tower, axis: &Axis, name: &str) -> Option<(String, Vec<String>)> {
-    let place = axis.domains.iter().position(|domain| domain.name == name)?;
-    let Domain { doc, values, .. } = axis.domains.get(place)?;
+fn domain(graph: &Graph, tower: Tower, name: &str) -> Option<(String, Vec<String>)> {
+    let axis = graph.spec.axis(tower);
+    let mut domains = axis.domains.iter().enumerate();
+    let (place, domain) = domains.find(|(_, domain)| domain.name == name)?;
+    let Domain { doc, values, .. } = domain;
     let mut experts = graph.tower(tower).experts.iter();
     let expert = experts.find(|expert| expert.domains.contains(&DomainId(place)))?;
-    let tasks = expert
-        .tasks
-        .iter()
-        .filter_map(|id| graph.spec.tasks.get(id.0));
+    let tasks = expert.tasks.iter().map(|id| graph.spec.task(*id));
     let facts = vec![
         format!("rows with `{}` = {}", axis.column, raw_values(values)),
         format!(
@@ -176,7 +173,7 @@ fn domain(graph: &Graph, tower: Tower, axis: &Axis, name: &str) -> Option<(Strin
 
 fn task_facts(graph: &Graph, place: usize, task: &Task) -> Vec<String> {
     let spec = &graph.spec;
-    let parent = task.given.and_then(|id| spec.tasks.get(id.0));
+    let parent = task.given.map(|id| spec.task(id));
     let mut facts = vec![match parent {
         Some(parent) => format!("P({}) = sigmoid(z) · P({})", task.name, parent.name),
         None => format!("P({}) = sigmoid(z)", task.name),
@@ -190,10 +187,6 @@ fn task_facts(graph: &Graph, place: usize, task: &Task) -> Vec<String> {
             list(task.action.iter().map(|column| &**column))
         ));
     }
-    let names = |axis: &Axis, ids: &[DomainId]| {
-        let domains = ids.iter().filter_map(|id| axis.domains.get(id.0));
-        list(domains.map(|domain| &*domain.name))
-    };
     facts.push(format!(
         "surfaces: {}",
         names(&spec.surfaces, &task.surfaces)
@@ -217,7 +210,7 @@ fn task_facts(graph: &Graph, place: usize, task: &Task) -> Vec<String> {
 
 /// Parameters of a task's own nodes, in all Domain Experts.
 fn of_task(graph: &Graph, task: TaskId) -> u128 {
-    let towers = [&graph.query, &graph.item];
+    let towers = Tower::ALL.map(|tower| graph.tower(tower));
     let experts = towers.into_iter().flat_map(|tower| &tower.experts);
     let sizes = experts.map(|expert| {
         let nodes = expert.nodes.iter();
@@ -253,15 +246,11 @@ fn table_facts(table: &sema::spec::Table) -> Vec<String> {
 }
 
 fn users(graph: &Graph, table: &str) -> String {
-    let all = [Tower::Query, Tower::Item]
-        .into_iter()
-        .flat_map(|tower| features(graph, tower));
+    let spec = &graph.spec;
+    let towers = Tower::ALL.into_iter();
+    let all = towers.flat_map(|tower| spec.features(tower));
     let uses = |feature: &&Feature| match &feature.kind {
-        FeatureKind::Embedded { table: id, .. } => graph
-            .spec
-            .tables
-            .get(id.0)
-            .is_some_and(|other| other.name == table),
+        FeatureKind::Embedded { table: id, .. } => spec.table(*id).name == table,
         FeatureKind::Vector { .. } | FeatureKind::Number(_) => false,
     };
     list(all.filter(uses).map(|feature| &*feature.name))
@@ -274,26 +263,22 @@ fn feature_facts(graph: &Graph, tower: Tower, feature: &Feature) -> Vec<String> 
     if let Some(field) = fields.iter().find(|field| field.name == feature.name) {
         facts.push(format!("field of width {}", field.width));
     }
-    if let FeatureKind::Embedded { table, .. } = &feature.kind
-        && let Some(table) = spec.tables.get(table.0)
-    {
+    if let FeatureKind::Embedded { table, .. } = &feature.kind {
+        let table = spec.table(*table);
         if table.shared {
             facts.push(format!("shared table `{}`", table.name));
         }
         facts.extend(table_facts(table));
     }
-    let axis = match tower {
-        Tower::Query => &spec.surfaces,
-        Tower::Item => &spec.products,
-    };
+    let axis = spec.axis(tower);
     if feature.domains.len() < axis.domains.len() {
-        let domains = feature
-            .domains
-            .iter()
-            .filter_map(|id| axis.domains.get(id.0));
-        facts.push(format!("on {}", list(domains.map(|domain| &*domain.name))));
+        facts.push(format!("on {}", names(axis, &feature.domains)));
     }
     facts
+}
+
+fn names(axis: &Axis, ids: &[DomainId]) -> String {
+    list(ids.iter().map(|id| &*axis.domain(*id).name))
 }
 
 fn raw_values(values: &[Value]) -> String {

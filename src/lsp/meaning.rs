@@ -2,8 +2,7 @@
 //! new name moves it: what is compared is a set, in which names stand instead of places.
 
 use crate::sema::spec::{
-    Axis, DomainId, DomainSet, Feature, FeatureKind, Spec, Table, TableId, Task, Text, Tower, list,
-    text,
+    Axis, DomainId, DomainSet, Feature, FeatureKind, Spec, TableId, Task, Text, Tower, list, text,
 };
 use crate::sema::{NameKind, Symbol};
 use std::collections::BTreeSet;
@@ -15,9 +14,9 @@ const BLANK: &str = "·";
 pub(super) fn meaning(spec: &Spec, symbol: &Symbol) -> BTreeSet<String> {
     let spec = blanked(spec, symbol);
     let mut said = BTreeSet::from([rest(&spec)]);
-    for tower in [Tower::Query, Tower::Item] {
+    for tower in Tower::ALL {
         say_axis(&mut said, &spec, tower);
-        let features = features(&spec, tower).iter();
+        let features = spec.features(tower).iter();
         said.extend(features.map(|feature| say_feature(&spec, tower, feature)));
     }
     said.extend(spec.tasks.iter().map(|task| say_task(&spec, task)));
@@ -60,7 +59,7 @@ fn blank<T>(all: &mut [T], name: impl Fn(&mut T) -> &mut Text, symbol: &Symbol) 
 /// A feature's own table has its name.
 fn blank_feature(spec: &mut Spec, tower: Tower, symbol: &Symbol) {
     let named = |feature: &&Feature| feature.name == symbol.name;
-    let own = features(spec, tower).iter().find(named).and_then(table_of);
+    let own = spec.features(tower).iter().find(named).and_then(table_of);
     let own = own.and_then(|id| spec.tables.to_mut().get_mut(id.0));
     if let Some(table) = own.filter(|table| !table.shared) {
         table.name = text(BLANK);
@@ -82,7 +81,7 @@ fn rest(spec: &Spec) -> String {
 }
 
 fn say_axis(said: &mut BTreeSet<String>, spec: &Spec, tower: Tower) {
-    let axis = axis(spec, tower);
+    let axis = spec.axis(tower);
     said.insert(format!("{tower:?} {:?} {:?}", axis.column, axis.others));
     for (place, domain) in axis.domains.iter().enumerate() {
         let expert = spec.architecture.expert(tower, DomainId(place));
@@ -94,9 +93,8 @@ fn say_axis(said: &mut BTreeSet<String>, spec: &Spec, tower: Tower) {
 }
 
 fn say_feature(spec: &Spec, tower: Tower, feature: &Feature) -> String {
-    let table = table_of(feature).and_then(|id| spec.tables.get(id.0));
-    let table = table.map(|table: &Table| &table.name);
-    let domains = names(axis(spec, tower), &feature.domains);
+    let table = table_of(feature).map(|id| &spec.table(id).name);
+    let domains = names(spec.axis(tower), &feature.domains);
     let mut own = feature.clone();
     own.domains = DomainSet::all(0);
     if let FeatureKind::Embedded { table, .. } = &mut own.kind {
@@ -106,8 +104,7 @@ fn say_feature(spec: &Spec, tower: Tower, feature: &Feature) -> String {
 }
 
 fn say_task(spec: &Spec, task: &Task) -> String {
-    let given = task.given.and_then(|id| spec.tasks.get(id.0));
-    let given = given.map(|parent| &parent.name);
+    let given = task.given.map(|id| &spec.task(id).name);
     let surfaces = names(&spec.surfaces, &task.surfaces);
     let products = names(&spec.products, &task.products);
     let own = Task {
@@ -121,27 +118,12 @@ fn say_task(spec: &Spec, task: &Task) -> String {
 
 /// The names of domains, sorted: their places are those of names, too.
 fn names<'s>(axis: &'s Axis, ids: &[DomainId]) -> BTreeSet<&'s str> {
-    let domains = ids.iter().filter_map(|id| axis.domains.get(id.0));
-    domains.map(|domain| &*domain.name).collect()
+    ids.iter().map(|id| &*axis.domain(*id).name).collect()
 }
 
 fn table_of(feature: &Feature) -> Option<TableId> {
     match feature.kind {
         FeatureKind::Embedded { table, .. } => Some(table),
         FeatureKind::Vector { .. } | FeatureKind::Number(_) => None,
-    }
-}
-
-fn axis(spec: &Spec, tower: Tower) -> &Axis {
-    match tower {
-        Tower::Query => &spec.surfaces,
-        Tower::Item => &spec.products,
-    }
-}
-
-fn features(spec: &Spec, tower: Tower) -> &[Feature] {
-    match tower {
-        Tower::Query => &spec.query,
-        Tower::Item => &spec.item,
     }
 }

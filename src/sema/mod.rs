@@ -21,15 +21,15 @@ mod symbols;
 
 pub use declare::allow::Allowed;
 pub use declare::budget::Limits;
-pub use declare::kinds::kinds;
+pub use declare::kinds::{KindForm, kinds};
 pub use declare::variants::Variant;
 use literals::Text;
 pub use literals::number::grouped;
 pub use name_kind::Kind as NameKind;
 pub use namespace::{objection, pascal_case};
-pub use outline::statements;
+pub use outline::{Form as StatementForm, Times, statements};
 pub(crate) use sentence::enumerate;
-pub use settings::forms::{AnySetting, Bound, Form, NameOf, Section, Table as SettingsTable};
+pub use settings::forms::{AnySetting, Bound, Form, NameOf, Table as SettingsTable};
 pub use symbols::{Index, Inside, Symbol};
 
 use check::{leaks, lints, unresolved};

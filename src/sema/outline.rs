@@ -9,62 +9,134 @@ use crate::sema::spelling::{Spelling, closest, did_you_mean, suggest};
 use crate::source::Span;
 use crate::syntax::ast::{File, Statement};
 
-/// How a statement of the file is written, and how often.
-struct Form {
-    word: &'static str,
-    form: &'static str,
-    times: Times,
+/// A statement of the file: how it is written, and how often.
+#[derive(Debug)]
+pub struct Form {
+    /// Its word.
+    pub word: &'static str,
+    /// How it is written: several ways are apart by backticks.
+    pub form: &'static str,
+    /// What it declares, in Markdown without links.
+    pub help: &'static str,
+    /// How often a spec has it.
+    pub times: Times,
 }
 
-/// How often a statement may stand in a spec.
+/// How often a spec has a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Times {
+pub enum Times {
+    /// In every spec, once.
     Once,
+    /// Once or not.
     AtMostOnce,
+    /// Any number of times.
     Any,
 }
 
-const fn required(word: &'static str, form: &'static str) -> Form {
+impl Times {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Once => "once",
+            Self::AtMostOnce => "at most once",
+            Self::Any => "any number of times",
+        }
+    }
+}
+
+const fn required(word: &'static str, form: &'static str, help: &'static str) -> Form {
     let times = Times::Once;
-    Form { word, form, times }
+    Form {
+        word,
+        form,
+        help,
+        times,
+    }
 }
 
-const fn optional(word: &'static str, form: &'static str) -> Form {
+const fn optional(word: &'static str, form: &'static str, help: &'static str) -> Form {
     let times = Times::AtMostOnce;
-    Form { word, form, times }
+    Form {
+        word,
+        form,
+        help,
+        times,
+    }
 }
 
-const fn repeated(word: &'static str, form: &'static str) -> Form {
+const fn repeated(word: &'static str, form: &'static str, help: &'static str) -> Form {
     let times = Times::Any;
-    Form { word, form, times }
+    Form {
+        word,
+        form,
+        help,
+        times,
+    }
 }
 
 static FORMS: [Form; 17] = [
-    required("model", "model NAME"),
-    required("surfaces", "surfaces from \"COLUMN\" { … }"),
-    required("products", "products from \"COLUMN\" { … }"),
-    required("tasks", "tasks { … }"),
-    required("query", "query { … }"),
-    required("item", "item { … }"),
-    optional("data", "data \"PATH\""),
-    repeated("table", "table NAME { … }"),
+    required(
+        "model",
+        "model NAME",
+        "name of the model, of its crate and its folder",
+    ),
+    required(
+        "surfaces",
+        "surfaces from \"COLUMN\" { … }",
+        "domains of the query tower",
+    ),
+    required(
+        "products",
+        "products from \"COLUMN\" { … }",
+        "domains of the item tower",
+    ),
+    required("tasks", "tasks { … }", "prediction tasks"),
+    required("query", "query { … }", "features of the query tower"),
+    required("item", "item { … }", "features of the item tower"),
+    optional(
+        "data",
+        "data \"PATH\"",
+        "a Parquet file or a folder of them, relative to the spec, or a URL; `--data` overrides it",
+    ),
+    repeated(
+        "table",
+        "table NAME { … }",
+        "an embedding table that features share",
+    ),
     repeated(
         "architecture",
         "architecture { … }` or `architecture on NAME { … }",
+        "what differs from the paper's architecture, for all domains (at most once) or for some",
     ),
-    optional("split", "split by \"COLUMN\" { … }"),
-    optional("rows", "rows { … }"),
-    optional("training", "training { … }"),
-    optional("evaluation", "evaluation { … }"),
-    optional("budget", "budget { … }"),
-    repeated("use", "use \"PATH\""),
-    repeated("variant", "variant NAME { … }"),
-    repeated("allow", "allow CODE"),
+    optional(
+        "split",
+        "split by \"COLUMN\" { … }",
+        "which rows train, validate and test",
+    ),
+    optional(
+        "rows",
+        "rows { … }",
+        "the fate of bad rows, weights and requests",
+    ),
+    optional(
+        "training",
+        "training { … }",
+        "hyperparameters and the policy of the run",
+    ),
+    optional("evaluation", "evaluation { … }", "how the report is made"),
+    optional("budget", "budget { … }", "limits on the cost of the model"),
+    repeated("use", "use \"PATH\"", "another file's declarations"),
+    repeated(
+        "variant",
+        "variant NAME { … }",
+        "the same model with some changes",
+    ),
+    repeated("allow", "allow CODE", "warnings that are not shown"),
 ];
 
-/// The words of all statements of a file, and how each is written.
-pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
-    FORMS.iter().map(|form| (form.word, form.form))
+/// The statements of a file.
+pub fn statements() -> &'static [Form] {
+    &FORMS
 }
 
 /// The statements of a file, by their word.

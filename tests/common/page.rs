@@ -13,7 +13,7 @@
 //!
 //! In what a command prints, a line `...` stands for any lines and `[..]` for any text of a line; in slow blocks numbers with
 //! a point may be off by a tenth. With `BOOK=write` the page gets what its commands print instead, unless that is in
-//! agreement, and its specs as `mtmdc fmt` has them.
+//! agreement, its specs as `mtmdc fmt` has them, and its tables of the reference as the declarations have them.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -26,6 +26,8 @@ use mtmdc::driver::check::check_files;
 use mtmdc::source::Source;
 use mtmdc::syntax::format;
 use support::run::outcome;
+
+use crate::reference;
 
 /// What a part is laid over.
 const EXAMPLE: &str = include_str!("../../book/src/language/example.mtmd");
@@ -231,6 +233,8 @@ impl Page {
                 }
             }
         }
+        stale.extend(self.stale_tables());
+        stale.sort_by_key(|(lines, _)| lines.start);
         if std::env::var("BOOK").is_ok_and(|value| value == "write") {
             self.write(&stale);
         } else if let Some((lines, text)) = stale.first() {
@@ -241,6 +245,17 @@ impl Page {
             );
         }
         (specs, commands)
+    }
+
+    /// The tables of the reference that are not those of the declarations.
+    fn stale_tables(&self) -> Vec<(Range<usize>, String)> {
+        let lines: Vec<&str> = self.text.lines().collect();
+        let tables = reference::places(&self.text).into_iter();
+        let tables = tables.map(|(marked, place)| (place, marked.table()));
+        let is_stale = |(place, table): &(Range<usize>, String)| {
+            !table.lines().eq(lines[place.clone()].iter().copied())
+        };
+        tables.filter(is_stale).collect()
     }
 
     /// Checks a spec; its text as the formatter has it.

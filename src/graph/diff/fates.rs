@@ -6,8 +6,9 @@
 //! a new model. Row 0 of a table is zero whatever happens.
 
 use crate::graph::Graph;
-use crate::graph::weights::{Dim, Held, Key, Names, Part, Weight, held};
-use crate::sema::spec::{Axis, Domain, DomainId, Tower};
+use crate::graph::weight::{Dim, Key, Part, Weight};
+use crate::graph::weights::{Held, Names, held};
+use crate::sema::spec::{Axis, Domain, Tower};
 use mtmd_schema::transfer::{Fate, Slice};
 use mtmd_schema::{bug, check};
 use std::collections::{BTreeMap, BTreeSet};
@@ -193,12 +194,9 @@ fn left<'a>(list: &'a [Weight], steps: &[Option<Step>]) -> impl Iterator<Item = 
 
 /// Old holders of the domains that new ones are `like`, by the new ones.
 fn seeds(old: &Graph, new: &Graph, names: &Names) -> BTreeMap<String, String> {
-    let axes = [
-        (Tower::Query, &old.spec.surfaces, &new.spec.surfaces),
-        (Tower::Item, &old.spec.products, &new.spec.products),
-    ];
     let mut seeds = BTreeMap::new();
-    for (tower, old, new) in axes {
+    for tower in Tower::ALL {
+        let (old, new) = (old.spec.axis(tower), new.spec.axis(tower));
         let known: BTreeSet<&str> = old.domains.iter().map(|domain| &*domain.name).collect();
         let names = names.domains(tower);
         let tower = tower.name();
@@ -223,7 +221,7 @@ fn like<'a>(
 ) -> Option<&'a str> {
     let mut next = domain.like;
     for _ in axis.domains.iter() {
-        let like = self::domain(axis, next?);
+        let like = axis.domain(next?);
         let name = names.get(&*like.name).map_or(&*like.name, String::as_str);
         if known.contains(name) {
             return Some(name);
@@ -231,14 +229,6 @@ fn like<'a>(
         next = like.like;
     }
     bug!("`{}` is like a circle of domains", domain.name)
-}
-
-#[expect(
-    clippy::indexing_slicing,
-    reason = "a spec's ids are those of its domains"
-)]
-fn domain(axis: &Axis, id: DomainId) -> &Domain {
-    &axis.domains[id.0]
 }
 
 fn renamed(mut lineage: Lineage, weight: &Weight) -> Lineage {

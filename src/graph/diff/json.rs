@@ -2,7 +2,7 @@
 
 use super::fates::{Fates, Fit, Lineage, PlannedWeight};
 use super::{Change, ChangeKind, Diff};
-use crate::graph::weights::{Dim, Weight};
+use crate::graph::weight::{Dim, Weight};
 use mtmd_schema::bug;
 use mtmd_schema::bug::zip_equal;
 use mtmd_schema::transfer::{By, Carried, Dimension, Dropped, LAYOUT, Planned, WeightAxis};

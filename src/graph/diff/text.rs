@@ -3,7 +3,7 @@
 use super::fates::{Fates, Lineage};
 use super::{Change, ChangeKind, Diff, Measure};
 use crate::graph::page::{Page, grouped, share};
-use crate::graph::weights::{Key, Weight};
+use crate::graph::weight::{Key, Weight};
 use mtmd_schema::transfer::Fate;
 use mtmd_schema::{Choice as _, key};
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -272,9 +272,7 @@ impl Flow<'_> {
             &width.to_string(),
         );
         for id in &self.expert.tasks {
-            let Some(task) = spec.tasks.get(id.0) else {
-                continue;
-            };
+            let task = spec.task(*id);
             let y = EMBEDDING + EMBEDDING_HEIGHT / 2.0 + ROW * id.0 as f64 - 14.0;
             let area = self.area(OUTPUT_COLUMN, y, 28.0);
             canvas.line(

@@ -140,7 +140,7 @@ impl Tree {
 }
 
 fn formula(spec: &Spec, task: &Task) -> String {
-    match task.given.and_then(|parent| spec.tasks.get(parent.0)) {
+    match task.given.map(|parent| spec.task(parent)) {
         Some(parent) => format!("σ(z) · P({})", parent.name),
         None => "P = σ(z)".to_owned(),
     }

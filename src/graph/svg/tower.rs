@@ -65,10 +65,7 @@ impl<'a> Frame<'a> {
     }
 
     fn axis(&self) -> &'a Axis {
-        match self.tower.tower {
-            Tower::Query => &self.graph.spec.surfaces,
-            Tower::Item => &self.graph.spec.products,
-        }
+        self.graph.spec.axis(self.tower.tower)
     }
 
     /// Top of the whole expert's card, from the panel's top.
@@ -150,10 +147,7 @@ impl<'a> Frame<'a> {
     }
 
     fn names(&self, expert: &DomainExpert) -> String {
-        let domains = expert
-            .domains
-            .iter()
-            .filter_map(|id| self.axis().domains.get(id.0));
+        let domains = expert.domains.iter().map(|id| self.axis().domain(*id));
         domains
             .map(|domain| &*domain.name)
             .collect::<Vec<_>>()

@@ -6,7 +6,7 @@ pub(super) mod declarations;
 mod flow;
 
 use super::blocks::{DEFINITIONS as BLOCKS, Entry, NodeKind, VERSION};
-use super::node::{Group, Input, Role, task, task_name};
+use super::node::{Group, Input, Role, task_name};
 use super::{DomainExpert, Graph, Node, TowerGraph};
 use crate::sema::spec::{Axis, Choice, DomainId, LogitBias, LogitScale, Spec, Tower};
 use flow::{Flow, float, string};
@@ -361,7 +361,7 @@ fn heads(out: &mut Writer, graph: &Graph) {
     let scale = spec.architecture.logit_scale;
     let bias = spec.architecture.logit_bias;
     for head in &graph.heads {
-        let given = task(spec, head.task).given;
+        let given = spec.task(head.task).given;
         let map = Flow::map()
             .maybe("given", given.map(|parent| string(task_name(spec, parent))))
             .with("in", head.width)
@@ -373,12 +373,8 @@ fn heads(out: &mut Writer, graph: &Graph) {
     }
 }
 
-#[expect(
-    clippy::indexing_slicing,
-    reason = "a graph's ids are those of its spec"
-)]
 fn names<'a>(axis: &'a Axis, domains: &'a [DomainId]) -> impl Iterator<Item = &'a str> {
-    domains.iter().map(|id| &*axis.domains[id.0].name)
+    domains.iter().map(|id| &*axis.domain(*id).name)
 }
 
 #[cfg(test)]

@@ -5,20 +5,32 @@ use crate::sema::context::Context;
 use crate::sema::cursor::Cursor;
 use crate::sema::settings::Settings;
 use crate::sema::settings::declaration::{Defaulted, Setting};
-use crate::sema::settings::forms::{AnySetting, Section, Table as SettingsTable};
+use crate::sema::settings::forms::{AnySetting, Table as SettingsTable};
 use crate::sema::spec::Budget;
 use crate::source::Span;
 use crate::syntax::ast::Statement;
 
-static PARAMETERS: Setting<u64> = Setting::large("parameters", 1);
-static FLOPS_PER_REQUEST: Setting<u64> = Setting::large("flops_per_request", 1);
-static BYTES_PER_ITEM: Setting<u64> = Setting::whole("bytes_per_item", 1);
-static CANDIDATES: Defaulted<u64> =
-    Setting::whole("candidates", 1).default(Budget::DEFAULT.candidates);
+static PARAMETERS: Setting<u64> = Setting::large("parameters", 1)
+    .help("limit on the parameters of layers and tables, row 0 included")
+    .without("no limit");
+static FLOPS_PER_REQUEST: Setting<u64> = Setting::large("flops_per_request", 1)
+    .help(
+        "limit on the operations of the costliest query row, and of a dot product for each of \
+         `candidates` items and each task",
+    )
+    .without("no limit");
+static BYTES_PER_ITEM: Setting<u64> = Setting::whole("bytes_per_item", 1)
+    .help(
+        "limit on the size of the embeddings that are served for an item of the costliest \
+         product",
+    )
+    .without("no limit");
+static CANDIDATES: Defaulted<u64> = Setting::whole("candidates", 1)
+    .help("how many items a request scores")
+    .default(Budget::DEFAULT.candidates);
 
 pub(in crate::sema) static BUDGET: SettingsTable = SettingsTable {
     owner: "`budget`",
-    section: Section::Budget,
     empty_is_idle: true,
     settings: &[
         &PARAMETERS,

@@ -6,14 +6,8 @@ use crate::sema::declare::domains::{Domains, noun};
 use crate::sema::sentence::enumerate;
 use crate::sema::settings::Settings;
 use crate::sema::settings::declaration::Setting;
-use crate::sema::settings::forms::NameOf;
 use crate::sema::spec::{DomainId, Tower};
 use crate::syntax::ast::Word;
-
-/// The domains that a task, a feature or a metric is on.
-pub(in crate::sema) static ON: Setting<Vec<Word>> = Setting::names("on", NameOf::Domain);
-
-const TOWERS: [Tower; 2] = [Tower::Query, Tower::Item];
 
 /// The cells of a task, surfaces × products, both ascending and neither empty as long as the axis
 /// is known.
@@ -31,19 +25,20 @@ impl Cells {
         common(&self.surfaces, &other.surfaces) && common(&self.products, &other.products)
     }
 
-    /// The cells that `on` names; of an axis that it does not name, all. `None` if a name cannot
+    /// The cells that the setting `on` names; of an axis that it does not name, all. `None` if a name cannot
     /// be resolved.
     pub fn read(
         context: &mut Context<'_>,
         settings: &Settings<'_>,
+        on: &Setting<Vec<Word>>,
         domains: &Domains,
     ) -> Option<Self> {
         let mut cells = Self {
             surfaces: Vec::new(),
             products: Vec::new(),
         };
-        if settings.get(&ON).is_some() {
-            let names = settings.of(&ON)?;
+        if settings.get(on).is_some() {
+            let names = settings.of(on)?;
             let resolved: Vec<Option<(Tower, DomainId)>> = names
                 .iter()
                 .map(|name| domains.resolve(context, name))
@@ -53,7 +48,7 @@ impl Cells {
                 cells.of_mut(tower).push(id);
             }
         }
-        for tower in TOWERS {
+        for tower in Tower::ALL {
             let ids = cells.of_mut(tower);
             if ids.is_empty() {
                 *ids = domains.all(tower);
@@ -91,14 +86,14 @@ impl Cells {
             let nouns = nouns(names.len(), noun(tower));
             (!names.is_empty()).then(|| format!("{nouns} {}", enumerate(names, 5)))
         };
-        let parts: Vec<String> = TOWERS.into_iter().filter_map(on).collect();
+        let parts: Vec<String> = Tower::ALL.into_iter().filter_map(on).collect();
         (!parts.is_empty()).then(|| parts.join(" nor on "))
     }
 
     /// The `on` that keeps these cells within `outer`; `None` if none is left.
     pub fn within(&self, outer: &Cells, domains: &Domains) -> Option<String> {
         let mut names = Vec::new();
-        for tower in TOWERS {
+        for tower in Tower::ALL {
             let kept = self.of(tower).iter().filter(|id| outer.has(tower, **id));
             let kept: Vec<&str> = kept.map(|id| domains.name(tower, *id)).collect();
             if kept.is_empty() {

@@ -3,27 +3,35 @@
 use crate::sema::context::Context;
 use crate::sema::settings::Settings;
 use crate::sema::settings::declaration::{Defaulted, OneOf, OrNone, Setting};
-use crate::sema::settings::forms::{Bound, Section, Table as SettingsTable};
+use crate::sema::settings::forms::{Bound, Table as SettingsTable};
 use crate::sema::spec::{Embeddings, TableOptimiser, Training};
 use crate::syntax::ast::Block;
 
-/// The block, in `training` or at a table.
-pub(in crate::sema) static EMBEDDINGS: Setting<Block> =
-    Setting::block("embeddings", &EMBEDDINGS_BLOCK);
-
 const DEFAULT: Embeddings = Training::DEFAULT.embeddings;
-static OPTIMISER: Defaulted<OneOf<TableOptimiser>> =
-    Setting::choice("optimiser").default(DEFAULT.optimiser);
-static LR: Defaulted<f64> = Setting::real("lr", Bound::Positive).default(DEFAULT.lr);
-static WEIGHT_DECAY: Defaulted<f64> =
-    Setting::real("weight_decay", Bound::NotNegative).default(DEFAULT.weight_decay);
-static STD: Defaulted<f64> = Setting::real("std", Bound::Positive).default(DEFAULT.std);
-static FREQUENCY: Defaulted<OrNone<f64>> =
-    Setting::real_or_none("frequency", Bound::Positive).default(DEFAULT.frequency);
+static OPTIMISER: Defaulted<OneOf<TableOptimiser>> = Setting::choice("optimiser")
+    .help(
+        "AdamW equal to the dense one; Adam of the rows that a batch contains; Adagrad of \
+         those rows, with one number of state a row",
+    )
+    .default(DEFAULT.optimiser);
+static LR: Defaulted<f64> = Setting::real("lr", Bound::Positive)
+    .help("learning rate of the tables")
+    .default(DEFAULT.lr);
+static WEIGHT_DECAY: Defaulted<f64> = Setting::real("weight_decay", Bound::NotNegative)
+    .help("weight decay of the tables")
+    .default(DEFAULT.weight_decay);
+static STD: Defaulted<f64> = Setting::real("std", Bound::Positive)
+    .help("standard deviation of the initial values")
+    .default(DEFAULT.std);
+static FREQUENCY: Defaulted<OrNone<f64>> = Setting::real_or_none("frequency", Bound::Positive)
+    .help(
+        "a row that n steps have contained, the present one included, learns at n / (n + X) \
+         of the rate",
+    )
+    .default(DEFAULT.frequency);
 
 pub(in crate::sema) static EMBEDDINGS_BLOCK: SettingsTable = SettingsTable {
     owner: "`embeddings`",
-    section: Section::Training,
     empty_is_idle: true,
     settings: &[&OPTIMISER, &LR, &WEIGHT_DECAY, &STD, &FREQUENCY],
 };
@@ -39,9 +47,13 @@ pub(in crate::sema) struct Given {
 }
 
 impl Given {
-    /// Reads the block `embeddings` among some settings; without one, nothing is set.
-    pub fn read(context: &mut Context<'_>, settings: &Settings<'_>) -> Self {
-        let Some(settings) = settings.inner(context, &EMBEDDINGS) else {
+    /// Reads the block of a setting among some; without one, nothing is set.
+    pub fn read(
+        context: &mut Context<'_>,
+        settings: &Settings<'_>,
+        block: &Setting<Block>,
+    ) -> Self {
+        let Some(settings) = settings.inner(context, block) else {
             return Self::default();
         };
         Self {

@@ -3,11 +3,10 @@
 use crate::diagnostics::{Code, Diagnostic};
 use crate::sema::context::{Context, doc};
 use crate::sema::cursor::Cursor;
-use crate::sema::declare::cells::ON;
 use crate::sema::declare::derived::{self, ColumnSource};
 use crate::sema::declare::domains::{Domains, noun};
 use crate::sema::declare::inputs::{DeclaredKind, read_buckets, read_embedded, read_number};
-use crate::sema::declare::kinds::{BUCKETISE, Kind, WEIGHTS, find_kind};
+use crate::sema::declare::kinds::{BUCKETISE, Kind, ON, WEIGHTS, find_kind};
 use crate::sema::declare::tables::Tables;
 use crate::sema::literals::Text;
 use crate::sema::literals::number;

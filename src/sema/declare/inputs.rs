@@ -2,13 +2,13 @@
 
 use crate::diagnostics::{Code, Diagnostic};
 use crate::sema::context::Context;
-use crate::sema::declare::embeddings::{EMBEDDINGS, Given};
+use crate::sema::declare::embeddings::Given;
 use crate::sema::declare::kinds::{
     BUCKETISE, CLIP, DEFAULT, DEFAULT_NUMBER, Kind, LAST, LOG, MEAN, POOL, SHALLOW, STANDARDISE,
     STD, TABLE, WEIGHTS,
 };
 use crate::sema::declare::tables::{
-    DIM, Defaults, HASH, OOV, ROWS, Shape, Tables, VALUES, VOCABULARY, read_shape,
+    DIM, Defaults, EMBEDDINGS, HASH, OOV, ROWS, Shape, Tables, VALUES, VOCABULARY, read_shape,
 };
 use crate::sema::literals::raw::Raw;
 use crate::sema::settings::Settings;

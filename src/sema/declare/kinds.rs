@@ -2,41 +2,81 @@
 
 use crate::diagnostics::{Code, Diagnostic};
 use crate::sema::context::Context;
-use crate::sema::declare::cells::ON;
-use crate::sema::declare::embeddings::EMBEDDINGS;
-use crate::sema::declare::tables::{DIM, HASH, OOV, ROWS, VALUES, VOCABULARY};
+use crate::sema::declare::tables::{DIM, EMBEDDINGS, HASH, OOV, ROWS, VALUES, VOCABULARY};
 use crate::sema::literals::Text;
 use crate::sema::literals::raw::Raw;
 use crate::sema::sentence::enumerate;
 use crate::sema::settings::declaration::{Defaulted, Flag, OneOf, Setting};
-use crate::sema::settings::forms::{Bound, NameOf, Section, Table as SettingsTable};
+use crate::sema::settings::forms::{Bound, NameOf, Table as SettingsTable};
 use crate::sema::spec::{Pool, Transform, Unit};
 use crate::sema::spelling::{Spelling, closest, suggest};
 use crate::syntax::ast::{Atom, AtomKind, Block, Statement, Word};
 
-pub(in crate::sema) static TABLE: Setting<Word> = Setting::name("table", NameOf::Table);
-pub(in crate::sema) static SHALLOW: Setting<Flag> = Setting::flag("shallow");
-pub(in crate::sema) static DEFAULT: Setting<Raw> = Setting::raw("default");
-pub(in crate::sema) static UNIT: Defaulted<OneOf<Unit>> =
-    Setting::choice("unit").default(Unit::DEFAULT);
-pub(in crate::sema) static POOL: Defaulted<OneOf<Pool>> =
-    Setting::choice("pool").default(Pool::DEFAULT);
-pub(in crate::sema) static WEIGHTS: Setting<Text> = Setting::column("weights");
-pub(in crate::sema) static LAST: Setting<usize> = Setting::size("last", 1);
-pub(in crate::sema) static LOG: Setting<Flag> = Setting::flag("log");
-pub(in crate::sema) static CLIP: Setting<(f64, f64)> = Setting::interval("clip");
+pub(in crate::sema) static TABLE: Setting<Word> = Setting::name("table", NameOf::Table)
+    .help("a shared table, instead of `rows`, `dim`, the vocabulary and `embeddings`")
+    .without("its own");
+pub(in crate::sema) static SHALLOW: Setting<Flag> = Setting::flag("shallow")
+    .help("the shallow experts read it: for the high-level categories of the domain")
+    .without("no");
+pub(in crate::sema) static DEFAULT: Setting<Raw> = Setting::raw("default")
+    .help("the raw value that replaces a missing one; with `values`, one of them")
+    .without("row 0");
+pub(in crate::sema) static UNIT: Defaulted<OneOf<Unit>> = Setting::choice("unit")
+    .help("unit of a whole number that is a time, for `from PART of \"COLUMN\"`")
+    .default(Unit::DEFAULT);
+pub(in crate::sema) static POOL: Defaulted<OneOf<Pool>> = Setting::choice("pool")
+    .help("the mean or the sum of the embeddings of the list's entries")
+    .default(Pool::DEFAULT);
+pub(in crate::sema) static WEIGHTS: Setting<Text> = Setting::column("weights")
+    .help(
+        "a list of numbers of 0 or above, as long as the list itself: the mean is then sum(w \
+         · e) / sum(w) and the sum is sum(w · e), over the entries that are not row 0",
+    )
+    .without("1 each");
+pub(in crate::sema) static LAST: Setting<usize> = Setting::size("last", 1)
+    .help("only the last N entries of the list are read")
+    .without("all");
+pub(in crate::sema) static LOG: Setting<Flag> = Setting::flag("log")
+    .help("sign(x) ln(1 + abs(x))")
+    .without("no");
+pub(in crate::sema) static CLIP: Setting<(f64, f64)> = Setting::interval("clip")
+    .help("clamps the number, before `log`; LO below HI")
+    .without("no");
 /// The default of a number; those of other kinds are raw values.
-pub(in crate::sema) static DEFAULT_NUMBER: Defaulted<f64> =
-    Setting::real("default", Bound::Finite).default(Transform::DEFAULT.default);
+pub(in crate::sema) static DEFAULT_NUMBER: Defaulted<f64> = Setting::real("default", Bound::Finite)
+    .help(
+        "value of a missing number, before all else; a missing bucketised one is row 0 \
+         without it",
+    )
+    .default(Transform::DEFAULT.default);
 pub(in crate::sema) static STANDARDISE: Setting<Option<Block>> =
-    Setting::optional_block("standardise", &STANDARDISE_BLOCK);
-pub(in crate::sema) static BUCKETISE: Setting<Vec<f64>> = Setting::boundaries("bucketise");
-pub(in crate::sema) static MEAN: Setting<f64> = Setting::real("mean", Bound::Finite);
-pub(in crate::sema) static STD: Setting<f64> = Setting::real("std", Bound::Positive);
+    Setting::optional_block("standardise", &STANDARDISE_BLOCK)
+        .help(
+            "(x - mean) / std after `clip` and `log`. Alone it learns both from the training rows \
+             that have the number; they are stored with the checkpoint",
+        )
+        .without("no");
+pub(in crate::sema) static BUCKETISE: Setting<Vec<f64>> = Setting::boundaries("bucketise")
+    .help(
+        "cuts the number at boundaries, which ascend, into an embedded feature: below the \
+         first, from the first to below the second, and so on. It takes `dim` and may take \
+         `shallow`; its table has a row for each bucket and row 0. It excludes `log`, `clip` \
+         and `standardise`",
+    )
+    .without("no");
+pub(in crate::sema) static MEAN: Setting<f64> = Setting::real("mean", Bound::Finite)
+    .help("the mean to subtract")
+    .required();
+pub(in crate::sema) static STD: Setting<f64> = Setting::real("std", Bound::Positive)
+    .help("the standard deviation to divide by")
+    .required();
+/// The domains that have a feature.
+pub(in crate::sema) static ON: Setting<Vec<Word>> = Setting::names("on", NameOf::Domain)
+    .help("the domains that have the feature: surfaces in `query`, products in `item`")
+    .without("every domain of the tower");
 
 pub(in crate::sema) static ID: SettingsTable = SettingsTable {
     owner: "an `id`",
-    section: Section::Features,
     empty_is_idle: false,
     settings: &[
         &ROWS,
@@ -54,7 +94,6 @@ pub(in crate::sema) static ID: SettingsTable = SettingsTable {
 };
 pub(in crate::sema) static IDS: SettingsTable = SettingsTable {
     owner: "an `ids`",
-    section: Section::Features,
     empty_is_idle: false,
     settings: &[
         &ROWS,
@@ -73,7 +112,6 @@ pub(in crate::sema) static IDS: SettingsTable = SettingsTable {
 };
 pub(in crate::sema) static CATEGORY: SettingsTable = SettingsTable {
     owner: "a `category`",
-    section: Section::Features,
     empty_is_idle: false,
     settings: &[
         &ROWS,
@@ -92,7 +130,6 @@ pub(in crate::sema) static CATEGORY: SettingsTable = SettingsTable {
 };
 pub(in crate::sema) static NUMBER: SettingsTable = SettingsTable {
     owner: "a `number`",
-    section: Section::Features,
     empty_is_idle: false,
     settings: &[
         &LOG,
@@ -108,13 +145,11 @@ pub(in crate::sema) static NUMBER: SettingsTable = SettingsTable {
 };
 pub(in crate::sema) static STANDARDISE_BLOCK: SettingsTable = SettingsTable {
     owner: "`standardise`",
-    section: Section::Features,
     empty_is_idle: false,
     settings: &[&MEAN, &STD],
 };
 pub(in crate::sema) static VECTOR: SettingsTable = SettingsTable {
     owner: "a `vector`",
-    section: Section::Features,
     empty_is_idle: false,
     settings: &[&ON],
 };
@@ -156,11 +191,36 @@ impl Kind {
             Self::Vector => "vector NAME N from \"COLUMN\" { … }",
         }
     }
+
+    fn help(self) -> &'static str {
+        match self {
+            Self::Id => "one value, hashed by default",
+            Self::Ids => "a list of values, pooled",
+            Self::Category => "one value of a few, with a learned vocabulary by default",
+            Self::Number => "a number",
+            Self::Vector => "a list of `N` floats",
+        }
+    }
 }
 
-/// The words of all kinds, and how a feature of each is written.
-pub fn kinds() -> impl Iterator<Item = (&'static str, &'static str)> {
-    KINDS.iter().map(|(word, kind)| (*word, kind.form()))
+/// How a feature of a kind is declared.
+#[derive(Debug)]
+pub struct KindForm {
+    /// The kind's word.
+    pub word: &'static str,
+    /// How a feature of the kind is written.
+    pub form: &'static str,
+    /// What such a feature is, in Markdown without links.
+    pub help: &'static str,
+}
+
+/// The kinds of features.
+pub fn kinds() -> impl Iterator<Item = KindForm> {
+    KINDS.iter().map(|(word, kind)| KindForm {
+        word,
+        form: kind.form(),
+        help: kind.help(),
+    })
 }
 
 /// A name that stands before its kind: `clicks_7d number`.

@@ -2,54 +2,79 @@
 
 use crate::diagnostics::{Code, Diagnostic};
 use crate::sema::context::Context;
-use crate::sema::declare::cells::{Cells, ON};
+use crate::sema::declare::cells::Cells;
 use crate::sema::declare::domains::Domains;
 use crate::sema::declare::tasks::{TaskDeclaration, Tasks};
 use crate::sema::settings::declaration::{Defaulted, OneOf, Setting};
-use crate::sema::settings::forms::{AnySetting, Bound, NameOf, Section, Table as SettingsTable};
+use crate::sema::settings::forms::{AnySetting, Bound, NameOf, Table as SettingsTable};
 use crate::sema::settings::{Given, Settings};
 use crate::sema::spec::{Course, Metric, Select, Tower, Training};
 use crate::source::Span;
 use crate::syntax::ast::{Block, Word};
 
 /// Settings of `training`.
-pub(in crate::sema) static WARMUP: Defaulted<f64> =
-    Setting::real("warmup", Bound::Fraction).default(Training::DEFAULT.warmup);
-pub(in crate::sema) static WARMUP_STEPS: Setting<u64> = Setting::whole("warmup_steps", 0);
-pub(in crate::sema) static VALIDATE_EVERY: Setting<u64> = Setting::whole("validate_every", 1);
-pub(in crate::sema) static SELECT: Setting<Block> = Setting::block("select", &SELECT_BLOCK);
+pub(in crate::sema) static WARMUP: Defaulted<f64> = Setting::real("warmup", Bound::Fraction)
+    .help("fraction of the steps in which the learning rate rises from 0")
+    .default(Training::DEFAULT.warmup);
+pub(in crate::sema) static WARMUP_STEPS: Setting<u64> = Setting::whole("warmup_steps", 0)
+    .help("the same as a number of steps, instead of `warmup`")
+    .without("as `warmup`");
+pub(in crate::sema) static VALIDATE_EVERY: Setting<u64> = Setting::whole("validate_every", 1)
+    .help("steps between two validations, in addition to those at the epochs' ends")
+    .without("none");
+pub(in crate::sema) static SELECT: Setting<Block> = Setting::block("select", &SELECT_BLOCK)
+    .help("the validation metric that chooses the model")
+    .without("the loss");
 pub(in crate::sema) static EARLY_STOP: Setting<Block> =
-    Setting::block("early_stop", &EARLY_STOP_BLOCK);
+    Setting::block("early_stop", &EARLY_STOP_BLOCK)
+        .help("ends the run when that metric no longer improves")
+        .without("none");
 pub(in crate::sema) static CHECKPOINTS: Setting<Block> =
-    Setting::block("checkpoints", &CHECKPOINTS_BLOCK);
+    Setting::block("checkpoints", &CHECKPOINTS_BLOCK)
+        .help("how often to write one, and how many to keep")
+        .without("see below");
 
-static METRIC: Setting<OneOf<Metric>> = Setting::choice("metric");
-static TASK: Setting<Word> = Setting::name("task", NameOf::Task);
+static METRIC: Setting<OneOf<Metric>> = Setting::choice("metric")
+    .help("of `auc` the highest, of the others the lowest")
+    .required();
+static TASK: Setting<Word> = Setting::name("task", NameOf::Task)
+    .help("the task whose metric it is")
+    .required();
+static ON: Setting<Vec<Word>> = Setting::names("on", NameOf::Domain)
+    .help("surfaces and products, as in a task; the metric is taken over their rows together")
+    .without("all of the task's cells");
 
 pub(in crate::sema) static SELECT_BLOCK: SettingsTable = SettingsTable {
     owner: "`select`",
-    section: Section::Training,
     empty_is_idle: true,
     settings: &[&METRIC, &TASK, &ON],
 };
 
-static PATIENCE: Defaulted<u64> = Setting::whole("patience", 1).default(Course::PATIENCE);
-static MIN_DELTA: Defaulted<f64> =
-    Setting::real("min_delta", Bound::NotNegative).default(Course::DEFAULT.min_delta);
+static PATIENCE: Defaulted<u64> = Setting::whole("patience", 1)
+    .help(
+        "consecutive validations without an improvement that end the run, from the first one \
+         that gives the metric",
+    )
+    .default(Course::PATIENCE);
+static MIN_DELTA: Defaulted<f64> = Setting::real("min_delta", Bound::NotNegative)
+    .help("how much better a metric must be to be an improvement")
+    .default(Course::DEFAULT.min_delta);
 
 pub(in crate::sema) static EARLY_STOP_BLOCK: SettingsTable = SettingsTable {
     owner: "`early_stop`",
-    section: Section::Training,
     empty_is_idle: true,
     settings: &[&PATIENCE, &MIN_DELTA],
 };
 
-static EVERY: Setting<u64> = Setting::whole("every", 1);
-static KEEP: Defaulted<usize> = Setting::size("keep", 1).default(Course::DEFAULT.keep);
+static EVERY: Setting<u64> = Setting::whole("every", 1)
+    .help("steps between two checkpoints, in addition to those at the epochs' ends")
+    .without("none");
+static KEEP: Defaulted<usize> = Setting::size("keep", 1)
+    .help("how many of the last ones are kept, in addition to the best one")
+    .default(Course::DEFAULT.keep);
 
 pub(in crate::sema) static CHECKPOINTS_BLOCK: SettingsTable = SettingsTable {
     owner: "`checkpoints`",
-    section: Section::Training,
     empty_is_idle: true,
     settings: &[&EVERY, &KEEP],
 };
@@ -109,7 +134,7 @@ fn read_select(
     }
     let name = settings.of(&TASK);
     let task = name.and_then(|name| tasks.resolve(context, name));
-    let cells = Cells::read(context, settings, domains);
+    let cells = Cells::read(context, settings, &ON, domains);
     let given = settings.get(&METRIC)?;
     let metric = settings.of(&METRIC)?;
     let (id, task) = task?;

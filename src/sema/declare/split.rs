@@ -7,17 +7,20 @@ use crate::sema::literals::Text;
 use crate::sema::literals::raw::{Raw, RawRange, report_mixed};
 use crate::sema::settings::Settings;
 use crate::sema::settings::declaration::Setting;
-use crate::sema::settings::forms::{AnySetting, Section, Table as SettingsTable};
+use crate::sema::settings::forms::{AnySetting, Table as SettingsTable};
 use crate::sema::spec::{List, Split, Value};
 use crate::syntax::ast::Statement;
 
-static TRAIN: Setting<Vec<RawRange>> = Setting::ranges("train");
-static VALIDATE: Setting<Vec<RawRange>> = Setting::ranges("validate");
-static TEST: Setting<Vec<RawRange>> = Setting::ranges("test");
+static TRAIN: Setting<Vec<RawRange>> = Setting::ranges("train").help("training rows").required();
+static VALIDATE: Setting<Vec<RawRange>> = Setting::ranges("validate")
+    .help("validation rows: each epoch is measured on them")
+    .without("none");
+static TEST: Setting<Vec<RawRange>> = Setting::ranges("test")
+    .help("test rows: the trained model is measured on them")
+    .without("none");
 
 pub(in crate::sema) static SPLIT: SettingsTable = SettingsTable {
     owner: "a split",
-    section: Section::Split,
     empty_is_idle: false,
     settings: &[&TRAIN, &VALIDATE, &TEST],
 };

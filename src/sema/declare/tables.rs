@@ -6,29 +6,53 @@ use std::collections::BTreeMap;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::sema::context::{Context, doc};
 use crate::sema::cursor::Cursor;
-use crate::sema::declare::embeddings::{EMBEDDINGS, Given};
+use crate::sema::declare::embeddings::{EMBEDDINGS_BLOCK, Given};
 use crate::sema::declare::vocabulary_file;
 use crate::sema::name_kind::Kind;
 use crate::sema::namespace::Namespace;
 use crate::sema::settings::Settings;
 use crate::sema::settings::declaration::{Defaulted, Flag, Setting, Values};
-use crate::sema::settings::forms::{Section, Table as SettingsTable};
+use crate::sema::settings::forms::Table as SettingsTable;
 use crate::sema::spec::{Embeddings, Index, List, Table};
 use crate::sema::spelling::suggest;
-use crate::syntax::ast::{Statement, Word};
+use crate::syntax::ast::{Block, Statement, Word};
 
-pub(in crate::sema) static ROWS: Setting<usize> = Setting::size("rows", 2);
-pub(in crate::sema) static DIM: Setting<usize> = Setting::size("dim", 1);
+pub(in crate::sema) static ROWS: Setting<usize> = Setting::size("rows", 2)
+    .help("rows of the table, row 0 included; at least 2")
+    .without("required (a `category`: 256; with `values`: given by them)");
+pub(in crate::sema) static DIM: Setting<usize> = Setting::size("dim", 1)
+    .help("width of the embedding; of a `number`, with `bucketise` only")
+    .required();
 pub(in crate::sema) static VOCABULARY: Setting<Option<u64>> =
-    Setting::optional_whole("vocabulary", 1);
-pub(in crate::sema) static VALUES: Setting<Values<'static>> = Setting::values("values");
-pub(in crate::sema) static OOV: Defaulted<usize> = Setting::size("oov", 0).default(0);
+    Setting::optional_whole("vocabulary", 1)
+        .help(
+            "the values that training has at least N times (without a number: once), the most \
+             frequent first, at most `rows - 1`; others are unseen",
+        )
+        .without("a `category`: `vocabulary 1`; others: hashed");
+pub(in crate::sema) static VALUES: Setting<Values<'static>> = Setting::values("values")
+    .help(
+        "an inline vocabulary of strings or whole numbers, instead of `rows`; a file has one \
+         value a line (whole numbers if all lines are; empty lines are skipped, spaces are \
+         kept), is relative to the file that refers to it, and is copied into the crate",
+    )
+    .without("none");
+pub(in crate::sema) static OOV: Defaulted<usize> = Setting::size("oov", 0)
+    .help(
+        "with a vocabulary: the last N rows are for values outside it, found by hash; with 0 \
+         they are row 0, the zero vector. `rows` counts them",
+    )
+    .default(0);
 /// Of a category, whose table has a vocabulary by default.
-pub(in crate::sema) static HASH: Setting<Flag> = Setting::flag("hash");
+pub(in crate::sema) static HASH: Setting<Flag> =
+    Setting::flag("hash").help("hashed, as an id").without("no");
+pub(in crate::sema) static EMBEDDINGS: Setting<Block> =
+    Setting::block("embeddings", &EMBEDDINGS_BLOCK)
+        .help("how the table's rows are trained, where it differs from `embeddings` in `training`")
+        .without("as all tables");
 
 pub(in crate::sema) static TABLE: SettingsTable = SettingsTable {
     owner: "a table",
-    section: Section::Tables,
     empty_is_idle: false,
     settings: &[&ROWS, &DIM, &VOCABULARY, &VALUES, &OOV, &EMBEDDINGS],
 };
@@ -183,7 +207,7 @@ impl Tables {
                 .label(other.name.span, owner)
                 .help(
                     "share one table with `table NAME`, or give the feature another name and keep \
-                    its column with `from`",
+                     its column with `from`",
                 ),
             );
             return;
@@ -278,7 +302,7 @@ pub(in crate::sema) fn read_shape(
         dim: settings.of(&DIM).unwrap_or(1),
         index,
         oov,
-        embeddings: Given::read(context, settings),
+        embeddings: Given::read(context, settings, &EMBEDDINGS),
     }
 }
 

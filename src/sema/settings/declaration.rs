@@ -1,8 +1,10 @@
-//! Declarations of settings. A static declares a setting's word, form, bounds and default; its type
+//! Declarations of settings. A static declares a setting's word, form, bounds, help and default; its type
 //! is the type that a look-up gives. Its address distinguishes it from others with the same word.
 //!
 //! ```text
-//! static LR: Defaulted<f64> = Setting::real("lr", Bound::Positive).default(1e-3);
+//! static LR: Defaulted<f64> = Setting::real("lr", Bound::Positive)
+//!     .help("learning rate")
+//!     .default(1e-3);
 //! static DENSE: Table = Table { settings: &[&LR], … };
 //! let lr = settings.value(&LR);
 //! ```
@@ -11,6 +13,7 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 
 use crate::sema::literals::Text;
+use crate::sema::literals::number::grouped;
 use crate::sema::literals::raw::{Raw, RawRange};
 use crate::sema::settings::forms::{AnySetting, Bound, Form, NONE, NameOf, Table};
 use crate::sema::settings::value::{SettingValue, of_word};
@@ -38,11 +41,21 @@ pub(in crate::sema) trait Defaultable: SettingType {
     fn text(default: Self::Default) -> String;
 }
 
+/// A setting whose help is still missing: not a declaration yet.
+#[derive(Debug)]
+pub(in crate::sema) struct Undescribed<T> {
+    name: &'static str,
+    form: Form,
+    of: PhantomData<fn() -> T>,
+}
+
 /// A setting without a default.
 #[derive(Debug)]
 pub(in crate::sema) struct Setting<T> {
     name: &'static str,
     form: Form,
+    help: &'static str,
+    absence: Option<&'static str>,
     of: PhantomData<fn() -> T>,
 }
 
@@ -76,8 +89,12 @@ impl<T: SettingType + Debug> AnySetting for Setting<T> {
         self.form
     }
 
+    fn help(&self) -> &'static str {
+        self.help
+    }
+
     fn default_text(&self) -> Option<String> {
-        None
+        self.absence.map(str::to_owned)
     }
 }
 
@@ -88,6 +105,10 @@ impl<T: Defaultable + Debug> AnySetting for Defaulted<T> {
 
     fn form(&self) -> Form {
         self.setting.form
+    }
+
+    fn help(&self) -> &'static str {
+        self.setting.help
     }
 
     fn default_text(&self) -> Option<String> {
@@ -102,13 +123,39 @@ impl<T: Defaultable> Defaulted<T> {
     }
 }
 
-impl<T> Setting<T> {
+impl<T> Undescribed<T> {
     const fn new(name: &'static str, form: Form) -> Self {
         Self {
             name,
             form,
             of: PhantomData,
         }
+    }
+
+    /// The setting with its help: what it does, in Markdown without links.
+    pub const fn help(self, help: &'static str) -> Setting<T> {
+        Setting {
+            name: self.name,
+            form: self.form,
+            help,
+            absence: None,
+            of: PhantomData,
+        }
+    }
+}
+
+impl<T> Setting<T> {
+    /// The setting with what holds for blocks that do not give it, in words: there is no one value for it.
+    pub const fn without(self, absence: &'static str) -> Self {
+        Self {
+            absence: Some(absence),
+            ..self
+        }
+    }
+
+    /// The setting with the note that a block must give it. The reader of the block reports its absence.
+    pub const fn required(self) -> Self {
+        self.without("required")
     }
 }
 
@@ -157,8 +204,8 @@ macro_rules! types {
     )*) => {$(
         impl Setting<$type> {
             $(
-                pub const fn $make(name: &'static str $(, $of: $arg)*) -> Self {
-                    Self::new(name, $form)
+                pub const fn $make(name: &'static str $(, $of: $arg)*) -> Undescribed<$type> {
+                    Undescribed::new(name, $form)
                 }
             )+
         }
@@ -246,8 +293,8 @@ types! {
 }
 
 impl<C: Choice> Setting<OneOf<C>> {
-    pub const fn choice(name: &'static str) -> Self {
-        Self::new(name, Form::Choice(C::WORDS))
+    pub const fn choice(name: &'static str) -> Undescribed<OneOf<C>> {
+        Undescribed::new(name, Form::Choice(C::WORDS))
     }
 }
 
@@ -292,8 +339,8 @@ macro_rules! defaults {
 }
 
 defaults! {
-    u64: u64, number => number.to_string();
-    usize: usize, number => number.to_string();
+    u64: u64, number => grouped(number.into());
+    usize: usize, number => grouped(number as u128);
     f64: f64, number => number.to_string();
     OrNone<usize>: Option<usize>, number => or_none(number);
     OrNone<f64>: Option<f64>, number => or_none(number);

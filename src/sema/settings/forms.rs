@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-/// A setting of any type: what messages, completion, the reference and tests need of its declaration.
+/// A setting of any type: what messages, editors, the reference and tests need of its declaration.
 pub trait AnySetting: Debug + Sync {
     /// Its word.
     fn name(&self) -> &'static str;
@@ -10,10 +10,13 @@ pub trait AnySetting: Debug + Sync {
     /// How it is written.
     fn form(&self) -> Form;
 
-    /// The value of a block that does not give it, as a spec writes it; `None` if it has no fixed one.
+    /// What it does, in Markdown.
+    fn help(&self) -> &'static str;
+
+    /// What holds for a block that does not give it, in Markdown: its default as a spec writes it, or words.
     fn default_text(&self) -> Option<String>;
 
-    /// How it is written, for help.
+    /// How it is written, for help: several ways are apart by backticks.
     fn written(&self) -> String {
         self.form().written(self.name())
     }
@@ -24,8 +27,6 @@ pub trait AnySetting: Debug + Sync {
 pub struct Table {
     /// Who takes them, with an article: "a task". For messages alone.
     pub owner: &'static str,
-    /// Section of the language reference that lists them.
-    pub section: Section,
     /// Whether an empty block is reported as idle. It is not where a required setting is reported as missing instead.
     pub empty_is_idle: bool,
     /// The settings.
@@ -69,29 +70,6 @@ pub(in crate::sema) fn is_same(one: &dyn AnySetting, other: &dyn AnySetting) -> 
 pub(in crate::sema) const NONE: &str = "none";
 /// The word before the sizes of an FFN that crosses features.
 pub(in crate::sema) const MLP: &str = "mlp";
-
-/// A section of the language reference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Section {
-    /// Tasks.
-    Tasks,
-    /// Shared tables.
-    Tables,
-    /// Features.
-    Features,
-    /// Architecture.
-    Architecture,
-    /// The split of the rows.
-    Split,
-    /// Rows.
-    Rows,
-    /// Evaluation.
-    Evaluation,
-    /// Training.
-    Training,
-    /// The budget.
-    Budget,
-}
 
 /// The form of a setting: its syntax after the word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,27 +196,37 @@ impl Form {
 
     /// How a setting of this form is written, for help.
     fn written(self, name: &str) -> String {
-        let form = match self {
-            Self::Flag => "WORD",
-            Self::Whole(_) | Self::Large(_) | Self::OptionalWhole(_) => "WORD N",
-            Self::Real(_) => "WORD X",
-            Self::RealOrNone(_) => "WORD X` or `WORD none",
-            Self::Interval => "WORD [LO, HI]",
-            Self::Sizes => "WORD [N, N]",
-            Self::Name(_) => "WORD NAME",
-            Self::Names(_) => "WORD NAME` or `WORD [NAME, NAME]",
-            Self::Columns => "WORD \"COLUMN\" & \"COLUMN\"",
-            Self::Text => "WORD \"COLUMN\"",
-            Self::Choice(_) => "WORD CHOICE",
-            Self::Values => "WORD [VALUE, VALUE]` or `WORD \"FILE\"",
-            Self::Value => "WORD VALUE",
-            Self::Boundaries => "WORD [X, X]",
-            Self::OptionalBlock(_) => "WORD` or `WORD { … }",
-            Self::Ranges => "WORD VALUE`, `WORD FIRST .. LAST` or `WORD [VALUE, VALUE]",
-            Self::Block(_) => "WORD { … }",
-            Self::WholeOrNone(_) => "WORD N` or `WORD none",
-            Self::Crossing(_) => "WORD { … }`, `WORD mlp [N, N]` or `WORD none",
+        let values: &[&str] = match self {
+            Self::Flag => &[""],
+            Self::Whole(_) | Self::Large(_) => &["N"],
+            Self::OptionalWhole(_) => &["", "N"],
+            Self::WholeOrNone(_) => &["N", NONE],
+            Self::Real(_) => &["X"],
+            Self::RealOrNone(_) => &["X", NONE],
+            Self::Interval => &["[LO, HI]"],
+            Self::Sizes => &["[N, N]"],
+            Self::Name(NameOf::Task) => &["TASK"],
+            Self::Name(NameOf::Table) => &["TABLE"],
+            Self::Name(NameOf::Domain) => &["NAME"],
+            Self::Names(_) => &["NAME", "[NAME, NAME]"],
+            Self::Columns => &["\"COLUMN\" & \"COLUMN\""],
+            Self::Text => &["\"COLUMN\""],
+            Self::Choice(words) => words,
+            Self::Values => &["[VALUE, VALUE]", "\"FILE\""],
+            Self::Value => &["VALUE"],
+            Self::Boundaries => &["[X, X]"],
+            Self::Ranges => &["VALUE", "FIRST .. LAST", "[VALUE, VALUE]"],
+            Self::Block(_) => &["{ … }"],
+            Self::OptionalBlock(_) => &["", "{ … }"],
+            Self::Crossing(_) => &["{ … }", "mlp [N, N]", NONE],
         };
-        form.replace("WORD", name)
+        let with = |value: &&str| format!("{name} {value}").trim_end().to_owned();
+        let ways: Vec<String> = values.iter().map(with).collect();
+        match ways.split_last() {
+            Some((last, rest)) if !rest.is_empty() => {
+                format!("{}` or `{last}", rest.join("`, `"))
+            }
+            _ => ways.concat(),
+        }
     }
 }

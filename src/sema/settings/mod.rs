@@ -278,16 +278,15 @@ mod tests {
     use super::Settings;
     use crate::sema::context::Context;
     use crate::sema::settings::declaration::{Defaulted, Setting};
-    use crate::sema::settings::forms::{Bound, Section, Table};
+    use crate::sema::settings::forms::{Bound, Table};
     use crate::source::Source;
 
-    static LR: Defaulted<f64> = Setting::real("lr", Bound::Positive).default(0.5);
-    static OTHER_LR: Defaulted<f64> = Setting::real("lr", Bound::Positive).default(0.25);
-    static WHOLE_LR: Setting<u64> = Setting::whole("lr", 1);
-    static ROWS: Setting<usize> = Setting::size("rows", 2);
+    static LR: Defaulted<f64> = Setting::real("lr", Bound::Positive).help("").default(0.5);
+    static OTHER_LR: Defaulted<f64> = Setting::real("lr", Bound::Positive).help("").default(0.25);
+    static WHOLE_LR: Setting<u64> = Setting::whole("lr", 1).help("");
+    static ROWS: Setting<usize> = Setting::size("rows", 2).help("");
     static TABLE: Table = Table {
         owner: "a test",
-        section: Section::Training,
         empty_is_idle: false,
         settings: &[&LR],
     };

@@ -182,7 +182,7 @@ impl Declared<'_> {
 
 /// All domains of both towers.
 fn places(domains: &Domains) -> impl Iterator<Item = Place> {
-    [Tower::Query, Tower::Item].into_iter().flat_map(|tower| {
+    Tower::ALL.into_iter().flat_map(|tower| {
         let all: Vec<DomainId> = domains.all(tower);
         all.into_iter().map(move |domain| (tower, domain))
     })

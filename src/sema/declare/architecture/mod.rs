@@ -12,7 +12,7 @@ use crate::sema::cursor::Cursor;
 use crate::sema::declare::domains::Domains;
 use crate::sema::settings::Settings;
 use crate::sema::settings::declaration::{Cross, Defaulted, OneOf, OrNone, Setting};
-use crate::sema::settings::forms::{AnySetting, Section, Table as SettingsTable};
+use crate::sema::settings::forms::{AnySetting, Table as SettingsTable};
 use crate::sema::settings::value;
 use crate::sema::spec::{
     Architecture, BatchNorm, Composition, Crossing, DomainId, DomainSet, ExpertArchitecture, List,
@@ -26,32 +26,64 @@ const FORM: &str = "architecture { … }` or `architecture on NAME { … }";
 const PAPER: &Architecture = &Architecture::PAPER;
 const EXPERT: &ExpertArchitecture = &ExpertArchitecture::PAPER;
 
-static DEEP: Defaulted<Vec<usize>> = Setting::sizes("deep").default(borrowed(&EXPERT.deep));
-static ROUTING: Defaulted<Vec<usize>> =
-    Setting::sizes("routing").default(borrowed(&EXPERT.routing));
-static SHALLOW: Defaulted<Vec<usize>> =
-    Setting::sizes("shallow").default(borrowed(&EXPERT.shallow));
-static SHALLOW_WIDTH: Defaulted<usize> =
-    Setting::size("shallow_width", 1).default(PAPER.shallow_width);
-static TASK_SHARED: Defaulted<usize> = Setting::size("task_shared", 0).default(EXPERT.task_shared);
-static DOMAIN_SHARED: Defaulted<usize> =
-    Setting::size("domain_shared", 0).default(PAPER.domain_shared);
-static SHARED_DEEP: Setting<Vec<usize>> = Setting::sizes("shared_deep");
-static COMPOSITION: Defaulted<OneOf<Composition>> =
-    Setting::choice("composition").default(EXPERT.composition);
-static CROSS: Setting<Cross<'static>> = Setting::crossing("cross", &CROSS_BLOCK);
-static NORM: Defaulted<OneOf<Norm>> = Setting::choice("norm").default(EXPERT.norm);
-static BATCH_NORM: Defaulted<OneOf<BatchNorm>> =
-    Setting::choice("batch_norm").default(EXPERT.batch_norm);
-static SE_REDUCTION: Defaulted<OrNone<usize>> =
-    Setting::size_or_none("se_reduction", 1).default(EXPERT.se_reduction);
-static LOGIT_SCALE: Defaulted<OneOf<LogitScale>> =
-    Setting::choice("logit_scale").default(PAPER.logit_scale);
-static LOGIT_BIAS: Defaulted<OneOf<LogitBias>> =
-    Setting::choice("logit_bias").default(PAPER.logit_bias);
+static DEEP: Defaulted<Vec<usize>> = Setting::sizes("deep")
+    .help("deep and task-shared experts, and the domain-shared ones unless `shared_deep` is given")
+    .default(borrowed(&EXPERT.deep));
+static ROUTING: Defaulted<Vec<usize>> = Setting::sizes("routing")
+    .help("hidden layers of the routing")
+    .default(borrowed(&EXPERT.routing));
+static SHALLOW: Defaulted<Vec<usize>> = Setting::sizes("shallow")
+    .help("hidden layers of the shallow expert")
+    .default(borrowed(&EXPERT.shallow));
+static SHALLOW_WIDTH: Defaulted<usize> = Setting::size("shallow_width", 1)
+    .help("size of emb_shallow")
+    .default(PAPER.shallow_width);
+static TASK_SHARED: Defaulted<usize> = Setting::size("task_shared", 0)
+    .help("how many experts the tasks of a Domain Expert share, from 0 to 64")
+    .default(EXPERT.task_shared);
+static DOMAIN_SHARED: Defaulted<usize> = Setting::size("domain_shared", 0)
+    .help("how many experts the domains of each tower share, from 0 to 64")
+    .default(PAPER.domain_shared);
+static SHARED_DEEP: Setting<Vec<usize>> = Setting::sizes("shared_deep")
+    .help("domain-shared experts; their norm is that of all domains")
+    .without("`deep` of all domains");
+static COMPOSITION: Defaulted<OneOf<Composition>> = Setting::choice("composition")
+    .help(
+        "the weighted outputs of the experts side by side, or added up, which needs experts \
+         of one width",
+    )
+    .default(EXPERT.composition);
+static CROSS: Setting<Cross<'static>> = Setting::crossing("cross", &CROSS_BLOCK)
+    .help("low-rank DCN V2; an FFN of these widths instead; or no crossing")
+    .without("DCN V2, see below");
+static NORM: Defaulted<OneOf<Norm>> = Setting::choice("norm")
+    .help(
+        "FFN layers: Linear, LayerNorm, LeakyReLU; Linear, LeakyReLU, LayerNorm; or Linear, \
+         LeakyReLU. Composition: LayerNorm before the crossing, after it, or not",
+    )
+    .default(EXPERT.norm);
+static BATCH_NORM: Defaulted<OneOf<BatchNorm>> = Setting::choice("batch_norm")
+    .help("the domain's own BatchNorm of the numbers, or numbers as they are")
+    .default(EXPERT.batch_norm);
+static SE_REDUCTION: Defaulted<OrNone<usize>> = Setting::size_or_none("se_reduction", 1)
+    .help(
+        "hidden size of the Squeeze-and-Excitation is max(1, fields / N); with `none` fields \
+         are not scaled",
+    )
+    .default(EXPERT.se_reduction);
+static LOGIT_SCALE: Defaulted<OneOf<LogitScale>> = Setting::choice("logit_scale")
+    .help("z = q·i / sqrt(N + `shallow_width`), or q·i")
+    .default(PAPER.logit_scale);
+static LOGIT_BIAS: Defaulted<OneOf<LogitBias>> = Setting::choice("logit_bias")
+    .help("a bias for each task's logit, or none")
+    .default(PAPER.logit_bias);
 
-static RANK: Defaulted<usize> = Setting::size("rank", 1).default(Crossing::RANK);
-static DEPTH: Defaulted<usize> = Setting::size("depth", 1).default(Crossing::DEPTH);
+static RANK: Defaulted<usize> = Setting::size("rank", 1)
+    .help("rank of the crossing's weights")
+    .default(Crossing::RANK);
+static DEPTH: Defaulted<usize> = Setting::size("depth", 1)
+    .help("number of crossing layers")
+    .default(Crossing::DEPTH);
 
 /// The sizes of a constant.
 const fn borrowed(sizes: &'static List<usize>) -> &'static [usize] {
@@ -63,7 +95,6 @@ const fn borrowed(sizes: &'static List<usize>) -> &'static [usize] {
 
 pub(in crate::sema) static ARCHITECTURE: SettingsTable = SettingsTable {
     owner: "`architecture`",
-    section: Section::Architecture,
     empty_is_idle: true,
     settings: &[
         &DEEP,
@@ -86,7 +117,6 @@ pub(in crate::sema) static ARCHITECTURE: SettingsTable = SettingsTable {
 /// What may differ by domain: neither what both towers share nor what all domains of one do.
 pub(in crate::sema) static ARCHITECTURE_ON: SettingsTable = SettingsTable {
     owner: "`architecture on`",
-    section: Section::Architecture,
     empty_is_idle: true,
     settings: &[
         &DEEP,
@@ -103,7 +133,6 @@ pub(in crate::sema) static ARCHITECTURE_ON: SettingsTable = SettingsTable {
 
 pub(in crate::sema) static CROSS_BLOCK: SettingsTable = SettingsTable {
     owner: "`cross`",
-    section: Section::Architecture,
     empty_is_idle: true,
     settings: &[&RANK, &DEPTH],
 };

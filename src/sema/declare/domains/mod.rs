@@ -100,7 +100,7 @@ impl Domains {
             context.index.refer(Kind::domain(tower), name);
         }
         if found.is_none() && self.query.complete && self.item.complete {
-            context.report(self.unknown(name, &[Tower::Query, Tower::Item]));
+            context.report(self.unknown(name, &Tower::ALL));
         }
         found
     }

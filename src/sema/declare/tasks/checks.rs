@@ -90,7 +90,7 @@ impl Tasks {
         if !self.complete || self.declared.iter().any(|task| task.cells.is_none()) {
             return;
         }
-        for tower in [Tower::Query, Tower::Item] {
+        for tower in Tower::ALL {
             for (place, (name, span)) in domains.axis(tower).named_places().enumerate() {
                 let has = |task: &TaskDeclaration| {
                     task.cells

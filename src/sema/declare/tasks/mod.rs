@@ -5,14 +5,14 @@ mod checks;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::sema::context::{Context, doc};
 use crate::sema::cursor::Cursor;
-use crate::sema::declare::cells::{Cells, ON};
+use crate::sema::declare::cells::Cells;
 use crate::sema::declare::domains::Domains;
 use crate::sema::literals::Text;
 use crate::sema::name_kind::Kind;
 use crate::sema::namespace::Namespace;
 use crate::sema::settings::Settings;
 use crate::sema::settings::declaration::{Defaulted, Setting};
-use crate::sema::settings::forms::{Bound, NameOf, Section, Table as SettingsTable};
+use crate::sema::settings::forms::{Bound, NameOf, Table as SettingsTable};
 use crate::sema::settings::value;
 use crate::sema::spec::{Label, List, Task, TaskId, Text as SpecText};
 use crate::sema::spelling::suggest;
@@ -20,17 +20,42 @@ use crate::sema::symbols::Inside;
 use crate::source::Span;
 use crate::syntax::ast::{Statement, Word};
 
-static EMBEDDING: Defaulted<usize> = Setting::size("embedding", 1).default(Task::EMBEDDING);
-static WEIGHT: Defaulted<f64> = Setting::real("weight", Bound::NotNegative).default(Task::WEIGHT);
-static GIVEN: Setting<Word> = Setting::name("given", NameOf::Task);
-static ACTION: Setting<Vec<Text>> = Setting::columns("action");
-static MASK: Setting<Vec<Text>> = Setting::columns("mask");
-/// The column of the rows' weights: of a task, or of all tasks in `rows`.
-pub(in crate::sema) static SAMPLE_WEIGHT: Setting<Text> = Setting::column("sample_weight");
+static EMBEDDING: Defaulted<usize> = Setting::size("embedding", 1)
+    .help("size of emb_deep; the served vector is `N` plus `shallow_width`")
+    .default(Task::EMBEDDING);
+static WEIGHT: Defaulted<f64> = Setting::real("weight", Bound::NotNegative)
+    .help(
+        "weight of the task's loss, 0 or above. A task of weight 0 is measured; it is trained \
+         only by way of a child",
+    )
+    .default(Task::WEIGHT);
+static GIVEN: Setting<Word> = Setting::name("given", NameOf::Task)
+    .help("P(task) = sigmoid(z) · P(TASK); no cycles")
+    .without("none");
+static ACTION: Setting<Vec<Text>> = Setting::columns("action")
+    .help(
+        "for a task trained on a score: the action behind it, for AUC and calibration; \
+         several columns are a conjunction",
+    )
+    .without("none");
+static MASK: Setting<Vec<Text>> = Setting::columns("mask")
+    .help("0/1 columns: only rows where all are 1 have a label")
+    .without("none");
+static SAMPLE_WEIGHT: Setting<Text> = Setting::column("sample_weight")
+    .help(
+        "weights of the rows, numbers of 0 or above: the task's mean is sum(w · KL) / sum(w). \
+         A row that has a label and no sound weight is a bad row. Metrics are not weighted",
+    )
+    .without("that of `rows`");
+static ON: Setting<Vec<Word>> = Setting::names("on", NameOf::Domain)
+    .help(
+        "the surfaces or products of its cells: of an axis that is not named, all. A child's \
+         cells are within its parent's",
+    )
+    .without("everywhere");
 
 pub(in crate::sema) static TASK: SettingsTable = SettingsTable {
     owner: "a task",
-    section: Section::Tasks,
     empty_is_idle: false,
     settings: &[
         &EMBEDDING,
@@ -362,7 +387,7 @@ fn read_task(
             .get(&WEIGHT)
             .map_or(statement.word.span, |given| given.span),
         embedding: settings.value(&EMBEDDING),
-        cells: Cells::read(context, &settings, domains),
+        cells: Cells::read(context, &settings, &ON, domains),
         on,
         place: context.place(statement.head),
     }
