@@ -21,8 +21,8 @@ pub(in crate::sema) static ROWS: Setting<usize> = Setting::size("rows", 2)
     .help("rows of the table, row 0 included; at least 2")
     .without("required (a `category`: 256; with `values`: given by them)");
 pub(in crate::sema) static DIM: Setting<usize> = Setting::size("dim", 1)
-    .help("width of the embedding; of a `number`, with `bucketise` only")
-    .required();
+    .help("width of the embedding")
+    .without("required (a `number`: with `bucketise`, and not otherwise)");
 pub(in crate::sema) static VOCABULARY: Setting<Option<u64>> =
     Setting::optional_whole("vocabulary", 1)
         .help(
