@@ -18,8 +18,7 @@ use crate::bug::{bug, zip_equal};
 use crate::exec::Precision;
 use crate::exec::heads::{HeadRows, Pairs};
 use crate::exec::host::{
-    Embeddings, Executor, Job, LogitGradients, Moments, Scores, Step, TowerRows, clear_fields,
-    of_places, towers,
+    Embeddings, Executor, Job, LogitGradients, Moments, Scores, Step, TowerRows, of_places, towers,
 };
 use crate::params::Params;
 
@@ -252,7 +251,10 @@ impl<'p> DeviceExecutor<'p> {
         found: Vec<Vec<E>>,
         fields: &mut [Vec<Vec<E>>; 2],
     ) {
-        clear_fields(self.plan, fields);
+        for (tower, fields) in zip_equal(Tower::ALL, &mut *fields) {
+            fields.resize(self.plan.tower(tower).domains.len(), Vec::new());
+            fields.iter_mut().for_each(Vec::clear);
+        }
         let with_fields: Vec<&Domain<'_, E>> = domains
             .iter()
             .filter(|domain| domain.job.program.input_gradient.is_some())

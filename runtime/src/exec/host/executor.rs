@@ -243,26 +243,28 @@ impl<'p> Executor<'p> {
         found
     }
 
-    /// Room for the gradients of each job's embedded fields.
+    /// Room for the gradients of each job's embedded fields. It may hold those of an earlier step: the
+    /// backward pass writes every element.
     fn field_gradients<'f, E: Real>(
         &self,
         jobs: &[Job<'_, E>],
         fields: &'f mut [Vec<Vec<E>>; 2],
     ) -> Vec<&'f mut [E]> {
-        clear_fields(self.plan, fields);
-        for job in jobs {
-            let rows = &mut fields[job.tower as usize][job.domain];
-            rows.resize(job.places.len() * job.program.embedded, E::default());
+        // In the order of towers and domains, as the jobs are.
+        let mut left = jobs.iter().peekable();
+        let mut found = Vec::with_capacity(jobs.len());
+        for (tower, fields) in zip_equal(Tower::ALL, fields) {
+            fields.resize(self.plan.tower(tower).domains.len(), Vec::new());
+            for (domain, rows) in fields.iter_mut().enumerate() {
+                let Some(job) = left.next_if(|job| (job.tower, job.domain) == (tower, domain))
+                else {
+                    rows.clear();
+                    continue;
+                };
+                rows.resize(job.places.len() * job.program.embedded, E::default());
+                found.push(rows.as_mut_slice());
+            }
         }
-        // Jobs are in the order of towers and domains; the others have no rows.
-        let all = zip_equal(Tower::ALL, fields);
-        let all = all.flat_map(|(tower, fields)| {
-            let domains = fields.iter_mut().enumerate();
-            domains.map(move |(domain, rows)| ((tower, domain), rows.as_mut_slice()))
-        });
-        let mut left = jobs.iter().map(|job| (job.tower, job.domain)).peekable();
-        let with_rows = all.filter(|(place, _)| left.next_if_eq(place).is_some());
-        let found: Vec<_> = with_rows.map(|(_, rows)| rows).collect();
         check!(
             found.len() == jobs.len(),
             "room for the fields of {} domains of {}",
@@ -270,14 +272,6 @@ impl<'p> Executor<'p> {
             jobs.len()
         );
         found
-    }
-}
-
-/// By tower and domain an empty list of gradients, whose memory stays.
-pub(in crate::exec) fn clear_fields<E: Clone>(plan: &Plan, fields: &mut [Vec<Vec<E>>; 2]) {
-    for (tower, fields) in zip_equal(Tower::ALL, fields) {
-        fields.resize(plan.tower(tower).domains.len(), Vec::new());
-        fields.iter_mut().for_each(Vec::clear);
     }
 }
 

@@ -41,7 +41,7 @@ pub use rows::TowerRows;
 #[cfg(feature = "device")]
 pub(super) use {
     batch_norm::Moments,
-    executor::{clear_fields, towers},
+    executor::towers,
     heads::{Embeddings, LogitGradients, of_places},
     job::Job,
     linear::is_narrow,
