@@ -95,10 +95,7 @@ impl<'p> DeviceExecutor<'p> {
         let mut gradients = Gradients::zeros::<E>(self.plan.parameters, &self.device);
         let mut download = Download::default();
         for domain in &mut domains {
-            let other = match domain.job.tower {
-                Tower::Query => outputs.of(Tower::Item),
-                Tower::Item => outputs.of(Tower::Query),
-            };
+            let other = outputs.of(domain.job.tower.other());
             let gradient = self.output_gradient(&domain.job, logits, other);
             let (program, memory) = (domain.job.program, &mut domain.memory);
             memory.write(memory.whole(program.output_gradient), gradient);

@@ -77,7 +77,7 @@ impl<E: Real> Backward<'_, E> {
             let (mut saved, mut fields, mut block) = (saved.into_iter(), fields, Some(block));
             for (lane, gradients) in zip_equal(&job.lanes, lanes) {
                 let mut chunks = Vec::with_capacity(lane.len());
-                for ((_, rows), saved) in lane.iter().zip(&mut saved) {
+                for (rows, saved) in lane.iter().zip(&mut saved) {
                     let part;
                     (part, fields) = fields.split_at_mut(rows.len() * job.program.embedded);
                     chunks.push(BackwardChunk {

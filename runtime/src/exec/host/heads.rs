@@ -235,10 +235,7 @@ pub fn of_places<E: Real>(
             if logits.is_empty() {
                 continue;
             }
-            let others = match tower {
-                Tower::Query => &rows.pairs.item,
-                Tower::Item => &rows.pairs.query,
-            };
+            let others = rows.pairs.places(tower.other());
             for &pair in rows.by_place(tower).of(place) {
                 let pair = pair as usize;
                 let factor = E::real(logits[pair] * gradients.heads[task].scale);
