@@ -8,16 +8,15 @@
 use mtmd_schema::Tower;
 use mtmd_schema::plan::Plan;
 
-use super::backward::Backward;
+use super::backward::{Backward, SharedParameters};
 use super::batch_norm::{self, Moments, Running};
 use super::forward::{Outputs, forward};
 use super::heads::{self, Embeddings, LogitGradients, ScoreGradients, Scores, TaskLoss};
-use super::intervals::Intervals;
 use super::job::Job;
 use super::real::Real;
 use super::rows::TowerRows;
 use super::split::{parts_mut, spread};
-use super::verify::{shared_gradients, verify};
+use super::verify::verify;
 use crate::bug::{check, zip_equal};
 use crate::exec::Precision;
 use crate::exec::heads::{HeadRows, Pairs};
@@ -27,8 +26,8 @@ use crate::params::Params;
 #[derive(Debug)]
 pub struct Executor<'p> {
     plan: &'p Plan,
-    /// By tower and program: the shared parameters whose gradients it writes.
-    shared: [Vec<Intervals>; 2],
+    /// By tower.
+    shared: [SharedParameters; 2],
 }
 
 /// What a step of training finds. Its memory serves the next step again.
@@ -62,10 +61,7 @@ impl<'p> Executor<'p> {
     /// Holds the plan to its rules; one that breaks them stops the program, for it is a bug of the compiler.
     pub fn new(plan: &'p Plan) -> Self {
         verify(plan);
-        let shared = Tower::ALL.map(|tower| {
-            let programs = plan.tower(tower).programs.iter();
-            programs.map(shared_gradients).collect()
-        });
+        let shared = Tower::ALL.map(|tower| SharedParameters::of(plan.tower(tower)));
         Self { plan, shared }
     }
 
