@@ -78,7 +78,7 @@ impl<'p> DeviceExecutor<'p> {
     ) {
         let jobs = self.host.jobs(params, &towers(rows), precision);
         step.statistics.clone_from(&params.statistics);
-        let moments = self.host.moments(&jobs, &mut step.statistics, true);
+        let moments = self.host.batch_moments(&jobs, &mut step.statistics);
         let flat = self.upload(params);
         let (mut domains, outputs) = self.forward(&flat, rows, (jobs, &moments), precision);
         let both = Tower::ALL.map(|tower| outputs.of(tower));
@@ -139,8 +139,7 @@ impl<'p> DeviceExecutor<'p> {
         precision: Precision,
     ) -> Vec<Scores> {
         let jobs = self.host.jobs(params, &towers(rows), precision);
-        let mut statistics = params.statistics.clone();
-        let moments = self.host.moments(&jobs, &mut statistics, false);
+        let moments = self.host.running_moments(&jobs, &params.statistics);
         let flat = self.upload(params);
         let (_, outputs) = self.forward(&flat, rows, (jobs, &moments), precision);
         let both = Tower::ALL.map(|tower| outputs.of(tower));

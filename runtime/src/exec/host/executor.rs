@@ -78,7 +78,7 @@ impl<'p> Executor<'p> {
         let towers = towers(rows);
         let jobs = self.jobs(params, &towers, precision);
         step.statistics.clone_from(&params.statistics);
-        let moments = self.moments(&jobs, &mut step.statistics, true);
+        let moments = self.batch_moments(&jobs, &mut step.statistics);
         let places = towers.map(|(tower, rows)| (tower, rows.places()));
         let run = (&jobs[..], &moments[..]);
         let (outputs, saved) = forward(self.plan, &params.values, &places, run, |saved| saved);
@@ -137,8 +137,7 @@ impl<'p> Executor<'p> {
         precision: Precision,
     ) -> Outputs<E> {
         let jobs = self.jobs(params, towers, precision);
-        let mut statistics = params.statistics.clone();
-        let moments = self.moments(&jobs, &mut statistics, false);
+        let moments = self.running_moments(&jobs, &params.statistics);
         let places: Vec<_> = towers
             .iter()
             .map(|(tower, rows)| (*tower, rows.places()))
@@ -164,12 +163,11 @@ impl<'p> Executor<'p> {
         Job::all(self.plan, towers, precision)
     }
 
-    /// The moments of each job's BatchNorms; in training the running ones move.
-    pub(in crate::exec) fn moments<E: Real>(
+    /// The moments of each job's BatchNorms on its rows; the running ones move.
+    pub(in crate::exec) fn batch_moments<E: Real>(
         &self,
         jobs: &[Job<'_, E>],
         statistics: &mut [E],
-        training: bool,
     ) -> Vec<Vec<Moments<E>>> {
         let running = Running {
             momentum: self.plan.batch_norm_momentum,
@@ -179,8 +177,21 @@ impl<'p> Executor<'p> {
         let work = zip_equal(jobs, blocks).collect();
         let rows = |(job, _): &(&Job<'_, E>, &mut [E])| job.places.len();
         spread(work, rows, |(job, block)| {
-            batch_norm::moments(job.program, job.rows, running, block, training)
+            batch_norm::batch_moments(job.program, job.rows, running, block)
         })
+    }
+
+    /// The running moments of each job's BatchNorms.
+    pub(in crate::exec) fn running_moments<E: Real>(
+        &self,
+        jobs: &[Job<'_, E>],
+        statistics: &[E],
+    ) -> Vec<Vec<Moments<E>>> {
+        let of = |job: &Job<'_, E>| {
+            let block = &statistics[job.statistics()];
+            batch_norm::running_moments(job.program, self.plan.norm_eps, block)
+        };
+        jobs.iter().map(of).collect()
     }
 
     /// Logits and scores of each task, by the outputs of both towers.
