@@ -28,14 +28,14 @@ pub fn train(model: &'static Compiled, args: &Train, plan: Option<&Path>) -> Res
     let schema = &model.schema;
     set_threads(args.machine.threads)?;
     let target = device::open(args.machine.device)?;
-    let warm = WarmStart::read(schema, args.warm_start.as_deref(), plan)?;
+    let mut warm = WarmStart::read(schema, args.warm_start.as_deref(), plan)?;
     let dataset = Dataset::open(schema, &args.data)?;
     let folder = open_folder(schema, args)?;
     let reader = apply_rows(&args.rows, dataset, existing(args))?;
     let (mut state, vocabularies, saved) = if args.resume {
         resume(&folder, &reader, args)?
     } else {
-        let (state, vocabularies) = first_pass(&reader, args, warm.as_ref())?;
+        let (state, vocabularies) = first_pass(&reader, args, warm.as_mut())?;
         (state, vocabularies, None)
     };
     let (training, precision) = (&state.training, state.precision);
@@ -51,7 +51,7 @@ pub fn train(model: &'static Compiled, args: &Train, plan: Option<&Path>) -> Res
     };
     trainer.run_on(&target);
     if let Some(warm) = warm {
-        say(warm.start(schema, &mut trainer, &vocabularies, &folder)?);
+        say(warm.start(&mut trainer, &vocabularies, &folder)?);
     }
     let parts = EvaluationParts::find(&reader, &vocabularies, state.refit)?;
     let interrupt = Interrupt::listen()?;
@@ -102,7 +102,7 @@ fn existing(args: &Train) -> Existing {
 fn first_pass(
     reader: &RowReader,
     args: &Train,
-    warm: Option<&WarmStart>,
+    warm: Option<&mut WarmStart>,
 ) -> Result<(State, Arc<Vocabularies>)> {
     let schema = reader.schema();
     require_validation(schema, args)?;
