@@ -284,7 +284,7 @@ fn resume(
     for cause in damaged {
         warn(format!("set aside, damaged: {cause}"));
     }
-    let (weights, vocabularies) = checkpoint::load_model(&path, dataset.schema())?;
+    let (weights, vocabularies) = checkpoint::read_model(&path, dataset.schema())?;
     checkpoint::require_spec(&path, dataset.schema(), &weights)?;
     let (optimiser, mut state) = checkpoint::load_progress(&path, dataset.schema())?;
     require_files(&mut state, dataset, args.other_files)?;
