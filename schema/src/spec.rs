@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Architecture, Axis, Feature, List, Rows, Table, Task, Text, Tower, Training};
+use crate::{
+    Architecture, Axis, Feature, List, Rows, Table, Task, TaskId, Text, Tower, Training, bug,
+};
 
 /// A checked spec.
 ///
@@ -81,6 +83,14 @@ impl Budget {
 }
 
 impl Spec {
+    /// A task by its id; stops at an id that the spec lacks.
+    pub fn task(&self, id: TaskId) -> &Task {
+        match self.tasks.get(id.0) {
+            Some(task) => task,
+            None => bug!("task {} of {}", id.0, self.tasks.len()),
+        }
+    }
+
     /// The axis whose domains are the tower's Domain Experts.
     pub fn axis(&self, tower: Tower) -> &Axis {
         match tower {

@@ -10,6 +10,7 @@ use super::args::apply_rows;
 use super::warm_start::WarmStart;
 use super::wrapped::push_wrapped;
 use super::{device, eval, say, set_threads, warn};
+use crate::bug::zip_equal;
 use crate::data::{self, Dataset, Parts, RowReader};
 use crate::error::{Error, Result};
 use crate::evaluation::{Report, grouped};
@@ -205,10 +206,7 @@ fn choose(
     let figure = match &schema.training.course.select {
         None => "loss".to_owned(),
         Some(select) => {
-            let task = schema
-                .tasks
-                .get(select.task.0)
-                .map_or("?", |task| &task.name);
+            let task = &schema.task(select.task).name;
             let name = match select.metric {
                 Metric::LogMae => "LogMAE",
                 Metric::Mae => "MAE",
@@ -341,7 +339,7 @@ fn final_report(
 /// What the first pass found.
 fn data_report(schema: &Schema, learned: &data::Learned) -> String {
     let mut text = format!("{}\n", learned.report);
-    for (task, found) in schema.tasks.iter().zip(&learned.statistics.tasks) {
+    for (task, found) in zip_equal(&*schema.tasks, &learned.statistics.tasks) {
         let mean = found
             .mean()
             .map_or("-".to_owned(), |mean| format!("{mean:.4}"));
