@@ -143,9 +143,7 @@ impl Candidates {
         }
         for (row, value) in bad {
             self.fault(row, column, || match value {
-                Some(value) => {
-                    format!("a weight must be a number from 0 to {MOST:e}, this is {value}")
-                }
+                Some(value) => weight_fault(value),
                 None => "a row with a label must have a weight, this is missing".to_owned(),
             });
         }
@@ -236,6 +234,11 @@ impl Candidates {
             request: Vec::new(),
         }
     }
+}
+
+/// Why a number is not a weight.
+pub(super) fn weight_fault(value: impl std::fmt::Display) -> String {
+    format!("a weight must be a number from 0 to {MOST:e}, this is {value}")
 }
 
 /// The values of the good rows; none if there are none, as of weights that count alike.
