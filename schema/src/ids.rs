@@ -128,4 +128,12 @@ impl Tower {
             Self::Item => "item",
         }
     }
+
+    /// The other one.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Query => Self::Item,
+            Self::Item => Self::Query,
+        }
+    }
 }

@@ -2,6 +2,8 @@
 
 use arrow_array::{Array, Int32Array, StringArray};
 
+use crate::arrays::numbers::value;
+
 /// A string column; null where a string is missing.
 #[derive(Debug, Clone)]
 pub(crate) struct Texts {
@@ -90,9 +92,5 @@ impl Texts {
 
 #[inline]
 fn code(codes: &Int32Array, place: usize) -> Option<usize> {
-    if codes.is_null(place) {
-        return None;
-    }
-    let code = codes.values().get(place)?;
-    usize::try_from(*code).ok()
+    value(codes, place).and_then(|code| usize::try_from(code).ok())
 }

@@ -10,6 +10,7 @@ use super::args::apply_rows;
 use super::warm_start::WarmStart;
 use super::wrapped::push_wrapped;
 use super::{device, eval, say, set_threads, warn};
+use crate::bug::zip_equal;
 use crate::data::{self, Dataset, Parts, RowReader};
 use crate::error::{Error, Result};
 use crate::evaluation::{Report, grouped};
@@ -28,14 +29,14 @@ pub fn train(model: &'static Compiled, args: &Train, plan: Option<&Path>) -> Res
     let schema = &model.schema;
     set_threads(args.machine.threads)?;
     let target = device::open(args.machine.device)?;
-    let warm = WarmStart::read(schema, args.warm_start.as_deref(), plan)?;
+    let mut warm = WarmStart::read(schema, args.warm_start.as_deref(), plan)?;
     let dataset = Dataset::open(schema, &args.data)?;
     let folder = open_folder(schema, args)?;
     let reader = apply_rows(&args.rows, dataset, existing(args))?;
     let (mut state, vocabularies, saved) = if args.resume {
         resume(&folder, &reader, args)?
     } else {
-        let (state, vocabularies) = first_pass(&reader, args, warm.as_ref())?;
+        let (state, vocabularies) = first_pass(&reader, args, warm.as_mut())?;
         (state, vocabularies, None)
     };
     let (training, precision) = (&state.training, state.precision);
@@ -51,7 +52,7 @@ pub fn train(model: &'static Compiled, args: &Train, plan: Option<&Path>) -> Res
     };
     trainer.run_on(&target);
     if let Some(warm) = warm {
-        say(warm.start(schema, &mut trainer, &vocabularies, &folder)?);
+        say(warm.start(&mut trainer, &vocabularies, &folder)?);
     }
     let parts = EvaluationParts::find(&reader, &vocabularies, state.refit)?;
     let interrupt = Interrupt::listen()?;
@@ -102,7 +103,7 @@ fn existing(args: &Train) -> Existing {
 fn first_pass(
     reader: &RowReader,
     args: &Train,
-    warm: Option<&WarmStart>,
+    warm: Option<&mut WarmStart>,
 ) -> Result<(State, Arc<Vocabularies>)> {
     let schema = reader.schema();
     require_validation(schema, args)?;
@@ -205,10 +206,7 @@ fn choose(
     let figure = match &schema.training.course.select {
         None => "loss".to_owned(),
         Some(select) => {
-            let task = schema
-                .tasks
-                .get(select.task.0)
-                .map_or("?", |task| &task.name);
+            let task = &schema.task(select.task).name;
             let name = match select.metric {
                 Metric::LogMae => "LogMAE",
                 Metric::Mae => "MAE",
@@ -284,7 +282,7 @@ fn resume(
     for cause in damaged {
         warn(format!("set aside, damaged: {cause}"));
     }
-    let (weights, vocabularies) = checkpoint::load_model(&path, dataset.schema())?;
+    let (weights, vocabularies) = checkpoint::read_model(&path, dataset.schema())?;
     checkpoint::require_spec(&path, dataset.schema(), &weights)?;
     let (optimiser, mut state) = checkpoint::load_progress(&path, dataset.schema())?;
     require_files(&mut state, dataset, args.other_files)?;
@@ -341,7 +339,7 @@ fn final_report(
 /// What the first pass found.
 fn data_report(schema: &Schema, learned: &data::Learned) -> String {
     let mut text = format!("{}\n", learned.report);
-    for (task, found) in schema.tasks.iter().zip(&learned.statistics.tasks) {
+    for (task, found) in zip_equal(&*schema.tasks, &learned.statistics.tasks) {
         let mean = found
             .mean()
             .map_or("-".to_owned(), |mean| format!("{mean:.4}"));

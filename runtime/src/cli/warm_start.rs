@@ -26,6 +26,8 @@ pub struct WarmStart {
     text: String,
     weights: Reader,
     earlier: Earlier,
+    /// By vocabulary that continues; empty until [`Self::vocabularies`] has joined them.
+    growths: Vec<Growth>,
 }
 
 impl WarmStart {
@@ -75,6 +77,7 @@ impl WarmStart {
             plan,
             text,
             weights,
+            growths: Vec::new(),
         }))
     }
 
@@ -82,8 +85,21 @@ impl WarmStart {
     ///
     /// # Errors
     /// A plan of another model.
-    pub fn vocabularies(&self, schema: &Schema, learned: &Vocabularies) -> Result<Vocabularies> {
-        Ok(self.continued(schema, learned)?.0)
+    pub fn vocabularies(
+        &mut self,
+        schema: &Schema,
+        learned: &Vocabularies,
+    ) -> Result<Vocabularies> {
+        let tables = self.plan.by_value();
+        let tables = tables
+            .map(|(to, from)| Ok((self.table(to)?.to_owned(), self.table(from)?.to_owned())))
+            .collect::<Result<_>>()?;
+        let moments = self.plan.moments.iter();
+        let moments = moments.map(|carried| (carried.to.clone(), carried.from.clone()));
+        let (continued, growths) =
+            learned.after(schema, &self.earlier, &tables, &moments.collect())?;
+        self.growths = growths;
+        Ok(continued)
     }
 
     /// Gives a new trainer, whose biases are set, the weights that the plan transfers, and keeps the
@@ -93,14 +109,12 @@ impl WarmStart {
     /// A plan that does not fit weights or model, all of it at once, and what the system refuses.
     pub fn start(
         self,
-        schema: &Schema,
         trainer: &mut Trainer,
         vocabularies: &Vocabularies,
         folder: &RunFolder,
     ) -> Result<String> {
         let rows = self.rows(vocabularies)?;
-        let (_, growths) = self.continued(schema, vocabularies)?;
-        let told = self.told(&growths);
+        let told = self.told();
         let copied = transfer::apply(&self.plan, self.weights, &mut trainer.targets(), &rows);
         copied.map_err(|problems| {
             let list: Vec<String> = problems.iter().map(|it| format!("\n  {it}")).collect();
@@ -111,20 +125,6 @@ impl WarmStart {
         fs::write(&path, &self.text)
             .map_err(|source| Error::file(&path, "write the plan", source))?;
         Ok(told)
-    }
-
-    fn continued(
-        &self,
-        schema: &Schema,
-        learned: &Vocabularies,
-    ) -> Result<(Vocabularies, Vec<Growth>)> {
-        let tables = self.plan.by_value();
-        let tables = tables
-            .map(|(to, from)| Ok((self.table(to)?.to_owned(), self.table(from)?.to_owned())))
-            .collect::<Result<_>>()?;
-        let moments = self.plan.moments.iter();
-        let moments = moments.map(|carried| (carried.to.clone(), carried.from.clone()));
-        learned.after(schema, &self.earlier, &tables, &moments.collect())
     }
 
     /// The rows that are copied of tables that go by value.
@@ -178,7 +178,7 @@ impl WarmStart {
     }
 
     /// How many weights have each fate, and all that is lost.
-    fn told(&self, growths: &[Growth]) -> String {
+    fn told(&self) -> String {
         let old = &self.plan.old.model;
         let mut text = format!("\nstarts from {} (model `{old}`)\n", self.folder.display());
         for &fate in Fate::ALL {
@@ -197,7 +197,7 @@ impl WarmStart {
             let keys = dropped.iter().take(NAMED).map(|it| it.key.clone());
             push_wrapped(&mut text, "  ", keys.chain(more));
         }
-        let growths = growths.iter().map(|growth| {
+        let growths = self.growths.iter().map(|growth| {
             let notes = [
                 (growth.added, "new"),
                 (growth.lost, "dropped for want of room"),

@@ -25,7 +25,7 @@ impl Dataset {
 
     fn require_kind(&self, vocabulary: &Vocabulary) -> Result<()> {
         let schema = self.schema();
-        let features = [Tower::Query, Tower::Item].map(|tower| schema.features(tower).iter());
+        let features = Tower::ALL.map(|tower| schema.features(tower).iter());
         let columns = features.into_iter().flatten().filter(|feature| {
             matches!(&feature.kind, FeatureKind::Embedded { table, input: Input::One { .. } | Input::List { .. }, .. }
                 if schema.tables.get(table.0).is_some_and(|table| table.name == vocabulary.table))

@@ -4,7 +4,6 @@ use std::fmt;
 
 use crate::data::decode::usable::Usable;
 use crate::schema::{FeatureKind, Schema, Tower};
-use crate::vocab::moments::tower_name;
 
 /// Root mean squares that a network reads well beside embeddings and numbers that are normalised.
 const USUAL: std::ops::RangeInclusive<f64> = 0.01..=10.0;
@@ -39,7 +38,7 @@ impl VectorSize {
                 squares: 0.0,
             })
         };
-        of(Tower::Query).chain(of(Tower::Item)).collect()
+        Tower::ALL.into_iter().flat_map(of).collect()
     }
 
     /// Adds the entries of some rows.
@@ -74,7 +73,7 @@ impl fmt::Display for VectorSize {
         let size = format!("{:.2e}", self.root_mean_square());
         // Three digits, without an exponent.
         let size = size.parse::<f64>().map_or(size, |size| size.to_string());
-        let tower = tower_name(self.tower);
+        let tower = self.tower.name();
         write!(
             f,
             "{place}: the entries of {tower} feature `{feature}` have a root mean square of {size}, and the model reads vectors as they are, \

@@ -9,7 +9,7 @@
 use mtmd_schema::Tower;
 use mtmd_schema::plan::{Plan, TowerPlan};
 
-use crate::bug::check;
+use crate::bug::{check, zip_equal};
 use crate::data::batch::{Batch, TowerBatch};
 
 /// The rows that one task scores: those whose cell exists.
@@ -213,7 +213,7 @@ fn labels(rows: &[u32], labels: &[f32], weights: &[f32]) -> Labels {
     }
     valid.shares.iter_mut().for_each(|share| *share /= total);
     let entropies = valid.labels.iter().map(|&p| entropy(p));
-    let terms = entropies.zip(&valid.shares);
+    let terms = zip_equal(entropies, &valid.shares);
     valid.entropy = terms.map(|(entropy, share)| entropy * share).sum();
     valid
 }

@@ -112,10 +112,10 @@ impl<'a> ParameterIndex<'a> {
     /// The elements of a part in [`super::Params::values`], padding between its parameters included.
     pub fn range(&self, part: Part) -> Range<usize> {
         match part {
-            Part::Shared(tower) => extent(&self.plan.tower(tower).shared, 0),
+            Part::Shared(tower) => Parameter::span(&self.plan.tower(tower).shared),
             Part::Domain(tower, domain) => {
                 let (program, block) = program(self.plan.tower(tower), domain);
-                extent(&program.own, program.parameters.at(block))
+                shifted(Parameter::span(&program.own), program.parameters.at(block))
             }
             Part::Head(task) => {
                 let bias = self.head_bias(task);
@@ -150,7 +150,7 @@ impl<'a> ParameterIndex<'a> {
                 part,
                 name: &parameter.name,
                 array,
-                range: place(parameter, start),
+                range: shifted(parameter.range(), start),
                 shape: &parameter.shape,
                 init: parameter.init,
             }
@@ -262,7 +262,10 @@ impl<'a> ParameterIndex<'a> {
             let domains = (0..tower.domains.len()).map(DomainId);
             domains.map(|domain| {
                 let (program, block) = program(tower, domain);
-                extent(&program.running, program.statistics.at(block))
+                shifted(
+                    Parameter::span(&program.running),
+                    program.statistics.at(block),
+                )
             })
         })
     }
@@ -282,17 +285,9 @@ fn program(tower: &TowerPlan, domain: DomainId) -> (&Program, usize) {
     (program, place.block)
 }
 
-/// Elements of a parameter, whose offset is relative to `start`.
-fn place(parameter: &Parameter, start: usize) -> Range<usize> {
-    let first = start + parameter.offset;
-    first..first + parameter.len()
-}
-
-/// From the first parameter's first element to the last one's last.
-fn extent(parameters: &[Parameter], start: usize) -> Range<usize> {
-    let places = parameters.iter().map(|parameter| place(parameter, start));
-    let all = places.reduce(|all, other| all.start.min(other.start)..all.end.max(other.end));
-    all.unwrap_or(start..start)
+/// A range that is relative to `start`.
+fn shifted(range: Range<usize>, start: usize) -> Range<usize> {
+    start + range.start..start + range.end
 }
 
 /// Requires the tensors of one holder to have distinct names, which are their keys in files.
@@ -309,7 +304,7 @@ fn require_apart(parameters: &[Parameter], end: usize) {
     sorted.sort_by_key(|parameter| parameter.offset);
     let mut free = 0;
     for parameter in sorted {
-        let range = place(parameter, 0);
+        let range = parameter.range();
         if range.start < free || range.end > end {
             bug!(
                 "{} overlaps another parameter or leaves its block",

@@ -39,10 +39,7 @@ pub fn evaluate_and_count(
 ) -> Result<(Report, Option<data::RowReport>)> {
     let mut evaluator = Evaluator::new(reader.schema());
     let mut batches = batches(scorer, reader, vocabularies, parts)?;
-    for batch in batches.by_ref() {
-        let batch = batch?;
-        evaluator.add(&batch.batch, &scorer.score(&batch));
-    }
+    score_all(scorer, &mut batches, &mut evaluator, || false)?;
     Ok((evaluator.report(name), batches.report().cloned()))
 }
 
@@ -59,12 +56,9 @@ pub fn validate(
     stop: impl Fn() -> bool,
 ) -> Result<Option<(Report, Option<f64>)>> {
     let mut evaluator = Evaluator::new(reader.schema());
-    for batch in batches(scorer, reader, vocabularies, Parts::VALIDATE)? {
-        if stop() {
-            return Ok(None);
-        }
-        let batch = batch?;
-        evaluator.add(&batch.batch, &scorer.score(&batch));
+    let mut batches = batches(scorer, reader, vocabularies, Parts::VALIDATE)?;
+    if !score_all(scorer, &mut batches, &mut evaluator, stop)? {
+        return Ok(None);
     }
     let report = evaluator.report("validate");
     let figure = match select {
@@ -92,6 +86,23 @@ pub fn has_rows(
         Some(Err(error)) if batches.report().is_none() => Err(error),
         Some(Err(_)) | None => Ok(false),
     }
+}
+
+/// Scores the batches one after another; `false` if `stop` returns true first.
+fn score_all(
+    scorer: &Scorer,
+    batches: &mut Batches<ScoringBatch>,
+    evaluator: &mut Evaluator,
+    stop: impl Fn() -> bool,
+) -> Result<bool> {
+    for batch in batches {
+        if stop() {
+            return Ok(false);
+        }
+        let batch = batch?;
+        evaluator.add(&batch.batch, &scorer.score(&batch));
+    }
+    Ok(true)
 }
 
 /// Batches of the rows of some parts, made ready to be scored.

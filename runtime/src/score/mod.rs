@@ -7,6 +7,7 @@ use std::sync::Arc;
 use mtmd_schema::Tower;
 use mtmd_schema::plan::Plan;
 
+use crate::bug::zip_equal;
 use crate::data::batch::Batch;
 use crate::error::Result;
 use crate::evaluation::TaskPredictions;
@@ -108,7 +109,7 @@ impl Scorer {
             let scores = self
                 .engine
                 .score(&self.params, rows, &batch.pairs, Precision::Float32);
-            let tasks = batch.pairs.iter().zip(scores);
+            let tasks = zip_equal(&batch.pairs, scores);
             tasks
                 .map(|(pairs, scores)| predictions(pairs, &scores))
                 .collect()

@@ -61,7 +61,6 @@ impl Tables {
             to.resize(domains, Vec::new());
             for ((domain, places), to) in batch.domains.iter().enumerate().zip(to) {
                 let columns = self.layout.of(tower, domain);
-                to.clear();
                 to.resize(places.len() * columns.width, 0.0);
                 let firsts = places.clone().step_by(TASK_ROWS);
                 let pieces = to.chunks_mut((TASK_ROWS * columns.width).max(1));
@@ -97,6 +96,8 @@ impl GatherTask<'_> {
                     }
                 }
             }
+            // The rows of tables are added to it.
+            to.fill(0.0);
             for field in &columns.fields {
                 let table = &tables.tables[field.table];
                 let clock = &tables.clocks[table.clock];

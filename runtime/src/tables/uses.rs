@@ -35,11 +35,6 @@ pub(super) struct Use {
 }
 
 impl TableUses {
-    /// Number of rows.
-    pub fn rows(&self) -> usize {
-        self.rows.len()
-    }
-
     /// The uses of a row by its place in `rows`.
     #[inline]
     pub(super) fn of(&self, place: usize) -> &[Use] {

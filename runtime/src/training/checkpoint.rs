@@ -95,7 +95,16 @@ pub fn verify(path: &Path) -> Result<()> {
 /// Files that cannot be read or are damaged, and weights that mean something else: the message then
 /// holds the difference between the two graphs.
 pub fn load_model(path: &Path, schema: &Schema) -> Result<(Reader, Vocabularies)> {
-    let (weights, vocabularies) = open_model(path)?;
+    verify_model(path)?;
+    read_model(path, schema)
+}
+
+/// The same for a folder that [`verify`] has accepted.
+///
+/// # Errors
+/// Those of [`load_model`].
+pub fn read_model(path: &Path, schema: &Schema) -> Result<(Reader, Vocabularies)> {
+    let (weights, vocabularies) = read_files(path)?;
     require_weights(path, schema, &weights.metadata)?;
     Ok((weights, Vocabularies::from_json(schema, &vocabularies)?))
 }
@@ -105,9 +114,18 @@ pub fn load_model(path: &Path, schema: &Schema) -> Result<(Reader, Vocabularies)
 /// # Errors
 /// Files that cannot be read or are damaged.
 pub fn open_model(path: &Path) -> Result<(Reader, String)> {
-    if checksums::are_there(path) {
-        checksums::verify(path, |name| name == MODEL || name == VOCABULARY)?;
+    verify_model(path)?;
+    read_files(path)
+}
+
+fn verify_model(path: &Path) -> Result<()> {
+    match checksums::are_there(path) {
+        true => checksums::verify(path, |name| name == MODEL || name == VOCABULARY),
+        false => Ok(()),
     }
+}
+
+fn read_files(path: &Path) -> Result<(Reader, String)> {
     let weights = Reader::open(&path.join(MODEL))?;
     Ok((weights, read_text(&path.join(VOCABULARY))?))
 }
@@ -131,12 +149,11 @@ pub fn require_spec(path: &Path, schema: &Schema, weights: &Reader) -> Result<()
     ))
 }
 
-/// Reads what a checkpoint holds beside the model: the optimisers' moments and the state.
+/// Reads the rest of a checkpoint that [`verify`] has accepted: the optimisers' moments and the state.
 ///
 /// # Errors
-/// Files that cannot be read, are damaged, or are of another version of the layout.
+/// Files that cannot be read, or are of another version of the layout.
 pub fn load_progress(path: &Path, schema: &Schema) -> Result<(Reader, State)> {
-    checksums::verify(path, |name| name == OPTIMISER || name == STATE)?;
     let optimiser = Reader::open(&path.join(OPTIMISER))?;
     let path = path.join(STATE);
     let text = read_text(&path)?;

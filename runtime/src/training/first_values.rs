@@ -1,11 +1,12 @@
 //! What a new model takes from the first pass before its first step.
 
 use super::Trainer;
-use crate::bug::{bug, check};
+use crate::bug::{bug, check, zip_equal};
 use crate::data::Statistics;
-use crate::params::{Array, ParameterIndex, Part};
-use crate::schema::plan::{Op, Program, View};
+use crate::params::{Array, Part};
+use crate::schema::plan::{Program, View};
 use crate::schema::{DomainId, Feature, FeatureKind, TaskId, Tower};
+use crate::score::Scorer;
 use crate::vocab::Vocabularies;
 
 /// Sets the biases of the logits, and the running statistics of each domain's BatchNorm: from its first batch on, however
@@ -15,45 +16,12 @@ pub fn set_first_values(
     statistics: &Statistics,
     vocabularies: &Vocabularies,
 ) {
-    let values = first_values(trainer, statistics, vocabularies);
-    // Once for all: a model may have thousands of domains.
-    let mut targets = trainer.targets();
-    for (key, values) in values {
-        let Some(target) = targets.get_mut(&key) else {
-            bug!("the model has no array {key}");
-        };
-        check!(
-            target.values.len() == values.len(),
-            "{} values for {key}, which has {}",
-            values.len(),
-            target.values.len()
-        );
-        for (to, value) in target.values.iter_mut().zip(values) {
-            *to = value as f32;
-        }
-    }
-}
-
-/// The first values by key, of the arrays that the plan has.
-fn first_values(
-    trainer: &Trainer,
-    statistics: &Statistics,
-    vocabularies: &Vocabularies,
-) -> Vec<(String, Vec<f64>)> {
-    let scorer = trainer.scorer();
-    let (schema, index) = (scorer.schema(), &scorer.index);
-    let plan = index.plan();
-    let mut first = vec![];
-    check!(
-        plan.heads.len() == statistics.tasks.len(),
-        "statistics of {} tasks for {} heads",
-        statistics.tasks.len(),
-        plan.heads.len()
-    );
-    for (task, (head, found)) in plan.heads.iter().zip(&statistics.tasks).enumerate() {
+    let scorer = trainer.scorer_mut();
+    let (schema, plan) = (scorer.schema(), scorer.plan());
+    for (task, (head, found)) in zip_equal(&*plan.heads, &statistics.tasks).enumerate() {
         if let Some(bias) = head.bias {
-            let key = key_at(index, Part::Head(TaskId(task)), Array::Values, bias);
-            first.push((key, vec![found.bias()]));
+            let part = Part::Head(TaskId(task));
+            set(scorer, part, (Array::Values, bias), &[found.bias()]);
         }
     }
     for tower in Tower::ALL {
@@ -63,27 +31,32 @@ fn first_values(
                 bug!("domain {domain} has no program");
             };
             let start = program.statistics.at(place.block);
-            for op in program.forward.iter() {
-                let Op::BatchNorm {
-                    from,
-                    mean,
-                    variance,
-                    ..
-                } = op
-                else {
-                    continue;
-                };
+            for norm in program.batch_norms() {
+                require_numbers(program, schema.features(tower), norm.from);
                 let numbers = &statistics.numbers;
                 let starting = numbers.starting_statistics(schema, vocabularies, tower, domain);
-                require_numbers(program, schema.features(tower), *from);
                 let part = Part::Domain(tower, DomainId(domain));
-                for (at, values) in [(mean, starting.mean), (variance, starting.variance)] {
-                    first.push((key_at(index, part, Array::Statistics, start + at), values));
+                for (at, values) in [
+                    (norm.mean, starting.mean),
+                    (norm.variance, starting.variance),
+                ] {
+                    set(scorer, part, (Array::Statistics, start + at), &values);
                 }
             }
         }
     }
-    first
+}
+
+/// Sets the parameter of a part that starts at this element of an array.
+fn set(scorer: &mut Scorer, part: Part, (array, start): (Array, usize), values: &[f64]) {
+    let mut entries = scorer.index.of(part);
+    let Some(entry) = entries.find(|entry| entry.array == array && entry.range.start == start)
+    else {
+        bug!("{} has nothing at {start}", scorer.index.part_key(part));
+    };
+    for (to, value) in zip_equal(scorer.params.of_mut(&entry), values) {
+        *to = *value as f32;
+    }
 }
 
 /// Requires columns of a program's input to be numbers in canonical order, as the statistics of a domain
@@ -101,14 +74,5 @@ fn require_numbers(program: &Program, features: &[Feature], columns: View) {
             field.feature.0
         );
         last = Some(field.feature);
-    }
-}
-
-/// The key of the array that starts at an element.
-fn key_at(index: &ParameterIndex<'_>, part: Part, array: Array, start: usize) -> String {
-    let mut entries = index.of(part);
-    match entries.find(|entry| entry.array == array && entry.range.start == start) {
-        Some(entry) => index.key(&entry),
-        None => bug!("{} has nothing at {start}", index.part_key(part)),
     }
 }

@@ -172,8 +172,7 @@ impl Fit<'_> {
         let lack = match select {
             None => "loss: none has a label of a task whose weight is above 0".to_owned(),
             Some(select) => {
-                let task = self.reader.schema().tasks.get(select.task.0);
-                let task = task.map_or("?", |task| &task.name);
+                let task = &self.reader.schema().task(select.task).name;
                 format!("figure of task `{task}` as `select` asks for it")
             }
         };
@@ -228,8 +227,7 @@ impl Fit<'_> {
     ) -> Error {
         let (task, cause) = match error {
             StepError::Loss { task, value } => {
-                let name = self.reader.schema().tasks.get(task.0);
-                let name = name.map_or("?", |task| &*task.name);
+                let name = &self.reader.schema().task(task).name;
                 (Some(task), format!("the loss of task `{name}` is {value}"))
             }
             StepError::Gradient { norm } => (None, format!("the norm of the gradients is {norm}")),

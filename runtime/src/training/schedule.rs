@@ -23,11 +23,6 @@ impl Schedule {
         }
     }
 
-    /// Steps in all.
-    pub fn total(&self) -> u64 {
-        self.total
-    }
-
     /// Factor of step `step`, from 0. Over `w` steps of warm-up it rises as 1/w, 2/w, … 1; then it
     /// stays 1, or falls: linearly or along half a cosine, so that it would be 0 at the step after the last one, or
     /// as √(w / (step + 1)), with a `w` of at least 1.

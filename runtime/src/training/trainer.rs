@@ -161,7 +161,12 @@ impl Trainer {
         &self.scorer
     }
 
-    /// The same at the end of a training, with all rows of tables up to date. The dense parameters'
+    /// The same, whose weights are set before the first step.
+    pub(super) fn scorer_mut(&mut self) -> &mut Scorer {
+        &mut self.scorer
+    }
+
+    /// The model at the end of a training, with all rows of tables up to date. The dense parameters'
     /// moments are dropped.
     pub fn into_scorer(mut self) -> Scorer {
         self.scorer.tables.flush();

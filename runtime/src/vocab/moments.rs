@@ -35,12 +35,7 @@ pub(crate) fn numbers(schema: &Schema) -> impl Iterator<Item = NumberFeature<'_>
             FeatureKind::Embedded { .. } | FeatureKind::Vector { .. } => None,
         })
     };
-    of(Tower::Query).chain(of(Tower::Item))
-}
-
-/// A tower as messages and keys name it.
-pub(crate) fn tower_name(tower: Tower) -> &'static str {
-    tower.name()
+    Tower::ALL.into_iter().flat_map(of)
 }
 
 /// How many numbers there were, their mean, and the sum of their squared deviations from it (Chan, Golub and LeVeque's

@@ -8,7 +8,7 @@ use crate::bug::bug;
 use crate::error::{Error, Result};
 use crate::schema::{Schema, Standardise, Tower, Transform, Value};
 use crate::vocab::encoder::Encoder;
-use crate::vocab::moments::{NumberFeature, NumberMoments, numbers, tower_name};
+use crate::vocab::moments::{NumberFeature, NumberMoments, numbers};
 use crate::vocab::vocabulary::{Vocabulary, mismatch};
 
 /// How every table of a schema finds the row of a raw value: by [`Index`](crate::schema::Index), with what was learned.
@@ -149,5 +149,5 @@ impl Vocabularies {
 
 /// What the moments of a feature are kept under.
 pub(crate) fn key(tower: Tower, feature: &str) -> String {
-    format!("{}.{feature}", tower_name(tower))
+    format!("{}.{feature}", tower.name())
 }

@@ -61,7 +61,8 @@ pub fn per_parameter<E: DeviceReal>(
     let all = largest(expected);
     let mut rest = found.to_vec();
     let mut add = |parameter: &Parameter, start: usize, name: &str| {
-        let range = start + parameter.offset..start + parameter.offset + parameter.len();
+        let range = parameter.range();
+        let range = start + range.start..start + range.end;
         rest[range.clone()].fill(E::default());
         let what = format!("the gradient of {name} {}", parameter.name);
         worst.add(

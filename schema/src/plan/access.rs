@@ -1,5 +1,8 @@
 //! What operations read and write.
 
+use std::ops::Range;
+
+use super::Program;
 use super::op::{Activate, Address, Linear, Norm, Op, Target, View, Write};
 
 /// Elements of a parameter.
@@ -9,6 +12,43 @@ pub struct Elements {
     pub first: Address,
     /// How many.
     pub count: usize,
+}
+
+impl Elements {
+    /// Their offsets, in the scope of the address.
+    pub const fn range(&self) -> Range<usize> {
+        self.first.offset..self.first.offset + self.count
+    }
+}
+
+/// The input of a BatchNorm, and the places of its running statistics in a domain's block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchNorm {
+    /// Columns of the program's input.
+    pub from: View,
+    /// Offset of the running means.
+    pub mean: usize,
+    /// Offset of the running variances.
+    pub variance: usize,
+}
+
+impl Program {
+    /// The BatchNorms, in the order of the forward pass.
+    pub fn batch_norms(&self) -> impl Iterator<Item = BatchNorm> {
+        self.forward.iter().filter_map(|op| match op {
+            Op::BatchNorm {
+                from,
+                mean,
+                variance,
+                ..
+            } => Some(BatchNorm {
+                from: *from,
+                mean: *mean,
+                variance: *variance,
+            }),
+            _ => None,
+        })
+    }
 }
 
 impl View {

@@ -13,11 +13,13 @@
 mod access;
 mod op;
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{DomainId, FeatureId, List, TaskId, Text, Tower};
 
-pub use access::Elements;
+pub use access::{BatchNorm, Elements};
 pub use op::{
     Activate, Address, BufferId, Linear, Mix, Norm, NormPlace, Op, Scope, Target, View, Write,
 };
@@ -133,6 +135,11 @@ impl Blocks {
     pub const fn at(&self, block: usize) -> usize {
         self.start + block * self.stride
     }
+
+    /// Elements of a block, padding included.
+    pub const fn range(&self, block: usize) -> Range<usize> {
+        self.at(block)..self.at(block + 1)
+    }
 }
 
 /// A tensor of the flat array, as a checkpoint names it.
@@ -158,6 +165,18 @@ impl Parameter {
     /// Whether it has no element.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Offsets of its elements.
+    pub fn range(&self) -> Range<usize> {
+        self.offset..self.offset + self.len()
+    }
+
+    /// Offsets from the first element of some parameters to the last one, padding included.
+    pub fn span(parameters: &[Self]) -> Range<usize> {
+        let ranges = parameters.iter().map(Self::range);
+        let all = ranges.reduce(|all, other| all.start.min(other.start)..all.end.max(other.end));
+        all.unwrap_or(0..0)
     }
 }
 

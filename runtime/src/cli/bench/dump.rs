@@ -15,6 +15,7 @@ use safetensors::{Dtype, serialize};
 use serde_json::json;
 
 use super::steps::{FACTOR, Steps};
+use crate::bug::zip_equal;
 use crate::data::batch::{Batch, Column, TowerBatch};
 use crate::error::{Error, Result};
 use crate::evaluation::TaskPredictions;
@@ -49,7 +50,7 @@ pub fn batches<'a>(
         arrays.indices("product", batch.product.iter().copied());
         let columns = [("labels", &batch.labels), ("weights", &batch.weights)];
         for (kind, columns) in columns {
-            for (task, column) in schema.tasks.iter().zip(columns) {
+            for (task, column) in zip_equal(&*schema.tasks, columns) {
                 arrays.numbers(format!("{kind}/{}", task.name), column, None);
             }
         }
@@ -83,7 +84,7 @@ pub fn oracle(schema: &Schema, steps: &mut Steps, count: usize, folder: &Path) -
 }
 
 fn json(schema: &Schema, report: &StepReport) -> serde_json::Value {
-    let tasks = schema.tasks.iter().zip(&report.tasks);
+    let tasks = zip_equal(&*schema.tasks, &report.tasks);
     let losses: serde_json::Map<String, serde_json::Value> = tasks
         .filter_map(|(task, loss)| loss.map(|loss| (task.name.to_string(), json!(loss.mean))))
         .collect();
@@ -93,7 +94,7 @@ fn json(schema: &Schema, report: &StepReport) -> serde_json::Value {
 fn scores(schema: &Schema, steps: &mut Steps, path: &Path) -> Result<()> {
     let predictions = steps.score();
     let mut arrays = Arrays::default();
-    for (task, TaskPredictions { rows, lp, lq }) in schema.tasks.iter().zip(&predictions) {
+    for (task, TaskPredictions { rows, lp, lq }) in zip_equal(&*schema.tasks, &predictions) {
         arrays.indices(format!("{}/rows", task.name), rows.iter().copied());
         arrays.numbers(format!("{}/lp", task.name), lp, None);
         arrays.numbers(format!("{}/lq", task.name), lq, None);
@@ -133,7 +134,7 @@ impl Arrays {
         let end = batch.order.len() as u32;
         self.indices(format!("{name}/domains"), starts.chain([end]));
         self.indices(format!("{name}/order"), batch.order.iter().copied());
-        for (feature, column) in schema.features(tower).iter().zip(&batch.columns) {
+        for (feature, column) in zip_equal(schema.features(tower), &batch.columns) {
             let key = format!("{name}/{}", feature.name);
             match column {
                 Column::Ids(ids) => self.indices(key, ids.iter().copied()),

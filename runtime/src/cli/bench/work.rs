@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use mtmd_schema::Tower;
 use mtmd_schema::plan::{Linear, Op, Plan, Program};
 
+use crate::bug::zip_equal;
 use crate::data::batch::Batch;
 use crate::exec::Precision;
 use crate::exec::host::product_by_all;
@@ -69,7 +70,7 @@ impl Work {
 fn total(plan: &Plan, batch: &Batch, count: fn(&Linear) -> usize) -> usize {
     let towers = Tower::ALL.into_iter().map(|tower| {
         let plan = plan.tower(tower);
-        let domains = plan.domains.iter().zip(&batch.tower(tower).domains);
+        let domains = zip_equal(&*plan.domains, &batch.tower(tower).domains);
         let of = |program: &Program| -> usize {
             let linear = program.forward.iter().map(|op| match op {
                 Op::Linear(linear) => count(linear),

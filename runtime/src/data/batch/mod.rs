@@ -2,6 +2,7 @@
 
 pub(crate) mod chunk;
 mod gather;
+mod record;
 pub(crate) mod requests;
 pub(crate) mod shuffle_buffer;
 

@@ -6,9 +6,9 @@ use arrow_array::{Array, ArrayRef, Float32Array, RecordBatch};
 use arrow_schema::ArrowError;
 
 use crate::arrays::keys::{DateForm, Odd, ReadKeys, Spans, column_of, entries, keys, lists};
-use crate::arrays::numbers::{MOST, Numbers, are_sound, is_sound};
+use crate::arrays::numbers::{MOST, Numbers, are_sound, is_sound, value};
 use crate::data::decode::derive::derived;
-use crate::data::decode::targets::Candidates;
+use crate::data::decode::targets::{Candidates, weight_fault};
 use crate::data::decode::values::{Buckets, Lists, Places, Values, are_usable, is_usable};
 use crate::schema::{Feature, FeatureKind, Input, Schema, Tower};
 
@@ -175,18 +175,12 @@ impl Candidates {
                 });
                 continue;
             }
-            let values = weights.values();
-            let odd = span.into_iter().find(|&place| {
-                let value = values.get(place).copied().unwrap_or(f32::NAN);
-                weights.is_null(place) || !(0.0..=MOST).contains(&f64::from(value))
-            });
-            if let Some(place) = odd {
-                self.fault(row, column, || match weights.is_null(place) {
-                    true => "a weight is missing".to_owned(),
-                    false => {
-                        let value = values.get(place).copied().unwrap_or(f32::NAN);
-                        format!("a weight must be a number from 0 to {MOST:e}, this is {value}")
-                    }
+            let mut found = span.into_iter().map(|place| value(&weights, place));
+            let is_weight = |value: f32| (0.0..=MOST).contains(&f64::from(value));
+            if let Some(odd) = found.find(|weight| !weight.is_some_and(is_weight)) {
+                self.fault(row, column, || match odd {
+                    None => "a weight is missing".to_owned(),
+                    Some(value) => weight_fault(value),
                 });
             }
         }

@@ -7,6 +7,7 @@ use arrow_schema::ArrowError;
 
 use crate::arrays::keys::column_of;
 use crate::arrays::numbers::{MOST, Numbers};
+use crate::bug::zip_equal;
 use crate::data::decode::domains::mask;
 use crate::data::decode::usable::Usable;
 use crate::data::decode::values::Values;
@@ -50,7 +51,7 @@ impl NumbersRead {
 fn exists(task: &Task, surface: &[u16], product: &[u16]) -> Vec<bool> {
     let (surfaces, products) = (mask(&task.surfaces), mask(&task.products));
     let is = |mask: &[bool], domain: u16| mask.get(usize::from(domain)).copied() == Some(true);
-    let cells = surface.iter().zip(product);
+    let cells = zip_equal(surface, product);
     cells
         .map(|(&surface, &product)| is(&surfaces, surface) && is(&products, product))
         .collect()
@@ -101,7 +102,7 @@ impl Candidates {
     ) -> Result<Vec<f32>, ArrowError> {
         let values = columns.get(batch, column)?;
         let (mut labels, mut bad) = (Vec::with_capacity(self.rows.len()), Vec::new());
-        for (&row, &on) in self.rows.iter().zip(on) {
+        for (&row, &on) in zip_equal(&self.rows, on) {
             let value = on.then(|| values.get(row as usize)).flatten();
             labels.push(value.map_or(f32::NAN, |value| value as f32));
             if let Some(value) = value
@@ -128,7 +129,7 @@ impl Candidates {
     ) -> Result<Vec<f32>, ArrowError> {
         let values = columns.get(batch, column)?;
         let (mut weights, mut bad) = (Vec::with_capacity(self.rows.len()), Vec::new());
-        for (&row, label) in self.rows.iter().zip(labels) {
+        for (&row, label) in zip_equal(&self.rows, labels) {
             if label.is_nan() {
                 weights.push(0.0);
                 continue;
@@ -142,9 +143,7 @@ impl Candidates {
         }
         for (row, value) in bad {
             self.fault(row, column, || match value {
-                Some(value) => {
-                    format!("a weight must be a number from 0 to {MOST:e}, this is {value}")
-                }
+                Some(value) => weight_fault(value),
                 None => "a row with a label must have a weight, this is missing".to_owned(),
             });
         }
@@ -166,7 +165,7 @@ impl Candidates {
         for column in conjunction {
             let values = columns.get(batch, column)?;
             let mut bad = Vec::new();
-            for ((&row, on), result) in self.rows.iter().zip(&on).zip(&mut result) {
+            for ((&row, on), result) in zip_equal(zip_equal(&self.rows, &on), &mut result) {
                 if !on {
                     continue;
                 }
@@ -237,6 +236,12 @@ impl Candidates {
     }
 }
 
+/// Why a number is not a weight.
+pub(super) fn weight_fault(value: impl std::fmt::Display) -> String {
+    format!("a weight must be a number from 0 to {MOST:e}, this is {value}")
+}
+
+/// The values of the good rows; none if there are none, as of weights that count alike.
 fn kept<T>(values: Vec<T>, good: &[bool]) -> Vec<T> {
     values
         .into_iter()

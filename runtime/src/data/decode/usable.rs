@@ -38,7 +38,7 @@ impl Usable {
         place: BatchOrigin,
         chunk: &mut Chunk,
     ) {
-        for tower in [Tower::Query, Tower::Item] {
+        for tower in Tower::ALL {
             let (values, domains) = self.of(tower);
             let columns = match tower {
                 Tower::Query => &mut chunk.query,
@@ -71,7 +71,7 @@ impl Usable {
 
     /// Counts the values of every table with a learned vocabulary; `counts` has one entry a table.
     pub(crate) fn count(&self, schema: &Schema, counts: &mut [Option<ValueCounts>]) {
-        for tower in [Tower::Query, Tower::Item] {
+        for tower in Tower::ALL {
             let (values, domains) = self.of(tower);
             for (feature, values) in zip_equal(schema.features(tower), values) {
                 let FeatureKind::Embedded { table, .. } = feature.kind else {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::thread::JoinHandle;
 
+use crate::bug::bug;
 use crate::data::batch::chunk::Chunk;
 use crate::data::batch::shuffle_buffer::Records;
 use crate::data::dataset::Dataset;
@@ -177,7 +178,10 @@ impl BlockBuilder {
             let encoded = self.encoded.next();
             return encoded.unwrap_or_else(|| Err(ended_early())).map(Some);
         }
-        self.end.take().unwrap_or(Ok(())).map(|()| None)
+        match self.end.take() {
+            Some(end) => end.map(|()| None),
+            None => bug!("a slice is asked for after the last"),
+        }
     }
 
     fn send(&self, rows: BlockRows) -> bool {

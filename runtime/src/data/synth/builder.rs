@@ -73,8 +73,8 @@ impl Builder {
         match (self, value) {
             (Self::Int(to), Some(Drawn::Int(value))) => to.append_value(value),
             (Self::Text(to), Some(Drawn::Text(value))) => to.append_value(value),
-            (Self::Int(to), _) => to.append_null(),
-            (Self::Text(to), _) => to.append_null(),
+            (Self::Int(to), None) => to.append_null(),
+            (Self::Text(to), None) => to.append_null(),
             _ => bug!("a value for a column of another content"),
         }
     }
@@ -84,18 +84,16 @@ impl Builder {
         let values = draws.into_iter().flatten().map(|draw| draw.value);
         match self {
             Self::Ints(to) => {
-                values.for_each(|value| {
-                    if let Drawn::Int(value) = value {
-                        to.values().append_value(value);
-                    }
+                values.for_each(|value| match value {
+                    Drawn::Int(value) => to.values().append_value(value),
+                    Drawn::Text(_) => bug!("a text for a list of whole numbers"),
                 });
                 to.append(present);
             }
             Self::Texts(to) => {
-                values.for_each(|value| {
-                    if let Drawn::Text(value) = value {
-                        to.values().append_value(value);
-                    }
+                values.for_each(|value| match value {
+                    Drawn::Text(value) => to.values().append_value(value),
+                    Drawn::Int(_) => bug!("a whole number for a list of texts"),
                 });
                 to.append(present);
             }

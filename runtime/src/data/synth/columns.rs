@@ -1,8 +1,14 @@
 //! Rows of made-up data, column by column.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "domains, tasks and their outcomes are those of the schema"
+)]
+
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 
+use crate::bug::bug;
 use crate::data::synth::builder::Builder;
 use crate::data::synth::draws::{Draw, Drawn, domain, number, split, undeclared};
 use crate::data::synth::plan::{Content, InputColumn, InputKind, SynthPlan};
@@ -119,12 +125,13 @@ impl SynthColumns {
             };
             let list = self.builders.iter().find(|(name, _)| name == list);
             let length = list.and_then(|(_, builder)| builder.last_length());
-            if let Some((_, Builder::Weights(to))) = self.builders.get_mut(index) {
-                for _ in 0..length.unwrap_or_default() {
-                    to.values().append_value(random.uniform() as f32);
-                }
-                to.append(length.is_some());
+            let Some((_, Builder::Weights(to))) = self.builders.get_mut(index) else {
+                bug!("weights for a column of another content");
+            };
+            for _ in 0..length.unwrap_or_default() {
+                to.values().append_value(random.uniform() as f32);
             }
+            to.append(length.is_some());
         }
     }
 
@@ -215,20 +222,14 @@ impl Builder {
     }
 
     fn push_domain(&mut self, axis: &Axis, domain: usize, random: &mut Random) {
-        let values: &[Value] = axis
-            .domains
-            .get(domain)
-            .map_or(&[], |domain| &domain.values);
-        let value = values.get(random.below(values.len()));
+        let values = &axis.domains[domain].values;
+        let value = &values[random.below(values.len())];
         let other = random.uniform() < UNDECLARED && axis.others == Others::Skip;
-        self.push_value(match value {
-            Some(Value::Int(_)) if other => Some(Drawn::Int(undeclared(axis))),
-            Some(Value::Text(_)) if other => {
-                Some(Drawn::Text(format!("undeclared {}", undeclared(axis))))
-            }
-            Some(value) => Some(value.into()),
-            None => None,
-        });
+        self.push_value(Some(match value {
+            Value::Int(_) if other => Drawn::Int(undeclared(axis)),
+            Value::Text(_) if other => Drawn::Text(format!("undeclared {}", undeclared(axis))),
+            value => value.into(),
+        }));
     }
 
     fn push_outcome(
@@ -240,15 +241,14 @@ impl Builder {
     ) {
         match (self, content) {
             (Self::Action(to), Content::Action(tasks)) => {
-                let mut outcomes = tasks.iter().filter_map(|task| outcomes.get(*task));
-                to.append_value(i8::from(outcomes.any(|outcome| outcome.action)));
+                let happened = tasks.iter().any(|task| outcomes[*task].action);
+                to.append_value(i8::from(happened));
             }
-            (Self::Score(to), Content::Score(task)) => {
-                let rated = schema.tasks.get(*task).is_some_and(|task| {
-                    task.action.is_empty() && matches!(task.label, Label::Score(_))
-                });
+            (Self::Score(to), Content::Score(place)) => {
+                let task = &schema.tasks[*place];
+                let rated = task.action.is_empty() && matches!(task.label, Label::Score(_));
                 let unrated = rated && random.uniform() < UNRATED;
-                let score = outcomes.get(*task).and_then(|outcome| outcome.score);
+                let score = outcomes[*place].score;
                 to.append_option(score.filter(|_| !unrated).map(|score| score as f32));
             }
             (Self::Action(to), Content::Mask) => {
@@ -257,8 +257,18 @@ impl Builder {
             (Self::Score(to), Content::Weight) => {
                 to.append_value((0.25 + 1.5 * random.uniform()) as f32);
             }
-            // Inputs and keys were pushed before.
-            _ => {}
+            (_, Content::Action(_) | Content::Score(_) | Content::Mask | Content::Weight) => {
+                bug!("an outcome for a column of another content")
+            }
+            // They were pushed before.
+            (
+                _,
+                Content::Domain(_)
+                | Content::Split(_)
+                | Content::Request
+                | Content::Weights(_)
+                | Content::Input(_),
+            ) => {}
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::bug::bug;
 use crate::schema::{
     self, Derive, Feature, FeatureKind, Index, Label, Schema, Split, Tower, Transform, Unit, Value,
 };
@@ -101,7 +102,7 @@ impl Content {
 impl SynthPlan {
     pub(super) fn new(schema: &'static Schema, rows: u64) -> Self {
         let mut columns: BTreeMap<&'static str, Content> = BTreeMap::new();
-        for tower in [Tower::Query, Tower::Item] {
+        for tower in Tower::ALL {
             columns.insert(&schema.axis(tower).column, Content::Domain(tower));
         }
         if let Split::Column {
@@ -145,7 +146,7 @@ impl SynthPlan {
         }
         // A column that a feature reads as it is decides what is made of it for others.
         for derived in [false, true] {
-            for tower in [Tower::Query, Tower::Item] {
+            for tower in Tower::ALL {
                 let features = schema.features(tower).iter();
                 for feature in features.filter(|feature| feature.derive.is_some() == derived) {
                     add_input(schema, &mut columns, tower, feature, rows);
@@ -219,7 +220,7 @@ fn add_input(
 /// Enough values for a long tail in which most are still seen several times.
 fn values(schema: &'static Schema, table: usize, rows: u64) -> ValueRange {
     let Some(table) = schema.tables.get(table) else {
-        return ValueRange::Ints(1);
+        bug!("table {table} of {}", schema.tables.len());
     };
     let room = table.rows.saturating_sub(1).max(1);
     match &table.index {

@@ -9,6 +9,12 @@
 //!
 //! with a, b and w of its own. A root has P = sigmoid(z), a child sigmoid(z) times its parent's.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "tables and domains are those of the schema, and parents come before their children"
+)]
+
+use crate::bug::zip_equal;
 use crate::hash::{Random, hash_text};
 use crate::schema::{DomainId, Schema, Tower};
 
@@ -79,8 +85,10 @@ impl LabelSignal {
 
     /// Hidden vector of the value with this number in its table's universe.
     pub(super) fn value(&self, table: usize, number: usize) -> [f64; RANK] {
-        let table = self.tables.get(table).copied().unwrap_or_default();
-        vector(&mut Random::new(self.seed, &[table, number as u64]))
+        vector(&mut Random::new(
+            self.seed,
+            &[self.tables[table], number as u64],
+        ))
     }
 
     /// Scores and actions of a row's tasks, in the schema's order.
@@ -94,21 +102,19 @@ impl LabelSignal {
     ) -> Vec<Outcome> {
         let (q, i) = (query.mean(), item.mean());
         let mut outcomes: Vec<Outcome> = Vec::with_capacity(self.tasks.len());
-        for (task, signal) in schema.tasks.iter().zip(&self.tasks) {
-            let effect =
-                |effects: &[f64], domain: usize| effects.get(domain).copied().unwrap_or_default();
+        for (task, signal) in zip_equal(&*schema.tasks, &self.tasks) {
             let cross: f64 = (signal.cross.iter().zip(q).zip(i))
                 .map(|((w, q), i)| w * q * i)
                 .sum();
             let z = signal.base
-                + effect(&signal.surfaces, surface)
-                + effect(&signal.products, product)
+                + signal.surfaces[surface]
+                + signal.products[product]
                 + 0.8 * dot(&signal.query, &q)
                 + 0.8 * dot(&signal.item, &i)
                 + 1.2 * cross
                 + 0.5 * signal.numbers * (query.numbers + item.numbers).tanh();
-            let parent = match task.given.and_then(|parent| outcomes.get(parent.0)) {
-                Some(parent) => *parent,
+            let parent = match task.given {
+                Some(parent) => outcomes[parent.0],
                 None => Outcome {
                     score: Some(1.0),
                     action: true,

@@ -18,8 +18,7 @@ use crate::bug::{bug, zip_equal};
 use crate::exec::Precision;
 use crate::exec::heads::{HeadRows, Pairs};
 use crate::exec::host::{
-    Embeddings, Executor, Job, LogitGradients, Moments, Scores, Step, TowerRows, clear_fields,
-    of_places, towers,
+    Embeddings, Executor, Job, LogitGradients, Moments, Scores, Step, TowerRows, of_places, towers,
 };
 use crate::params::Params;
 
@@ -79,7 +78,7 @@ impl<'p> DeviceExecutor<'p> {
     ) {
         let jobs = self.host.jobs(params, &towers(rows), precision);
         step.statistics.clone_from(&params.statistics);
-        let moments = self.host.moments(&jobs, &mut step.statistics, true);
+        let moments = self.host.batch_moments(&jobs, &mut step.statistics);
         let flat = self.upload(params);
         let (mut domains, outputs) = self.forward(&flat, rows, (jobs, &moments), precision);
         let both = Tower::ALL.map(|tower| outputs.of(tower));
@@ -96,10 +95,7 @@ impl<'p> DeviceExecutor<'p> {
         let mut gradients = Gradients::zeros::<E>(self.plan.parameters, &self.device);
         let mut download = Download::default();
         for domain in &mut domains {
-            let other = match domain.job.tower {
-                Tower::Query => outputs.of(Tower::Item),
-                Tower::Item => outputs.of(Tower::Query),
-            };
+            let other = outputs.of(domain.job.tower.other());
             let gradient = self.output_gradient(&domain.job, logits, other);
             let (program, memory) = (domain.job.program, &mut domain.memory);
             memory.write(memory.whole(program.output_gradient), gradient);
@@ -143,8 +139,7 @@ impl<'p> DeviceExecutor<'p> {
         precision: Precision,
     ) -> Vec<Scores> {
         let jobs = self.host.jobs(params, &towers(rows), precision);
-        let mut statistics = params.statistics.clone();
-        let moments = self.host.moments(&jobs, &mut statistics, false);
+        let moments = self.host.running_moments(&jobs, &params.statistics);
         let flat = self.upload(params);
         let (_, outputs) = self.forward(&flat, rows, (jobs, &moments), precision);
         let both = Tower::ALL.map(|tower| outputs.of(tower));
@@ -252,7 +247,10 @@ impl<'p> DeviceExecutor<'p> {
         found: Vec<Vec<E>>,
         fields: &mut [Vec<Vec<E>>; 2],
     ) {
-        clear_fields(self.plan, fields);
+        for (tower, fields) in zip_equal(Tower::ALL, &mut *fields) {
+            fields.resize(self.plan.tower(tower).domains.len(), Vec::new());
+            fields.iter_mut().for_each(Vec::clear);
+        }
         let with_fields: Vec<&Domain<'_, E>> = domains
             .iter()
             .filter(|domain| domain.job.program.input_gradient.is_some())

@@ -8,7 +8,8 @@
 use std::ops::Range;
 
 use mtmd_schema::Tower;
-use mtmd_schema::plan::{Plan, TowerPlan, View};
+use mtmd_schema::plan::{Parameter, Plan, TowerPlan, View};
+use rayon::prelude::*;
 
 use super::batch_norm::Moments;
 use super::buffer::PooledBuffer;
@@ -22,15 +23,34 @@ use super::parameters::Gradients;
 use super::real::{Real, add_rows_to};
 use super::split::{parts_mut, spread};
 use super::unit::{ReadyWeights, Unit};
-use super::verify::shared_span;
+use super::verify::shared_gradients;
 use crate::bug::{bug, check, zip_equal};
+
+/// The parameters that the domains of a tower share.
+#[derive(Debug)]
+pub struct SharedParameters {
+    /// From the first element to the last one.
+    span: Range<usize>,
+    /// By program: those whose gradients it writes.
+    written: Vec<Intervals>,
+}
+
+impl SharedParameters {
+    /// Those of a tower.
+    pub fn of(tower: &TowerPlan) -> Self {
+        Self {
+            span: Parameter::span(&tower.shared),
+            written: tower.programs.iter().map(shared_gradients).collect(),
+        }
+    }
+}
 
 /// What the backward pass reads.
 pub struct Backward<'a, E: Real> {
     /// The plan.
     pub plan: &'a Plan,
-    /// By tower and program: the shared parameters whose gradients it writes.
-    pub shared: &'a [Vec<Intervals>; 2],
+    /// By tower.
+    pub shared: &'a [SharedParameters; 2],
     /// The flat parameters.
     pub parameters: &'a [E],
     /// Domains with rows.
@@ -77,7 +97,7 @@ impl<E: Real> Backward<'_, E> {
             let (mut saved, mut fields, mut block) = (saved.into_iter(), fields, Some(block));
             for (lane, gradients) in zip_equal(&job.lanes, lanes) {
                 let mut chunks = Vec::with_capacity(lane.len());
-                for ((_, rows), saved) in lane.iter().zip(&mut saved) {
+                for (rows, saved) in lane.iter().zip(&mut saved) {
                     let part;
                     (part, fields) = fields.split_at_mut(rows.len() * job.program.embedded);
                     chunks.push(BackwardChunk {
@@ -107,22 +127,23 @@ impl<E: Real> Backward<'_, E> {
 
     /// Zeros for the parameters of domains without rows.
     fn clear_idle(&self, gradient: &mut [E]) {
+        let mut idle = Vec::new();
         for tower in Tower::ALL {
-            let mut busy = vec![false; self.plan.tower(tower).domains.len()];
+            let plan = self.plan.tower(tower);
+            let mut busy = vec![false; plan.domains.len()];
             for job in self.jobs.iter().filter(|job| job.tower == tower) {
                 busy[job.domain] = true;
             }
-            let plan = self.plan.tower(tower);
             for (place, _) in zip_equal(&*plan.domains, busy).filter(|(_, busy)| !busy) {
-                let blocks = plan.programs[place.program].parameters;
-                let start = blocks.at(place.block);
-                gradient[start..start + blocks.stride].fill(E::default());
+                idle.push(plan.programs[place.program].parameters.range(place.block));
             }
         }
+        let blocks = parts_mut(gradient, idle).into_par_iter();
+        blocks.for_each(|block| block.fill(E::default()));
     }
 
     fn lane_gradients(&self, job: &Job<'_, E>) -> Vec<LaneGradients<E>> {
-        let span = shared_span(self.plan.tower(job.tower)).len();
+        let span = self.shared[job.tower as usize].span.len();
         let lane = |lane: usize| LaneGradients {
             own: (lane > 0).then(|| PooledBuffer::new(job.own().len())),
             tower: PooledBuffer::new(span),
@@ -132,19 +153,17 @@ impl<E: Real> Backward<'_, E> {
 
     /// Adds what the lanes of a domain but the first have found to its block.
     fn add_own(&self, lanes: &[Vec<LaneGradients<E>>], gradient: &mut [E]) {
+        let jobs: Vec<_> = zip_equal(self.jobs, lanes)
+            .filter(|(_, lanes)| lanes.len() > 1)
+            .collect();
         let mut sums = Vec::new();
-        let blocks = parts_mut(gradient, self.jobs.iter().map(Job::own));
-        for ((job, lanes), block) in zip_equal(zip_equal(self.jobs, lanes), blocks) {
-            let ranges = job.program.own.iter().map(|p| p.offset..p.offset + p.len());
-            let ranges: Vec<_> = ranges.collect();
-            let parts = parts_mut(block, ranges.iter().cloned());
-            let others: Vec<&[E]> = lanes
-                .iter()
-                .filter_map(|lane| lane.own.as_deref())
-                .collect();
-            if !others.is_empty() {
-                sums.extend(zip_equal(parts, ranges).map(|part| (part, others.clone())));
-            }
+        let blocks = parts_mut(gradient, jobs.iter().map(|(job, _)| job.own()));
+        for ((job, lanes), block) in zip_equal(jobs, blocks) {
+            let ranges = job.program.own.iter().map(Parameter::range);
+            let parts = parts_mut(block, ranges.clone());
+            let others = lanes.iter().filter_map(|lane| lane.own.as_deref());
+            let others: Vec<&[E]> = others.collect();
+            sums.extend(zip_equal(parts, ranges).map(|part| (part, others.clone())));
         }
         spread(
             sums,
@@ -159,11 +178,11 @@ impl<E: Real> Backward<'_, E> {
 
     /// Sums what all lanes of a tower have found of its shared parameters.
     fn add_shared(&self, tower: Tower, lanes: &[Vec<LaneGradients<E>>], gradient: &mut [E]) {
-        let plan: &TowerPlan = self.plan.tower(tower);
-        let start = shared_span(plan).start;
-        let ranges = plan.shared.iter().map(|p| p.offset..p.offset + p.len());
-        let ranges: Vec<_> = ranges.collect();
-        let parts = parts_mut(gradient, ranges.iter().cloned());
+        let plan = self.plan.tower(tower);
+        let shared = &self.shared[tower as usize];
+        let start = shared.span.start;
+        let ranges = plan.shared.iter().map(Parameter::range);
+        let parts = parts_mut(gradient, ranges.clone());
         let sums: Vec<_> = zip_equal(parts, ranges).collect();
         let jobs: Vec<_> = zip_equal(self.jobs, lanes)
             .filter(|(job, _)| job.tower == tower)
@@ -175,7 +194,7 @@ impl<E: Real> Backward<'_, E> {
                 let mut empty = true;
                 for (job, lanes) in &jobs {
                     let program = plan.domains[job.domain].program;
-                    let written = &self.shared[tower as usize][program];
+                    let written = &shared.written[program];
                     for lane in *lanes {
                         let found =
                             |part: &Range<usize>| &lane.tower[part.start - start..part.end - start];
@@ -230,11 +249,8 @@ impl<E: Real> LaneWork<'_, '_, E> {
         let Some(own) = self.own else {
             bug!("a lane without room for its gradients");
         };
-        let other = match job.tower {
-            Tower::Query => pass.outputs.of(Tower::Item),
-            Tower::Item => pass.outputs.of(Tower::Query),
-        };
-        let tower_start = shared_span(pass.plan.tower(job.tower)).start;
+        let other = pass.outputs.of(job.tower.other());
+        let tower_start = pass.shared[job.tower as usize].span.start;
         for (at, mut chunk) in self.chunks.into_iter().enumerate() {
             let rows = chunk.rows.len();
             let mut scratch = PooledBuffer::new(rows * program.scratch);

@@ -5,10 +5,11 @@
     reason = "columns of a view are within the input, statistics within the block"
 )]
 
-use mtmd_schema::plan::{Op, Program, View};
+use mtmd_schema::plan::{BatchNorm, Program, View};
 
 use super::memory::{RowsMut, RowsRef};
 use super::real::Real;
+use crate::bug::zip_equal;
 
 /// What a BatchNorm normalises a domain's rows by.
 #[derive(Debug)]
@@ -39,60 +40,64 @@ pub struct Running {
     pub eps: f64,
 }
 
-/// The moments of every BatchNorm of a program on a domain's rows. In training those of the rows
-/// themselves, towards which the running ones in `statistics`, the domain's block, move; a single row
-/// has no variance and uses the running ones, as scoring does.
-pub fn moments<E: Real>(
+/// The moments of every BatchNorm of a program on a domain's rows, in training: those of the rows
+/// themselves, towards which the running ones in `statistics`, the domain's block, move. A single row has
+/// no variance: it uses the running ones and leaves them.
+pub fn batch_moments<E: Real>(
     program: &Program,
     rows: DomainRows<'_, E>,
     running: Running,
     statistics: &mut [E],
-    training: bool,
 ) -> Vec<Moments<E>> {
-    let norms = program.forward.iter().filter_map(|op| match op {
-        Op::BatchNorm {
-            from,
-            mean,
-            variance,
-            ..
-        } => Some((*from, *mean, *variance)),
-        _ => None,
-    });
     let width = program.buffers[program.input.0].width;
-    let of = |(from, mean, variance): (View, usize, usize)| {
-        let place = |at: usize| at..at + from.width;
-        let batch = match training {
-            true => rows.moments(width, from),
-            false => None,
+    let of = |norm: BatchNorm| {
+        let Some(batch) = rows.moments(width, norm.from) else {
+            return Moments::running(norm, running.eps, statistics);
         };
-        let (means, variances): (Vec<f64>, Vec<f64>) = match batch {
-            Some(batch) => {
-                let advance = |running_ones: &mut [E], ones: &dyn Fn(usize) -> f64| {
-                    for (column, value) in running_ones.iter_mut().enumerate() {
-                        let moved = value.float64() * (1.0 - running.momentum)
-                            + ones(column) * running.momentum;
-                        *value = E::real(moved);
-                    }
-                };
-                advance(&mut statistics[place(mean)], &|column| batch.mean[column]);
-                advance(&mut statistics[place(variance)], &|column| {
-                    batch.variance[column] * batch.unbiased
-                });
-                (batch.mean, batch.variance)
-            }
-            None => {
-                let values = |at: usize| statistics[place(at)].iter().map(|x| x.float64());
-                (values(mean).collect(), values(variance).collect())
+        let mut advance = |at: usize, values: &[f64], factor: f64| {
+            let running_ones = &mut statistics[at..at + values.len()];
+            for (to, value) in zip_equal(running_ones, values) {
+                let moved =
+                    to.float64() * (1.0 - running.momentum) + value * factor * running.momentum;
+                *to = E::real(moved);
             }
         };
-        let scale = |variance: f64| E::real(1.0 / (variance + running.eps).sqrt());
-        Moments {
-            at: mean,
-            mean: means.into_iter().map(E::real).collect(),
-            scale: variances.into_iter().map(scale).collect(),
-        }
+        advance(norm.mean, &batch.mean, 1.0);
+        advance(norm.variance, &batch.variance, batch.unbiased);
+        let (means, variances) = (batch.mean.into_iter(), batch.variance.into_iter());
+        Moments::new(norm, running.eps, means, variances)
     };
-    norms.map(of).collect()
+    program.batch_norms().map(of).collect()
+}
+
+/// The same in scoring: the running ones.
+pub fn running_moments<E: Real>(program: &Program, eps: f64, statistics: &[E]) -> Vec<Moments<E>> {
+    let of = |norm| Moments::running(norm, eps, statistics);
+    program.batch_norms().map(of).collect()
+}
+
+impl<E: Real> Moments<E> {
+    fn new(
+        norm: BatchNorm,
+        eps: f64,
+        means: impl Iterator<Item = f64>,
+        variances: impl Iterator<Item = f64>,
+    ) -> Self {
+        let scale = |variance: f64| E::real(1.0 / (variance + eps).sqrt());
+        Self {
+            at: norm.mean,
+            mean: means.map(E::real).collect(),
+            scale: variances.map(scale).collect(),
+        }
+    }
+
+    fn running(norm: BatchNorm, eps: f64, statistics: &[E]) -> Self {
+        let values = |at: usize| {
+            let values = &statistics[at..at + norm.from.width];
+            values.iter().map(|value| value.float64())
+        };
+        Self::new(norm, eps, values(norm.mean), values(norm.variance))
+    }
 }
 
 /// Mean and variance of some columns over rows.

@@ -8,16 +8,15 @@
 use mtmd_schema::Tower;
 use mtmd_schema::plan::Plan;
 
-use super::backward::Backward;
+use super::backward::{Backward, SharedParameters};
 use super::batch_norm::{self, Moments, Running};
 use super::forward::{Outputs, forward};
 use super::heads::{self, Embeddings, LogitGradients, ScoreGradients, Scores, TaskLoss};
-use super::intervals::Intervals;
 use super::job::Job;
 use super::real::Real;
 use super::rows::TowerRows;
 use super::split::{parts_mut, spread};
-use super::verify::{shared_gradients, verify};
+use super::verify::verify;
 use crate::bug::{check, zip_equal};
 use crate::exec::Precision;
 use crate::exec::heads::{HeadRows, Pairs};
@@ -27,8 +26,8 @@ use crate::params::Params;
 #[derive(Debug)]
 pub struct Executor<'p> {
     plan: &'p Plan,
-    /// By tower and program: the shared parameters whose gradients it writes.
-    shared: [Vec<Intervals>; 2],
+    /// By tower.
+    shared: [SharedParameters; 2],
 }
 
 /// What a step of training finds. Its memory serves the next step again.
@@ -62,10 +61,7 @@ impl<'p> Executor<'p> {
     /// Holds the plan to its rules; one that breaks them stops the program, for it is a bug of the compiler.
     pub fn new(plan: &'p Plan) -> Self {
         verify(plan);
-        let shared = Tower::ALL.map(|tower| {
-            let programs = plan.tower(tower).programs.iter();
-            programs.map(shared_gradients).collect()
-        });
+        let shared = Tower::ALL.map(|tower| SharedParameters::of(plan.tower(tower)));
         Self { plan, shared }
     }
 
@@ -82,7 +78,7 @@ impl<'p> Executor<'p> {
         let towers = towers(rows);
         let jobs = self.jobs(params, &towers, precision);
         step.statistics.clone_from(&params.statistics);
-        let moments = self.moments(&jobs, &mut step.statistics, true);
+        let moments = self.batch_moments(&jobs, &mut step.statistics);
         let places = towers.map(|(tower, rows)| (tower, rows.places()));
         let run = (&jobs[..], &moments[..]);
         let (outputs, saved) = forward(self.plan, &params.values, &places, run, |saved| saved);
@@ -141,8 +137,7 @@ impl<'p> Executor<'p> {
         precision: Precision,
     ) -> Outputs<E> {
         let jobs = self.jobs(params, towers, precision);
-        let mut statistics = params.statistics.clone();
-        let moments = self.moments(&jobs, &mut statistics, false);
+        let moments = self.running_moments(&jobs, &params.statistics);
         let places: Vec<_> = towers
             .iter()
             .map(|(tower, rows)| (*tower, rows.places()))
@@ -168,12 +163,11 @@ impl<'p> Executor<'p> {
         Job::all(self.plan, towers, precision)
     }
 
-    /// The moments of each job's BatchNorms; in training the running ones move.
-    pub(in crate::exec) fn moments<E: Real>(
+    /// The moments of each job's BatchNorms on its rows; the running ones move.
+    pub(in crate::exec) fn batch_moments<E: Real>(
         &self,
         jobs: &[Job<'_, E>],
         statistics: &mut [E],
-        training: bool,
     ) -> Vec<Vec<Moments<E>>> {
         let running = Running {
             momentum: self.plan.batch_norm_momentum,
@@ -183,8 +177,21 @@ impl<'p> Executor<'p> {
         let work = zip_equal(jobs, blocks).collect();
         let rows = |(job, _): &(&Job<'_, E>, &mut [E])| job.places.len();
         spread(work, rows, |(job, block)| {
-            batch_norm::moments(job.program, job.rows, running, block, training)
+            batch_norm::batch_moments(job.program, job.rows, running, block)
         })
+    }
+
+    /// The running moments of each job's BatchNorms.
+    pub(in crate::exec) fn running_moments<E: Real>(
+        &self,
+        jobs: &[Job<'_, E>],
+        statistics: &[E],
+    ) -> Vec<Vec<Moments<E>>> {
+        let of = |job: &Job<'_, E>| {
+            let block = &statistics[job.statistics()];
+            batch_norm::running_moments(job.program, self.plan.norm_eps, block)
+        };
+        jobs.iter().map(of).collect()
     }
 
     /// Logits and scores of each task, by the outputs of both towers.
@@ -243,26 +250,28 @@ impl<'p> Executor<'p> {
         found
     }
 
-    /// Room for the gradients of each job's embedded fields.
+    /// Room for the gradients of each job's embedded fields. It may hold those of an earlier step: the
+    /// backward pass writes every element.
     fn field_gradients<'f, E: Real>(
         &self,
         jobs: &[Job<'_, E>],
         fields: &'f mut [Vec<Vec<E>>; 2],
     ) -> Vec<&'f mut [E]> {
-        clear_fields(self.plan, fields);
-        for job in jobs {
-            let rows = &mut fields[job.tower as usize][job.domain];
-            rows.resize(job.places.len() * job.program.embedded, E::default());
+        // In the order of towers and domains, as the jobs are.
+        let mut left = jobs.iter().peekable();
+        let mut found = Vec::with_capacity(jobs.len());
+        for (tower, fields) in zip_equal(Tower::ALL, fields) {
+            fields.resize(self.plan.tower(tower).domains.len(), Vec::new());
+            for (domain, rows) in fields.iter_mut().enumerate() {
+                let Some(job) = left.next_if(|job| (job.tower, job.domain) == (tower, domain))
+                else {
+                    rows.clear();
+                    continue;
+                };
+                rows.resize(job.places.len() * job.program.embedded, E::default());
+                found.push(rows.as_mut_slice());
+            }
         }
-        // Jobs are in the order of towers and domains; the others have no rows.
-        let all = zip_equal(Tower::ALL, fields);
-        let all = all.flat_map(|(tower, fields)| {
-            let domains = fields.iter_mut().enumerate();
-            domains.map(move |(domain, rows)| ((tower, domain), rows.as_mut_slice()))
-        });
-        let mut left = jobs.iter().map(|job| (job.tower, job.domain)).peekable();
-        let with_rows = all.filter(|(place, _)| left.next_if_eq(place).is_some());
-        let found: Vec<_> = with_rows.map(|(_, rows)| rows).collect();
         check!(
             found.len() == jobs.len(),
             "room for the fields of {} domains of {}",
@@ -270,14 +279,6 @@ impl<'p> Executor<'p> {
             jobs.len()
         );
         found
-    }
-}
-
-/// By tower and domain an empty list of gradients, whose memory stays.
-pub(in crate::exec) fn clear_fields<E: Clone>(plan: &Plan, fields: &mut [Vec<Vec<E>>; 2]) {
-    for (tower, fields) in zip_equal(Tower::ALL, fields) {
-        fields.resize(plan.tower(tower).domains.len(), Vec::new());
-        fields.iter_mut().for_each(Vec::clear);
     }
 }
 

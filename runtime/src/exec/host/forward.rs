@@ -72,7 +72,7 @@ pub fn forward<E: Real, S: Send>(
     let mut chunks = Vec::with_capacity(parts.len());
     let mut parts = parts.into_iter();
     for (place, job) in jobs.iter().enumerate() {
-        for (_, rows) in job.lanes.iter().flatten() {
+        for rows in job.lanes.iter().flatten() {
             let Some(to) = parts.next() else {
                 bug!("a chunk without output");
             };
@@ -102,7 +102,7 @@ pub fn forward<E: Real, S: Send>(
 fn chunk_places<'a, E>(job: &'a Job<'_, E>) -> impl Iterator<Item = Range<usize>> + use<'a, E> {
     let first = job.places.start;
     let chunks = job.lanes.iter().flatten();
-    chunks.map(move |(_, rows)| first + rows.start..first + rows.end)
+    chunks.map(move |rows| first + rows.start..first + rows.end)
 }
 
 /// Some rows of a job.

@@ -13,6 +13,7 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::real::{Real, add_scaled, dot};
+use crate::bug::zip_equal;
 use crate::exec::heads::{HeadRows, Labels, Pairs};
 
 /// A task's scores, by its rows.
@@ -83,7 +84,7 @@ fn dots<E: Real>(
     [query, item]: [Embeddings<'_, E>; 2],
     bias: f64,
 ) {
-    for (to, (&q, &i)) in to.iter_mut().zip(queries.iter().zip(items)) {
+    for (to, (&q, &i)) in zip_equal(to, zip_equal(queries, items)) {
         let query = query.of(q, head.column, head.width);
         let item = item.of(i, head.column, head.width);
         *to = head.scale * dot(query, item).float64() + bias;
@@ -110,7 +111,7 @@ pub fn scores(logits: &[f64], pairs: &Pairs, parent: Option<&Scores>) -> Scores 
         };
         (lp, lq)
     };
-    let (lp, lq) = logits.iter().zip(&pairs.parent).map(of).unzip();
+    let (lp, lq) = zip_equal(logits, &pairs.parent).map(of).unzip();
     Scores { lp, lq }
 }
 
@@ -140,10 +141,7 @@ pub fn loss(
     gradient: &mut ScoreGradients,
 ) -> Option<TaskLoss> {
     let mut cross = 0.0;
-    let rows = labels
-        .at
-        .iter()
-        .zip(labels.labels.iter().zip(&labels.shares));
+    let rows = zip_equal(&labels.at, zip_equal(&labels.labels, &labels.shares));
     for (&at, (&label, &share)) in rows {
         let at = at as usize;
         cross -= share * (label * scores.lp[at] + (1.0 - label) * scores.lq[at]);
@@ -180,12 +178,8 @@ pub fn back(
         to_parent.lq[at] += by_parent;
         by_lp * sigmoid(-z) - by_down * sigmoid(z)
     };
-    logits
-        .iter()
-        .zip(&pairs.parent)
-        .enumerate()
-        .map(of)
-        .collect()
+    let rows = zip_equal(logits, &pairs.parent).enumerate();
+    rows.map(of).collect()
 }
 
 /// ln sigmoid(z).
@@ -235,10 +229,7 @@ pub fn of_places<E: Real>(
             if logits.is_empty() {
                 continue;
             }
-            let others = match tower {
-                Tower::Query => &rows.pairs.item,
-                Tower::Item => &rows.pairs.query,
-            };
+            let others = rows.pairs.places(tower.other());
             for &pair in rows.by_place(tower).of(place) {
                 let pair = pair as usize;
                 let factor = E::real(logits[pair] * gradients.heads[task].scale);

@@ -102,16 +102,12 @@ impl<'a, E: Real> Job<'a, E> {
 
     /// Elements of the domain's block of parameters.
     pub fn own(&self) -> Range<usize> {
-        let blocks = self.program.parameters;
-        let start = blocks.at(self.block);
-        start..start + blocks.stride
+        self.program.parameters.range(self.block)
     }
 
     /// Elements of the domain's block of running statistics.
     pub fn statistics(&self) -> Range<usize> {
-        let blocks = self.program.statistics;
-        let start = blocks.at(self.block);
-        start..start + blocks.stride
+        self.program.statistics.range(self.block)
     }
 
     /// The parameters as the program addresses them.

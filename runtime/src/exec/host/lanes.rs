@@ -21,8 +21,8 @@ const LANE: usize = 2 * CHUNK;
 /// Lanes at most: each has gradients of all parameters.
 const LANES: usize = 4;
 
-/// Chunks of rows, each with its number among all chunks.
-pub type Lane = Vec<(usize, Range<usize>)>;
+/// Chunks of rows.
+pub type Lane = Vec<Range<usize>>;
 
 /// How the rows of a Domain Expert are cut.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +49,7 @@ impl Cut {
         let size = self.chunk();
         let chunks = self.rows.div_ceil(size);
         let count = (self.rows / LANE).clamp(1, LANES).min(chunks.max(1));
-        let chunk = |at: usize| (at, at * size..((at + 1) * size).min(self.rows));
+        let chunk = |at: usize| at * size..((at + 1) * size).min(self.rows);
         let lane = |lane: usize| {
             (lane * chunks / count..(lane + 1) * chunks / count)
                 .map(chunk)
@@ -71,10 +71,7 @@ mod tests {
             for all in [rows, 4 * rows] {
                 let lanes = Cut { rows, all }.lanes();
                 assert!(rows == 0 || lanes.iter().all(|lane| !lane.is_empty()));
-                let chunks: Vec<_> = lanes.into_iter().flatten().collect();
-                let numbers = chunks.iter().map(|(at, _)| *at);
-                assert!(numbers.eq(0..chunks.len()));
-                let all = chunks.into_iter().flat_map(|(_, chunk)| chunk);
+                let all = lanes.into_iter().flatten().flatten();
                 assert!(all.eq(0..rows), "{rows}");
             }
         }

@@ -9,23 +9,23 @@
 mod activate;
 mod backward;
 mod batch_norm;
-pub(crate) mod buffer;
+mod buffer;
 mod executor;
 mod forward;
 mod heads;
 mod intervals;
 mod job;
-pub(crate) mod lanes;
+mod lanes;
 mod linear;
 mod memory;
 mod mix;
 mod ops;
 mod parameters;
 mod pointwise;
-pub(crate) mod product;
-pub(crate) mod real;
+mod product;
+mod real;
 mod rows;
-pub(crate) mod spare;
+mod spare;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -41,7 +41,7 @@ pub use rows::TowerRows;
 #[cfg(feature = "device")]
 pub(super) use {
     batch_norm::Moments,
-    executor::{clear_fields, towers},
+    executor::towers,
     heads::{Embeddings, LogitGradients, of_places},
     job::Job,
     linear::is_narrow,

@@ -3,28 +3,17 @@
 use std::ops::Range;
 use std::sync::Mutex;
 
-use crate::bug::check;
+use crate::params::disjoint;
 
 /// The parts of a slice at these ranges, in their order.
 pub fn parts_mut<T>(
-    mut values: &mut [T],
+    values: &mut [T],
     ranges: impl IntoIterator<Item = Range<usize>>,
 ) -> Vec<&mut [T]> {
     let mut ranges: Vec<_> = ranges.into_iter().enumerate().collect();
     ranges.sort_by_key(|(_, range)| (range.start, range.end));
-    let mut parts = Vec::with_capacity(ranges.len());
-    let mut start = 0;
-    for (place, range) in ranges {
-        check!(
-            start <= range.start && range.end - start <= values.len(),
-            "parts of a slice overlap or are outside of it: {range:?}"
-        );
-        let (_, rest) = values.split_at_mut(range.start - start);
-        let part;
-        (part, values) = rest.split_at_mut(range.len());
-        parts.push((place, part));
-        start = range.end;
-    }
+    let (places, ranges): (Vec<_>, Vec<_>) = ranges.into_iter().unzip();
+    let mut parts: Vec<_> = places.into_iter().zip(disjoint(values, ranges)).collect();
     parts.sort_by_key(|(place, _)| *place);
     parts.into_iter().map(|(_, part)| part).collect()
 }

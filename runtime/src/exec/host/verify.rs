@@ -81,23 +81,15 @@ fn verify_head(plan: &Plan, task: usize, head: &HeadPlan) {
     }
 }
 
-/// Elements from the first shared parameter of a tower to the last.
-pub fn shared_span(tower: &TowerPlan) -> Range<usize> {
-    let starts = tower.shared.iter().map(|parameter| parameter.offset);
-    let ends = tower.shared.iter().map(|p| p.offset + p.len());
-    starts.min().unwrap_or(0)..ends.max().unwrap_or(0)
-}
-
 fn verify_tower(plan: &Plan, tower: Tower, parameters: &mut Disjoint, statistics: &mut Disjoint) {
     let (tower, name) = (plan.tower(tower), tower.name());
-    parameters.insert(shared_span(tower), "the parameters that a tower shares");
-    disjoint(&tower.shared, shared_span(tower));
+    let shared = Parameter::span(&tower.shared);
+    parameters.insert(shared.clone(), "the parameters that a tower shares");
+    disjoint(&tower.shared, shared);
     for (at, program) in tower.programs.iter().enumerate() {
         for block in 0..program.domains.len() {
-            let start = program.parameters.at(block);
-            parameters.insert(start..start + program.parameters.stride, "a block");
-            let start = program.statistics.at(block);
-            statistics.insert(start..start + program.statistics.stride, "a block");
+            parameters.insert(program.parameters.range(block), "a block");
+            statistics.insert(program.statistics.range(block), "a block");
         }
         disjoint(&program.own, 0..program.parameters.stride);
         disjoint(&program.running, 0..program.statistics.stride);
@@ -136,7 +128,7 @@ fn verify_tower(plan: &Plan, tower: Tower, parameters: &mut Disjoint, statistics
 fn disjoint(parameters: &[Parameter], within: Range<usize>) {
     let mut all = Disjoint::default();
     for parameter in parameters {
-        let range = parameter.offset..parameter.offset + parameter.len();
+        let range = parameter.range();
         check!(
             within.start <= range.start && range.end <= within.end,
             "{} has elements {range:?} of {within:?}",
@@ -167,7 +159,7 @@ pub fn shared_gradients(program: &Program) -> Intervals {
     for op in program.backward.iter() {
         for (elements, _) in op.gradients() {
             if elements.first.scope == Scope::Tower {
-                all.insert(range(elements));
+                all.insert(elements.range());
             }
         }
     }
@@ -178,22 +170,18 @@ pub fn shared_gradients(program: &Program) -> Intervals {
 fn all_written(written: &Intervals, parameters: &[Parameter], place: &str) {
     for parameter in parameters {
         check!(
-            written.covers(&(parameter.offset..parameter.offset + parameter.len())),
+            written.covers(&parameter.range()),
             "{place}: nothing writes the gradient of {}",
             parameter.name
         );
     }
 }
 
-fn range(elements: Elements) -> Range<usize> {
-    elements.first.offset..elements.first.offset + elements.count
-}
-
 impl<'a> Passes<'a> {
     fn new(tower: &TowerPlan, program: &'a Program, place: String) -> Self {
         Self {
             program,
-            shared: shared_span(tower),
+            shared: Parameter::span(&tower.shared),
             written: vec![Intervals::default(); program.buffers.len()],
             own: Intervals::default(),
             tower: Intervals::default(),
@@ -311,7 +299,7 @@ impl<'a> Passes<'a> {
                 Scope::Own => &mut self.own,
                 Scope::Tower => &mut self.tower,
             };
-            let range = range(elements);
+            let range = elements.range();
             check!(
                 match write {
                     Write::Set => !written.meets(&range),
@@ -381,7 +369,7 @@ impl<'a> Passes<'a> {
 
     /// That parameters are those of the program.
     fn within(&self, elements: Elements) {
-        let range = range(elements);
+        let range = elements.range();
         let all = match elements.first.scope {
             Scope::Own => 0..self.program.parameters.stride,
             Scope::Tower => self.shared.clone(),

@@ -195,10 +195,7 @@ fn single_rows_and_domains_without_rows() {
     let rows = RandomRows::random(&plan, 3, 1, seed.unwrap());
     let mut found = step(&plan, &params, &rows, &rows.fields);
     let program = &plan.query.programs[0];
-    let block = |block: usize| {
-        let start = program.parameters.at(block);
-        start..start + program.parameters.stride
-    };
+    let block = |block: usize| program.parameters.range(block);
     let statistics = 0..2 * program.statistics.stride;
     assert_eq!(
         found.statistics[statistics.clone()],
