@@ -11,8 +11,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 pub use given::Given;
-pub use values::{Device, OnBadRow, Part, Precision, in_object_store};
-use values::{data_path, positive, whole};
+use mtmd_schema::{BadRows, Part, Precision};
+pub use values::{Device, in_object_store};
+use values::{bad_rows, choice, data_path, part, positive, precision, whole};
 
 /// Options of `train`.
 #[derive(Debug, Clone, PartialEq, Args)]
@@ -22,7 +23,7 @@ pub struct Train {
     pub data: Vec<PathBuf>,
     /// Bad rows.
     #[command(flatten)]
-    pub rows: Rows,
+    pub bad_rows: RowOptions,
     /// Folder of the run [default: runs/NAME]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -45,7 +46,7 @@ pub struct Train {
     #[arg(long, conflicts_with_all = ["resume", "validate_every", "patience"])]
     pub refit: bool,
     /// Precision of the factors of matrix products in a step; weights stay float32 [default: float32]
-    #[arg(long, value_enum, value_name = "TYPE", conflicts_with = "resume")]
+    #[arg(long, value_parser = choice(precision), value_name = "TYPE", conflicts_with = "resume")]
     pub precision: Option<Precision>,
     /// Maximum number of rows per epoch, rounded up to whole batches
     #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "resume")]
@@ -87,9 +88,9 @@ pub struct Eval {
     pub data: Vec<PathBuf>,
     /// Bad rows.
     #[command(flatten)]
-    pub rows: Rows,
+    pub bad_rows: RowOptions,
     /// Part of the data to evaluate
-    #[arg(long, value_enum, default_value_t = Part::Test)]
+    #[arg(long, value_parser = choice(part), default_value_t = Part::Test)]
     pub part: Part,
     /// Write all metrics to this file as JSON
     #[arg(long, value_name = "FILE")]
@@ -135,7 +136,7 @@ pub struct Bench {
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = positive)]
     pub batches: usize,
     /// Precision of the factors of matrix products in a step; weights stay float32
-    #[arg(long, value_enum, value_name = "TYPE", default_value_t = Precision::Float32)]
+    #[arg(long, value_parser = choice(precision), value_name = "TYPE", default_value_t = Precision::DEFAULT)]
     pub precision: Precision,
     /// Multiply without the AMX instructions
     #[arg(long)]
@@ -156,10 +157,10 @@ pub struct Bench {
 
 /// Treatment of rows that cannot be used.
 #[derive(Debug, Clone, PartialEq, Args)]
-pub struct Rows {
+pub struct RowOptions {
     /// Stop at rows that cannot be used, or skip and count them [default: the spec's]
-    #[arg(long, value_enum, value_name = "ACTION")]
-    pub on_bad_row: Option<OnBadRow>,
+    #[arg(long, value_parser = choice(bad_rows), value_name = "ACTION")]
+    pub on_bad_row: Option<BadRows>,
     /// Write skipped rows to this file, one JSON object per line
     #[arg(long, value_name = "FILE")]
     pub quarantine: Option<PathBuf>,

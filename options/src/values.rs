@@ -5,8 +5,8 @@ use std::num::ParseIntError;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::ValueEnum;
-use clap::builder::{PathBufValueParser, TypedValueParser};
+use clap::builder::{PathBufValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
+use mtmd_schema::{BadRows, Choice, Part, Precision, bug};
 
 /// A device to run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,37 +40,6 @@ impl Display for Device {
     }
 }
 
-/// Precision of the factors of matrix products.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Precision {
-    /// 32-bit floats.
-    Float32,
-    /// Factors are rounded to bfloat16: float32's exponent, 8 bits of precision
-    Bfloat16,
-}
-
-/// What to do with rows that cannot be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum OnBadRow {
-    /// Stop and report the first one
-    Stop,
-    /// Skip them and count them by column
-    Skip,
-}
-
-/// A part of the data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Part {
-    /// Training rows
-    Train,
-    /// Validation rows
-    Validate,
-    /// Test rows
-    Test,
-    /// All three
-    All,
-}
-
 /// Whether data is in an object store and not in files.
 pub fn in_object_store(path: &Path) -> bool {
     matches!(scheme(path), Some("s3" | "gs"))
@@ -80,6 +49,47 @@ pub fn in_object_store(path: &Path) -> bool {
 fn scheme(path: &Path) -> Option<&str> {
     let (scheme, _) = path.to_str()?.split_once("://")?;
     Some(scheme)
+}
+
+/// The words of a choice, each with its help.
+pub(crate) fn choice<C: Choice + Send + Sync>(
+    help: fn(C) -> &'static str,
+) -> impl TypedValueParser<Value = C> {
+    let values = C::ALL
+        .iter()
+        .map(|value| PossibleValue::new(value.word()).help(help(*value)));
+    PossibleValuesParser::new(values).map(|word| match C::from_word(&word) {
+        Some(value) => value,
+        None => bug!("`{word}` is not one of {:?}", C::WORDS),
+    })
+}
+
+/// Help of a precision.
+pub(crate) fn precision(value: Precision) -> &'static str {
+    match value {
+        Precision::Float32 => "32-bit floats",
+        Precision::Bfloat16 => {
+            "Factors are rounded to bfloat16: float32's exponent, 8 bits of precision"
+        }
+    }
+}
+
+/// Help of what to do with rows that cannot be used.
+pub(crate) fn bad_rows(value: BadRows) -> &'static str {
+    match value {
+        BadRows::Stop => "Stop and report the first one",
+        BadRows::Skip => "Skip them and count them by column",
+    }
+}
+
+/// Help of a part of the data.
+pub(crate) fn part(value: Part) -> &'static str {
+    match value {
+        Part::Train => "Training rows",
+        Part::Validate => "Validation rows",
+        Part::Test => "Test rows",
+        Part::All => "All three",
+    }
 }
 
 /// A path, or the URL of an object store.

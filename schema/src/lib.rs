@@ -14,6 +14,7 @@ mod ids;
 pub mod key;
 pub mod plan;
 mod rows;
+mod run;
 mod scope;
 mod spec;
 mod tables;
@@ -34,6 +35,7 @@ pub use features::{
 };
 pub use ids::{DomainId, DomainSet, FeatureId, TableId, TaskId, Tower};
 pub use rows::{BadRows, Request, Rows, Split};
+pub use run::{Part, Precision};
 pub use spec::{Budget, Evaluation, Spec};
 pub use tables::{Index, Table};
 pub use tasks::{Label, Task};

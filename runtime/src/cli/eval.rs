@@ -10,7 +10,7 @@ use super::{device, say, set_threads, warn};
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
 use crate::evaluation::{Report, grouped};
-use crate::schema::Compiled;
+use crate::schema::{Choice as _, Compiled};
 use crate::score::{Scorer, evaluate_and_count};
 use crate::training::{Existing, checkpoint};
 
@@ -19,14 +19,19 @@ pub fn eval(model: &'static Compiled, args: &Eval) -> Result<()> {
     let target = device::open(args.machine.device)?;
     let schema = &model.schema;
     let dataset = Dataset::open(schema, &args.data)?;
-    let reader = apply_rows(&args.rows, dataset, Existing::Refuse)?;
+    let reader = apply_rows(&args.bad_rows, dataset, Existing::Refuse)?;
     let (weights, vocabularies) =
         checkpoint::load_model(&checkpoint::find_model(&args.model)?, schema)?;
     let mut scorer = Scorer::load(model, weights)?;
     scorer.run_on(&target);
-    let (parts, name) = parts(args.part);
     let vocabularies = Arc::new(vocabularies);
-    let (report, rows) = evaluate_and_count(&scorer, &reader, &vocabularies, parts, name)?;
+    let (report, rows) = evaluate_and_count(
+        &scorer,
+        &reader,
+        &vocabularies,
+        parts(args.part),
+        args.part.word(),
+    )?;
     tell_bad_rows(rows.as_ref());
     if let Some(rows) = reader.unassigned()? {
         warn(rows.to_string());

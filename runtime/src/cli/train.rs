@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::evaluation::{Report, grouped};
 use crate::exec::Target;
 use crate::params::{Reader, Writer};
-use crate::schema::{Compiled, Metric, Schema, Split, Training};
+use crate::schema::{Compiled, Metric, Precision, Schema, Split, Training};
 use crate::score::{Scorer, evaluate, evaluate_and_count, has_rows};
 use crate::training::{
     Existing, Files, Fit, Interrupt, RunFolder, State, Trainer, checkpoint, duration,
@@ -32,7 +32,7 @@ pub fn train(model: &'static Compiled, args: &Train, plan: Option<&Path>) -> Res
     let mut warm = WarmStart::read(schema, args.warm_start.as_deref(), plan)?;
     let dataset = Dataset::open(schema, &args.data)?;
     let folder = open_folder(schema, args)?;
-    let reader = apply_rows(&args.rows, dataset, existing(args))?;
+    let reader = apply_rows(&args.bad_rows, dataset, existing(args))?;
     let (mut state, vocabularies, saved) = if args.resume {
         resume(&folder, &reader, args)?
     } else {
@@ -130,7 +130,7 @@ fn first_pass(
     course.keep = args.keep.unwrap_or(course.keep);
     let state = State {
         max_rows: steps(args.max_rows),
-        precision: args.precision.map(Into::into).unwrap_or_default(),
+        precision: args.precision.unwrap_or(Precision::DEFAULT),
         ..State::new(
             schema,
             training,

@@ -10,7 +10,7 @@ use crate::arrays::keys::{DateForm, Keys, keys};
 use crate::arrays::numbers::value;
 use crate::hash::mix;
 use crate::parquet::footer::Footer;
-use crate::schema::{Split, Value};
+use crate::schema::{Choice as _, Part, Split, Value};
 
 /// A set of the three parts of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,14 +41,14 @@ impl BitOr for Parts {
 impl std::fmt::Display for Parts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names = [
-            (Self::TRAIN, "train"),
-            (Self::VALIDATE, "validate"),
-            (Self::TEST, "test"),
+            (Self::TRAIN, Part::Train),
+            (Self::VALIDATE, Part::Validate),
+            (Self::TEST, Part::Test),
         ];
         let names: Vec<&str> = names
             .iter()
             .filter(|(part, _)| part.meets(*self))
-            .map(|(_, name)| *name)
+            .map(|(_, part)| part.word())
             .collect();
         f.write_str(&names.join(" and "))
     }

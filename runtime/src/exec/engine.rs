@@ -2,12 +2,12 @@
 
 use mtmd_schema::plan::Plan;
 
-use super::Precision;
 #[cfg(feature = "device")]
 use super::device::DeviceExecutor;
 use super::heads::{HeadRows, Pairs};
 use super::host::{Executor, Scores, Step, TowerRows};
 use crate::params::Params;
+use crate::schema::Precision;
 
 /// Where a plan runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

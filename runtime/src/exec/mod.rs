@@ -9,7 +9,5 @@ pub mod device;
 mod engine;
 pub mod heads;
 pub mod host;
-mod precision;
 
 pub use engine::{Engine, Target};
-pub use precision::Precision;

@@ -13,8 +13,9 @@ use crate::error::Result;
 use crate::evaluation::TaskPredictions;
 use crate::exec::heads::{self, Pairs};
 use crate::exec::host::{Scores, TowerRows};
-use crate::exec::{Engine, Precision, Target};
+use crate::exec::{Engine, Target};
 use crate::params::{Array, ParameterIndex, Params, Reader, Writer, require_fit};
+use crate::schema::Precision;
 use crate::schema::{Compiled, Schema, Spec};
 use crate::tables::{Inputs, Layout, Tables};
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, Parts, Statistics};
-use crate::exec::Precision;
+use crate::schema::Precision;
 use crate::schema::{Metric, Schema, Select, Training};
 
 /// Version of the checkpoint's layout.
@@ -70,7 +70,7 @@ impl State {
             best: None,
             files,
             training,
-            precision: Precision::default(),
+            precision: Precision::DEFAULT,
             statistics,
         }
     }
@@ -217,7 +217,7 @@ mod tests {
                 course,
                 ..Training::DEFAULT
             },
-            precision: Precision::default(),
+            precision: Precision::DEFAULT,
             statistics: Statistics {
                 cells: Vec::new(),
                 tasks: Vec::new(),

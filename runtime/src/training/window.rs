@@ -90,7 +90,7 @@ impl Window {
         let training = &state.training;
         json!({
             "kind": "train", "step": state.step, "epoch": state.epoch_now(), "rows": self.rows,
-            "precision": state.precision.name(),
+            "precision": state.precision,
             "loss": self.loss(), "tasks": tasks, "rate": factor,
             "dense_lr": training.dense.lr * factor, "embeddings_lr": training.embeddings.lr * factor,
             "gradient_norm": self.gradient_norm(), "rows_per_second": self.rows_per_second().round(),

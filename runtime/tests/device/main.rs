@@ -21,10 +21,10 @@ mod rows;
 mod variants;
 
 use burn::tensor::Device;
-use mtmd::exec::Precision;
 use mtmd::exec::device::{DeviceExecutor, DeviceReal};
 use mtmd::exec::heads::{pairs, training};
 use mtmd::exec::host::{Executor, Scores, Step};
+use mtmd::schema::Precision;
 use mtmd_schema::plan::Plan;
 
 use compare::{Distance, distance, per_parameter};

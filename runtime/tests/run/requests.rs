@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use mtmd::data::batch::Batch;
 use mtmd::data::{Dataset, Parts, RowReader, Scan, Shuffle, synth};
-use mtmd::exec::Precision;
+use mtmd::schema::Precision;
 use mtmd::schema::{Request, Schema};
 use mtmd::score::ScoringBatch;
 use mtmd::training::{StepReport, Trainer, TrainingBatch};

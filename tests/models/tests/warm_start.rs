@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use model_tests::MODELS;
-use mtmd::exec::Precision;
 use mtmd::params::transfer;
 use mtmd::params::{Reader, Writer};
 use mtmd::schema::Compiled;
+use mtmd::schema::Precision;
 use mtmd::schema::transfer::{Fate, Slice, Transfer};
 use mtmd::score::Scorer;
 use mtmd::training::Trainer;

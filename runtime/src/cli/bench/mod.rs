@@ -14,8 +14,8 @@ use mtmd_options::Bench;
 use super::{device, say, set_threads};
 use crate::error::Result;
 use crate::evaluation::grouped;
+use crate::exec::Target;
 use crate::exec::host::without_amx;
-use crate::exec::{Precision, Target};
 use crate::schema::{Compiled, Schema};
 use crate::training::{Times, Trainer};
 use steps::Steps;
@@ -31,10 +31,9 @@ pub fn bench(model: &'static Compiled, args: &Bench) -> Result<()> {
         without_amx();
     }
     let target = device::open(args.machine.device)?;
-    let precision = Precision::from(args.precision);
     let size = args.batch.unwrap_or(schema.training.batch);
     let batches = batches::batches(schema, args, size)?;
-    let mut trainer = Trainer::new(model, &schema.training, precision);
+    let mut trainer = Trainer::new(model, &schema.training, args.precision);
     trainer.run_on(&target);
     let weights = trainer.scorer().parameters();
     let mut steps = Steps::new(trainer, batches)?;
@@ -49,7 +48,7 @@ pub fn bench(model: &'static Compiled, args: &Bench) -> Result<()> {
         return serve::serve(schema, &mut steps, args, size, work);
     }
     // The peak of matrix products on a GPU is not measured.
-    let peak = (target == Target::Host).then(|| peak(precision));
+    let peak = (target == Target::Host).then(|| peak(args.precision));
     let measured = measure(&mut steps, args)?;
     say(report(schema, args, size, &measured, work.flops, peak));
     Ok(())
@@ -132,7 +131,7 @@ fn report(
         text.push_str(&format!(
             ", {:.0} % of the peak of {peak:.0} GFLOP/s ({SIDE} x {SIDE} x {SIDE}, {}, same run)",
             100.0 * reached / peak,
-            Precision::from(args.precision),
+            args.precision,
         ));
     }
     text.push('\n');

@@ -16,7 +16,6 @@ use super::steps::Steps;
 use super::work::{Work, peak};
 use crate::data::columns;
 use crate::error::{Error, Result};
-use crate::exec::Precision;
 use crate::schema::Schema;
 
 pub fn serve(
@@ -26,7 +25,6 @@ pub fn serve(
     size: usize,
     work: Work,
 ) -> Result<()> {
-    let precision = Precision::from(args.precision);
     say(json!({
         "model": schema.name,
         "columns": columns(schema),
@@ -37,7 +35,7 @@ pub fn serve(
         "outputs_per_row": work.outputs,
         "weights": work.weights,
         "threads": rayon::current_num_threads(),
-        "precision": precision.name(),
+        "precision": args.precision,
     })
     .to_string());
     let mut loads = None;
@@ -54,7 +52,7 @@ pub fn serve(
                 load(loads, pass, count)?
             }
             ["peak"] => match args.machine.device {
-                Device::Cpu => json!({ "gflops": peak(precision) }),
+                Device::Cpu => json!({ "gflops": peak(args.precision) }),
                 // The peak of matrix products on a GPU is not measured.
                 Device::Cuda(_) => json!({ "gflops": null }),
             },

@@ -7,9 +7,9 @@ use mtmd_schema::plan::{Linear, Op, Plan, Program};
 
 use crate::bug::zip_equal;
 use crate::data::batch::Batch;
-use crate::exec::Precision;
 use crate::exec::host::product_by_all;
 use crate::hash::Random;
+use crate::schema::Precision;
 
 /// Side of the square matrices whose product gives the peak.
 pub const SIDE: usize = 2048;

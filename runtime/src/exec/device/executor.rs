@@ -15,12 +15,12 @@ use super::memory::Memory;
 use super::ops::{Norm, Unit};
 use super::parameters::{Gradients, Parameters};
 use crate::bug::{bug, zip_equal};
-use crate::exec::Precision;
 use crate::exec::heads::{HeadRows, Pairs};
 use crate::exec::host::{
     Embeddings, Executor, Job, LogitGradients, Moments, Scores, Step, TowerRows, of_places, towers,
 };
 use crate::params::Params;
+use crate::schema::Precision;
 
 /// A plan, ready to run on a device.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use mtmd_schema::plan::{Elements, Linear, Target, View, Write};
 use super::element::DeviceReal;
 use super::memory::Memory;
 use super::parameters::Parameters;
-use crate::exec::Precision;
 use crate::exec::host::is_narrow;
+use crate::schema::Precision;
 
 /// `to = from Wᵀ + bias` of all maps.
 pub fn forward<E: DeviceReal>(

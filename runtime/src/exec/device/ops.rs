@@ -10,8 +10,8 @@ use super::memory::Memory;
 use super::parameters::{Gradients, Parameters};
 use super::{activate, linear, mix};
 use crate::bug::bug;
-use crate::exec::Precision;
 use crate::exec::host::Moments;
+use crate::schema::Precision;
 
 /// Some rows of a domain in one pass of its program.
 #[derive(Debug)]

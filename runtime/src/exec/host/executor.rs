@@ -18,9 +18,9 @@ use super::rows::TowerRows;
 use super::split::{parts_mut, spread};
 use super::verify::verify;
 use crate::bug::{check, zip_equal};
-use crate::exec::Precision;
 use crate::exec::heads::{HeadRows, Pairs};
 use crate::params::Params;
+use crate::schema::Precision;
 
 /// A plan, ready to run.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use super::product::Way;
 use super::real::Real;
 use super::rows::TowerRows;
 use crate::bug::check;
-use crate::exec::Precision;
+use crate::schema::Precision;
 
 /// The rows of one domain, and the program that they go through.
 #[derive(Debug)]

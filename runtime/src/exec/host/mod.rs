@@ -47,7 +47,7 @@ pub(super) use {
     linear::is_narrow,
 };
 
-use super::Precision;
+use crate::schema::Precision;
 
 /// The product of two square matrices, made by all threads as those of large batches are.
 pub(crate) fn product_by_all<E: Real>(

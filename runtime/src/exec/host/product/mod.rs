@@ -25,7 +25,7 @@ use rayon::prelude::*;
 
 use super::real::Real;
 use crate::bug::{bug, check};
-use crate::exec::Precision;
+use crate::schema::Precision;
 use tiles::{Ahead, Tiles};
 
 /// A matrix in memory, row by row, or the transpose of one.

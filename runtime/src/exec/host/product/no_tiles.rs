@@ -4,7 +4,7 @@ use mtmd_schema::plan::Write;
 
 use super::MatrixMut;
 use crate::bug::bug;
-use crate::exec::Precision;
+use crate::schema::Precision;
 
 /// Parts of a matrix; never constructed.
 #[derive(Debug)]

@@ -12,8 +12,8 @@ use super::super::parameters::{Gradients, Parameters};
 use super::super::product::Way;
 use super::super::real::Real;
 use super::super::unit::{ReadyWeights, Unit};
-use crate::exec::Precision;
 use crate::hash::Random;
+use crate::schema::Precision;
 
 /// Numbers of both signs, of a size around 1.
 pub fn draws(count: usize, seed: u64) -> Vec<f64> {

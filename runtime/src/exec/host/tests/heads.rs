@@ -10,9 +10,9 @@ use super::super::{Executor, Scores, Step};
 use super::model::{ITEM, QUERY, plan};
 use super::rows::{RandomRows, params};
 use crate::data::batch::Batch;
-use crate::exec::Precision;
 use crate::exec::heads::{Pairs, pairs, training};
 use crate::params::Params;
+use crate::schema::Precision;
 
 fn single(values: &[f64]) -> Vec<f32> {
     values.iter().map(|x| *x as f32).collect()

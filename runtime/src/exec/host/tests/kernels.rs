@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::super::real::Real;
 use super::fixture::{EPS, Layout, State};
-use crate::exec::Precision;
+use crate::schema::Precision;
 
 /// Numbers of rows: none, one, few, and more than what a thread takes at a time.
 fn rows() -> impl Strategy<Value = usize> {

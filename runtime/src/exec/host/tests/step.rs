@@ -7,10 +7,10 @@ use mtmd_schema::plan::Plan;
 use super::super::{Executor, Step};
 use super::model::{EMBEDDED, plan};
 use super::rows::{RandomRows, params};
-use crate::exec::Precision;
 use crate::exec::heads::{pairs, training};
 use crate::hash::Random;
 use crate::params::Params;
+use crate::schema::Precision;
 
 fn step(
     plan: &Plan,

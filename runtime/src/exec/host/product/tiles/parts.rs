@@ -4,8 +4,8 @@ use std::arch::x86_64::*;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::bug::bug;
-use crate::exec::Precision;
 use crate::exec::host::spare::BySize;
+use crate::schema::Precision;
 
 /// Rows of a tile, and pairs in a row of it.
 pub const SIDE: usize = 16;
