@@ -10,7 +10,7 @@
 
 use mtmdc::diagnostics::{Levels, render_text};
 use mtmdc::driver::compile::{Artefacts, compile_files};
-use mtmdc::graph::{Graph, Input, Node, Role, TowerGraph};
+use mtmdc::graph::{Graph, Node, NodeInput, Role, TowerGraph};
 use mtmdc::source::Source;
 use serde_yaml::Value;
 use std::fs;
@@ -158,13 +158,13 @@ fn assert_nodes(graph: &Graph, tower: &TowerGraph, nodes: &[Node], written: &Val
         let mut shared = list("shared").filter(|(_, name)| name == "missing");
         for read in &node.inputs {
             let (key, name) = match read {
-                Input::Field(id) => ("features", tower.field(*id).name.clone()),
-                Input::Group(group) => ("groups", group.name().to_owned()),
-                Input::Node(id) => ("inputs", nodes[id.0].role.path(&graph.spec)),
-                Input::SharedMissing => ("shared", "missing".to_owned()),
+                NodeInput::Field(id) => ("features", tower.field(*id).name.clone()),
+                NodeInput::Group(group) => ("groups", group.name().to_owned()),
+                NodeInput::Node(id) => ("inputs", nodes[id.0].role.path(&graph.spec)),
+                NodeInput::SharedMissing => ("shared", "missing".to_owned()),
             };
             let found = match read {
-                Input::SharedMissing => shared.next(),
+                NodeInput::SharedMissing => shared.next(),
                 _ => inputs.next(),
             };
             assert_eq!(found, Some((key, name)));

@@ -12,8 +12,8 @@
 mod shop;
 
 use mtmd_schema::transfer::Fate;
-use mtmdc::graph::diff::{Diff, Fit, Lineage, diff};
-use mtmdc::graph::{Dim, Graph, Input, NodeKind};
+use mtmdc::graph::diff::{Diff, DimensionFit, Lineage, diff};
+use mtmdc::graph::{Dim, Graph, NodeInput, NodeKind};
 use shop::{OLD, graph, graphs, new};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -95,10 +95,12 @@ fn fates_are_whole() {
     }
 }
 
-fn lies_inside(old: &[usize], new: &[usize], dims: &[Fit]) {
+fn lies_inside(old: &[usize], new: &[usize], dims: &[DimensionFit]) {
     assert_eq!((old.len(), new.len()), (dims.len(), dims.len()));
     for ((old, new), fit) in old.iter().zip(new).zip(dims) {
-        let Fit::Pieces(pieces) = fit else { continue };
+        let DimensionFit::Pieces(pieces) = fit else {
+            continue;
+        };
         let mut filled = 0;
         for piece in pieces {
             assert!(piece.to >= filled && piece.width > 0);
@@ -161,7 +163,7 @@ fn weights_go_where_they_belong() {
     let Lineage::Copied { dims, .. } = lineage(&found, "tables.country.weight") else {
         panic!("the table of countries is new")
     };
-    let Fit::Pieces(pieces) = &dims[0] else {
+    let DimensionFit::Pieces(pieces) = &dims[0] else {
         panic!("{dims:?}")
     };
     let places = pieces
@@ -172,7 +174,7 @@ fn weights_go_where_they_belong() {
     let Lineage::Copied { dims, .. } = lineage(&found, "tables.shop.weight") else {
         panic!("the table of shops is new")
     };
-    assert_eq!(dims[0], Fit::ByValue { others: None });
+    assert_eq!(dims[0], DimensionFit::ByValue { others: None });
     let dropped = found.fates.dropped.iter().map(|weight| &*weight.key);
     let dropped: Vec<&str> = dropped.collect();
     assert!(dropped.contains(&"heads.buy.bias") && dropped.contains(&"tables.ad.weight"));
@@ -359,9 +361,9 @@ fn nodes_are_in_the_order_of_computation() {
         let towers = [&graph.query, &graph.item].into_iter();
         for expert in towers.flat_map(|tower| &tower.experts) {
             for (place, node) in expert.nodes.iter().enumerate() {
-                let scale = node.kind.scaled_by().map(Input::Node);
+                let scale = node.kind.scaled_by().map(NodeInput::Node);
                 for input in node.inputs.iter().copied().chain(scale) {
-                    let Input::Node(id) = input else { continue };
+                    let NodeInput::Node(id) = input else { continue };
                     assert!(id.0 < place, "{:?} reads {input:?}", node.role);
                 }
             }

@@ -4,7 +4,7 @@ use super::budget;
 use super::load::{Loaded, Read, load, no_files};
 use crate::diagnostics::{self, Code, Diagnostic, Levels, has_errors};
 use crate::graph::{self, Graph};
-use crate::sema::{self, Allowed, Index, Variant, spec::Spec};
+use crate::sema::{self, Allowed, SymbolIndex, Variant, spec::Spec};
 use crate::source::Source;
 use crate::syntax::ast::File;
 use crate::syntax::merge;
@@ -26,7 +26,7 @@ pub struct Checked {
     /// Errors and warnings, by place.
     pub diagnostics: Vec<Diagnostic>,
     /// Where names are declared and used.
-    pub index: Index,
+    pub index: SymbolIndex,
     /// The trees of the files by themselves, by the first position of each.
     pub trees: BTreeMap<usize, File>,
 }
@@ -127,7 +127,7 @@ fn check_variant(
     levels: &Levels,
     known: &[Diagnostic],
     compared: Option<&Base<'_>>,
-) -> (CheckedVariant, Vec<Diagnostic>, Index) {
+) -> (CheckedVariant, Vec<Diagnostic>, SymbolIndex) {
     let name = variant.name.text.clone();
     let over = variant.statement.block.as_ref();
     let over = over.map_or(&[][..], |block| &block.statements);

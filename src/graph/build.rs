@@ -4,7 +4,7 @@ use super::blocks::{
     self, Concat, Cost, Cross, DomainShared, Ffn, Linear, Missing, NodeKind, Routing, Shallow,
     SqueezeExcitation, Vector,
 };
-use super::node::{Group, Input, NodeId, Role};
+use super::node::{Group, NodeId, NodeInput, Role};
 use super::{DomainExpert, FeatureId, Field, Graph, Head, Node, Totals, TowerGraph};
 use super::{meaning_hash, weights_hash};
 use crate::sema::spec::{
@@ -170,7 +170,7 @@ impl Nodes {
         &mut self,
         role: Role,
         kind: NodeKind,
-        inputs: impl IntoIterator<Item = Input>,
+        inputs: impl IntoIterator<Item = NodeInput>,
     ) -> NodeId {
         let cost = kind.cost();
         self.list.push(Node {
@@ -200,10 +200,12 @@ fn adaptation(
             _ if count == 0 => {}
             Group::Numbers if architecture.batch_norm == BatchNorm::Domain => {
                 let kind = NodeKind::BatchNorm(blocks::BatchNorm { width: count });
-                let norm = nodes.add(Role::AdaptNorm, kind, [Input::Group(group)]);
-                inputs.push(Input::Node(norm));
+                let norm = nodes.add(Role::AdaptNorm, kind, [NodeInput::Group(group)]);
+                inputs.push(NodeInput::Node(norm));
             }
-            Group::Embedded | Group::Vectors | Group::Numbers => inputs.push(Input::Group(group)),
+            Group::Embedded | Group::Vectors | Group::Numbers => {
+                inputs.push(NodeInput::Group(group))
+            }
         }
     }
     let kind = match architecture.se_reduction {
@@ -231,7 +233,7 @@ struct SharedExperts<'a> {
 impl SharedExperts<'_> {
     /// The nodes of the experts, the task-shared ones first.
     fn add(&self, nodes: &mut Nodes) -> Vec<NodeId> {
-        let adapted = Input::Node(self.adapted);
+        let adapted = NodeInput::Node(self.adapted);
         let mut experts = vec![];
         for index in 0..self.expert.task_shared {
             let ffn = NodeKind::Ffn(Ffn {
@@ -241,7 +243,7 @@ impl SharedExperts<'_> {
             });
             experts.push(nodes.add(Role::TaskShared(index), ffn, [adapted]));
         }
-        let missing = (!self.tower.missing.is_empty()).then_some(Input::SharedMissing);
+        let missing = (!self.tower.missing.is_empty()).then_some(NodeInput::SharedMissing);
         for index in 0..self.architecture.domain_shared {
             let ffn = NodeKind::DomainShared(DomainShared {
                 expert: domain_shared(self.architecture, self.tower),
@@ -271,7 +273,7 @@ struct TaskExperts<'a> {
 impl TaskExperts<'_> {
     /// Steps 2, 4, 5 and 6, for one task.
     fn add(&self, nodes: &mut Nodes, task: TaskId, embedding: usize) {
-        let adapted = Input::Node(self.adapted);
+        let adapted = NodeInput::Node(self.adapted);
         let deep = NodeKind::Ffn(self.ffn(self.width, &self.expert.deep));
         let deep = nodes.add(Role::Deep(task), deep, [adapted]);
         let experts = 1 + self.shared.len();
@@ -288,14 +290,14 @@ impl TaskExperts<'_> {
             width: embedding,
         });
         let experts = [deep].into_iter().chain(self.shared.iter().copied());
-        let cross = nodes.add(Role::Cross(task), cross, experts.map(Input::Node));
-        let deep = nodes.add(Role::Embedding(task), linear, [Input::Node(cross)]);
-        let fields = self.shallow.iter().copied().map(Input::Field);
+        let cross = nodes.add(Role::Cross(task), cross, experts.map(NodeInput::Node));
+        let deep = nodes.add(Role::Embedding(task), linear, [NodeInput::Node(cross)]);
+        let fields = self.shallow.iter().copied().map(NodeInput::Field);
         let shallow = nodes.add(Role::Shallow(task), self.shallow(), fields);
         let concat = NodeKind::Concat(Concat {
             width: embedding + self.architecture.shallow_width,
         });
-        let parts = [deep, shallow].map(Input::Node);
+        let parts = [deep, shallow].map(NodeInput::Node);
         nodes.add(Role::Task(task), concat, parts);
     }
 

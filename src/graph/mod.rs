@@ -22,9 +22,9 @@ mod yaml;
 pub use blocks::{Cost, NodeKind};
 pub use build::build;
 pub use mtmd_schema::FeatureId;
-pub use node::{Group, Input, NodeId, Role};
+pub use node::{Group, NodeId, NodeInput, Role};
 pub use read::VocabularyFiles;
-pub use weight::{Dim, Key, Part, Weight};
+pub use weight::{Dim, DimensionPart, Key, Weight};
 
 use crate::sema::spec::{DomainId, Feature, FeatureKind, Spec, TaskId, Tower};
 use mtmd_schema::check;
@@ -90,7 +90,7 @@ pub struct Node {
     /// What it is, with its shapes.
     pub kind: NodeKind,
     /// What it reads, in the order in which it is concatenated.
-    pub inputs: Vec<Input>,
+    pub inputs: Vec<NodeInput>,
     /// Parameters, and operations of one row.
     pub cost: Cost,
 }

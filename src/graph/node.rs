@@ -39,7 +39,7 @@ pub enum Role {
 
 /// What a node reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Input {
+pub enum NodeInput {
     /// The fields of a group that the Domain Expert has.
     Group(Group),
     /// A field as it comes from its table.

@@ -1,7 +1,7 @@
 //! The graph as boxes and arrows for tools that lay out by themselves: DOT and Mermaid. It is
 //! folded as the drawing is: of each tower one Domain Expert is drawn whole, its tasks as one.
 
-use super::node::{Input, Role};
+use super::node::{NodeInput, Role};
 use super::svg::{expanded, quantity};
 use super::{DomainExpert, Graph, Node, TowerGraph};
 use crate::diagnostics::{counted, nouns};
@@ -353,9 +353,9 @@ fn add_expert(sketch: &mut Sketch, tower: &TowerGraph, expert: &DomainExpert, ti
         });
         let mut from_fields = false;
         let read = node.inputs.iter().copied();
-        for input in read.chain(node.kind.scaled_by().map(Input::Node)) {
+        for input in read.chain(node.kind.scaled_by().map(NodeInput::Node)) {
             match input {
-                Input::Node(from) => {
+                NodeInput::Node(from) => {
                     let from = expert.node(from);
                     sketch.arrows.push(Arrow {
                         from: id(from.role),
@@ -364,9 +364,9 @@ fn add_expert(sketch: &mut Sketch, tower: &TowerGraph, expert: &DomainExpert, ti
                         dashed: false,
                     });
                 }
-                Input::Group(_) | Input::Field(_) => from_fields = true,
+                NodeInput::Group(_) | NodeInput::Field(_) => from_fields = true,
                 // The tower's own, not drawn.
-                Input::SharedMissing => {}
+                NodeInput::SharedMissing => {}
             }
         }
         if from_fields {

@@ -87,9 +87,9 @@ impl PartialEq<&str> for Key {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dim {
     /// What the weight puts out.
-    Units(Rc<[Part]>),
+    Units(Rc<[DimensionPart]>),
     /// What the weight reads.
-    Inputs(Rc<[Part]>),
+    Inputs(Rc<[DimensionPart]>),
     /// Rows of a table that values are hashed into, row 0 among them.
     Hashed(usize),
     /// Rows of a table with a learned vocabulary.
@@ -103,7 +103,7 @@ pub enum Dim {
 
 /// Entries of a dimension that belong together, as the columns of one feature.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
+pub struct DimensionPart {
     /// What they stand for; empty if the dimension has no parts.
     pub name: Rc<str>,
     /// How many they are.
@@ -149,7 +149,7 @@ impl Dim {
     }
 }
 
-impl Part {
+impl DimensionPart {
     pub(super) fn new(name: impl Into<Rc<str>>, width: usize) -> Self {
         Self {
             name: name.into(),

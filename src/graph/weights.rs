@@ -1,8 +1,8 @@
 //! Lists every weight of a graph: of its tables, towers and heads, by what holds it.
 
 use super::blocks::{Entries, NodeKind, Shape};
-use super::node::{Input, NodeId, Role, task_name};
-use super::weight::{Dim, Key, Part, Weight};
+use super::node::{NodeId, NodeInput, Role, task_name};
+use super::weight::{Dim, DimensionPart, Key, Weight};
 use super::{DomainExpert, FeatureId, Field, Graph, Node, TowerGraph};
 use crate::sema::spec::{
     self, Axis, FeatureKind, Index, LogitBias, Spec, Table, TableId, Tower, Value,
@@ -97,7 +97,10 @@ pub(super) fn held(graph: &Graph, names: &Names) -> Held {
     let biased = spec.tasks.iter().filter(|_| learned);
     let biases = biased.map(|task| {
         let name = called(&names.tasks, &task.name);
-        Weight::trained(Key::new(name, key::BIAS), vec![Dim::Units(Part::plain(1))])
+        Weight::trained(
+            Key::new(name, key::BIAS),
+            vec![Dim::Units(DimensionPart::plain(1))],
+        )
     });
     held.add(key::HEADS, biases.collect());
     held
@@ -112,7 +115,9 @@ fn table_weight(spec: &Spec, id: TableId, table: &Table, names: &Names) -> Weigh
         },
         Index::Values(_) | Index::Lines { .. } => {
             let values = table.index.values();
-            let values = values.iter().map(|value| Part::new(value_name(value), 1));
+            let values = values
+                .iter()
+                .map(|value| DimensionPart::new(value_name(value), 1));
             named_rows(values.collect(), table.oov)
         }
         Index::Buckets => named_rows(buckets(spec, id), 0),
@@ -130,23 +135,23 @@ fn table_weight(spec: &Spec, id: TableId, table: &Table, names: &Names) -> Weigh
     );
     Weight::trained(
         Key::new(name, key::WEIGHT),
-        vec![rows, Dim::Units(Part::plain(table.dim))],
+        vec![rows, Dim::Units(DimensionPart::plain(table.dim))],
     )
 }
 
 /// Row 0, rows that have names, and rows that other values are hashed into: those stand for other
 /// values if their number changes.
-fn named_rows(rows: Vec<Part>, oov: usize) -> Dim {
-    let mut parts = vec![Part::new("a missing value", 1)];
+fn named_rows(rows: Vec<DimensionPart>, oov: usize) -> Dim {
+    let mut parts = vec![DimensionPart::new("a missing value", 1)];
     parts.extend(rows);
     if oov > 0 {
-        parts.push(Part::new(format!("other values in {oov}"), oov));
+        parts.push(DimensionPart::new(format!("other values in {oov}"), oov));
     }
     Dim::Units(parts.into())
 }
 
 /// The intervals of the number that a table is for.
-fn buckets(spec: &Spec, id: TableId) -> Vec<Part> {
+fn buckets(spec: &Spec, id: TableId) -> Vec<DimensionPart> {
     let mut features = spec.query.iter().chain(spec.item.iter());
     let boundaries = features.find_map(|feature| match &feature.kind {
         FeatureKind::Embedded {
@@ -165,7 +170,7 @@ fn buckets(spec: &Spec, id: TableId) -> Vec<Part> {
     let below = format!("below {first}");
     let from = boundaries.iter().map(|boundary| format!("from {boundary}"));
     let names = std::iter::once(below).chain(from);
-    names.map(|name| Part::new(name, 1)).collect()
+    names.map(|name| DimensionPart::new(name, 1)).collect()
 }
 
 fn value_name(value: &Value) -> String {
@@ -181,7 +186,7 @@ struct Lister<'a> {
     tower: &'a TowerGraph,
     names: &'a Names,
     /// What each field is, by its id.
-    fields: Vec<Part>,
+    fields: Vec<DimensionPart>,
 }
 
 impl<'a> Lister<'a> {
@@ -193,7 +198,7 @@ impl<'a> Lister<'a> {
             tower,
             names,
             fields: fields
-                .map(|field| Part::new(called(field), field.width))
+                .map(|field| DimensionPart::new(called(field), field.width))
                 .collect(),
         }
     }
@@ -223,14 +228,19 @@ impl<'a> Lister<'a> {
     }
 
     fn shared(&self) -> Vec<Weight> {
-        let all: Rc<[Part]> = self.fields.clone().into();
+        let all: Rc<[DimensionPart]> = self.fields.clone().into();
         let missing = self.parts(&self.tower.missing);
         let weights = self.tower.shared.iter().flat_map(|node| {
             let inputs = match node.role {
                 Role::Missing => &missing,
                 _ => &all,
             };
-            node_weights(&self.path(node.role), &node.kind, inputs, &Part::plain(0))
+            node_weights(
+                &self.path(node.role),
+                &node.kind,
+                inputs,
+                &DimensionPart::plain(0),
+            )
         });
         weights.collect()
     }
@@ -239,7 +249,7 @@ impl<'a> Lister<'a> {
     fn expert(&self, expert: &DomainExpert) -> Vec<Weight> {
         let mut weights = vec![];
         // What the nodes put out; a node reads only those before it.
-        let mut outputs: Vec<Rc<[Part]>> = vec![];
+        let mut outputs: Vec<Rc<[DimensionPart]>> = vec![];
         for (id, node) in expert.nodes.iter().enumerate() {
             let inputs = self.inputs(expert, &outputs, node);
             let experts = self.routed(expert, NodeId(id));
@@ -247,27 +257,32 @@ impl<'a> Lister<'a> {
             weights.extend(node_weights(&path, &node.kind, &inputs, &experts));
             outputs.push(match node.kind.output_entries() {
                 Entries::Columns(_) => inputs,
-                entries => [Part::new(path, entries.len())].into(),
+                entries => [DimensionPart::new(path, entries.len())].into(),
             });
         }
         weights
     }
 
     /// The experts that a routing node weighs.
-    fn routed(&self, expert: &DomainExpert, routing: NodeId) -> Rc<[Part]> {
+    fn routed(&self, expert: &DomainExpert, routing: NodeId) -> Rc<[DimensionPart]> {
         let mut nodes = expert.nodes.iter();
         let composed = nodes.find(|other| other.kind.scaled_by() == Some(routing));
         let inputs = composed.into_iter().flat_map(|node| &node.inputs);
         let experts = inputs.filter_map(|input| match input {
-            Input::Node(id) => Some(expert.node(*id)),
-            Input::Group(_) | Input::Field(_) | Input::SharedMissing => None,
+            NodeInput::Node(id) => Some(expert.node(*id)),
+            NodeInput::Group(_) | NodeInput::Field(_) | NodeInput::SharedMissing => None,
         });
         experts
-            .map(|node| Part::new(self.path(node.role), 1))
+            .map(|node| DimensionPart::new(self.path(node.role), 1))
             .collect()
     }
 
-    fn inputs(&self, expert: &DomainExpert, outputs: &[Rc<[Part]>], node: &Node) -> Rc<[Part]> {
+    fn inputs(
+        &self,
+        expert: &DomainExpert,
+        outputs: &[Rc<[DimensionPart]>],
+        node: &Node,
+    ) -> Rc<[DimensionPart]> {
         match &*node.inputs {
             // Shared: x_d may have thousands of parts, and each expert reads it.
             [input] => self.input(expert, outputs, *input),
@@ -281,16 +296,21 @@ impl<'a> Lister<'a> {
     }
 
     #[expect(clippy::indexing_slicing, reason = "a node reads only nodes before it")]
-    fn input(&self, expert: &DomainExpert, outputs: &[Rc<[Part]>], input: Input) -> Rc<[Part]> {
+    fn input(
+        &self,
+        expert: &DomainExpert,
+        outputs: &[Rc<[DimensionPart]>],
+        input: NodeInput,
+    ) -> Rc<[DimensionPart]> {
         match input {
-            Input::Field(id) => self.parts(&[id]),
-            Input::Group(group) => {
+            NodeInput::Field(id) => self.parts(&[id]),
+            NodeInput::Group(group) => {
                 let fields = expert.fields.iter().copied();
                 let own = fields.filter(|id| self.tower.field(*id).group == group);
                 self.parts(&own.collect::<Vec<_>>())
             }
-            Input::Node(id) => outputs[id.0].clone(),
-            Input::SharedMissing => self.parts(&self.tower.missing),
+            NodeInput::Node(id) => outputs[id.0].clone(),
+            NodeInput::SharedMissing => self.parts(&self.tower.missing),
         }
     }
 
@@ -298,7 +318,7 @@ impl<'a> Lister<'a> {
         clippy::indexing_slicing,
         reason = "a tower's ids are those of its fields"
     )]
-    fn parts(&self, ids: &[FeatureId]) -> Rc<[Part]> {
+    fn parts(&self, ids: &[FeatureId]) -> Rc<[DimensionPart]> {
         ids.iter().map(|id| self.fields[id.0].clone()).collect()
     }
 
@@ -316,8 +336,8 @@ fn called<'a>(names: &'a BTreeMap<String, String>, name: &'a str) -> &'a str {
 fn node_weights(
     path: &str,
     kind: &NodeKind,
-    inputs: &Rc<[Part]>,
-    experts: &Rc<[Part]>,
+    inputs: &Rc<[DimensionPart]>,
+    experts: &Rc<[DimensionPart]>,
 ) -> Vec<Weight> {
     let parts = |entries| parts(entries, inputs, experts);
     let weights = kind.tensors().into_iter().map(|tensor| Weight {
@@ -334,14 +354,18 @@ fn node_weights(
 }
 
 /// What the entries along a dimension are, one by one or part by part.
-fn parts(entries: Entries, inputs: &Rc<[Part]>, experts: &Rc<[Part]>) -> Rc<[Part]> {
+fn parts(
+    entries: Entries,
+    inputs: &Rc<[DimensionPart]>,
+    experts: &Rc<[DimensionPart]>,
+) -> Rc<[DimensionPart]> {
     let parts = match entries {
-        Entries::Units(width) => Part::plain(width),
+        Entries::Units(width) => DimensionPart::plain(width),
         Entries::Columns(_) => Rc::clone(inputs),
         Entries::Fields(_) => {
             let fields = inputs
                 .iter()
-                .map(|field| Part::new(Rc::clone(&field.name), 1));
+                .map(|field| DimensionPart::new(Rc::clone(&field.name), 1));
             fields.collect()
         }
         Entries::Experts(_) => Rc::clone(experts),

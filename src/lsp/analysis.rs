@@ -6,7 +6,7 @@ use crate::driver::check::{CheckedVariant, check_files};
 use crate::driver::load::Read;
 use crate::graph::{self, Graph};
 use crate::sema::spec::{Spec, Tower};
-use crate::sema::{Index, Inside, Symbol};
+use crate::sema::{Inside, Symbol, SymbolIndex};
 use crate::source::{Source, Span};
 use crate::syntax::ast::{Comment, File, Statement};
 use gen_lsp_types::{Position, Range};
@@ -19,7 +19,7 @@ pub(super) struct Analysis {
     /// The texts of its files; each is called by its path.
     pub source: Source,
     pub diagnostics: Vec<Diagnostic>,
-    pub index: Index,
+    pub index: SymbolIndex,
     /// Whether the file is a part that other specs use.
     pub part: bool,
     /// The model: of a text with errors, the last one that was sound.

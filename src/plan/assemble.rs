@@ -1,11 +1,13 @@
 //! From groups of a draft's operations to operations of a plan, forward.
 
 use mtmd_schema::bug;
-use mtmd_schema::plan::{Activate, Address, BufferId, Linear, Mix, Norm, Op, Target, View, Write};
+use mtmd_schema::plan::{
+    Activate, Address, BufferId, LayerNorm, Linear, Mix, Op, Target, View, Write,
+};
 
 use super::fuse::{Column, Fused};
 use super::layout::{Layout, Shared};
-use crate::program::{self, Draft, DraftOp, ParameterId, Part, Slice, ValueId};
+use crate::program::{self, ConcatPart, Draft, DraftOp, ParameterId, ValueId, ValueSlice};
 
 /// The forward program.
 pub fn forward(fused: &Fused, layout: &Layout, shared: &Shared) -> Vec<Op> {
@@ -76,11 +78,11 @@ impl Assembler<'_> {
         view(self.fused, value)
     }
 
-    fn slice(&self, slice: Slice) -> View {
+    fn slice(&self, slice: ValueSlice) -> View {
         at(self.fused.slice(slice), slice.width)
     }
 
-    fn slices(&self, slices: &[Slice]) -> Vec<View> {
+    fn slices(&self, slices: &[ValueSlice]) -> Vec<View> {
         slices.iter().map(|slice| self.slice(*slice)).collect()
     }
 
@@ -185,12 +187,12 @@ impl Assembler<'_> {
     }
 
     /// The LayerNorm of a group of activations, if they have one.
-    fn norm(&self, group: &[usize]) -> Option<Norm> {
+    fn norm(&self, group: &[usize]) -> Option<LayerNorm> {
         let norm = |op: &DraftOp| activate(op).1;
         let weight = self.addresses(group, |op| norm(op).map(|norm| norm.weight))?;
         let bias = self.addresses(group, |op| norm(op).map(|norm| norm.bias))?;
         let place = norm(self.fused.op(*group.first()?))?.place;
-        Some(Norm {
+        Some(LayerNorm {
             weight,
             bias,
             place,
@@ -198,7 +200,7 @@ impl Assembler<'_> {
     }
 
     /// One map, one wide map, or maps of one shape.
-    fn linear(&self, group: &[usize], from: Slice, to: View) -> Linear {
+    fn linear(&self, group: &[usize], from: ValueSlice, to: View) -> Linear {
         let map = |op: &DraftOp| match op {
             DraftOp::Linear {
                 from, weight, bias, ..
@@ -223,7 +225,7 @@ impl Assembler<'_> {
     }
 
     /// Copies what is not written where the concatenation has it; neighbours in one copy.
-    fn concat(&self, parts: &[Part], to: View) -> Vec<Op> {
+    fn concat(&self, parts: &[ConcatPart], to: View) -> Vec<Op> {
         let mut ops: Vec<Op> = vec![];
         let mut start = to.start;
         for part in parts {
@@ -231,7 +233,7 @@ impl Assembler<'_> {
             let here = View { start, width, ..to };
             start += width;
             match *part {
-                Part::Vector {
+                ConcatPart::Vector {
                     parameter,
                     start,
                     width: _,
@@ -243,7 +245,7 @@ impl Assembler<'_> {
                         to: here,
                     });
                 }
-                Part::Slice(slice) => {
+                ConcatPart::Slice(slice) => {
                     let from = self.slice(slice);
                     if from == here {
                         continue;
@@ -273,7 +275,7 @@ impl Assembler<'_> {
 }
 
 /// Bias and LayerNorm of an activation.
-fn activate(op: &DraftOp) -> (Option<ParameterId>, Option<program::Norm>) {
+fn activate(op: &DraftOp) -> (Option<ParameterId>, Option<program::DraftLayerNorm>) {
     match op {
         DraftOp::Activate { bias, norm, .. } => (*bias, *norm),
         op => bug!("{op:?} is in a group of activations"),

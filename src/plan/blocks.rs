@@ -6,8 +6,8 @@ use mtmd_schema::constants::LEAKY_RELU_SLOPE;
 use mtmd_schema::plan::{NormPlace, Scope};
 
 use crate::graph::blocks::{Cross, Ffn, NodeKind, join};
-use crate::graph::{DomainExpert, FeatureId, Graph, Group, Input, Role, TowerGraph};
-use crate::program::{Draft, Part, Slice, Tensor, ValueId};
+use crate::graph::{DomainExpert, FeatureId, Graph, Group, NodeInput, Role, TowerGraph};
+use crate::program::{ConcatPart, Draft, DraftTensor, ValueId, ValueSlice};
 use crate::sema::spec::{Composition, Crossing, Norm};
 
 /// Lowers the nodes of a Domain Expert; the last operation puts the tasks' embeddings side by side.
@@ -26,7 +26,7 @@ pub fn draft(graph: &Graph, tower: &TowerGraph, expert: &DomainExpert) -> Draft 
     }
     let tasks = expert.nodes.iter().zip(&lowering.values);
     let tasks = tasks.filter(|(node, _)| matches!(node.role, Role::Task(_)));
-    let tasks = tasks.map(|(_, value)| Part::Slice(lowering.draft.whole(*value)));
+    let tasks = tasks.map(|(_, value)| ConcatPart::Slice(lowering.draft.whole(*value)));
     let tasks = tasks.collect();
     lowering.draft.output(tasks);
     lowering.draft
@@ -44,7 +44,7 @@ struct Lowering<'a> {
 }
 
 impl Lowering<'_> {
-    fn node(&mut self, role: Role, kind: &NodeKind, inputs: &[Input]) -> ValueId {
+    fn node(&mut self, role: Role, kind: &NodeKind, inputs: &[NodeInput]) -> ValueId {
         let path = role.path(&self.graph.spec);
         self.declare(Scope::Own, &path, kind);
         match kind {
@@ -92,7 +92,7 @@ impl Lowering<'_> {
             NodeKind::Vector(block) => {
                 let name = format!("{path}.vector");
                 let parameter = self.draft.named(&name, &[block.width]);
-                self.draft.concat(vec![Part::Vector {
+                self.draft.concat(vec![ConcatPart::Vector {
                     parameter,
                     start: 0,
                     width: block.width,
@@ -113,7 +113,7 @@ impl Lowering<'_> {
                 true => &mut self.draft.parameters,
                 false => &mut self.draft.statistics,
             };
-            declared.push(Tensor {
+            declared.push(DraftTensor {
                 scope,
                 name: join(path, &tensor.name),
                 shape: tensor.shape.dims(),
@@ -133,7 +133,7 @@ impl Lowering<'_> {
     }
 
     /// An FFN, then a linear map `output`.
-    fn mapped(&mut self, path: &str, inputs: &[Input], hidden: &Ffn, output: usize) -> ValueId {
+    fn mapped(&mut self, path: &str, inputs: &[NodeInput], hidden: &Ffn, output: usize) -> ValueId {
         let from = self.joined(inputs);
         let hidden = self.ffn(path, from, hidden);
         let path = format!("{path}.output");
@@ -142,7 +142,7 @@ impl Lowering<'_> {
 
     /// Squeeze-and-Excitation: every field is scaled by `sigmoid(W2 relu(W1 z))`, z the fields'
     /// means.
-    fn excitation(&mut self, path: &str, inputs: &[Input], hidden: usize) -> ValueId {
+    fn excitation(&mut self, path: &str, inputs: &[NodeInput], hidden: usize) -> ValueId {
         let fields = self.each_field(inputs);
         let means = self.draft.means(fields.clone());
         let from = self.draft.whole(means);
@@ -156,7 +156,7 @@ impl Lowering<'_> {
     }
 
     /// Layers of linear map, LayerNorm and LeakyReLU; without layers, what went in.
-    fn ffn(&mut self, path: &str, from: Slice, ffn: &Ffn) -> Slice {
+    fn ffn(&mut self, path: &str, from: ValueSlice, ffn: &Ffn) -> ValueSlice {
         let mut from = from;
         for (layer, width) in ffn.widths.iter().enumerate() {
             let linear = format!("{path}.{layer}.linear");
@@ -214,13 +214,13 @@ impl Lowering<'_> {
 
     /// The tower's fields in canonical order: the domain's as `adapt` puts them out, the others as
     /// their part of the learned vector `missing`.
-    fn canonical(&mut self, inputs: &[Input]) -> ValueId {
+    fn canonical(&mut self, inputs: &[NodeInput]) -> ValueId {
         if let Some(canonical) = self.canonical {
             return canonical;
         }
         let (adapt, some_missing) = match inputs {
-            [Input::Node(adapt)] => (adapt, false),
-            [Input::Node(adapt), Input::SharedMissing] => (adapt, true),
+            [NodeInput::Node(adapt)] => (adapt, false),
+            [NodeInput::Node(adapt), NodeInput::SharedMissing] => (adapt, true),
             inputs => bug!("a domain-shared expert reads {inputs:?}"),
         };
         let x = self.values[adapt.0];
@@ -238,7 +238,7 @@ impl Lowering<'_> {
             if self.expert.fields.contains(&id) {
                 push_slice(
                     &mut parts,
-                    Slice {
+                    ValueSlice {
                         value: x,
                         start: present,
                         width,
@@ -249,7 +249,7 @@ impl Lowering<'_> {
                 let Some(parameter) = missing else {
                     bug!("nothing is learned for the missing field {}", field.name);
                 };
-                parts.push(Part::Vector {
+                parts.push(ConcatPart::Vector {
                     parameter,
                     start: absent,
                     width,
@@ -265,7 +265,7 @@ impl Lowering<'_> {
     }
 
     /// Columns of the inputs, one slice per field of a group.
-    fn each_field(&self, inputs: &[Input]) -> Vec<Slice> {
+    fn each_field(&self, inputs: &[NodeInput]) -> Vec<ValueSlice> {
         inputs
             .iter()
             .flat_map(|input| self.fields(*input))
@@ -273,14 +273,14 @@ impl Lowering<'_> {
     }
 
     /// Columns of an input, field by field where it has fields.
-    fn fields(&self, input: Input) -> Vec<Slice> {
+    fn fields(&self, input: NodeInput) -> Vec<ValueSlice> {
         match input {
-            Input::Group(group) => {
+            NodeInput::Group(group) => {
                 let fields = self.input_fields();
                 let fields = fields.filter(|(_, of, _)| *of == group);
                 fields.map(|(_, _, slice)| slice).collect()
             }
-            Input::Field(id) => {
+            NodeInput::Field(id) => {
                 let found = self.input_fields().find(|(field, ..)| *field == id);
                 let Some((_, _, slice)) = found else {
                     bug!("a Domain Expert reads field {}, which it lacks", id.0);
@@ -288,12 +288,12 @@ impl Lowering<'_> {
                 vec![slice]
             }
             // What passes BatchNorm are numbers, fields of one column.
-            Input::Node(node) => {
+            NodeInput::Node(node) => {
                 let value = self.values[node.0];
                 let whole = self.draft.whole(value);
                 match self.expert.nodes[node.0].role {
                     Role::AdaptNorm => (0..whole.width)
-                        .map(|start| Slice {
+                        .map(|start| ValueSlice {
                             value,
                             start,
                             width: 1,
@@ -313,12 +313,12 @@ impl Lowering<'_> {
                     }
                 }
             }
-            Input::SharedMissing => bug!("only domain-shared experts read `missing`"),
+            NodeInput::SharedMissing => bug!("only domain-shared experts read `missing`"),
         }
     }
 
     /// The domain's fields, with their columns of the program's input.
-    fn input_fields(&self) -> impl Iterator<Item = (FeatureId, Group, Slice)> {
+    fn input_fields(&self) -> impl Iterator<Item = (FeatureId, Group, ValueSlice)> {
         let mut start = 0;
         let fields = self
             .expert
@@ -326,7 +326,7 @@ impl Lowering<'_> {
             .iter()
             .zip(self.tower.select(&self.expert.fields));
         fields.map(move |(id, field)| {
-            let slice = Slice {
+            let slice = ValueSlice {
                 value: Draft::INPUT,
                 start,
                 width: field.width,
@@ -337,44 +337,44 @@ impl Lowering<'_> {
     }
 
     /// Columns of the inputs; neighbours as one slice.
-    fn neighbours(&self, inputs: &[Input]) -> Vec<Slice> {
+    fn neighbours(&self, inputs: &[NodeInput]) -> Vec<ValueSlice> {
         let mut parts = vec![];
         for slice in self.each_field(inputs) {
             push_slice(&mut parts, slice);
         }
         let slices = parts.into_iter().map(|part| match part {
-            Part::Slice(slice) => slice,
-            Part::Vector { .. } => bug!("a field is a learned vector"),
+            ConcatPart::Slice(slice) => slice,
+            ConcatPart::Vector { .. } => bug!("a field is a learned vector"),
         });
         slices.collect()
     }
 
     /// The inputs side by side.
-    fn joined(&mut self, inputs: &[Input]) -> Slice {
+    fn joined(&mut self, inputs: &[NodeInput]) -> ValueSlice {
         let slices = self.neighbours(inputs);
         if let [slice] = slices[..] {
             return slice;
         }
         let value = self
             .draft
-            .concat(slices.into_iter().map(Part::Slice).collect());
+            .concat(slices.into_iter().map(ConcatPart::Slice).collect());
         self.draft.whole(value)
     }
 
     /// Columns as a value.
-    fn value(&mut self, slice: Slice) -> ValueId {
-        self.draft.concat(vec![Part::Slice(slice)])
+    fn value(&mut self, slice: ValueSlice) -> ValueId {
+        self.draft.concat(vec![ConcatPart::Slice(slice)])
     }
 }
 
 /// Appends columns, to the last ones if they follow them.
-fn push_slice(parts: &mut Vec<Part>, slice: Slice) {
+fn push_slice(parts: &mut Vec<ConcatPart>, slice: ValueSlice) {
     match parts.last_mut() {
-        Some(Part::Slice(last))
+        Some(ConcatPart::Slice(last))
             if last.value == slice.value && last.start + last.width == slice.start =>
         {
             last.width += slice.width;
         }
-        _ => parts.push(Part::Slice(slice)),
+        _ => parts.push(ConcatPart::Slice(slice)),
     }
 }

@@ -8,7 +8,7 @@
 use mtmd_schema::bug;
 use std::collections::BTreeMap;
 
-use crate::program::{Draft, DraftOp, Part, Slice, ValueId};
+use crate::program::{ConcatPart, Draft, DraftOp, ValueId, ValueSlice};
 use mtmd_schema::plan::Scope;
 
 /// Where a value is.
@@ -43,7 +43,7 @@ impl Fused {
     }
 
     /// Where columns of a value are.
-    pub fn slice(&self, slice: Slice) -> Column {
+    pub fn slice(&self, slice: ValueSlice) -> Column {
         let place = self.place(slice.value);
         Column {
             start: place.start + slice.start,
@@ -118,7 +118,7 @@ fn pins(draft: &Draft) -> Vec<Option<(ValueId, usize)>> {
         };
         let mut start = 0;
         for part in parts {
-            if let Part::Slice(slice) = *part
+            if let ConcatPart::Slice(slice) = *part
                 && slice == draft.whole(slice.value)
                 && slice.value != Draft::INPUT
                 && pins[slice.value.0].is_none()
@@ -369,7 +369,11 @@ impl Fuser {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Alike {
     /// Maps of the same columns.
-    Wide { own: Scope, bias: bool, from: Slice },
+    Wide {
+        own: Scope,
+        bias: bool,
+        from: ValueSlice,
+    },
     /// The operation without its operands.
     ByColumn(Columnwise),
     /// Widths of the parts; whether they are scaled, and summed.

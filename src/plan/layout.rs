@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use mtmd_schema::plan::{Address, Parameter, Scope};
 
 use super::fuse::Fused;
-use crate::program::{DraftOp, ParameterId, Part, StatisticId, Tensor};
+use crate::program::{ConcatPart, DraftOp, DraftTensor, ParameterId, StatisticId};
 
 /// Elements to whose multiples operations' parameters are aligned: a cache line of float32.
 pub const ALIGN: usize = 16;
@@ -93,7 +93,7 @@ impl Layout {
             }
         }
         // A tower's may have none: a domain that lacks no field uses no vector of a missing one.
-        let own = |tensor: &Tensor| tensor.scope == Scope::Own;
+        let own = |tensor: &DraftTensor| tensor.scope == Scope::Own;
         let mut places = draft.parameters.iter().zip(&layout.offsets);
         if let Some((tensor, _)) = places.find(|(tensor, at)| own(tensor) && at.is_none()) {
             bug!("no operation has the parameter {}", tensor.name);
@@ -104,7 +104,7 @@ impl Layout {
     /// Places tensors side by side.
     fn place(&mut self, fused: &Fused, ids: &[ParameterId], shared: &mut Shared) {
         let Some(first) = ids.first() else { return };
-        let tensors: Vec<&Tensor> = ids.iter().map(|id| fused.draft.parameter(*id)).collect();
+        let tensors: Vec<&DraftTensor> = ids.iter().map(|id| fused.draft.parameter(*id)).collect();
         let scope = fused.draft.parameter(*first).scope;
         let mut at = match scope {
             Scope::Own => aligned(self.len),
@@ -158,7 +158,7 @@ impl Layout {
 
 impl Shared {
     /// Remembers a place; the same in every program of the tower.
-    fn put(&mut self, tensor: &Tensor, at: usize) {
+    fn put(&mut self, tensor: &DraftTensor, at: usize) {
         match self.by_name.get(&tensor.name) {
             Some(placed) if *placed == at => {}
             Some(_) => bug!("{} is at two places", tensor.name),
@@ -194,10 +194,10 @@ fn of_group(fused: &Fused, group: &[usize]) -> Vec<Vec<ParameterId>> {
             DraftOp::Concat { parts, .. } => {
                 for part in parts {
                     match part {
-                        Part::Vector { parameter, .. } if !weights.contains(parameter) => {
+                        ConcatPart::Vector { parameter, .. } if !weights.contains(parameter) => {
                             weights.push(*parameter);
                         }
-                        Part::Vector { .. } | Part::Slice(_) => {}
+                        ConcatPart::Vector { .. } | ConcatPart::Slice(_) => {}
                     }
                 }
             }
@@ -211,7 +211,7 @@ fn of_group(fused: &Fused, group: &[usize]) -> Vec<Vec<ParameterId>> {
     lists
 }
 
-fn parameter(tensor: &Tensor, offset: usize) -> Parameter {
+fn parameter(tensor: &DraftTensor, offset: usize) -> Parameter {
     Parameter {
         name: tensor.name.clone().into(),
         shape: tensor.shape.clone().into(),

@@ -21,7 +21,7 @@ pub struct StatisticId(pub usize);
 
 /// Columns of a value, `[rows, width]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Slice {
+pub struct ValueSlice {
     /// The value.
     pub value: ValueId,
     /// First column.
@@ -32,7 +32,7 @@ pub struct Slice {
 
 /// A tensor of the weights, before it has a place in the flat array.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tensor {
+pub struct DraftTensor {
     /// Whose it is.
     pub scope: Scope,
     /// Path of the node and PyTorch's name of the tensor, joined by dots.
@@ -43,7 +43,7 @@ pub struct Tensor {
     pub init: Init,
 }
 
-impl Tensor {
+impl DraftTensor {
     /// Number of elements.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
@@ -52,7 +52,7 @@ impl Tensor {
 
 /// LayerNorm's parameters and its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Norm {
+pub struct DraftLayerNorm {
     /// Weight.
     pub weight: ParameterId,
     /// Bias.
@@ -63,9 +63,9 @@ pub struct Norm {
 
 /// A part of a concatenation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum ConcatPart {
     /// Columns of a value.
-    Slice(Slice),
+    Slice(ValueSlice),
     /// Elements of a learned vector, the same in every row.
     Vector {
         /// The vector.
@@ -81,10 +81,10 @@ pub enum Part {
 #[derive(Debug, Clone, PartialEq)]
 pub enum DraftOp {
     /// Parts side by side.
-    Concat { parts: Vec<Part>, to: ValueId },
+    Concat { parts: Vec<ConcatPart>, to: ValueId },
     /// BatchNorm of columns of the input.
     BatchNorm {
-        from: Slice,
+        from: ValueSlice,
         to: ValueId,
         weight: ParameterId,
         bias: ParameterId,
@@ -93,7 +93,7 @@ pub enum DraftOp {
     },
     /// `from Wᵀ`, and a bias unless the operation that follows adds it.
     Linear {
-        from: Slice,
+        from: ValueSlice,
         to: ValueId,
         weight: ParameterId,
         bias: Option<ParameterId>,
@@ -103,7 +103,7 @@ pub enum DraftOp {
         from: ValueId,
         to: ValueId,
         bias: Option<ParameterId>,
-        norm: Option<Norm>,
+        norm: Option<DraftLayerNorm>,
         slope: f64,
     },
     /// Logistic function.
@@ -111,10 +111,10 @@ pub enum DraftOp {
     /// Softmax over all columns.
     Softmax { from: ValueId, to: ValueId },
     /// Mean of each part.
-    Means { parts: Vec<Slice>, to: ValueId },
+    Means { parts: Vec<ValueSlice>, to: ValueId },
     /// Scaled parts, side by side or summed.
     Mix {
-        parts: Vec<Slice>,
+        parts: Vec<ValueSlice>,
         by: Option<ValueId>,
         sum: bool,
         to: ValueId,
@@ -146,13 +146,14 @@ impl DraftOp {
 
     /// The values that it reads.
     pub fn inputs(&self) -> Vec<ValueId> {
-        let values = |slices: &[Slice]| slices.iter().map(|slice| slice.value).collect::<Vec<_>>();
+        let values =
+            |slices: &[ValueSlice]| slices.iter().map(|slice| slice.value).collect::<Vec<_>>();
         match self {
             Self::Concat { parts, .. } => parts
                 .iter()
                 .filter_map(|part| match part {
-                    Part::Slice(slice) => Some(slice.value),
-                    Part::Vector { .. } => None,
+                    ConcatPart::Slice(slice) => Some(slice.value),
+                    ConcatPart::Vector { .. } => None,
                 })
                 .collect(),
             Self::BatchNorm { from, .. } | Self::Linear { from, .. } => vec![from.value],
@@ -176,9 +177,9 @@ pub struct Draft {
     /// Width of each value; the first is the program's input.
     pub widths: Vec<usize>,
     /// Parameters, in the order in which nodes declare them. Operations take them by name.
-    pub parameters: Vec<Tensor>,
+    pub parameters: Vec<DraftTensor>,
     /// Running statistics.
-    pub statistics: Vec<Tensor>,
+    pub statistics: Vec<DraftTensor>,
     /// Operations; each reads values that operations before it write.
     pub ops: Vec<DraftOp>,
 }
@@ -204,8 +205,8 @@ impl Draft {
     }
 
     /// All columns of a value.
-    pub fn whole(&self, value: ValueId) -> Slice {
-        Slice {
+    pub fn whole(&self, value: ValueId) -> ValueSlice {
+        ValueSlice {
             value,
             start: 0,
             width: self.width(value),
@@ -213,7 +214,7 @@ impl Draft {
     }
 
     /// A parameter of the draft.
-    pub fn parameter(&self, id: ParameterId) -> &Tensor {
+    pub fn parameter(&self, id: ParameterId) -> &DraftTensor {
         match self.parameters.get(id.0) {
             Some(tensor) => tensor,
             None => bug!("parameter {} is of another draft", id.0),
@@ -241,25 +242,25 @@ impl Draft {
     }
 
     /// Parts side by side; a single whole value stays what it is.
-    pub fn concat(&mut self, parts: Vec<Part>) -> ValueId {
-        if let [Part::Slice(slice)] = parts[..]
+    pub fn concat(&mut self, parts: Vec<ConcatPart>) -> ValueId {
+        if let [ConcatPart::Slice(slice)] = parts[..]
             && slice == self.whole(slice.value)
         {
             return slice.value;
         }
-        let width = parts.iter().map(Part::width).sum();
+        let width = parts.iter().map(ConcatPart::width).sum();
         self.push(width, |to| DraftOp::Concat { parts, to })
     }
 
     /// Parts side by side, as the last operation: the program's output, a value of its own whatever
     /// the parts are.
-    pub fn output(&mut self, parts: Vec<Part>) {
-        let width = parts.iter().map(Part::width).sum();
+    pub fn output(&mut self, parts: Vec<ConcatPart>) {
+        let width = parts.iter().map(ConcatPart::width).sum();
         self.push(width, |to| DraftOp::Concat { parts, to });
     }
 
     /// BatchNorm with weights and running statistics under `path`.
-    pub fn batch_norm(&mut self, path: &str, from: Slice) -> ValueId {
+    pub fn batch_norm(&mut self, path: &str, from: ValueSlice) -> ValueId {
         let shape = [from.width];
         let (weight, bias) = self.affine(path, from.width, &[]);
         let mean = self.named_statistic(&format!("{path}.running_mean"), &shape);
@@ -284,7 +285,7 @@ impl Draft {
     }
 
     /// Linear with the weight `[output, columns]` under `path` and a bias, nothing after it.
-    pub fn linear(&mut self, path: &str, from: Slice, output: usize) -> ValueId {
+    pub fn linear(&mut self, path: &str, from: ValueSlice, output: usize) -> ValueId {
         let (weight, bias) = self.affine(path, output, &[from.width]);
         self.push(output, |to| DraftOp::Linear {
             from,
@@ -295,7 +296,7 @@ impl Draft {
     }
 
     /// Linear without a bias.
-    pub fn linear_without_bias(&mut self, path: &str, from: Slice, output: usize) -> ValueId {
+    pub fn linear_without_bias(&mut self, path: &str, from: ValueSlice, output: usize) -> ValueId {
         let weight = self.named(&format!("{path}.weight"), &[output, from.width]);
         self.push(output, |to| DraftOp::Linear {
             from,
@@ -310,7 +311,7 @@ impl Draft {
         &mut self,
         linear: &str,
         norm: Option<(&str, NormPlace)>,
-        from: Slice,
+        from: ValueSlice,
         output: usize,
         slope: f64,
     ) -> ValueId {
@@ -331,9 +332,9 @@ impl Draft {
         })
     }
 
-    fn norm(&self, path: &str, width: usize, place: NormPlace) -> Norm {
+    fn norm(&self, path: &str, width: usize, place: NormPlace) -> DraftLayerNorm {
         let (weight, bias) = self.affine(path, width, &[]);
-        Norm {
+        DraftLayerNorm {
             weight,
             bias,
             place,
@@ -366,13 +367,13 @@ impl Draft {
     }
 
     /// Mean of each part, a column each.
-    pub fn means(&mut self, parts: Vec<Slice>) -> ValueId {
+    pub fn means(&mut self, parts: Vec<ValueSlice>) -> ValueId {
         self.push(parts.len(), |to| DraftOp::Means { parts, to })
     }
 
     /// Parts scaled by the columns of `by`, side by side or summed; a single part without a scale
     /// stays what it is.
-    pub fn mix(&mut self, parts: Vec<Slice>, by: Option<ValueId>, sum: bool) -> ValueId {
+    pub fn mix(&mut self, parts: Vec<ValueSlice>, by: Option<ValueId>, sum: bool) -> ValueId {
         if let ([part], None) = (&parts[..], by)
             && *part == self.whole(part.value)
         {
@@ -392,7 +393,7 @@ impl Draft {
     }
 }
 
-impl Part {
+impl ConcatPart {
     /// Columns.
     pub fn width(&self) -> usize {
         match self {
@@ -403,7 +404,7 @@ impl Part {
 }
 
 /// Index of the tensor of a name and shape. The last one belongs to the node whose operations are made.
-fn find(tensors: &[Tensor], name: &str, shape: &[usize]) -> usize {
+fn find(tensors: &[DraftTensor], name: &str, shape: &[usize]) -> usize {
     let Some(found) = tensors.iter().rposition(|tensor| tensor.name == name) else {
         bug!("no node declares the tensor {name}");
     };

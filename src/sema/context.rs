@@ -2,7 +2,7 @@
 
 use crate::diagnostics::{Applicability, Code, Diagnostic, Edit};
 use crate::sema::literals::Text;
-use crate::sema::symbols::Index;
+use crate::sema::symbols::SymbolIndex;
 use crate::source::{Read, Source, Span, beside};
 use crate::syntax::ast::{Block, Doc, Statement};
 
@@ -11,7 +11,7 @@ pub(super) struct Context<'a> {
     source: &'a Source,
     read: &'a Read<'a>,
     pub diagnostics: Vec<Diagnostic>,
-    pub index: Index,
+    pub index: SymbolIndex,
 }
 
 impl<'a> Context<'a> {
@@ -20,7 +20,7 @@ impl<'a> Context<'a> {
             source,
             read,
             diagnostics: Vec::new(),
-            index: Index::default(),
+            index: SymbolIndex::default(),
         }
     }
 

@@ -25,12 +25,12 @@ pub use declare::kinds::{KindForm, kinds};
 pub use declare::variants::Variant;
 use literals::Text;
 pub use literals::number::grouped;
-pub use name_kind::Kind as NameKind;
+pub use name_kind::NameKind;
 pub use namespace::{objection, pascal_case};
-pub use outline::{Form as StatementForm, Times, statements};
+pub use outline::{StatementForm, Times, statements};
 pub(crate) use sentence::enumerate;
-pub use settings::forms::{AnySetting, Bound, Form, NameOf, Table as SettingsTable};
-pub use symbols::{Index, Inside, Symbol};
+pub use settings::forms::{AnySetting, Bound, Form, NameOf, SettingsTable};
+pub use symbols::{Inside, Symbol, SymbolIndex};
 
 use check::{leaks, lints, unresolved};
 use context::Context;
@@ -68,7 +68,7 @@ pub struct Checked {
     /// Errors and warnings, in no particular order.
     pub diagnostics: Vec<Diagnostic>,
     /// Where names are declared and used; of a spec with errors, as far as they are known.
-    pub index: Index,
+    pub index: SymbolIndex,
 }
 
 /// Checks a tree. `read_file` reads the vocabularies that stand in files.

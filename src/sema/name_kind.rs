@@ -4,7 +4,7 @@ use crate::sema::spec::Tower;
 
 /// What a name is of; each has names of its own that it must not take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum NameKind {
     /// The model.
     Model,
     /// A surface.
@@ -21,7 +21,7 @@ pub enum Kind {
     Variant,
 }
 
-impl Kind {
+impl NameKind {
     /// The domains of a tower.
     pub(super) fn domain(tower: Tower) -> Self {
         match tower {

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 
 use crate::diagnostics::{Code, Diagnostic};
 use crate::sema::context::Context;
-use crate::sema::name_kind::Kind;
+use crate::sema::name_kind::NameKind;
 use crate::sema::spelling::{KEYWORDS, is_snake_case, latin, snake_case, with_foreign};
 use crate::source::{Source, Span};
 use crate::syntax::ast::Word;
 
 /// Names that would collide in the generated crate, and with what.
-fn collisions(kind: Kind) -> &'static [(&'static str, &'static str)] {
+fn collisions(kind: NameKind) -> &'static [(&'static str, &'static str)] {
     match kind {
-        Kind::Model => &MODEL_NAMES,
-        Kind::Surface | Kind::Product => &DOMAIN_NAMES,
-        Kind::Task => &TASK_NAMES,
-        Kind::Table | Kind::Feature(_) | Kind::Variant => &[],
+        NameKind::Model => &MODEL_NAMES,
+        NameKind::Surface | NameKind::Product => &DOMAIN_NAMES,
+        NameKind::Task => &TASK_NAMES,
+        NameKind::Table | NameKind::Feature(_) | NameKind::Variant => &[],
     }
 }
 
@@ -57,7 +57,7 @@ const MODEL_NAMES: [(&str, &str); 18] = [
 ];
 
 /// Why a text cannot be a name of a kind; `None` if it can.
-pub fn objection(kind: Kind, text: &str) -> Option<String> {
+pub fn objection(kind: NameKind, text: &str) -> Option<String> {
     let source = Source::new("", text);
     let mut context = Context::new(&source, &|_| Err(String::new()));
     let name = Word {
@@ -70,7 +70,7 @@ pub fn objection(kind: Kind, text: &str) -> Option<String> {
 }
 
 /// Reports a name that cannot be one.
-pub(super) fn check(context: &mut Context<'_>, name: &Word, kind: Kind) {
+pub(super) fn check(context: &mut Context<'_>, name: &Word, kind: NameKind) {
     let noun = kind.noun();
     if !is_snake_case(&name.text) {
         let diagnostic = Diagnostic::new(
@@ -93,7 +93,7 @@ pub(super) fn check(context: &mut Context<'_>, name: &Word, kind: Kind) {
         .find(|(reserved, _)| *reserved == name.text)
     {
         reserved(context, name, noun, owner);
-    } else if kind == Kind::Task && is_shared_expert(&name.text) {
+    } else if kind == NameKind::Task && is_shared_expert(&name.text) {
         let owner = "the path of an expert that a domain's tasks share";
         reserved(context, name, noun, owner);
     }
@@ -159,7 +159,7 @@ impl Namespace {
     }
 
     /// Adds a name. Reports one that is not allowed; `false` if it is taken.
-    pub fn declare(&mut self, context: &mut Context<'_>, name: &Word, kind: Kind) -> bool {
+    pub fn declare(&mut self, context: &mut Context<'_>, name: &Word, kind: NameKind) -> bool {
         check(context, name, kind);
         if let Some(first) = self.names.get(&name.text) {
             context.report(duplicate(name, kind.noun(), *first));

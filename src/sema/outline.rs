@@ -11,7 +11,7 @@ use crate::syntax::ast::{File, Statement};
 
 /// A statement of the file: how it is written, and how often.
 #[derive(Debug)]
-pub struct Form {
+pub struct StatementForm {
     /// Its word.
     pub word: &'static str,
     /// How it is written: several ways are apart by backticks.
@@ -44,9 +44,9 @@ impl Times {
     }
 }
 
-const fn required(word: &'static str, form: &'static str, help: &'static str) -> Form {
+const fn required(word: &'static str, form: &'static str, help: &'static str) -> StatementForm {
     let times = Times::Once;
-    Form {
+    StatementForm {
         word,
         form,
         help,
@@ -54,9 +54,9 @@ const fn required(word: &'static str, form: &'static str, help: &'static str) ->
     }
 }
 
-const fn optional(word: &'static str, form: &'static str, help: &'static str) -> Form {
+const fn optional(word: &'static str, form: &'static str, help: &'static str) -> StatementForm {
     let times = Times::AtMostOnce;
-    Form {
+    StatementForm {
         word,
         form,
         help,
@@ -64,9 +64,9 @@ const fn optional(word: &'static str, form: &'static str, help: &'static str) ->
     }
 }
 
-const fn repeated(word: &'static str, form: &'static str, help: &'static str) -> Form {
+const fn repeated(word: &'static str, form: &'static str, help: &'static str) -> StatementForm {
     let times = Times::Any;
-    Form {
+    StatementForm {
         word,
         form,
         help,
@@ -74,7 +74,7 @@ const fn repeated(word: &'static str, form: &'static str, help: &'static str) ->
     }
 }
 
-static FORMS: [Form; 17] = [
+static FORMS: [StatementForm; 17] = [
     required(
         "model",
         "model NAME",
@@ -135,7 +135,7 @@ static FORMS: [Form; 17] = [
 ];
 
 /// The statements of a file.
-pub fn statements() -> &'static [Form] {
+pub fn statements() -> &'static [StatementForm] {
     &FORMS
 }
 
@@ -225,7 +225,7 @@ impl<'s> Outline<'s> {
         if self.damaged || self.is_part() {
             return;
         }
-        let missing: Vec<&Form> = FORMS
+        let missing: Vec<&StatementForm> = FORMS
             .iter()
             .filter(|form| form.times == Times::Once && self.get(form.word).is_none())
             .collect();
@@ -256,7 +256,10 @@ fn other_word(word: &str) -> Option<&'static str> {
 }
 
 /// The form of a statement. A misspelt one counts as what it was meant to be.
-fn find(context: &mut Context<'_>, statement: &Statement) -> Option<(&'static Form, Spelling)> {
+fn find(
+    context: &mut Context<'_>,
+    statement: &Statement,
+) -> Option<(&'static StatementForm, Spelling)> {
     let named = |text: &str| FORMS.iter().find(|form| form.word == text);
     let word = &statement.word;
     if let Some(found) = named(&word.text) {

@@ -2,12 +2,12 @@
 //!
 //! Sema writes it down as it resolves, so that an editor and a check can never disagree.
 //! `Namespace::declare` and `Settings::read` do their part by themselves; whoever resolves a name
-//! calls `Index::refer`.
+//! calls `SymbolIndex::refer`.
 
 use std::collections::BTreeMap;
 
-use crate::sema::name_kind::Kind;
-use crate::sema::settings::forms::Table;
+use crate::sema::name_kind::NameKind;
+use crate::sema::settings::forms::SettingsTable;
 use crate::sema::spec::Tower;
 use crate::source::Span;
 use crate::syntax::ast::{Atom, AtomKind, Block, Statement, Word};
@@ -17,7 +17,7 @@ use crate::syntax::merge::Vain;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Symbol {
     /// What it is a name of.
-    pub kind: Kind,
+    pub kind: NameKind,
     /// The name.
     pub name: String,
 }
@@ -32,12 +32,12 @@ pub enum Inside {
     /// Features.
     Features(Tower),
     /// Settings out of a table.
-    Settings(&'static Table),
+    Settings(&'static SettingsTable),
 }
 
 /// Names and blocks of a spec, by place.
 #[derive(Debug, Clone, Default)]
-pub struct Index {
+pub struct SymbolIndex {
     definitions: BTreeMap<Symbol, Span>,
     /// Every place that names a symbol, its definition among them.
     occurrences: BTreeMap<Span, Symbol>,
@@ -45,9 +45,9 @@ pub struct Index {
     blocks: BTreeMap<Span, Inside>,
 }
 
-impl Index {
+impl SymbolIndex {
     /// Writes down a declaration. The first one of a name counts.
-    pub(super) fn define(&mut self, kind: Kind, name: &Word) {
+    pub(super) fn define(&mut self, kind: NameKind, name: &Word) {
         let symbol = Symbol {
             kind,
             name: name.text.clone(),
@@ -57,7 +57,7 @@ impl Index {
     }
 
     /// Writes down a use of a name.
-    pub(super) fn refer(&mut self, kind: Kind, name: &Word) {
+    pub(super) fn refer(&mut self, kind: NameKind, name: &Word) {
         let name_of = Symbol {
             kind,
             name: name.text.clone(),
@@ -86,21 +86,21 @@ impl Index {
     /// Writes down the names by which a variant's block means what its spec declares: what
     /// `without` removes, but for what is `vain`, and the features that it changes.
     pub(super) fn variant(&mut self, block: &Block, vain: &[Vain]) {
-        self.removed(&block.statements, Kind::Table, vain);
+        self.removed(&block.statements, NameKind::Table, vain);
         for section in &block.statements {
             let kind = match section.word.text.as_str() {
-                "surfaces" => Kind::Surface,
-                "products" => Kind::Product,
-                "tasks" => Kind::Task,
-                "query" => Kind::Feature(Tower::Query),
-                "item" => Kind::Feature(Tower::Item),
+                "surfaces" => NameKind::Surface,
+                "products" => NameKind::Product,
+                "tasks" => NameKind::Task,
+                "query" => NameKind::Feature(Tower::Query),
+                "item" => NameKind::Feature(Tower::Item),
                 _ => continue,
             };
             let inner = section.block.iter().flat_map(|block| &block.statements);
             let inner: Vec<&Statement> = inner.collect();
             self.removed(inner.iter().copied(), kind, vain);
             let changed = inner.iter().filter(|inner| inner.word.text != "without");
-            if let Kind::Feature(_) = kind {
+            if let NameKind::Feature(_) = kind {
                 for name in changed.filter_map(|feature| feature.atoms.first()?.as_word()) {
                     self.refer(kind, &name);
                 }
@@ -111,7 +111,7 @@ impl Index {
     fn removed<'s>(
         &mut self,
         statements: impl IntoIterator<Item = &'s Statement>,
-        kind: Kind,
+        kind: NameKind,
         vain: &[Vain],
     ) {
         let without = |statement: &&Statement| statement.word.text == "without";
@@ -155,7 +155,7 @@ impl Index {
     }
 
     /// All declared names of a kind, sorted.
-    pub fn names(&self, kind: Kind) -> impl Iterator<Item = &str> {
+    pub fn names(&self, kind: NameKind) -> impl Iterator<Item = &str> {
         let declared = self.definitions.keys();
         declared
             .filter(move |symbol| symbol.kind == kind)
@@ -171,7 +171,7 @@ impl Index {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
-    use super::{Index, Inside, Kind, Symbol, Tower};
+    use super::{Inside, NameKind, Symbol, SymbolIndex, Tower};
     use crate::source::{Source, Span};
     use crate::syntax::{self, ast, merge};
 
@@ -185,7 +185,7 @@ mod tests {
         item { id pin { table pins } }
     "#;
 
-    fn index(text: &str) -> Index {
+    fn index(text: &str) -> SymbolIndex {
         let source = Source::new("a", text);
         super::super::check(&source, &syntax::parse(&source).file, &|_| {
             Err(String::new())
@@ -201,7 +201,7 @@ mod tests {
         nths.iter().map(place).map(span).collect()
     }
 
-    fn symbol(kind: Kind, name: &str) -> Symbol {
+    fn symbol(kind: NameKind, name: &str) -> Symbol {
         let name = name.to_owned();
         Symbol { kind, name }
     }
@@ -210,10 +210,10 @@ mod tests {
     fn declarations_and_uses_are_found() {
         let index = index(SPEC);
         let cases = [
-            (Kind::Surface, "feed", &[0, 1, 2][..]),
-            (Kind::Surface, "search", &[0, 1, 2]),
-            (Kind::Task, "ctr", &[0, 1]),
-            (Kind::Table, "pins", &[0, 1, 2]),
+            (NameKind::Surface, "feed", &[0, 1, 2][..]),
+            (NameKind::Surface, "search", &[0, 1, 2]),
+            (NameKind::Task, "ctr", &[0, 1]),
+            (NameKind::Table, "pins", &[0, 1, 2]),
         ];
         for (kind, name, nths) in cases {
             let symbol = symbol(kind, name);
@@ -271,16 +271,16 @@ mod tests {
                 .index,
         );
         let cases = [
-            (Kind::Table, "pins", &[0, 1, 2, 3][..]),
-            (Kind::Task, "good", &[0, 1]),
-            (Kind::Task, "ctr", &[0, 1, 2]),
-            (Kind::Feature(Tower::Query), "age", &[0, 1]),
+            (NameKind::Table, "pins", &[0, 1, 2, 3][..]),
+            (NameKind::Task, "good", &[0, 1]),
+            (NameKind::Task, "ctr", &[0, 1, 2]),
+            (NameKind::Feature(Tower::Query), "age", &[0, 1]),
         ];
         for (kind, name, nths) in cases {
             let found = index.occurrences(&symbol(kind, name));
             assert_eq!(found, places(&text, name, nths), "{name}");
         }
-        let pin = index.occurrences(&symbol(Kind::Feature(Tower::Query), "pin"));
+        let pin = index.occurrences(&symbol(NameKind::Feature(Tower::Query), "pin"));
         assert_eq!(pin.len(), 2);
         assert!(index.at(text.find("nothing").unwrap()).is_none());
     }

@@ -3,21 +3,21 @@
 use mtmd_options::Device;
 
 use crate::error::{Error, Result};
-use crate::exec::Target;
+use crate::exec::Backend;
 
 /// The device of an option.
 ///
 /// # Errors
 /// A device that this build or this machine lacks.
-pub fn open(option: Device) -> Result<Target> {
+pub fn open(option: Device) -> Result<Backend> {
     match option {
-        Device::Cpu => Ok(Target::Host),
+        Device::Cpu => Ok(Backend::Host),
         Device::Cuda(index) => cuda(index),
     }
 }
 
 #[cfg(feature = "cuda")]
-fn cuda(index: usize) -> Result<Target> {
+fn cuda(index: usize) -> Result<Backend> {
     let place = format!("--device cuda:{index}");
     let fix = "check the driver (`nvidia-smi`) and that libcuda, NVRTC and the CUDA headers are there, or use `--device cpu`";
     // The first use of a card that is not there panics in the driver's bindings.
@@ -29,7 +29,7 @@ fn cuda(index: usize) -> Result<Target> {
             .map(|()| device)
             .map_err(|error| error.to_string())
     }) {
-        Ok(Ok(device)) => Ok(Target::Device(device)),
+        Ok(Ok(device)) => Ok(Backend::Device(device)),
         Ok(Err(cause)) | Err(cause) => Err(Error::run(place, cause, fix)),
     }
 }
@@ -46,7 +46,7 @@ fn keep_compiled() {
 }
 
 #[cfg(not(feature = "cuda"))]
-fn cuda(index: usize) -> Result<Target> {
+fn cuda(index: usize) -> Result<Backend> {
     Err(Error::run(
         format!("--device cuda:{index}"),
         "this program was built without CUDA",

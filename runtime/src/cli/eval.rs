@@ -16,14 +16,14 @@ use crate::training::{Existing, checkpoint};
 
 pub fn eval(model: &'static Compiled, args: &Eval) -> Result<()> {
     set_threads(args.machine.threads)?;
-    let target = device::open(args.machine.device)?;
+    let backend = device::open(args.machine.device)?;
     let schema = &model.schema;
     let dataset = Dataset::open(schema, &args.data)?;
     let reader = apply_rows(&args.bad_rows, dataset, Existing::Refuse)?;
     let (weights, vocabularies) =
         checkpoint::load_model(&checkpoint::find_model(&args.model)?, schema)?;
     let mut scorer = Scorer::load(model, weights)?;
-    scorer.run_on(&target);
+    scorer.run_on(&backend);
     let vocabularies = Arc::new(vocabularies);
     let (report, rows) = evaluate_and_count(
         &scorer,

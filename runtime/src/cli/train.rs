@@ -14,7 +14,7 @@ use crate::bug::zip_equal;
 use crate::data::{self, Dataset, Parts, RowReader};
 use crate::error::{Error, Result};
 use crate::evaluation::{Report, grouped};
-use crate::exec::Target;
+use crate::exec::Backend;
 use crate::params::{Reader, Writer};
 use crate::schema::{Compiled, Metric, Precision, Schema, Split, Training};
 use crate::score::{Scorer, evaluate, evaluate_and_count, has_rows};
@@ -28,7 +28,7 @@ pub fn train(model: &'static Compiled, args: &Train, plan: Option<&Path>) -> Res
     let started = Instant::now();
     let schema = &model.schema;
     set_threads(args.machine.threads)?;
-    let target = device::open(args.machine.device)?;
+    let backend = device::open(args.machine.device)?;
     let mut warm = WarmStart::read(schema, args.warm_start.as_deref(), plan)?;
     let dataset = Dataset::open(schema, &args.data)?;
     let folder = open_folder(schema, args)?;
@@ -50,7 +50,7 @@ pub fn train(model: &'static Compiled, args: &Train, plan: Option<&Path>) -> Res
             trainer
         }
     };
-    trainer.run_on(&target);
+    trainer.run_on(&backend);
     if let Some(warm) = warm {
         say(warm.start(&mut trainer, &vocabularies, &folder)?);
     }
@@ -67,7 +67,7 @@ pub fn train(model: &'static Compiled, args: &Train, plan: Option<&Path>) -> Res
     fit.run(&mut trainer, &mut state)?;
     // What follows is done again by `--resume`: a signal may end it.
     drop(interrupt);
-    let scorer = choose(model, trainer, &folder, (&state, &target))?;
+    let scorer = choose(model, trainer, &folder, (&state, &backend))?;
     let mut weights = Writer::default();
     scorer.write(&mut weights);
     checkpoint::save_model(&folder.model(), schema, &vocabularies, weights)?;
@@ -177,7 +177,7 @@ fn choose(
     model: &'static Compiled,
     trainer: Trainer,
     folder: &RunFolder,
-    (state, target): (&State, &Target),
+    (state, backend): (&State, &Backend),
 ) -> Result<Scorer> {
     let schema = &model.schema;
     let Some(best) = &state.best else {
@@ -192,7 +192,7 @@ fn choose(
                 // Not both at once.
                 drop(trainer);
                 let mut scorer = Scorer::load(model, weights)?;
-                scorer.run_on(target);
+                scorer.run_on(backend);
                 scorer
             }
             Err(error) => {

@@ -11,7 +11,7 @@ use crate::schema::Precision;
 
 /// Where a plan runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Target {
+pub enum Backend {
     /// In host memory, by the processor.
     #[default]
     Host,
@@ -32,11 +32,11 @@ pub enum Engine<'p> {
 
 impl<'p> Engine<'p> {
     /// Verifies the plan; an invalid one stops the program, because it is a bug of the compiler.
-    pub fn new(plan: &'p Plan, target: &Target) -> Self {
-        match target {
-            Target::Host => Self::Host(Executor::new(plan)),
+    pub fn new(plan: &'p Plan, backend: &Backend) -> Self {
+        match backend {
+            Backend::Host => Self::Host(Executor::new(plan)),
             #[cfg(feature = "device")]
-            Target::Device(device) => Self::Device(DeviceExecutor::new(plan, device.clone())),
+            Backend::Device(device) => Self::Device(DeviceExecutor::new(plan, device.clone())),
         }
     }
 

@@ -13,11 +13,11 @@ use crate::error::Result;
 use crate::evaluation::TaskPredictions;
 use crate::exec::heads::{self, Pairs};
 use crate::exec::host::{Scores, TowerRows};
-use crate::exec::{Engine, Target};
+use crate::exec::{Backend, Engine};
 use crate::params::{Array, ParameterIndex, Params, Reader, Writer, require_fit};
 use crate::schema::Precision;
 use crate::schema::{Compiled, Schema, Spec};
-use crate::tables::{Inputs, Layout, Tables};
+use crate::tables::{Inputs, TableLayout, Tables};
 
 pub use evaluate::{evaluate, evaluate_and_count, has_rows, validate};
 
@@ -54,7 +54,7 @@ impl Scorer {
     pub(crate) fn new(model: &'static Compiled, params: Params<f32>, tables: Tables) -> Self {
         Self {
             index: index(model),
-            engine: Engine::new(&model.plan, &Target::Host),
+            engine: Engine::new(&model.plan, &Backend::Host),
             model,
             params,
             tables,
@@ -75,8 +75,8 @@ impl Scorer {
     }
 
     /// Moves the plan to this device; until then it runs in host memory.
-    pub fn run_on(&mut self, target: &Target) {
-        self.engine = Engine::new(&self.model.plan, target);
+    pub fn run_on(&mut self, backend: &Backend) {
+        self.engine = Engine::new(&self.model.plan, backend);
     }
 
     /// What the model is.
@@ -97,7 +97,7 @@ impl Scorer {
     }
 
     /// Where the columns of the programs' inputs come from.
-    pub fn layout(&self) -> &Arc<Layout> {
+    pub fn layout(&self) -> &Arc<TableLayout> {
         self.tables.layout()
     }
 

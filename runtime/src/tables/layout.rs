@@ -15,7 +15,7 @@ use crate::schema::{FeatureKind, Input, Pool, Schema};
 
 /// Where the columns of every domain's input come from.
 #[derive(Debug, Clone)]
-pub struct Layout {
+pub struct TableLayout {
     towers: [TowerLayout; 2],
     tables: usize,
 }
@@ -62,7 +62,7 @@ pub(super) struct Data {
     pub columns: Range<usize>,
 }
 
-impl Layout {
+impl TableLayout {
     /// The layout of a plan's inputs.
     ///
     /// # Panics

@@ -31,7 +31,7 @@ use crate::tables::rule::Rule;
 use crate::tables::table::TableStore;
 
 pub use gather::Inputs;
-pub use layout::Layout;
+pub use layout::TableLayout;
 pub use uses::TableUses;
 
 /// The embedding tables of a model, with or without the state of their optimisers.
@@ -42,7 +42,7 @@ pub struct Tables {
     /// One for each learning rate and weight decay.
     clocks: Vec<RateHistory>,
     steps: u32,
-    layout: Arc<Layout>,
+    layout: Arc<TableLayout>,
 }
 
 /// Whether all gradients of a batch's inputs are finite.
@@ -105,12 +105,12 @@ impl Tables {
             tables,
             clocks: clocks.collect(),
             steps: 0,
-            layout: Arc::new(Layout::new(schema, plan)),
+            layout: Arc::new(TableLayout::new(schema, plan)),
         }
     }
 
     /// Where the columns of the programs' inputs come from.
-    pub fn layout(&self) -> &Arc<Layout> {
+    pub fn layout(&self) -> &Arc<TableLayout> {
         &self.layout
     }
 

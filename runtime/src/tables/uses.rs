@@ -10,7 +10,7 @@ use mtmd_schema::Tower;
 
 use crate::bug::{bug, check};
 use crate::data::batch::{Batch, Column};
-use crate::tables::layout::{Layout, TableField};
+use crate::tables::layout::{TableField, TableLayout};
 
 /// The rows of one table that a batch uses.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -68,7 +68,7 @@ impl TableUses {
     }
 }
 
-impl Layout {
+impl TableLayout {
     /// The rows of every table that a batch uses.
     pub fn uses(&self, batch: &Batch) -> Vec<TableUses> {
         let mut uses: Vec<Vec<(u32, Use)>> = vec![Vec::new(); self.tables()];

@@ -14,7 +14,7 @@ use mtmd_schema::{DomainId, TaskId};
 use super::clock::Clock;
 use crate::data::batch::Batch;
 use crate::error::Result;
-use crate::exec::Target as Place;
+use crate::exec::Backend;
 use crate::exec::heads::{self, HeadRows};
 use crate::exec::host::{Step, TaskLoss};
 use crate::optimiser::Optimiser;
@@ -23,7 +23,7 @@ use crate::params::{Params, Part, Reader, Writer, require_fit};
 use crate::schema::Precision;
 use crate::schema::{Compiled, Training};
 use crate::score::{Scorer, index, on_pool, tower_rows};
-use crate::tables::{self, Inputs, Layout, TableUses, Tables};
+use crate::tables::{self, Inputs, TableLayout, TableUses, Tables};
 
 /// A model, its tables and their optimisers, stepped together.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ pub enum StepError {
 
 impl TrainingBatch {
     /// Finds the rows that each task scores and learns from, and those of the tables.
-    pub fn new(plan: &Plan, layout: &Layout, batch: Batch) -> Self {
+    pub fn new(plan: &Plan, layout: &TableLayout, batch: Batch) -> Self {
         Self {
             heads: heads::training(plan, &batch),
             uses: layout.uses(&batch),
@@ -153,8 +153,8 @@ impl Trainer {
     }
 
     /// Moves the plan to this device; until then it runs in host memory.
-    pub fn run_on(&mut self, place: &Place) {
-        self.scorer.run_on(place);
+    pub fn run_on(&mut self, backend: &Backend) {
+        self.scorer.run_on(backend);
     }
 
     /// The model with its current weights, for scoring.

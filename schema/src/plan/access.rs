@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Program;
-use super::op::{Activate, Address, Linear, Norm, Op, Target, View, Write};
+use super::op::{Activate, Address, LayerNorm, Linear, Op, Target, View, Write};
 
 /// Elements of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl Elements {
 
 /// The input of a BatchNorm, and the places of its running statistics in a domain's block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BatchNorm {
+pub struct BatchNormOp {
     /// Columns of the program's input.
     pub from: View,
     /// Offset of the running means.
@@ -34,14 +34,14 @@ pub struct BatchNorm {
 
 impl Program {
     /// The BatchNorms, in the order of the forward pass.
-    pub fn batch_norms(&self) -> impl Iterator<Item = BatchNorm> {
+    pub fn batch_norms(&self) -> impl Iterator<Item = BatchNormOp> {
         self.forward.iter().filter_map(|op| match op {
             Op::BatchNorm {
                 from,
                 mean,
                 variance,
                 ..
-            } => Some(BatchNorm {
+            } => Some(BatchNormOp {
                 from: *from,
                 mean: *mean,
                 variance: *variance,
@@ -318,7 +318,7 @@ impl Activate {
     /// Bias, and weight and bias of the norm.
     fn parameters(&self) -> Vec<Elements> {
         let norm = self.norm.iter();
-        let norm = norm.flat_map(|Norm { weight, bias, .. }| [*weight, *bias]);
+        let norm = norm.flat_map(|LayerNorm { weight, bias, .. }| [*weight, *bias]);
         let count = self.from.width;
         let all = self.bias.into_iter().chain(norm);
         all.map(|first| Elements { first, count }).collect()

@@ -19,9 +19,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DomainId, FeatureId, List, TaskId, Text, Tower};
 
-pub use access::{BatchNorm, Elements};
+pub use access::{BatchNormOp, Elements};
 pub use op::{
-    Activate, Address, BufferId, Linear, Mix, Norm, NormPlace, Op, Scope, Target, View, Write,
+    Activate, Address, BufferId, LayerNorm, Linear, Mix, NormPlace, Op, Scope, Target, View, Write,
 };
 
 /// How a model runs.

@@ -114,7 +114,7 @@ pub enum NormPlace {
 /// LayerNorm with weight and bias, by group of columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Norm {
+pub struct LayerNorm {
     /// Weights of all groups, side by side.
     pub weight: Address,
     /// Biases of all groups, side by side.
@@ -138,7 +138,7 @@ pub struct Activate {
     /// Added first, if there is one.
     pub bias: Option<Address>,
     /// `None`: no norm.
-    pub norm: Option<Norm>,
+    pub norm: Option<LayerNorm>,
     /// Slope below zero: 1 for no activation, 0 for ReLU.
     pub slope: f64,
 }

@@ -6,7 +6,7 @@
 //! a new model. Row 0 of a table is zero whatever happens.
 
 use crate::graph::Graph;
-use crate::graph::weight::{Dim, Key, Part, Weight};
+use crate::graph::weight::{Dim, DimensionPart, Key, Weight};
 use crate::graph::weights::{Held, Names, held};
 use crate::sema::spec::{Axis, Domain, Tower};
 use mtmd_schema::transfer::{Fate, Slice};
@@ -42,7 +42,7 @@ pub enum Lineage {
         /// In what way: any but [`Fate::New`].
         fate: Fate,
         /// What goes where, by dimension.
-        dims: Rc<[Fit]>,
+        dims: Rc<[DimensionFit]>,
         /// How the dimensions differ, in words; empty if they do not.
         note: String,
     },
@@ -65,7 +65,7 @@ impl Lineage {
 
 /// What of an old dimension goes where in the new one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fit {
+pub enum DimensionFit {
     /// These entries.
     Pieces(Vec<Slice>),
     /// Rows of a learned vocabulary: the row of a value goes to the row of the same value.
@@ -253,7 +253,7 @@ fn continue_from(old: &Weight, new: &Weight) -> Lineage {
     let notes = pairs().map(|(old, new)| note(old, new));
     let notes: Vec<String> = notes.filter(|note| !note.is_empty()).collect();
     let note = notes.join("; ");
-    let fits: Option<Rc<[Fit]>> = pairs().map(|(old, new)| fit(old, new)).collect();
+    let fits: Option<Rc<[DimensionFit]>> = pairs().map(|(old, new)| fit(old, new)).collect();
     let Some(dims) = fits.filter(|_| old.dims.len() == new.dims.len()) else {
         return Lineage::Fresh { note };
     };
@@ -276,7 +276,7 @@ fn continue_from(old: &Weight, new: &Weight) -> Lineage {
 }
 
 /// What of the old dimension goes where; `None` if they have nothing in common.
-fn fit(old: &Dim, new: &Dim) -> Option<Fit> {
+fn fit(old: &Dim, new: &Dim) -> Option<DimensionFit> {
     match (old, new) {
         (Dim::Units(old), Dim::Units(new)) | (Dim::Inputs(old), Dim::Inputs(new)) => {
             // Most weights are as they were, and their parts may be many.
@@ -285,9 +285,9 @@ fn fit(old: &Dim, new: &Dim) -> Option<Fit> {
                 false => pieces(old, new),
             };
             let empty = new.iter().all(|part| part.width == 0);
-            (empty || !pieces.is_empty()).then_some(Fit::Pieces(pieces))
+            (empty || !pieces.is_empty()).then_some(DimensionFit::Pieces(pieces))
         }
-        (Dim::Hashed(old), Dim::Hashed(new)) => rehash(*old, *new).map(Fit::Pieces),
+        (Dim::Hashed(old), Dim::Hashed(new)) => rehash(*old, *new).map(DimensionFit::Pieces),
         (
             Dim::Learned { rows, oov },
             Dim::Learned {
@@ -300,19 +300,19 @@ fn fit(old: &Dim, new: &Dim) -> Option<Fit> {
                 from: rows - oov,
                 width: *oov,
             });
-            Some(Fit::ByValue { others })
+            Some(DimensionFit::ByValue { others })
         }
         (Dim::Units(_) | Dim::Inputs(_) | Dim::Hashed(_) | Dim::Learned { .. }, _) => None,
     }
 }
 
-fn whole(parts: &[Part]) -> Vec<Slice> {
+fn whole(parts: &[DimensionPart]) -> Vec<Slice> {
     let width = parts.iter().map(|part| part.width).sum();
     Vec::from_iter((width > 0).then_some(Slice::whole(width)))
 }
 
 /// Parts of the same name; of one that has another width, the first entries.
-fn pieces(old: &[Part], new: &[Part]) -> Vec<Slice> {
+fn pieces(old: &[DimensionPart], new: &[DimensionPart]) -> Vec<Slice> {
     let places = by_name(old);
     let mut pieces: Vec<Slice> = vec![];
     let mut to = 0;
@@ -350,10 +350,10 @@ fn rehash(old: usize, new: usize) -> Option<Vec<Slice>> {
     Some((0..rows / width).map(copy).collect())
 }
 
-fn is_same(fit: &Fit, old: &Dim, new: &Dim) -> bool {
+fn is_same(fit: &DimensionFit, old: &Dim, new: &Dim) -> bool {
     match fit {
-        Fit::ByValue { .. } => old == new,
-        Fit::Pieces(pieces) => {
+        DimensionFit::ByValue { .. } => old == new,
+        DimensionFit::Pieces(pieces) => {
             old.size() == new.size()
                 && pieces.iter().all(|piece| piece.to == piece.from)
                 && fills(fit, new)
@@ -362,10 +362,10 @@ fn is_same(fit: &Fit, old: &Dim, new: &Dim) -> bool {
 }
 
 /// Whether every entry of the new dimension is copied.
-fn fills(fit: &Fit, new: &Dim) -> bool {
+fn fills(fit: &DimensionFit, new: &Dim) -> bool {
     match fit {
-        Fit::ByValue { .. } => false,
-        Fit::Pieces(pieces) => {
+        DimensionFit::ByValue { .. } => false,
+        DimensionFit::Pieces(pieces) => {
             pieces.iter().map(|piece| piece.width).sum::<usize>() + unread(new) >= new.size()
         }
     }
@@ -377,10 +377,10 @@ fn unread(dim: &Dim) -> usize {
 }
 
 /// Whether every entry of the old dimension is copied.
-fn takes(fit: &Fit, old: &Dim) -> bool {
+fn takes(fit: &DimensionFit, old: &Dim) -> bool {
     match fit {
-        Fit::ByValue { .. } => true,
-        Fit::Pieces(pieces) => {
+        DimensionFit::ByValue { .. } => true,
+        DimensionFit::Pieces(pieces) => {
             let taken: BTreeMap<usize, usize> = pieces
                 .iter()
                 .map(|piece| (piece.from, piece.width))
@@ -391,7 +391,7 @@ fn takes(fit: &Fit, old: &Dim) -> bool {
 }
 
 /// First entry and width of each part.
-fn by_name(parts: &[Part]) -> BTreeMap<&str, (usize, usize)> {
+fn by_name(parts: &[DimensionPart]) -> BTreeMap<&str, (usize, usize)> {
     let mut places = BTreeMap::new();
     let mut end = 0;
     for part in parts {

@@ -1,6 +1,6 @@
 //! A diff as one JSON object: the plan of a warm start, and beside it what people ask of a diff.
 
-use super::fates::{Fates, Fit, Lineage, PlannedWeight};
+use super::fates::{DimensionFit, Fates, Lineage, PlannedWeight};
 use super::{Change, ChangeKind, Diff};
 use crate::graph::weight::{Dim, Weight};
 use mtmd_schema::bug;
@@ -83,12 +83,12 @@ fn planned(planned: &PlannedWeight) -> Planned {
     }
 }
 
-fn dimensions(weight: &Weight, fits: &[Fit]) -> Vec<Dimension> {
+fn dimensions(weight: &Weight, fits: &[DimensionFit]) -> Vec<Dimension> {
     let dims = zip_equal(weight.dims.iter(), fits);
     dims.map(|(dim, fit)| {
         let (pieces, by, others) = match fit {
-            Fit::Pieces(pieces) => (Some(pieces.clone()), None, None),
-            Fit::ByValue { others } => (None, Some(By::Value), *others),
+            DimensionFit::Pieces(pieces) => (Some(pieces.clone()), None, None),
+            DimensionFit::ByValue { others } => (None, Some(By::Value), *others),
         };
         Dimension {
             axis: axis(dim),

@@ -14,7 +14,7 @@ mod text;
 use super::Graph;
 pub use changes::{Change, ChangeKind};
 pub use costs::Measure;
-pub use fates::{Fates, Fit, Lineage, PlannedWeight};
+pub use fates::{DimensionFit, Fates, Lineage, PlannedWeight};
 use mtmd_schema::transfer::Carried;
 
 /// What differs between two graphs.

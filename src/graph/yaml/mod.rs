@@ -6,7 +6,7 @@ pub(super) mod declarations;
 mod flow;
 
 use super::blocks::{DEFINITIONS as BLOCKS, Entry, NodeKind, VERSION};
-use super::node::{Group, Input, Role, task_name};
+use super::node::{Group, NodeInput, Role, task_name};
 use super::{DomainExpert, Graph, Node, TowerGraph};
 use crate::sema::spec::{Axis, Choice, DomainId, LogitBias, LogitScale, Spec, Tower};
 use flow::{Flow, float, string};
@@ -318,13 +318,13 @@ fn reads(map: Flow, spec: &Spec, tower: &TowerGraph, expert: &DomainExpert, node
     }
     for input in &node.inputs {
         match input {
-            Input::Field(id) => features.push(tower.field(*id).name.clone()),
-            Input::Group(group) => {
+            NodeInput::Field(id) => features.push(tower.field(*id).name.clone()),
+            NodeInput::Group(group) => {
                 check!(nodes.is_empty(), "a group after a node");
                 groups.push(group.name().to_owned());
             }
-            Input::Node(id) => nodes.push(expert.node(*id).role.path(spec)),
-            Input::SharedMissing => shared.push(Role::Missing.path(spec)),
+            NodeInput::Node(id) => nodes.push(expert.node(*id).role.path(spec)),
+            NodeInput::SharedMissing => shared.push(Role::Missing.path(spec)),
         }
     }
     let lists = [

@@ -8,18 +8,23 @@ use std::collections::BTreeMap;
 
 use crate::diagnostics::{Code, Diagnostic, Edit};
 use crate::sema::context::Context;
-use crate::sema::name_kind::Kind;
-use crate::sema::symbols::{Index, Symbol};
+use crate::sema::name_kind::NameKind;
+use crate::sema::symbols::{Symbol, SymbolIndex};
 use crate::source::Span;
 
 /// Names that other statements may say.
-const KINDS: [Kind; 4] = [Kind::Surface, Kind::Product, Kind::Task, Kind::Table];
+const KINDS: [NameKind; 4] = [
+    NameKind::Surface,
+    NameKind::Product,
+    NameKind::Task,
+    NameKind::Table,
+];
 
 /// Replaces the messages about uses of a name by one about its declaration, where that is what is
 /// misspelt.
 pub(in crate::sema) fn blame_declarations(
     context: &Context<'_>,
-    index: &Index,
+    index: &SymbolIndex,
     diagnostics: Vec<Diagnostic>,
 ) -> Vec<Diagnostic> {
     let mut uses: BTreeMap<(&str, String), Vec<Span>> = BTreeMap::new();
@@ -60,7 +65,7 @@ fn suggestion(found: &Diagnostic) -> Option<String> {
 }
 
 /// The declaration of a name that nothing says.
-fn unused(index: &Index, name: &str) -> Option<Span> {
+fn unused(index: &SymbolIndex, name: &str) -> Option<Span> {
     let symbols = KINDS.map(|kind| Symbol {
         kind,
         name: name.to_owned(),
@@ -78,7 +83,7 @@ fn unused(index: &Index, name: &str) -> Option<Span> {
 /// none.
 pub(in crate::sema) fn rename_uses(
     context: &Context<'_>,
-    index: &Index,
+    index: &SymbolIndex,
     diagnostics: Vec<Diagnostic>,
 ) -> Vec<Diagnostic> {
     let renamed = |found: Diagnostic| match renaming(index, &found) {
@@ -93,7 +98,7 @@ pub(in crate::sema) fn rename_uses(
 }
 
 /// The declared name that a fix changes, and its new one.
-fn renaming<'i>(index: &'i Index, found: &Diagnostic) -> Option<(&'i Symbol, String)> {
+fn renaming<'i>(index: &'i SymbolIndex, found: &Diagnostic) -> Option<(&'i Symbol, String)> {
     let [edit] = found.fix.as_ref()?.edits.as_slice() else {
         return None;
     };
@@ -104,9 +109,9 @@ fn renaming<'i>(index: &'i Index, found: &Diagnostic) -> Option<(&'i Symbol, Str
 }
 
 /// Whether a name is declared already. Surfaces and products share their names.
-fn is_taken(index: &Index, symbol: &Symbol, name: &str) -> bool {
+fn is_taken(index: &SymbolIndex, symbol: &Symbol, name: &str) -> bool {
     let kinds = match symbol.kind {
-        Kind::Surface | Kind::Product => vec![Kind::Surface, Kind::Product],
+        NameKind::Surface | NameKind::Product => vec![NameKind::Surface, NameKind::Product],
         kind => vec![kind],
     };
     let declared = |kind| {
@@ -118,7 +123,7 @@ fn is_taken(index: &Index, symbol: &Symbol, name: &str) -> bool {
 
 fn with_uses(
     context: &Context<'_>,
-    index: &Index,
+    index: &SymbolIndex,
     mut found: Diagnostic,
     symbol: &Symbol,
     new: &str,
@@ -129,7 +134,7 @@ fn with_uses(
     };
     let places = index.occurrences(symbol).into_iter();
     let mut edits: Vec<Edit> = places.map(rename).collect();
-    if let Kind::Feature(_) = symbol.kind {
+    if let NameKind::Feature(_) = symbol.kind {
         edits.extend(keep_column(context, found.primary.span, &symbol.name));
     }
     edits.sort_by_key(|edit| edit.span);

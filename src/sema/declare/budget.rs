@@ -5,7 +5,7 @@ use crate::sema::context::Context;
 use crate::sema::cursor::Cursor;
 use crate::sema::settings::Settings;
 use crate::sema::settings::declaration::{Defaulted, Setting};
-use crate::sema::settings::forms::{AnySetting, Table as SettingsTable};
+use crate::sema::settings::forms::{AnySetting, SettingsTable};
 use crate::sema::spec::Budget;
 use crate::source::Span;
 use crate::syntax::ast::Statement;

@@ -3,7 +3,7 @@
 use crate::sema::context::Context;
 use crate::sema::settings::Settings;
 use crate::sema::settings::declaration::{Defaulted, OneOf, OrNone, Setting};
-use crate::sema::settings::forms::{Bound, Table as SettingsTable};
+use crate::sema::settings::forms::{Bound, SettingsTable};
 use crate::sema::spec::{Embeddings, TableOptimiser, Training};
 use crate::syntax::ast::Block;
 
@@ -38,7 +38,7 @@ pub(in crate::sema) static EMBEDDINGS_BLOCK: SettingsTable = SettingsTable {
 
 /// The settings of one `embeddings` block.
 #[derive(Debug, Clone, Copy, Default)]
-pub(in crate::sema) struct Given {
+pub(in crate::sema) struct GivenEmbeddings {
     optimiser: Option<TableOptimiser>,
     lr: Option<f64>,
     weight_decay: Option<f64>,
@@ -46,7 +46,7 @@ pub(in crate::sema) struct Given {
     frequency: Option<Option<f64>>,
 }
 
-impl Given {
+impl GivenEmbeddings {
     /// Reads the block of a setting among some; without one, nothing is set.
     pub fn read(
         context: &mut Context<'_>,

@@ -10,7 +10,7 @@ use crate::sema::declare::kinds::{BUCKETISE, Kind, ON, WEIGHTS, find_kind};
 use crate::sema::declare::tables::Tables;
 use crate::sema::literals::Text;
 use crate::sema::literals::number;
-use crate::sema::name_kind::Kind as NameKind;
+use crate::sema::name_kind::NameKind;
 use crate::sema::namespace::Namespace;
 use crate::sema::sentence::enumerate;
 use crate::sema::settings::Settings;

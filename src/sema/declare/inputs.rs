@@ -2,7 +2,7 @@
 
 use crate::diagnostics::{Code, Diagnostic};
 use crate::sema::context::Context;
-use crate::sema::declare::embeddings::Given;
+use crate::sema::declare::embeddings::GivenEmbeddings;
 use crate::sema::declare::kinds::{
     BUCKETISE, CLIP, DEFAULT, DEFAULT_NUMBER, Kind, LAST, LOG, MEAN, POOL, SHALLOW, STANDARDISE,
     STD, TABLE, WEIGHTS,
@@ -104,7 +104,7 @@ pub(in crate::sema) fn read_buckets(
         dim: settings.of(&DIM).unwrap_or(1),
         index: Index::Buckets,
         oov: 0,
-        embeddings: Given::default(),
+        embeddings: GivenEmbeddings::default(),
     };
     tables.add_own(context, name, shape);
     DeclaredKind::Embedded {

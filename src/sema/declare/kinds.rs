@@ -7,7 +7,7 @@ use crate::sema::literals::Text;
 use crate::sema::literals::raw::Raw;
 use crate::sema::sentence::enumerate;
 use crate::sema::settings::declaration::{Defaulted, Flag, OneOf, Setting};
-use crate::sema::settings::forms::{Bound, NameOf, Table as SettingsTable};
+use crate::sema::settings::forms::{Bound, NameOf, SettingsTable};
 use crate::sema::spec::{Pool, Transform, Unit};
 use crate::sema::spelling::{Spelling, closest, suggest};
 use crate::syntax::ast::{Atom, AtomKind, Block, Statement, Word};

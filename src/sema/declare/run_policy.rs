@@ -6,8 +6,8 @@ use crate::sema::declare::cells::Cells;
 use crate::sema::declare::domains::Domains;
 use crate::sema::declare::tasks::{TaskDeclaration, Tasks};
 use crate::sema::settings::declaration::{Defaulted, OneOf, Setting};
-use crate::sema::settings::forms::{AnySetting, Bound, NameOf, Table as SettingsTable};
-use crate::sema::settings::{Given, Settings};
+use crate::sema::settings::forms::{AnySetting, Bound, NameOf, SettingsTable};
+use crate::sema::settings::{GivenSetting, Settings};
 use crate::sema::spec::{Course, Metric, Select, Tower, Training};
 use crate::source::Span;
 use crate::syntax::ast::{Block, Word};
@@ -157,7 +157,7 @@ fn read_select(
 fn report_without_metric(
     context: &mut Context<'_>,
     metric: Metric,
-    given: &Given<'_>,
+    given: &GivenSetting<'_>,
     task: &TaskDeclaration,
 ) {
     let (name, reason, help) = match metric {
@@ -209,7 +209,7 @@ fn report_outside(
 /// Without validation rows, nothing is measured during the run.
 fn report_idle(context: &mut Context<'_>, training: &Settings<'_>) {
     let of_validation: [&dyn AnySetting; 3] = [&VALIDATE_EVERY, &SELECT, &EARLY_STOP];
-    let idle = |given: &&Given<'_>| {
+    let idle = |given: &&GivenSetting<'_>| {
         given.is_sound() && of_validation.iter().any(|setting| given.is(*setting))
     };
     for given in training.all().iter().filter(idle) {

@@ -7,7 +7,7 @@ use crate::sema::literals::Text;
 use crate::sema::literals::raw::{Raw, RawRange, report_mixed};
 use crate::sema::settings::Settings;
 use crate::sema::settings::declaration::Setting;
-use crate::sema::settings::forms::{AnySetting, Table as SettingsTable};
+use crate::sema::settings::forms::{AnySetting, SettingsTable};
 use crate::sema::spec::{List, Split, Value};
 use crate::syntax::ast::Statement;
 

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::sema::context::{Context, doc};
 use crate::sema::cursor::Cursor;
-use crate::sema::declare::embeddings::{EMBEDDINGS_BLOCK, Given};
+use crate::sema::declare::embeddings::{EMBEDDINGS_BLOCK, GivenEmbeddings};
 use crate::sema::declare::vocabulary_file;
-use crate::sema::name_kind::Kind;
+use crate::sema::name_kind::NameKind;
 use crate::sema::namespace::Namespace;
 use crate::sema::settings::Settings;
 use crate::sema::settings::declaration::{Defaulted, Flag, Setting, Values};
-use crate::sema::settings::forms::Table as SettingsTable;
+use crate::sema::settings::forms::SettingsTable;
 use crate::sema::spec::{Embeddings, Index, List, Table};
 use crate::sema::spelling::suggest;
 use crate::syntax::ast::{Block, Statement, Word};
@@ -61,7 +61,7 @@ pub(in crate::sema) static TABLE: SettingsTable = SettingsTable {
 pub(in crate::sema) struct TableDeclaration {
     pub table: Table,
     /// What it says of its training.
-    embeddings: Given,
+    embeddings: GivenEmbeddings,
     pub name: Word,
     /// Whether a feature uses it.
     pub used: bool,
@@ -119,7 +119,7 @@ impl Tables {
             ),
             None => Shape::unknown(),
         };
-        if self.names.declare(context, &name, Kind::Table) {
+        if self.names.declare(context, &name, NameKind::Table) {
             self.add(name, doc(statement), true, shape);
         }
     }
@@ -161,7 +161,7 @@ impl Tables {
         // Shared tables are read before those of features: the first of a name is the shared one.
         if let Some(found) = found.filter(|found| found.table.shared) {
             found.used = true;
-            context.index.refer(Kind::Table, name);
+            context.index.refer(NameKind::Table, name);
             return true;
         }
         if self.names.complete {
@@ -239,7 +239,7 @@ pub(in crate::sema) struct Shape {
     pub dim: usize,
     pub index: Index,
     pub oov: usize,
-    pub embeddings: Given,
+    pub embeddings: GivenEmbeddings,
 }
 
 impl Shape {
@@ -250,7 +250,7 @@ impl Shape {
             dim: 1,
             index: Index::Hash,
             oov: 0,
-            embeddings: Given::default(),
+            embeddings: GivenEmbeddings::default(),
         }
     }
 }
@@ -302,7 +302,7 @@ pub(in crate::sema) fn read_shape(
         dim: settings.of(&DIM).unwrap_or(1),
         index,
         oov,
-        embeddings: Given::read(context, settings, &EMBEDDINGS),
+        embeddings: GivenEmbeddings::read(context, settings, &EMBEDDINGS),
     }
 }
 

@@ -3,13 +3,13 @@
 use crate::sema::context::Context;
 use crate::sema::cursor::Cursor;
 use crate::sema::declare::domains::Domains;
-use crate::sema::declare::embeddings::{EMBEDDINGS_BLOCK, Given};
+use crate::sema::declare::embeddings::{EMBEDDINGS_BLOCK, GivenEmbeddings};
 use crate::sema::declare::run_policy;
 use crate::sema::declare::tasks::Tasks;
 use crate::sema::literals::Text;
 use crate::sema::settings::Settings;
 use crate::sema::settings::declaration::{Defaulted, OneOf, OrNone, Setting};
-use crate::sema::settings::forms::{Bound, Table as SettingsTable};
+use crate::sema::settings::forms::{Bound, SettingsTable};
 use crate::sema::spec::{AdamW, BadRows, Decay, Evaluation, Request, Rows, Training};
 use crate::syntax::ast::{Block, Statement};
 
@@ -181,7 +181,8 @@ pub(in crate::sema) fn read(
             weight_decay: dense.value(&WEIGHT_DECAY),
         };
     }
-    training.embeddings = Given::read(context, &settings, &EMBEDDINGS).over(training.embeddings);
+    training.embeddings =
+        GivenEmbeddings::read(context, &settings, &EMBEDDINGS).over(training.embeddings);
     training.course = run_policy::read(context, &settings, tasks, domains, validated);
     training
 }

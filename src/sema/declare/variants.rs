@@ -3,7 +3,7 @@
 use crate::diagnostics::{Code, Diagnostic};
 use crate::sema::context::Context;
 use crate::sema::cursor::Cursor;
-use crate::sema::name_kind::Kind;
+use crate::sema::name_kind::NameKind;
 use crate::sema::namespace::{self, Namespace};
 use crate::sema::outline::Outline;
 use crate::sema::spelling::suggest;
@@ -51,7 +51,7 @@ pub(in crate::sema) fn read(
         let (Some(name), Some(block)) = (name, block) else {
             continue;
         };
-        if !namespace.declare(context, &name, Kind::Variant) {
+        if !namespace.declare(context, &name, NameKind::Variant) {
             continue;
         }
         for inner in &block.statements {
@@ -61,7 +61,7 @@ pub(in crate::sema) fn read(
             text: format!("{model}_{}", name.text),
             span: name.span,
         };
-        namespace::check(context, &full, Kind::Model);
+        namespace::check(context, &full, NameKind::Model);
         variants.push(Variant {
             name,
             statement: statement.clone(),

@@ -5,7 +5,7 @@
 //! static LR: Defaulted<f64> = Setting::real("lr", Bound::Positive)
 //!     .help("learning rate")
 //!     .default(1e-3);
-//! static DENSE: Table = Table { settings: &[&LR], … };
+//! static DENSE: SettingsTable = SettingsTable { settings: &[&LR], … };
 //! let lr = settings.value(&LR);
 //! ```
 
@@ -15,7 +15,7 @@ use std::marker::PhantomData;
 use crate::sema::literals::Text;
 use crate::sema::literals::number::grouped;
 use crate::sema::literals::raw::{Raw, RawRange};
-use crate::sema::settings::forms::{AnySetting, Bound, Form, NONE, NameOf, Table};
+use crate::sema::settings::forms::{AnySetting, Bound, Form, NONE, NameOf, SettingsTable};
 use crate::sema::settings::value::{SettingValue, of_word};
 use crate::sema::spec::Choice;
 use crate::syntax::ast::{Block, Word};
@@ -279,13 +279,13 @@ types! {
     Vec<RawRange>: ranges() = Form::Ranges;
     &'v [RawRange]: SettingValue::Ranges(ranges) => ranges;
 
-    Block: block(table: &'static Table) = Form::Block(table);
+    Block: block(table: &'static SettingsTable) = Form::Block(table);
     &'s Block: SettingValue::Block(block) => *block;
 
-    Option<Block>: optional_block(table: &'static Table) = Form::OptionalBlock(table);
+    Option<Block>: optional_block(table: &'static SettingsTable) = Form::OptionalBlock(table);
     Option<&'s Block>: SettingValue::Flag => None, SettingValue::Block(block) => Some(*block);
 
-    Cross<'static>: crossing(table: &'static Table) = Form::Crossing(table);
+    Cross<'static>: crossing(table: &'static SettingsTable) = Form::Crossing(table);
     Cross<'v>:
         SettingValue::None => Cross::None,
         SettingValue::Sizes(widths) => Cross::Mlp(widths),

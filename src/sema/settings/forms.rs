@@ -24,7 +24,7 @@ pub trait AnySetting: Debug + Sync {
 
 /// The settings that a kind of statement takes.
 #[derive(Debug)]
-pub struct Table {
+pub struct SettingsTable {
     /// Who takes them, with an article: "a task". For messages alone.
     pub owner: &'static str,
     /// Whether an empty block is reported as idle. It is not where a required setting is reported as missing instead.
@@ -34,15 +34,15 @@ pub struct Table {
 }
 
 /// A table is equal only to itself.
-impl PartialEq for Table {
+impl PartialEq for SettingsTable {
     fn eq(&self, other: &Self) -> bool {
         std::ptr::eq(self, other)
     }
 }
 
-impl Eq for Table {}
+impl Eq for SettingsTable {}
 
-impl Table {
+impl SettingsTable {
     /// The setting of a word.
     pub fn find(&self, word: &str) -> Option<&'static dyn AnySetting> {
         let mut settings = self.settings.iter().copied();
@@ -109,13 +109,13 @@ pub enum Form {
     /// A value, a range or a list of values.
     Ranges,
     /// A block of these settings.
-    Block(&'static Table),
+    Block(&'static SettingsTable),
     /// A block of these settings, or nothing.
-    OptionalBlock(&'static Table),
+    OptionalBlock(&'static SettingsTable),
     /// A whole number, at least this, or `none`.
     WholeOrNone(u64),
     /// A block of these settings, `none`, or `mlp` and a list of sizes.
-    Crossing(&'static Table),
+    Crossing(&'static SettingsTable),
 }
 
 /// What the names of a setting refer to.
@@ -170,7 +170,7 @@ impl Form {
     }
 
     /// The settings of its block, if it has one.
-    pub fn table(self) -> Option<&'static Table> {
+    pub fn table(self) -> Option<&'static SettingsTable> {
         match self {
             Self::Block(table) | Self::OptionalBlock(table) | Self::Crossing(table) => Some(table),
             Self::Flag

@@ -12,7 +12,7 @@ use crate::sema::sentence::{enumerate, join};
 use crate::sema::settings::declaration::{
     Declaration, Defaultable, Defaulted, Flag, Setting, SettingType,
 };
-use crate::sema::settings::forms::{AnySetting, Table, is_same};
+use crate::sema::settings::forms::{AnySetting, SettingsTable, is_same};
 use crate::sema::settings::value::SettingValue;
 use crate::sema::spelling::{Spelling, closest, suggest};
 use crate::sema::symbols::Inside;
@@ -22,7 +22,7 @@ use mtmd_schema::check;
 
 /// A setting that is in a block.
 #[derive(Debug)]
-pub(super) struct Given<'s> {
+pub(super) struct GivenSetting<'s> {
     /// Its declaration, from the block's table.
     setting: &'static dyn AnySetting,
     /// The whole statement.
@@ -31,7 +31,7 @@ pub(super) struct Given<'s> {
     value: Option<SettingValue<'s>>,
 }
 
-impl Given<'_> {
+impl GivenSetting<'_> {
     /// Its word.
     pub fn name(&self) -> &'static str {
         self.setting.name()
@@ -51,8 +51,8 @@ impl Given<'_> {
 /// The settings of one block.
 #[derive(Debug)]
 pub(super) struct Settings<'s> {
-    table: &'static Table,
-    given: Vec<Given<'s>>,
+    table: &'static SettingsTable,
+    given: Vec<GivenSetting<'s>>,
     /// Whether some setting may be missing only because it could not be read.
     damaged: bool,
 }
@@ -62,7 +62,7 @@ impl<'s> Settings<'s> {
     pub fn read(
         context: &mut Context<'_>,
         block: Option<&'s Block>,
-        table: &'static Table,
+        table: &'static SettingsTable,
     ) -> Self {
         if let Some(block) = block {
             context.index.block(block.span, Inside::Settings(table));
@@ -121,7 +121,7 @@ impl<'s> Settings<'s> {
         let holds_word = |atom: &Atom| matches!(atom.kind, AtomKind::Word(_));
         let swallows = statement.atoms.len() > 1 && statement.atoms.iter().any(holds_word);
         self.damaged |= value.is_none() && swallows;
-        self.given.push(Given {
+        self.given.push(GivenSetting {
             setting,
             span: statement.span(),
             value,
@@ -129,7 +129,7 @@ impl<'s> Settings<'s> {
     }
 
     /// All that are given, in the order of the block.
-    pub fn all(&self) -> &[Given<'s>] {
+    pub fn all(&self) -> &[GivenSetting<'s>] {
         &self.given
     }
 
@@ -139,7 +139,7 @@ impl<'s> Settings<'s> {
     }
 
     /// A setting, if it is given.
-    pub fn get(&self, setting: &dyn AnySetting) -> Option<&Given<'s>> {
+    pub fn get(&self, setting: &dyn AnySetting) -> Option<&GivenSetting<'s>> {
         check!(
             self.table.holds(setting),
             "{} has no setting {setting:?}",
@@ -212,7 +212,7 @@ impl<'s> Settings<'s> {
             return;
         };
         let name = setting.name();
-        let mut others: Vec<&Given<'_>> = excluded
+        let mut others: Vec<&GivenSetting<'_>> = excluded
             .iter()
             .filter(|other| self.takes(**other))
             .filter_map(|other| self.get(*other))
@@ -245,7 +245,7 @@ impl<'s> Settings<'s> {
 fn find(
     context: &mut Context<'_>,
     statement: &Statement,
-    table: &'static Table,
+    table: &'static SettingsTable,
 ) -> Option<(&'static dyn AnySetting, Spelling)> {
     let word = &statement.word;
     if let Some(setting) = table.find(&word.text) {
@@ -278,14 +278,14 @@ mod tests {
     use super::Settings;
     use crate::sema::context::Context;
     use crate::sema::settings::declaration::{Defaulted, Setting};
-    use crate::sema::settings::forms::{Bound, Table};
+    use crate::sema::settings::forms::{Bound, SettingsTable};
     use crate::source::Source;
 
     static LR: Defaulted<f64> = Setting::real("lr", Bound::Positive).help("").default(0.5);
     static OTHER_LR: Defaulted<f64> = Setting::real("lr", Bound::Positive).help("").default(0.25);
     static WHOLE_LR: Setting<u64> = Setting::whole("lr", 1).help("");
     static ROWS: Setting<usize> = Setting::size("rows", 2).help("");
-    static TABLE: Table = Table {
+    static TABLE: SettingsTable = SettingsTable {
         owner: "a test",
         empty_is_idle: false,
         settings: &[&LR],

@@ -14,7 +14,7 @@ use mtmd_options::Bench;
 use super::{device, say, set_threads};
 use crate::error::Result;
 use crate::evaluation::grouped;
-use crate::exec::Target;
+use crate::exec::Backend;
 use crate::exec::host::without_amx;
 use crate::schema::{Compiled, Schema};
 use crate::training::{Times, Trainer};
@@ -30,11 +30,11 @@ pub fn bench(model: &'static Compiled, args: &Bench) -> Result<()> {
     if args.no_amx {
         without_amx();
     }
-    let target = device::open(args.machine.device)?;
+    let backend = device::open(args.machine.device)?;
     let size = args.batch.unwrap_or(schema.training.batch);
     let batches = batches::batches(schema, args, size)?;
     let mut trainer = Trainer::new(model, &schema.training, args.precision);
-    trainer.run_on(&target);
+    trainer.run_on(&backend);
     let weights = trainer.scorer().parameters();
     let mut steps = Steps::new(trainer, batches)?;
     let work = Work::of(&model.plan, weights, steps.batches());
@@ -48,7 +48,7 @@ pub fn bench(model: &'static Compiled, args: &Bench) -> Result<()> {
         return serve::serve(schema, &mut steps, args, size, work);
     }
     // The peak of matrix products on a GPU is not measured.
-    let peak = (target == Target::Host).then(|| peak(args.precision));
+    let peak = (backend == Backend::Host).then(|| peak(args.precision));
     let measured = measure(&mut steps, args)?;
     say(report(schema, args, size, &measured, work.flops, peak));
     Ok(())

@@ -12,12 +12,13 @@ use rayon::prelude::*;
 
 use super::element::{DeviceReal, Download, upload};
 use super::memory::Memory;
-use super::ops::{Norm, Unit};
+use super::ops::{Unit, UploadedMoments};
 use super::parameters::{Gradients, Parameters};
 use crate::bug::{bug, zip_equal};
 use crate::exec::heads::{HeadRows, Pairs};
 use crate::exec::host::{
-    Embeddings, Executor, Job, LogitGradients, Moments, Scores, Step, TowerRows, of_places, towers,
+    Executor, Job, LogitGradients, Moments, RowEmbeddings, Scores, Step, TowerRows, of_places,
+    towers,
 };
 use crate::params::Params;
 use crate::schema::Precision;
@@ -34,7 +35,7 @@ pub struct DeviceExecutor<'p> {
 /// A domain with rows.
 struct Domain<'a, E> {
     job: Job<'a, E>,
-    norms: Vec<Norm>,
+    norms: Vec<UploadedMoments>,
     memory: Memory<'a, E>,
 }
 
@@ -45,8 +46,8 @@ struct Outputs<E> {
 }
 
 impl<E> Outputs<E> {
-    fn of(&self, tower: Tower) -> Embeddings<'_, E> {
-        Embeddings {
+    fn of(&self, tower: Tower) -> RowEmbeddings<'_, E> {
+        RowEmbeddings {
             values: &self.values[tower as usize],
             width: self.widths[tower as usize],
         }
@@ -164,7 +165,9 @@ impl<'p> DeviceExecutor<'p> {
         let mut download = Download::default();
         let mut domains = Vec::with_capacity(jobs.len());
         for (job, moments) in zip_equal(jobs, moments) {
-            let norms = moments.iter().map(|of| Norm::new(of, &self.device));
+            let norms = moments
+                .iter()
+                .map(|of| UploadedMoments::new(of, &self.device));
             let mut domain = Domain {
                 norms: norms.collect(),
                 memory: Memory::new(job.program, job.places.len(), &self.device),
@@ -226,7 +229,7 @@ impl<'p> DeviceExecutor<'p> {
         &self,
         job: &Job<'_, E>,
         logits: LogitGradients<'_>,
-        other: Embeddings<'_, E>,
+        other: RowEmbeddings<'_, E>,
     ) -> Tensor<2> {
         let (program, rows) = (job.program, job.places.len());
         let width = program.buffers[program.output_gradient.0].width;

@@ -21,7 +21,7 @@ pub struct Unit<'a, 'p, E> {
     /// The domain's parameters.
     pub parameters: &'a Parameters,
     /// Means and scales of the domain's BatchNorms.
-    pub moments: &'a [Norm],
+    pub moments: &'a [UploadedMoments],
     /// Where gradients go; `None` in the forward pass.
     pub gradients: Option<&'a mut Gradients>,
     /// Added to a variance before its root is taken.
@@ -32,7 +32,7 @@ pub struct Unit<'a, 'p, E> {
 
 /// What a BatchNorm normalises by, `[1, columns]`.
 #[derive(Debug)]
-pub struct Norm {
+pub struct UploadedMoments {
     /// Where its running means are in the domain's block of statistics.
     at: usize,
     mean: Tensor<2>,
@@ -40,7 +40,7 @@ pub struct Norm {
     scale: Tensor<2>,
 }
 
-impl Norm {
+impl UploadedMoments {
     /// The same on the device.
     pub fn new<E: DeviceReal>(moments: &Moments<E>, device: &Device) -> Self {
         let row = |values: &[E]| upload(values, [1, values.len()], device);

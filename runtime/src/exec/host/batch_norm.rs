@@ -5,7 +5,7 @@
     reason = "columns of a view are within the input, statistics within the block"
 )]
 
-use mtmd_schema::plan::{BatchNorm, Program, View};
+use mtmd_schema::plan::{BatchNormOp, Program, View};
 
 use super::memory::{RowsMut, RowsRef};
 use super::real::Real;
@@ -50,7 +50,7 @@ pub fn batch_moments<E: Real>(
     statistics: &mut [E],
 ) -> Vec<Moments<E>> {
     let width = program.buffers[program.input.0].width;
-    let of = |norm: BatchNorm| {
+    let of = |norm: BatchNormOp| {
         let Some(batch) = rows.moments(width, norm.from) else {
             return Moments::running(norm, running.eps, statistics);
         };
@@ -78,7 +78,7 @@ pub fn running_moments<E: Real>(program: &Program, eps: f64, statistics: &[E]) -
 
 impl<E: Real> Moments<E> {
     fn new(
-        norm: BatchNorm,
+        norm: BatchNormOp,
         eps: f64,
         means: impl Iterator<Item = f64>,
         variances: impl Iterator<Item = f64>,
@@ -91,7 +91,7 @@ impl<E: Real> Moments<E> {
         }
     }
 
-    fn running(norm: BatchNorm, eps: f64, statistics: &[E]) -> Self {
+    fn running(norm: BatchNormOp, eps: f64, statistics: &[E]) -> Self {
         let values = |at: usize| {
             let values = &statistics[at..at + norm.from.width];
             values.iter().map(|value| value.float64())

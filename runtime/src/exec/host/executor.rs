@@ -11,7 +11,7 @@ use mtmd_schema::plan::Plan;
 use super::backward::{Backward, SharedParameters};
 use super::batch_norm::{self, Moments, Running};
 use super::forward::{Outputs, forward};
-use super::heads::{self, Embeddings, LogitGradients, ScoreGradients, Scores, TaskLoss};
+use super::heads::{self, LogitGradients, RowEmbeddings, ScoreGradients, Scores, TaskLoss};
 use super::job::Job;
 use super::real::Real;
 use super::rows::TowerRows;
@@ -198,7 +198,7 @@ impl<'p> Executor<'p> {
     pub(in crate::exec) fn scores<E: Real>(
         &self,
         params: &Params<E>,
-        both: [Embeddings<'_, E>; 2],
+        both: [RowEmbeddings<'_, E>; 2],
         pairs: &[&Pairs],
     ) -> (Vec<Vec<f64>>, Vec<Scores>) {
         let mut logits = Vec::with_capacity(pairs.len());
@@ -217,7 +217,7 @@ impl<'p> Executor<'p> {
     pub(in crate::exec) fn loss<E: Real>(
         &self,
         params: &Params<E>,
-        both: [Embeddings<'_, E>; 2],
+        both: [RowEmbeddings<'_, E>; 2],
         rows: &[HeadRows],
         step: &mut Step<E>,
     ) -> Vec<Vec<f64>> {

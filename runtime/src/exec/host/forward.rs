@@ -12,7 +12,7 @@ use mtmd_schema::plan::{Plan, View};
 
 use super::batch_norm::Moments;
 use super::buffer::PooledBuffer;
-use super::heads::Embeddings;
+use super::heads::RowEmbeddings;
 use super::job::Job;
 use super::memory::Memory;
 use super::ops;
@@ -30,9 +30,9 @@ pub struct Outputs<E: Real> {
 
 impl<E: Real> Outputs<E> {
     /// Those of a tower that ran.
-    pub fn of(&self, tower: Tower) -> Embeddings<'_, E> {
+    pub fn of(&self, tower: Tower) -> RowEmbeddings<'_, E> {
         let of = self.towers.iter().filter(|(of, _, _)| *of == tower);
-        let mut found = of.map(|(_, values, width)| Embeddings {
+        let mut found = of.map(|(_, values, width)| RowEmbeddings {
             values,
             width: *width,
         });

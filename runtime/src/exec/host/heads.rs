@@ -36,14 +36,14 @@ pub struct TaskLoss {
 
 /// Outputs of a tower, `[places, width]`.
 #[derive(Debug, Clone, Copy)]
-pub struct Embeddings<'a, E> {
+pub struct RowEmbeddings<'a, E> {
     /// Row-major.
     pub values: &'a [E],
     /// Columns.
     pub width: usize,
 }
 
-impl<E> Embeddings<'_, E> {
+impl<E> RowEmbeddings<'_, E> {
     /// The embedding of a task at a place.
     #[inline(always)]
     fn of(&self, place: u32, column: usize, width: usize) -> &[E] {
@@ -59,7 +59,7 @@ const PIECE: usize = 512;
 pub fn logits<E: Real>(
     head: &HeadPlan,
     pairs: &Pairs,
-    [query, item]: [Embeddings<'_, E>; 2],
+    [query, item]: [RowEmbeddings<'_, E>; 2],
     parameters: &[E],
 ) -> Vec<f64> {
     let bias = head.bias.map_or(0.0, |at| parameters[at].float64());
@@ -81,7 +81,7 @@ fn dots<E: Real>(
     to: &mut [f64],
     head: &HeadPlan,
     (queries, items): (&[u32], &[u32]),
-    [query, item]: [Embeddings<'_, E>; 2],
+    [query, item]: [RowEmbeddings<'_, E>; 2],
     bias: f64,
 ) {
     for (to, (&q, &i)) in zip_equal(to, zip_equal(queries, items)) {
@@ -217,7 +217,7 @@ pub fn of_places<E: Real>(
     gradients: LogitGradients<'_>,
     outputs: &[Output],
     (tower, first): (Tower, usize),
-    other: Embeddings<'_, E>,
+    other: RowEmbeddings<'_, E>,
     (to, width): (&mut [E], usize),
 ) {
     for (place, to) in (first..).zip(to.chunks_exact_mut(width)) {

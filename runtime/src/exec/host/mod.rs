@@ -42,7 +42,7 @@ pub use rows::TowerRows;
 pub(super) use {
     batch_norm::Moments,
     executor::towers,
-    heads::{Embeddings, LogitGradients, of_places},
+    heads::{LogitGradients, RowEmbeddings, of_places},
     job::Job,
     linear::is_narrow,
 };

@@ -7,7 +7,7 @@ use super::{
 use crate::diagnostics::{Code, Diagnostic};
 use crate::sema::context::Context;
 use crate::sema::declare::domains::Domains;
-use crate::sema::settings::Given;
+use crate::sema::settings::GivenSetting;
 use crate::sema::settings::forms::AnySetting;
 use crate::sema::spec::{Composition, DomainId, Feature, FeatureKind, Tower};
 use crate::source::Span;
@@ -97,7 +97,7 @@ impl Declared<'_> {
     fn idle(
         &self,
         part: &Part<'_>,
-        given: &Given<'_>,
+        given: &GivenSetting<'_>,
         on: &[Place],
         inputs: &Inputs<'_>,
     ) -> Option<String> {

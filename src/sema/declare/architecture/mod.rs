@@ -12,7 +12,7 @@ use crate::sema::cursor::Cursor;
 use crate::sema::declare::domains::Domains;
 use crate::sema::settings::Settings;
 use crate::sema::settings::declaration::{Cross, Defaulted, OneOf, OrNone, Setting};
-use crate::sema::settings::forms::{AnySetting, Table as SettingsTable};
+use crate::sema::settings::forms::{AnySetting, SettingsTable};
 use crate::sema::settings::value;
 use crate::sema::spec::{
     Architecture, BatchNorm, Composition, Crossing, DomainId, DomainSet, ExpertArchitecture, List,

@@ -8,7 +8,7 @@ use crate::sema::context::{Context, doc};
 use crate::sema::cursor::{Cursor, holds_number};
 use crate::sema::cycles::cycles;
 use crate::sema::literals::raw::{self, Raw, repeated};
-use crate::sema::name_kind::Kind;
+use crate::sema::name_kind::NameKind;
 use crate::sema::namespace::Namespace;
 use crate::sema::settings::value;
 use crate::sema::spec::{Axis, Domain, DomainId, Others, Text as SpecText, Tower, Value};
@@ -180,7 +180,7 @@ impl AxisReader {
         let (values, like) = domain_values(context, statement, form, self.numbers);
         if !self
             .names
-            .declare(context, &statement.word, Kind::domain(self.tower))
+            .declare(context, &statement.word, NameKind::domain(self.tower))
         {
             return;
         }
@@ -213,7 +213,7 @@ impl AxisReader {
             let Some(like) = &declared.like else { continue };
             match names.binary_search_by(|name| (**name).cmp(&like.text)) {
                 Ok(place) => {
-                    context.index.refer(Kind::domain(self.tower), like);
+                    context.index.refer(NameKind::domain(self.tower), like);
                     declared.domain.like = Some(DomainId(place));
                 }
                 Err(_) if complete => {

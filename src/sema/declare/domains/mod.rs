@@ -5,7 +5,7 @@ mod axis;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::sema::context::Context;
 use crate::sema::literals::Text;
-use crate::sema::name_kind::Kind;
+use crate::sema::name_kind::NameKind;
 use crate::sema::namespace::Namespace;
 use crate::sema::sentence::enumerate;
 use crate::sema::spec::{Axis, DomainId, Others, Tower, list, text};
@@ -97,7 +97,7 @@ impl Domains {
     pub fn resolve(&self, context: &mut Context<'_>, name: &Word) -> Option<(Tower, DomainId)> {
         let found = self.find(&name.text);
         if let Some((tower, _)) = found {
-            context.index.refer(Kind::domain(tower), name);
+            context.index.refer(NameKind::domain(tower), name);
         }
         if found.is_none() && self.query.complete && self.item.complete {
             context.report(self.unknown(name, &Tower::ALL));

@@ -8,11 +8,11 @@ use crate::sema::cursor::Cursor;
 use crate::sema::declare::cells::Cells;
 use crate::sema::declare::domains::Domains;
 use crate::sema::literals::Text;
-use crate::sema::name_kind::Kind;
+use crate::sema::name_kind::NameKind;
 use crate::sema::namespace::Namespace;
 use crate::sema::settings::Settings;
 use crate::sema::settings::declaration::{Defaulted, Setting};
-use crate::sema::settings::forms::{Bound, NameOf, Table as SettingsTable};
+use crate::sema::settings::forms::{Bound, NameOf, SettingsTable};
 use crate::sema::settings::value;
 use crate::sema::spec::{Label, List, Task, TaskId, Text as SpecText};
 use crate::sema::spelling::suggest;
@@ -132,7 +132,7 @@ impl Tasks {
                 continue;
             }
             let task = read_task(context, inner, domains);
-            if names.declare(context, &task.name, Kind::Task) {
+            if names.declare(context, &task.name, NameKind::Task) {
                 names.declare_type(context, &task.name);
                 tasks.declared.push(task);
             }
@@ -182,7 +182,7 @@ impl Tasks {
             }
             return None;
         };
-        context.index.refer(Kind::Task, name);
+        context.index.refer(NameKind::Task, name);
         let id = self.order().iter().position(|other| *other == place)?;
         Some((TaskId(id), self.get(place)?))
     }
@@ -195,7 +195,7 @@ impl Tasks {
             .collect();
         for (task, parent) in self.declared.iter().zip(&parents) {
             if let (Some(given), Some(_)) = (&task.given, parent) {
-                context.index.refer(Kind::Task, given);
+                context.index.refer(NameKind::Task, given);
             }
             if let (Some(given), None, true) = (&task.given, parent, self.complete) {
                 let names = self

@@ -1,6 +1,6 @@
 //! Every gradient rule against differences of the forward operation, in float64.
 
-use mtmd_schema::plan::{Activate, Linear, Mix, Norm, NormPlace, Op, Target, View, Write};
+use mtmd_schema::plan::{Activate, LayerNorm, Linear, Mix, NormPlace, Op, Target, View, Write};
 use proptest::prelude::*;
 
 use super::fixture::{Layout, State};
@@ -234,7 +234,7 @@ proptest! {
             false => (layout.view(width), write),
         };
         let bias = biased.then(|| layout.parameter(width));
-        let norm = place.map(|place| Norm {
+        let norm = place.map(|place| LayerNorm {
             weight: layout.parameter(width),
             bias: layout.parameter(width),
             place,

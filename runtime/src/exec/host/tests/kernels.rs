@@ -1,6 +1,6 @@
 //! Every forward operation against plain loops, in float32 and float64.
 
-use mtmd_schema::plan::{Activate, Linear, Mix, Norm, NormPlace, Op, Target, View, Write};
+use mtmd_schema::plan::{Activate, LayerNorm, Linear, Mix, NormPlace, Op, Target, View, Write};
 use proptest::prelude::*;
 
 use super::super::real::Real;
@@ -174,7 +174,7 @@ proptest! {
         let width = groups.iter().sum();
         let (from, to) = (layout.view(width), layout.view(width));
         let bias = biased.then(|| layout.parameter(width));
-        let norm = place.map(|place| Norm {
+        let norm = place.map(|place| LayerNorm {
             weight: layout.parameter(width),
             bias: layout.parameter(width),
             place,

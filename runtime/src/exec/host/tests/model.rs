@@ -1,7 +1,7 @@
 //! A small model, written by hand: two towers with two kinds of Domain Expert each, three tasks.
 
 use mtmd_schema::plan::{
-    Activate, Address, Blocks, Buffer, BufferId, Field, HeadPlan, Init, Linear, Mix, Norm,
+    Activate, Address, Blocks, Buffer, BufferId, Field, HeadPlan, Init, LayerNorm, Linear, Mix,
     NormPlace, Op, Output, Parameter, Place, Plan, Program, Scope, Storage, Target, TowerPlan,
     View, Write,
 };
@@ -229,7 +229,7 @@ impl Builder {
             to: shared,
             groups: vec![HIDDEN].into(),
             bias: Some(tower.bias),
-            norm: Some(Norm {
+            norm: Some(LayerNorm {
                 weight: tower.norm[0],
                 bias: tower.norm[1],
                 place: NormPlace::Post,
@@ -436,7 +436,7 @@ impl Builder {
             to,
             groups: groups.into(),
             bias,
-            norm: Some(Norm {
+            norm: Some(LayerNorm {
                 weight: norm[0],
                 bias: norm[1],
                 place: NormPlace::Pre,
