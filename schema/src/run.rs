@@ -1,8 +1,5 @@
 //! Choices of a run that no spec makes.
 
-use std::fmt::{Display, Formatter};
-
-use crate::Choice as _;
 use crate::words::choices;
 
 choices! {
@@ -17,11 +14,11 @@ choices! {
 
     /// A part of the data, or all of it.
     pub enum Part {
-        /// Rows that train.
+        /// Training rows.
         Train = "train",
-        /// Rows that choose hyperparameters.
+        /// Validation rows, which choose hyperparameters.
         Validate = "validate",
-        /// Rows that judge the model.
+        /// Test rows, which judge the model.
         Test = "test",
         /// All of these.
         All = "all",
@@ -31,16 +28,4 @@ choices! {
 impl Precision {
     /// What a run computes in by default.
     pub const DEFAULT: Self = Self::Float32;
-}
-
-impl Display for Precision {
-    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.word())
-    }
-}
-
-impl Display for Part {
-    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.word())
-    }
 }

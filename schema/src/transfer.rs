@@ -9,7 +9,7 @@ use crate::words::choices;
 pub const LAYOUT: u32 = 1;
 
 /// Where every weight of a new model comes from, and every old one goes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Transfer {
     /// [`LAYOUT`].
     pub schema: u32,

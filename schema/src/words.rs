@@ -18,7 +18,7 @@ pub trait Choice: Copy + PartialEq + 'static {
     }
 }
 
-/// Declares enums without data, each value with its word, which serde uses too.
+/// Declares enums without data, each value with its word, which serde and `Display` use too.
 macro_rules! choices {
     ($(
         $(#[$doc:meta])*
@@ -43,6 +43,12 @@ macro_rules! choices {
                 match self {
                     $(Self::$value => $word),*
                 }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str($crate::Choice::word(*self))
             }
         }
     )*};

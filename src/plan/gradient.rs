@@ -161,7 +161,7 @@ impl Tape<'_> {
     /// Appends what the operation's gradient is made of.
     fn rule(&mut self, op: &Op) {
         let [Target { to: output, .. }] = op.writes()[..] else {
-            bug!("{op:?} is no forward operation");
+            bug!("{op:?} is not a forward operation");
         };
         let Some(gradient) = self.gradient(output) else {
             return;
@@ -266,7 +266,7 @@ impl Tape<'_> {
             | Op::SoftmaxBack { .. }
             | Op::MeansBack { .. }
             | Op::MixBack { .. }
-            | Op::CrossBack { .. } => bug!("{op:?} is no forward operation"),
+            | Op::CrossBack { .. } => bug!("{op:?} is not a forward operation"),
         }
     }
 

@@ -1,20 +1,20 @@
-//! A diff as one JSON object: the plan of a warm start, and beside it what people ask of a diff.
+//! A diff as one JSON object: the plan of a warm start, plus the changes and costs.
 
 use super::fates::{DimensionFit, Fates, Lineage, PlannedWeight};
 use super::{Change, ChangeKind, Diff};
 use crate::graph::weight::{Dim, Weight};
 use mtmd_schema::bug;
 use mtmd_schema::bug::zip_equal;
-use mtmd_schema::transfer::{By, Carried, Dimension, Dropped, LAYOUT, Planned, WeightAxis};
+use mtmd_schema::transfer::{
+    By, Carried, Dimension, Dropped, LAYOUT, ModelRef, Planned, WeightAxis,
+};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 pub(super) fn write(diff: &Diff) -> String {
-    let [old, new] = [0, 1].map(|side| {
-        let pairs = [&diff.models, &diff.spec_hashes, &diff.weights_hashes];
-        let [model, hash, weights] = pairs.map(|pair| pair.get(side));
-        json!({ "model": model, "spec_hash": hash, "weights_hash": weights })
-    });
+    let [old_model, new_model] = &diff.models;
+    let [old_spec, new_spec] = &diff.spec_hashes;
+    let [old_weights, new_weights] = &diff.weights_hashes;
     let costs = diff.costs.iter().map(|cost| {
         json!({
             "name": cost.name,
@@ -24,8 +24,8 @@ pub(super) fn write(diff: &Diff) -> String {
     });
     let report = DiffReport {
         schema: LAYOUT,
-        old,
-        new,
+        old: ReportedModel::new(old_model, old_spec, old_weights),
+        new: ReportedModel::new(new_model, new_spec, new_weights),
         changes: diff.changes.iter().map(change).collect(),
         costs: costs.collect(),
         moments: &diff.moments,
@@ -43,8 +43,8 @@ pub(super) fn write(diff: &Diff) -> String {
 #[derive(Serialize)]
 struct DiffReport<'a> {
     schema: u32,
-    old: Value,
-    new: Value,
+    old: ReportedModel<'a>,
+    new: ReportedModel<'a>,
     changes: Vec<Value>,
     costs: Vec<Value>,
     moments: &'a [Carried],
@@ -52,6 +52,24 @@ struct DiffReport<'a> {
     dropped: &'a Fates,
     #[serde(serialize_with = "weights")]
     weights: &'a Fates,
+}
+
+/// A [`ModelRef`] and the hash of its spec.
+#[derive(Serialize)]
+struct ReportedModel<'a> {
+    #[serde(flatten)]
+    model: ModelRef,
+    spec_hash: &'a str,
+}
+
+impl<'a> ReportedModel<'a> {
+    fn new(model: &str, spec_hash: &'a str, weights_hash: &str) -> Self {
+        let model = ModelRef {
+            model: model.to_owned(),
+            weights_hash: weights_hash.to_owned(),
+        };
+        Self { model, spec_hash }
+    }
 }
 
 fn dropped<S: Serializer>(fates: &Fates, serializer: S) -> Result<S::Ok, S::Error> {

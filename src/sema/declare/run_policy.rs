@@ -41,7 +41,7 @@ static TASK: Setting<Word> = Setting::name("task", NameOf::Task)
     .help("the task whose metric it is")
     .required();
 static ON: Setting<Vec<Word>> = Setting::names("on", NameOf::Domain)
-    .help("surfaces and products, as in a task; the metric is taken over their rows together")
+    .help("surfaces and products, as in a task; one metric over all their rows")
     .without("all of the task's cells");
 
 pub(in crate::sema) static SELECT_BLOCK: SettingsTable = SettingsTable {

@@ -128,8 +128,10 @@ impl SynthColumns {
             let Some((_, Builder::Weights(to))) = self.builders.get_mut(index) else {
                 bug!("weights for a column of another content");
             };
-            for _ in 0..length.unwrap_or_default() {
-                to.values().append_value(random.uniform() as f32);
+            if let Some(length) = length {
+                for _ in 0..length {
+                    to.values().append_value(random.uniform() as f32);
+                }
             }
             to.append(length.is_some());
         }
