@@ -2,7 +2,9 @@
 
 Ours writes its weights, scores and what some steps made of them (`bench --dump DIR --oracle`); PyTorch repeats it from
 `graph.yaml`, weights and batches alone, once in float32 and once with everything in float64. The last is taken for the truth: a
-correct program in float32 is as far from it as PyTorch's float32, whatever rounding does to a particular number. Compared are
+correct program in float32 is as far from it as PyTorch's float32, whatever rounding does to a particular number. Where the input of
+a (leaky) ReLU is 0 but for rounding, both of its slopes are right; the truth is then the gradient with the slopes that come nearest
+to what is judged (`Kinks`). Compared are
 
 - the scores of a batch in evaluation, ln p and ln (1 - p) by task, before and after all steps;
 - the loss of every task at every step, and the norm of the dense gradients;
@@ -40,6 +42,8 @@ MANY = 30
 # sum of much larger parts, and those are what rounding is a share of.
 LEAST = 1e-4
 BETA1 = 0.9
+# Inputs of (leaky) ReLUs that are 0 but for rounding: this share of the root of their mean square, or less.
+NEAR = 2e-6
 
 
 # --- three accounts of one run, by kind and name ---------------------------------------------------------------------
@@ -67,8 +71,8 @@ def of_ours(folder, graph):
     return found
 
 
-def of_torch(folder, graph, variant="eager", device="cpu", fuse=True, dtype=torch.float32):
-    """The same from PyTorch, and the signs of all that its (leaky) ReLUs took at the first step."""
+def of_torch(folder, graph, variant="eager", device="cpu", fuse=True, dtype=torch.float32, turned=(), steps=None):
+    """The same from PyTorch, from all steps or as many as given; and what its (leaky) ReLUs took at the first step."""
     found, oracle = account(), json.loads((folder / "oracle.json").read_text())
     trainer = Trainer(graph, variant, device, fuse, dtype)
     before = load_file(folder / "weights.safetensors")
@@ -77,14 +81,14 @@ def of_torch(folder, graph, variant="eager", device="cpu", fuse=True, dtype=torc
     rows = load_file(folder / "scores.safetensors")
     found["scores"] = scores(trainer, batches[0], rows)
     hook = trainer.optimiser.register_step_pre_hook(lambda *_: found["gradients"].update(clipped(trainer)))
-    signs = Signs()
-    for index, _ in enumerate(oracle["steps"]):
+    kinks = Kinks(turned)
+    for index, _ in enumerate(oracle["steps"][:steps]):
         batch = batches[index % len(batches)]
         if index > 0:
             see_step(found, index, *step(trainer, batch, oracle["factor"]))
             continue
         # A compiled model takes no notice of the mode.
-        with signs:
+        with kinks:
             see_step(found, index, *step(trainer, batch, oracle["factor"]))
         hook.remove()
         firsts = trainer.tables.named("first")
@@ -92,7 +96,7 @@ def of_torch(folder, graph, variant="eager", device="cpu", fuse=True, dtype=torc
         found["statistics"] = {key: x.cpu().clone() for key, x in trainer.model.named().items() if ".running_" in key}
     found["weights"] = ways(before, trainer.named())
     found["scores after"] = scores(trainer, batches[0], rows)
-    return found, signs.found
+    return found, kinks
 
 
 def step(trainer, batch, factor):
@@ -129,17 +133,46 @@ def scores(trainer, batch, rows):
     return found
 
 
-class Signs(TorchFunctionMode):
-    """Notes which inputs of `relu` and `leaky_relu` are positive."""
+class Kinks(TorchFunctionMode):
+    """Notes which inputs of `relu` and `leaky_relu` are positive and which are 0 but for rounding, as (call, place); and takes
+    the other slope at the places `turned`."""
 
-    def __init__(self):
+    def __init__(self, turned=()):
         super().__init__()
-        self.found = []
+        self.positive, self.near, self.turned = [], [], turned
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        if function in (torch.nn.functional.leaky_relu, torch.nn.functional.relu):
-            self.found.append(args[0].detach() > 0)
-        return function(*args, **(kwargs or {}))
+        out = function(*args, **(kwargs or {}))
+        if function not in (torch.nn.functional.leaky_relu, torch.nn.functional.relu):
+            return out
+        call, x = len(self.positive), args[0]
+        flat = x.detach().flatten()
+        self.positive.append(x.detach() > 0)
+        if len(flat) > 0:
+            near = (flat.abs() <= NEAR * flat.square().mean().sqrt()).nonzero().squeeze(1)
+            self.near += [(call, place) for place in near.tolist()]
+        places = [place for at, place in self.turned if at == call]
+        if not places:
+            return out
+        slope = kwargs["negative_slope"] if function is torch.nn.functional.leaky_relu else 0.0
+        turn = torch.zeros_like(flat, dtype=torch.bool)
+        turn[places] = True
+        return torch.where(turn.view_as(x), torch.where(x > 0, slope * x, x), out)
+
+
+def turned(judged, truth, ways):
+    """For each of those judged the kinks whose other slope brings the truth nearer to it. `ways` has the first step's account
+    with one kink turned, by kink."""
+    arrays = [(kind, key) for kind in ("gradients", "table rows") for key in truth[kind]]
+    flat = lambda found: torch.cat([found[kind][key].double().flatten() for kind, key in arrays])
+    true = flat(truth)
+    left, found = [flat(of) - true for of in judged], [[] for _ in judged]
+    for kink, way in ways:
+        by = flat(way) - true
+        for kinks, apart in zip(found, left):
+            if torch.dot(apart, by) > 0.5 * torch.dot(by, by) > 0:
+                kinks.append(kink)
+    return found
 
 
 # --- how far they are apart ------------------------------------------------------------------------------------------
@@ -203,20 +236,24 @@ def summary(kind, of_ours, of_torch):
 
 def compare(folder, fuse=True, variant="eager", device="cpu", precision="float32"):
     """By kind how far what our crate wrote to `folder`, and PyTorch in this precision are from PyTorch in float64 on the CPU;
-    None where there is nothing to compare. Under `kinks` how many inputs of (leaky) ReLUs have another sign in PyTorch's, and of how many."""
+    None where there is nothing to compare. Under `kinks` how many (leaky) ReLUs were given their other slope for ours and for
+    PyTorch's, and of how many."""
     folder = Path(folder)
     graph = load_graph(folder / "graph.yaml")
-    truth, exact = of_torch(folder, graph, fuse=fuse, dtype=torch.float64)
+    exact = lambda **what: of_torch(folder, graph, fuse=fuse, dtype=torch.float64, **what)
+    truth, seen = exact()
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     torch.set_float32_matmul_precision("highest")
-    single, rounded = of_torch(folder, graph, variant, device, fuse, dtype)
-    written = of_ours(folder, graph)
+    judged = [of_ours(folder, graph), of_torch(folder, graph, variant, device, fuse, dtype)[0]]
+    # In bfloat16 thousands are near, for both.
+    near = seen.near if precision == "float32" else []
+    kinks = turned(judged, truth, ((kink, exact(turned=[kink], steps=1)[0]) for kink in near))
+    truths = [exact(turned=of)[0] if of else truth for of in kinks]
     found = {}
     for kind in truth:
-        far = [distances(kind, x[kind], truth[kind]) for x in (written, single)]
+        far = [distances(kind, of[kind], true[kind]) for of, true in zip(judged, truths)]
         found[kind] = summary(kind, *far) if far[0] else None
-    turned = sum(int((x != y.cpu()).sum()) for x, y in zip(exact, rounded))
-    return found, (turned, sum(x.numel() for x in exact))
+    return found, (*map(len, kinks), sum(x.numel() for x in seen.positive))
 
 
 # --- what the command prints -----------------------------------------------------------------------------------------
@@ -244,7 +281,7 @@ def report(specs, rows=1024, threads=1, precision="float32"):
         found[name] = {"kinds": by_kind, "kinks": kinks, "left out": left_out}
         for of in ("worst", "median"):
             cells = ["–" if by_kind[kind] is None else pair(by_kind[kind][of]) for kind in kinds]
-            last = f"{kinks[0]} of {kinks[1]:,}" if of == "worst" else ""
+            last = f"{kinks[0]} / {kinks[1]} of {kinks[2]:,}" if of == "worst" else ""
             print(f"| {name if of == 'worst' else ''} | {of} | " + " | ".join(cells) + f" | {last} |", flush=True)
         counts = ["–" if by_kind[kind] is None else f"{by_kind[kind]['compared']:,}" for kind in kinds]
         print("| | compared | " + " | ".join(counts) + " | |", flush=True)
