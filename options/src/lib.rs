@@ -169,7 +169,7 @@ pub struct RowOptions {
 /// Where a command runs.
 #[derive(Debug, Clone, PartialEq, Args)]
 pub struct Machine {
-    /// Device: cpu, cuda or cuda:N
+    /// Device: cpu, cuda, cuda:N or wgpu (Vulkan, Metal, DirectX)
     #[arg(long, default_value_t = Device::Cpu)]
     pub device: Device,
     /// Number of threads [default: one per core]

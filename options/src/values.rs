@@ -15,16 +15,19 @@ pub enum Device {
     Cpu,
     /// An NVIDIA GPU, by its index.
     Cuda(usize),
+    /// The best device that Vulkan, Metal or DirectX has here.
+    Wgpu,
 }
 
 impl FromStr for Device {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let unknown = || "expected cpu, cuda or cuda:N".to_owned();
+        let unknown = || "expected cpu, cuda, cuda:N or wgpu".to_owned();
         match text.split_once(':') {
             None if text == "cpu" => Ok(Self::Cpu),
             None if text == "cuda" => Ok(Self::Cuda(0)),
+            None if text == "wgpu" => Ok(Self::Wgpu),
             Some(("cuda", index)) => index.parse().map(Self::Cuda).map_err(|_| unknown()),
             _ => Err(unknown()),
         }
@@ -36,6 +39,7 @@ impl Display for Device {
         match self {
             Self::Cpu => f.write_str("cpu"),
             Self::Cuda(index) => write!(f, "cuda:{index}"),
+            Self::Wgpu => f.write_str("wgpu"),
         }
     }
 }
@@ -125,7 +129,7 @@ mod tests {
     #[test]
     fn devices_are_read_as_they_are_written() {
         assert_eq!("cuda".parse(), Ok(Device::Cuda(0)));
-        for device in [Device::Cpu, Device::Cuda(0), Device::Cuda(3)] {
+        for device in [Device::Cpu, Device::Cuda(0), Device::Cuda(3), Device::Wgpu] {
             assert_eq!(device.to_string().parse(), Ok(device));
         }
         for text in ["", "gpu", "cuda:", "cuda:x", "cpu:1"] {

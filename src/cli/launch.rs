@@ -132,6 +132,7 @@ impl Run {
         match machine.device {
             Device::Cpu => {}
             Device::Cuda(_) => self.features.push("cuda"),
+            Device::Wgpu => self.features.push("wgpu"),
         }
     }
 

@@ -40,7 +40,7 @@ const MODEL_NAMES: [(&str, &str); 18] = [
     ("mtmd_options", "a crate of the runtime"),
     ("mtmd_schema", "a crate of the runtime"),
     ("mtmdc", "the compiler's crate"),
-    ("burn", "a crate of the runtime"),
+    ("cubecl", "a crate of the runtime"),
     ("alloc", "a crate of Rust"),
     ("core", "a crate of Rust"),
     ("proc_macro", "a crate of Rust"),

@@ -12,29 +12,51 @@ use crate::exec::Backend;
 pub fn open(option: Device) -> Result<Backend> {
     match option {
         Device::Cpu => Ok(Backend::Host),
-        Device::Cuda(index) => cuda(index),
+        Device::Cuda(_) => cuda(option),
+        Device::Wgpu => wgpu(option),
     }
 }
 
 #[cfg(feature = "cuda")]
-fn cuda(index: usize) -> Result<Backend> {
-    let place = format!("--device cuda:{index}");
+fn cuda(option: Device) -> Result<Backend> {
+    let Device::Cuda(index) = option else {
+        crate::bug::bug!("{option} is no CUDA device");
+    };
     let fix = "check the driver (`nvidia-smi`) and that libcuda, NVRTC and the CUDA headers are there, or use `--device cpu`";
-    // The first use of a card that is not there panics in the driver's bindings.
-    match super::panics::catch(|| {
+    first_use(option, fix, || cubecl::Device::cuda(index))
+}
+
+#[cfg(feature = "wgpu")]
+fn wgpu(option: Device) -> Result<Backend> {
+    let fix = "install a driver (`vulkaninfo --summary` lists the devices that it has), or use `--device cpu`";
+    first_use(option, fix, || {
+        cubecl::Device::wgpu(cubecl::device::WgpuDeviceKind::DefaultDevice)
+    })
+}
+
+/// A device that has done what it was asked to. The first use of one that is not there may panic in the bindings of its
+/// driver.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+fn first_use(
+    option: Device,
+    fix: &str,
+    find: impl FnOnce() -> std::result::Result<cubecl::Device, cubecl::device::DeviceUnavailable>,
+) -> Result<Backend> {
+    let used = super::panics::catch(|| {
+        #[cfg(feature = "cuda")]
         keep_compiled();
-        let device = burn::tensor::Device::cuda(index);
-        device
-            .sync()
-            .map(|()| device)
-            .map_err(|error| error.to_string())
-    }) {
+        let device = find().map_err(|error| error.to_string())?;
+        let client = device.client();
+        cubecl::future::block_on(client.sync()).map_err(|error| error.to_string())?;
+        Ok(device)
+    });
+    match used {
         Ok(Ok(device)) => Ok(Backend::Device(device)),
-        Ok(Err(cause)) | Err(cause) => Err(Error::run(place, cause, fix)),
+        Ok(Err(cause)) | Err(cause) => Err(Error::run(format!("--device {option}"), cause, fix)),
     }
 }
 
-/// Has kernels that are compiled kept for the next program, as the tuning is. All else is as a `cubecl.toml` says.
+/// Has kernels that are compiled kept for the next program. All else is as a `cubecl.toml` says.
 #[cfg(feature = "cuda")]
 fn keep_compiled() {
     use cubecl::config::{CubeClRuntimeConfig, RuntimeConfig as _};
@@ -46,22 +68,37 @@ fn keep_compiled() {
 }
 
 #[cfg(not(feature = "cuda"))]
-fn cuda(index: usize) -> Result<Backend> {
+fn cuda(option: Device) -> Result<Backend> {
+    built_without(option, "CUDA", "cuda")
+}
+
+#[cfg(not(feature = "wgpu"))]
+fn wgpu(option: Device) -> Result<Backend> {
+    built_without(option, "wgpu", "wgpu")
+}
+
+#[cfg(not(all(feature = "cuda", feature = "wgpu")))]
+fn built_without(option: Device, what: &str, feature: &str) -> Result<Backend> {
     Err(Error::run(
-        format!("--device cuda:{index}"),
-        "this program was built without CUDA",
-        "build it with `cargo build --release --features cuda`, or use `--device cpu`",
+        format!("--device {option}"),
+        format!("this program was built without {what}"),
+        format!(
+            "build it with `cargo build --release --features {feature}`, or use `--device cpu`"
+        ),
     ))
 }
 
-#[cfg(all(test, not(feature = "cuda")))]
+#[cfg(all(test, not(feature = "device")))]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_build_without_cuda_says_how_to_get_it() {
-        let opened = open(Device::Cuda(0));
-        let error = opened.err().map(|error| error.to_string());
-        assert!(error.is_some_and(|text| text.contains("--features cuda")));
+    fn a_build_without_a_device_says_how_to_get_it() {
+        for (device, feature) in [(Device::Cuda(0), "cuda"), (Device::Wgpu, "wgpu")] {
+            let opened = open(device);
+            let error = opened.err().map(|error| error.to_string());
+            let told = format!("--features {feature}");
+            assert!(error.is_some_and(|text| text.contains(&told)), "{device}");
+        }
     }
 }

@@ -15,9 +15,9 @@ pub enum Backend {
     /// In host memory, by the processor.
     #[default]
     Host,
-    /// On one of burn's devices.
+    /// On a device.
     #[cfg(feature = "device")]
-    Device(burn::tensor::Device),
+    Device(cubecl::Device),
 }
 
 /// A plan, ready to run.
@@ -27,7 +27,7 @@ pub enum Engine<'p> {
     Host(Executor<'p>),
     /// On a device.
     #[cfg(feature = "device")]
-    Device(DeviceExecutor<'p>),
+    Device(Box<DeviceExecutor<'p>>),
 }
 
 impl<'p> Engine<'p> {
@@ -36,7 +36,9 @@ impl<'p> Engine<'p> {
         match backend {
             Backend::Host => Self::Host(Executor::new(plan)),
             #[cfg(feature = "device")]
-            Backend::Device(device) => Self::Device(DeviceExecutor::new(plan, device.clone())),
+            Backend::Device(device) => {
+                Self::Device(Box::new(DeviceExecutor::new(plan, device.client())))
+            }
         }
     }
 

@@ -1,8 +1,8 @@
 //! Running a plan: forward, backward and the loss.
 //!
 //! [`heads`] says which rows of a batch each task scores and learns from; it depends on the data
-//! alone, so that the loader's threads can make it. [`host`] runs the plan in host memory, `device` (a feature) on an
-//! NVIDIA GPU; an [`Engine`] is one of the two.
+//! alone, so that the loader's threads can make it. [`host`] runs the plan in host memory, `device` (a feature) on a
+//! GPU; an [`Engine`] is one of the two.
 
 #[cfg(feature = "device")]
 pub mod device;

@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Formatter};
 
-use mtmd::exec::device::DeviceReal;
+use mtmd::exec::host::Real;
 use mtmd_schema::plan::{Parameter, Plan};
 
 /// The largest distance so far, and of what.
@@ -29,16 +29,16 @@ impl Display for Distance {
 }
 
 /// The largest size of numbers.
-pub fn largest<'a, E: DeviceReal>(values: impl IntoIterator<Item = &'a E>) -> f64 {
+pub fn largest<'a, E: Real>(values: impl IntoIterator<Item = &'a E>) -> f64 {
     let sizes = values.into_iter().map(|x| x.float64().abs());
     sizes.fold(0.0, f64::max)
 }
 
 /// The largest difference, as a part of the larger of the largest number and a thousandth of `all`.
-pub fn distance<E: DeviceReal>(expected: &[E], found: &[E], all: f64) -> f64 {
+pub fn distance<E: Real, F: Real>(expected: &[E], found: &[F], all: f64) -> f64 {
     assert_eq!(expected.len(), found.len(), "lengths");
     let pairs = expected.iter().zip(found);
-    let difference = |(x, y): (&E, &E)| (x.float64() - y.float64()).abs();
+    let difference = |(x, y): (&E, &F)| (x.float64() - y.float64()).abs();
     // NaN must not be lost.
     let apart = pairs
         .map(difference)
@@ -53,17 +53,13 @@ pub fn distance<E: DeviceReal>(expected: &[E], found: &[E], all: f64) -> f64 {
 }
 
 /// The distance of every parameter's gradient. Asserts that the padding between them is 0.
-pub fn per_parameter<E: DeviceReal>(
-    plan: &Plan,
-    [expected, found]: [&[E]; 2],
-    worst: &mut Distance,
-) {
+pub fn per_parameter<E: Real>(plan: &Plan, expected: &[E], found: &[f32], worst: &mut Distance) {
     let all = largest(expected);
     let mut rest = found.to_vec();
     let mut add = |parameter: &Parameter, start: usize, name: &str| {
         let range = parameter.range();
         let range = start + range.start..start + range.end;
-        rest[range.clone()].fill(E::default());
+        rest[range.clone()].fill(0.0);
         let what = format!("the gradient of {name} {}", parameter.name);
         worst.add(
             &what,
@@ -85,12 +81,12 @@ pub fn per_parameter<E: DeviceReal>(
     }
     for head in plan.heads.iter() {
         if let Some(at) = head.bias {
-            rest[at] = E::default();
+            rest[at] = 0.0;
             worst.add(
                 "a head's bias",
                 distance(&[expected[at]], &[found[at]], all),
             );
         }
     }
-    assert!(rest.iter().all(|x| x.float64() == 0.0), "padding");
+    assert!(rest.iter().all(|x| *x == 0.0), "padding");
 }

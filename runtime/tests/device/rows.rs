@@ -1,8 +1,7 @@
 //! Random parameters and batches of a plan.
 
 use mtmd::data::batch::{Batch, TowerBatch};
-use mtmd::exec::device::DeviceReal;
-use mtmd::exec::host::TowerRows;
+use mtmd::exec::host::{Real, TowerRows};
 use mtmd::params::Params;
 use mtmd_schema::Tower;
 use mtmd_schema::plan::{Init, Parameter, Plan, TowerPlan};
@@ -11,7 +10,7 @@ use support::rng::Rng;
 use crate::grouped::{grouped, shared};
 
 /// Parameters like those of a new model, norms, biases and running statistics a little off.
-pub fn params<E: DeviceReal>(plan: &Plan, seed: u64) -> Params<E> {
+pub fn params<E: Real>(plan: &Plan, seed: u64) -> Params<E> {
     let mut draws = Rng::new(seed);
     let mut params = Params::<E>::zeros(plan);
     let mut fill = |parameter: &Parameter, array: &mut [E], start: usize| {
@@ -58,6 +57,8 @@ pub enum Case {
     Single,
     /// Any; rows of a request share a row of the query tower.
     Shared,
+    /// Any, of as many rows.
+    Many(usize),
 }
 
 /// A batch without tables, and its fields by tower and domain.
@@ -75,6 +76,7 @@ impl Rows {
         let rows = match case {
             Case::Single => 1,
             Case::Uneven | Case::Shared => ROWS,
+            Case::Many(rows) => rows,
         };
         let mut request: Vec<u32> = Vec::with_capacity(rows);
         for row in 0..rows {
@@ -90,7 +92,9 @@ impl Rows {
         let product = domains(plan.item.domains.len(), rows, case, &mut draws);
         let query = match case {
             Case::Shared => shared(grouped(&of_requests, plan.query.domains.len()), &request),
-            Case::Uneven | Case::Single => grouped(&surface, plan.query.domains.len()),
+            Case::Uneven | Case::Single | Case::Many(_) => {
+                grouped(&surface, plan.query.domains.len())
+            }
         };
         let item = grouped(&product, plan.item.domains.len());
         let label = |draws: &mut Rng| match draws.below(6) {
@@ -130,7 +134,7 @@ impl Rows {
 }
 
 /// In another type.
-pub fn cast<E: DeviceReal>(fields: &[Vec<f64>]) -> Vec<Vec<E>> {
+pub fn cast<E: Real>(fields: &[Vec<f64>]) -> Vec<Vec<E>> {
     let domain = |values: &Vec<f64>| values.iter().map(|x| E::real(*x)).collect();
     fields.iter().map(domain).collect()
 }

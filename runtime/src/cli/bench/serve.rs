@@ -54,7 +54,7 @@ pub fn serve(
             ["peak"] => match args.machine.device {
                 Device::Cpu => json!({ "gflops": peak(args.precision) }),
                 // The peak of matrix products on a GPU is not measured.
-                Device::Cuda(_) => json!({ "gflops": null }),
+                Device::Cuda(_) | Device::Wgpu => json!({ "gflops": null }),
             },
             _ => return Err(unknown(&line)),
         };

@@ -5,15 +5,17 @@
     reason = "domains, places and columns are of the plan, which is verified, and of the rows, which are held to it"
 )]
 
-use burn::tensor::{Device, Tensor};
+use cubecl::client::Client;
+use cubecl::prelude::CubeCount;
 use mtmd_schema::Tower;
-use mtmd_schema::plan::{Plan, View};
+use mtmd_schema::plan::Plan;
 use rayon::prelude::*;
 
-use super::element::{DeviceReal, Download, upload};
-use super::memory::Memory;
-use super::ops::{Unit, UploadedMoments};
-use super::parameters::{Gradients, Parameters};
+use super::array::{Array, read};
+use super::kernels::{activate, cube_dim, light, product, sums, transfer, weight};
+use super::piece::{Kind, word};
+use super::rows::BatchRows;
+use super::tables::{DeviceProgram, Launch, Tables, programs};
 use crate::bug::{bug, zip_equal};
 use crate::exec::heads::{HeadRows, Pairs};
 use crate::exec::host::{
@@ -24,29 +26,45 @@ use crate::params::Params;
 use crate::schema::Precision;
 
 /// A plan, ready to run on a device.
-#[derive(Debug)]
 pub struct DeviceExecutor<'p> {
     plan: &'p Plan,
     /// For what is computed in host memory.
     host: Executor<'p>,
-    device: Device,
+    programs: Vec<DeviceProgram<'p>>,
+    tables: Tables,
+    words: Array,
+    client: Client,
 }
 
-/// A domain with rows.
-struct Domain<'a, E> {
-    job: Job<'a, E>,
-    norms: Vec<UploadedMoments>,
-    memory: Memory<'a, E>,
+impl std::fmt::Debug for DeviceExecutor<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DeviceExecutor")
+            .field("plan", self.plan)
+            .field("tables", &self.tables)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a pass reads and writes on the device.
+struct Pass {
+    rows: BatchRows,
+    tiles: Array,
+    domains: Array,
+    parameters: Array,
+    moments: Array,
+    memory: Array,
+    sums: Array,
+    rounded: bool,
 }
 
 /// Outputs of both towers in host memory, `[places, width]` each.
-struct Outputs<E> {
-    values: [Vec<E>; 2],
+struct Outputs {
+    values: [Vec<f32>; 2],
     widths: [usize; 2],
 }
 
-impl<E> Outputs<E> {
-    fn of(&self, tower: Tower) -> RowEmbeddings<'_, E> {
+impl Outputs {
+    fn of(&self, tower: Tower) -> RowEmbeddings<'_, f32> {
         RowEmbeddings {
             values: &self.values[tower as usize],
             width: self.widths[tower as usize],
@@ -59,31 +77,35 @@ const PLACES: usize = 64;
 
 impl<'p> DeviceExecutor<'p> {
     /// Verifies the plan; an invalid one stops the program, because it is a bug of the compiler.
-    pub fn new(plan: &'p Plan, device: Device) -> Self {
+    pub fn new(plan: &'p Plan, client: Client) -> Self {
+        let tables = Tables::new(plan);
         Self {
             plan,
             host: Executor::new(plan),
-            device,
+            programs: programs(plan),
+            words: Array::copy(&client, &tables.words),
+            tables,
+            client,
         }
     }
 
     /// One step of training: the loss of a batch and all its gradients. `rows` are those of the query and
     /// of the item tower.
-    pub fn step<E: DeviceReal>(
+    pub fn step(
         &self,
-        params: &Params<E>,
-        rows: [TowerRows<'_, E>; 2],
+        params: &Params<f32>,
+        rows: [TowerRows<'_, f32>; 2],
         heads: &[HeadRows],
         precision: Precision,
-        step: &mut Step<E>,
+        step: &mut Step<f32>,
     ) {
         let jobs = self.host.jobs(params, &towers(rows), precision);
         step.statistics.clone_from(&params.statistics);
         let moments = self.host.batch_moments(&jobs, &mut step.statistics);
-        let flat = self.upload(params);
-        let (mut domains, outputs) = self.forward(&flat, rows, (jobs, &moments), precision);
+        let pass = self.pass(params, &jobs, &moments, precision);
+        let outputs = self.forward(&pass, &jobs, rows);
         let both = Tower::ALL.map(|tower| outputs.of(tower));
-        step.gradient.resize(self.plan.parameters, E::default());
+        step.gradient.resize(self.plan.parameters, 0.0);
         let logits = self.host.loss(params, both, heads, step);
         let biases = self.plan.heads.iter().filter_map(|head| head.bias);
         let biases: Vec<_> = biases.map(|at| (at, step.gradient[at])).collect();
@@ -92,182 +114,311 @@ impl<'p> DeviceExecutor<'p> {
             rows: heads,
             logits: &logits,
         };
-
-        let mut gradients = Gradients::zeros::<E>(self.plan.parameters, &self.device);
-        let mut download = Download::default();
-        for domain in &mut domains {
-            let other = outputs.of(domain.job.tower.other());
-            let gradient = self.output_gradient(&domain.job, logits, other);
-            let (program, memory) = (domain.job.program, &mut domain.memory);
-            memory.write(memory.whole(program.output_gradient), gradient);
-            let parameters = parameters(&flat, &domain.job);
-            let mut unit = Unit {
-                memory: &mut *memory,
-                parameters: &parameters,
-                moments: &domain.norms,
-                gradients: Some(&mut gradients),
-                eps: self.plan.norm_eps,
-                precision,
-            };
-            unit.run(&program.backward);
-            if let Some(buffer) = program.input_gradient {
-                download.push(memory.read(View {
-                    buffer,
-                    start: 0,
-                    width: program.embedded,
-                }));
-            }
-            memory.drop_all();
+        let mut gradients = vec![0.0; pass.rows.outputs];
+        let mut rest = gradients.as_mut_slice();
+        for job in &jobs {
+            let width = width(job, job.program.output_gradient);
+            let (to, after) = rest.split_at_mut(job.places.len() * width);
+            self.output_gradient(job, logits, outputs.of(job.tower.other()), (to, width));
+            rest = after;
         }
-        download.push(gradients.take());
-        let mut found = download.read::<E>();
-        let Some(gradient) = found.pop() else {
-            bug!("the gradient of the parameters did not come back from the device");
-        };
+        let [gradient, embedded] = self.backward(&pass, &gradients);
         step.gradient = gradient;
         for (at, bias) in biases {
             step.gradient[at] = bias;
         }
-        self.give_fields(&domains, found, &mut step.fields);
+        self.give_fields(&jobs, &embedded, &mut step.fields);
     }
 
     /// The scores of each task on its rows.
-    pub fn score<E: DeviceReal>(
+    pub fn score(
         &self,
-        params: &Params<E>,
-        rows: [TowerRows<'_, E>; 2],
+        params: &Params<f32>,
+        rows: [TowerRows<'_, f32>; 2],
         pairs: &[Pairs],
         precision: Precision,
     ) -> Vec<Scores> {
         let jobs = self.host.jobs(params, &towers(rows), precision);
         let moments = self.host.running_moments(&jobs, &params.statistics);
-        let flat = self.upload(params);
-        let (_, outputs) = self.forward(&flat, rows, (jobs, &moments), precision);
+        let pass = self.pass(params, &jobs, &moments, precision);
+        let outputs = self.forward(&pass, &jobs, rows);
         let both = Tower::ALL.map(|tower| outputs.of(tower));
         let pairs: Vec<&Pairs> = pairs.iter().collect();
         let (_, scores) = self.host.scores(params, both, &pairs);
         scores
     }
 
-    fn upload<E: DeviceReal>(&self, params: &Params<E>) -> Tensor<1> {
-        upload(&params.values, [self.plan.parameters], &self.device)
+    /// Sends what a pass reads to the device.
+    fn pass(
+        &self,
+        params: &Params<f32>,
+        jobs: &[Job<'_, f32>],
+        moments: &[Vec<Moments<f32>>],
+        precision: Precision,
+    ) -> Pass {
+        let rows = BatchRows::new(self.plan, &self.programs, jobs);
+        let mut flat = vec![0.0; self.plan.statistics];
+        for (job, moments) in zip_equal(jobs, moments) {
+            let block = job.statistics().start;
+            for (norm, of) in zip_equal(job.program.batch_norms().collect::<Vec<_>>(), moments) {
+                let width = norm.from.width;
+                flat[block + norm.mean..][..width].copy_from_slice(&of.mean);
+                flat[block + norm.variance..][..width].copy_from_slice(&of.scale);
+            }
+        }
+        let client = &self.client;
+        let sums = rows.tile_count() * self.tables.sum_columns;
+        Pass {
+            tiles: Array::copy(client, &rows.tiles),
+            domains: Array::copy(client, &rows.domains),
+            parameters: Array::copy(client, &params.values),
+            moments: Array::copy(client, &flat),
+            memory: Array::uninitialised(client, rows.rows * self.tables.stride),
+            sums: Array::uninitialised(client, sums),
+            rounded: precision == Precision::Bfloat16,
+            rows,
+        }
     }
 
-    /// Runs the forward program of every domain with rows: what the backward pass needs of each, and the
-    /// outputs of the towers, 0 for a task that a row's domain lacks.
-    fn forward<'a, E: DeviceReal>(
+    /// Runs the forward program of every domain with rows: the outputs of the towers, 0 for a task that a row's domain
+    /// lacks.
+    fn forward(
         &self,
-        flat: &Tensor<1>,
-        rows: [TowerRows<'_, E>; 2],
-        (jobs, moments): (Vec<Job<'a, E>>, &[Vec<Moments<E>>]),
-        precision: Precision,
-    ) -> (Vec<Domain<'a, E>>, Outputs<E>) {
-        let mut download = Download::default();
-        let mut domains = Vec::with_capacity(jobs.len());
-        for (job, moments) in zip_equal(jobs, moments) {
-            let norms = moments
-                .iter()
-                .map(|of| UploadedMoments::new(of, &self.device));
-            let mut domain = Domain {
-                norms: norms.collect(),
-                memory: Memory::new(job.program, job.places.len(), &self.device),
-                job,
-            };
-            let output = self.domain_forward(flat, &mut domain, precision);
-            download.push(output);
-            domains.push(domain);
-        }
+        pass: &Pass,
+        jobs: &[Job<'_, f32>],
+        rows: [TowerRows<'_, f32>; 2],
+    ) -> Outputs {
+        let mut fields = Vec::with_capacity(pass.rows.fields);
+        jobs.iter()
+            .for_each(|job| fields.extend_from_slice(job.rows.fields));
+        let transfers = self.tables.transfers;
+        self.load(pass, &Array::copy(&self.client, &fields), transfers.fields);
+        self.tables
+            .forward
+            .iter()
+            .for_each(|launch| self.launch(pass, *launch, None));
+        let outputs = Array::uninitialised(&self.client, pass.rows.outputs);
+        self.store(pass, &outputs, transfers.outputs);
+        let mut found = read(&self.client, &[(&outputs, pass.rows.outputs)]);
+        let Some(found) = found.pop() else {
+            bug!("outputs that were read are not there");
+        };
+        self.outputs(jobs, rows, &found)
+    }
+
+    /// The towers' outputs from those of each domain.
+    fn outputs(
+        &self,
+        jobs: &[Job<'_, f32>],
+        rows: [TowerRows<'_, f32>; 2],
+        found: &[f32],
+    ) -> Outputs {
         let widths = Tower::ALL.map(|tower| self.plan.tower(tower).width);
         let places = rows.each_ref().map(TowerRows::places);
         let mut outputs = Outputs {
-            values: [0, 1].map(|tower| vec![E::default(); places[tower] * widths[tower]]),
+            values: [0, 1].map(|tower| vec![0.0; places[tower] * widths[tower]]),
             widths,
         };
-        for (domain, found) in zip_equal(&domains, download.read::<E>()) {
-            let job = &domain.job;
-            let width = widths[job.tower as usize];
-            let own = domain.memory.whole(job.program.output).width;
+        let mut start = 0;
+        for job in jobs {
+            let all = widths[job.tower as usize];
+            let own = width(job, job.program.output);
+            let end = start + job.places.len() * own;
             let to = &mut outputs.values[job.tower as usize];
-            let to = &mut to[job.places.start * width..job.places.end * width];
-            for (to, found) in zip_equal(to.chunks_exact_mut(width), found.chunks_exact(own)) {
+            let to = &mut to[job.places.start * all..job.places.end * all];
+            let rows = to
+                .chunks_exact_mut(all)
+                .zip(found[start..end].chunks_exact(own));
+            for (to, found) in rows {
                 for output in job.program.outputs.iter() {
                     let from = &found[output.start..output.start + output.width];
                     to[output.column..output.column + output.width].copy_from_slice(from);
                 }
             }
+            start = end;
         }
-        (domains, outputs)
+        outputs
     }
 
-    /// From a domain's fields to its output.
-    fn domain_forward<E: DeviceReal>(
-        &self,
-        flat: &Tensor<1>,
-        domain: &mut Domain<'_, E>,
-        precision: Precision,
-    ) -> Tensor<2> {
-        let (job, memory) = (&domain.job, &mut domain.memory);
-        let input = memory.whole(job.program.input);
-        let shape = [job.places.len(), input.width];
-        memory.write(input, upload(job.rows.fields, shape, &self.device));
-        let mut unit = Unit {
-            memory: &mut *memory,
-            parameters: &parameters(flat, job),
-            moments: &domain.norms,
-            gradients: None,
-            eps: self.plan.norm_eps,
-            precision,
-        };
-        unit.run(&job.program.forward);
-        let output = memory.read(memory.whole(job.program.output));
-        memory.drop_scratch();
-        output
+    /// From the gradients of the outputs to those of all parameters and of the embedded fields.
+    fn backward(&self, pass: &Pass, gradients: &[f32]) -> [Vec<f32>; 2] {
+        let client = &self.client;
+        let transfers = self.tables.transfers;
+        let outputs = Array::copy(client, gradients);
+        self.load(pass, &outputs, transfers.output_gradients);
+        // What no operation writes is 0.
+        let flat = Array::copy(client, &vec![0.0f32; self.plan.parameters]);
+        for launch in &self.tables.backward {
+            self.launch(pass, *launch, Some(&flat));
+        }
+        let items = self.tables.sums;
+        if items.items > 0 {
+            sums::run::launch(
+                client,
+                CubeCount::Static(word(items.items), 1, 1),
+                cube_dim(),
+                self.words.argument(),
+                pass.domains.argument(),
+                pass.sums.argument(),
+                flat.argument(),
+                items.at,
+                word(self.tables.sum_columns),
+            );
+        }
+        let embedded = Array::uninitialised(client, pass.rows.embedded);
+        self.store(pass, &embedded, transfers.embedded);
+        let arrays = [
+            (&flat, self.plan.parameters),
+            (&embedded, pass.rows.embedded),
+        ];
+        match <[Vec<f32>; 2]>::try_from(read(client, &arrays)) {
+            Ok(found) => found,
+            Err(found) => bug!("{} of two arrays were read", found.len()),
+        }
+    }
+
+    fn launch(&self, pass: &Pass, launch: Launch, gradient: Option<&Array>) {
+        let client = &self.client;
+        let (words, tiles) = (self.words.argument(), pass.tiles.argument());
+        let stride = word(self.tables.stride);
+        let columns = word(self.tables.sum_columns);
+        let by_tile = CubeCount::Static(word(pass.rows.tile_count()), word(launch.items), 1);
+        let eps = self.plan.norm_eps as f32;
+        match launch.kind {
+            Kind::Light => light::run::launch(
+                client,
+                by_tile,
+                cube_dim(),
+                words,
+                tiles,
+                pass.parameters.argument(),
+                pass.moments.argument(),
+                pass.memory.argument(),
+                pass.sums.argument(),
+                launch.at,
+                stride,
+                columns,
+            ),
+            Kind::Activate => activate::forward::launch(
+                client,
+                by_tile,
+                cube_dim(),
+                words,
+                tiles,
+                pass.parameters.argument(),
+                pass.memory.argument(),
+                launch.at,
+                stride,
+                eps,
+            ),
+            Kind::ActivateBack => activate::backward::launch(
+                client,
+                by_tile,
+                cube_dim(),
+                words,
+                tiles,
+                pass.parameters.argument(),
+                pass.memory.argument(),
+                pass.sums.argument(),
+                launch.at,
+                stride,
+                columns,
+                eps,
+            ),
+            Kind::Product => product::run::launch(
+                client,
+                by_tile,
+                cube_dim(),
+                words,
+                tiles,
+                pass.parameters.argument(),
+                pass.memory.argument(),
+                launch.at,
+                stride,
+                pass.rounded,
+            ),
+            Kind::Weight => {
+                let Some(gradient) = gradient else {
+                    bug!("a forward pass writes gradients");
+                };
+                weight::run::launch(
+                    client,
+                    CubeCount::Static(word(launch.items), 1, 1),
+                    cube_dim(),
+                    words,
+                    pass.domains.argument(),
+                    pass.memory.argument(),
+                    gradient.argument(),
+                    launch.at,
+                    stride,
+                    pass.rounded,
+                );
+            }
+        }
+    }
+
+    /// From an array to the rows' memory.
+    fn load(&self, pass: &Pass, array: &Array, header: u32) {
+        transfer::load::launch(
+            &self.client,
+            CubeCount::Static(word(pass.rows.tile_count()), 1, 1),
+            cube_dim(),
+            self.words.argument(),
+            pass.tiles.argument(),
+            array.argument(),
+            pass.memory.argument(),
+            header,
+            word(self.tables.stride),
+        );
+    }
+
+    /// From the rows' memory to an array.
+    fn store(&self, pass: &Pass, array: &Array, header: u32) {
+        transfer::store::launch(
+            &self.client,
+            CubeCount::Static(word(pass.rows.tile_count()), 1, 1),
+            cube_dim(),
+            self.words.argument(),
+            pass.tiles.argument(),
+            array.argument(),
+            pass.memory.argument(),
+            header,
+            word(self.tables.stride),
+        );
     }
 
     /// Gradient of a domain's output; `other` is the output of the other tower.
-    fn output_gradient<E: DeviceReal>(
+    fn output_gradient(
         &self,
-        job: &Job<'_, E>,
+        job: &Job<'_, f32>,
         logits: LogitGradients<'_>,
-        other: RowEmbeddings<'_, E>,
-    ) -> Tensor<2> {
-        let (program, rows) = (job.program, job.places.len());
-        let width = program.buffers[program.output_gradient.0].width;
-        let mut values = vec![E::default(); rows * width];
-        let pieces = values.par_chunks_mut(PLACES * width).enumerate();
+        other: RowEmbeddings<'_, f32>,
+        (to, width): (&mut [f32], usize),
+    ) {
+        let pieces = to.par_chunks_mut(PLACES * width).enumerate();
         pieces.for_each(|(piece, to)| {
             let first = job.places.start + piece * PLACES;
             let place = (job.tower, first);
-            of_places(logits, &program.outputs, place, other, (to, width));
+            of_places(logits, &job.program.outputs, place, other, (to, width));
         });
-        upload(&values, [rows, width], &self.device)
     }
 
     /// Puts the gradients of the embedded fields, which come by domain with rows, where they belong.
-    fn give_fields<E: DeviceReal>(
-        &self,
-        domains: &[Domain<'_, E>],
-        found: Vec<Vec<E>>,
-        fields: &mut [Vec<Vec<E>>; 2],
-    ) {
+    fn give_fields(&self, jobs: &[Job<'_, f32>], found: &[f32], fields: &mut [Vec<Vec<f32>>; 2]) {
         for (tower, fields) in zip_equal(Tower::ALL, &mut *fields) {
             fields.resize(self.plan.tower(tower).domains.len(), Vec::new());
             fields.iter_mut().for_each(Vec::clear);
         }
-        let with_fields: Vec<&Domain<'_, E>> = domains
-            .iter()
-            .filter(|domain| domain.job.program.input_gradient.is_some())
-            .collect();
-        for (domain, found) in zip_equal(with_fields, found) {
-            fields[domain.job.tower as usize][domain.job.domain] = found;
+        let mut start = 0;
+        for job in jobs {
+            let end = start + job.places.len() * job.program.embedded;
+            fields[job.tower as usize][job.domain].extend_from_slice(&found[start..end]);
+            start = end;
         }
     }
 }
 
-/// The parameters as a domain's program addresses them.
-fn parameters<E: DeviceReal>(flat: &Tensor<1>, job: &Job<'_, E>) -> Parameters {
-    Parameters {
-        flat: flat.clone(),
-        own: job.own().start,
-    }
+/// Columns of a buffer of a job's program.
+fn width(job: &Job<'_, f32>, buffer: mtmd_schema::plan::BufferId) -> usize {
+    job.program.buffers[buffer.0].width
 }

@@ -1,0 +1,400 @@
+//! The tables that launches read: what follows from the plan, made once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mtmd_schema::Tower;
+use mtmd_schema::plan::{Address, Plan, Program, Scope, View, Write};
+
+use super::kernels::words::{activate, light, product, sum, tile, transfer, weight};
+use super::piece::{Kind, Lowering, Piece, PieceWork, Sums, WeightGradient, blocks, word};
+use super::schedule::{Batch, PieceId, schedule};
+use crate::bug::{bug, check, zip_equal};
+
+/// What one launch does.
+#[derive(Debug, Clone, Copy)]
+pub struct Launch {
+    /// Its kernel.
+    pub kind: Kind,
+    /// Of a kernel that works on rows, where its header is among the words; else its first item.
+    pub at: u32,
+    /// Items: of a kernel that works on rows, the most of any program.
+    pub items: usize,
+}
+
+/// A program, in the order of query and item tower.
+#[derive(Debug)]
+pub struct DeviceProgram<'p> {
+    /// The program.
+    pub program: &'p Program,
+    /// Its tower.
+    pub tower: Tower,
+}
+
+/// Everything that follows from a plan.
+#[derive(Debug)]
+pub struct Tables {
+    /// All tables.
+    pub words: Vec<u32>,
+    /// Forward.
+    pub forward: Vec<Launch>,
+    /// Backward, without the sums.
+    pub backward: Vec<Launch>,
+    /// First item and number of items of the sums.
+    pub sums: Launch,
+    /// Columns of a row's memory.
+    pub stride: usize,
+    /// Columns of the sums of a tile.
+    pub sum_columns: usize,
+    /// The headers of the four transfers.
+    pub transfers: Transfers,
+}
+
+/// The headers of transfers between rows' memory and arrays.
+#[derive(Debug, Clone, Copy)]
+pub struct Transfers {
+    /// Fields, into the memory.
+    pub fields: u32,
+    /// Outputs, out of it.
+    pub outputs: u32,
+    /// Gradients of the outputs, into it.
+    pub output_gradients: u32,
+    /// Gradients of the embedded fields, out of it.
+    pub embedded: u32,
+}
+
+/// All programs of both towers.
+pub fn programs(plan: &Plan) -> Vec<DeviceProgram<'_>> {
+    let of = |tower| {
+        let programs = plan.tower(tower).programs.iter();
+        programs.map(move |program| DeviceProgram { program, tower })
+    };
+    Tower::ALL.into_iter().flat_map(of).collect()
+}
+
+/// A domain's index among those of both towers.
+pub fn domain_index(plan: &Plan, tower: Tower, domain: usize) -> usize {
+    match tower {
+        Tower::Query => domain,
+        Tower::Item => plan.query.domains.len() + domain,
+    }
+}
+
+impl Tables {
+    /// Those of a plan.
+    pub fn new(plan: &Plan) -> Self {
+        let programs = programs(plan);
+        let mut lowerings: Vec<Lowering<'_>> = programs
+            .iter()
+            .map(|of| Lowering::new(of.program))
+            .collect();
+        let mut build = Build {
+            plan,
+            programs: &programs,
+            words: Vec::new(),
+        };
+        let transfers = build.transfers(&lowerings);
+        let forward = zip_equal(&mut lowerings, &programs)
+            .map(|(lowering, of)| lowering.pieces(&of.program.forward));
+        let forward = build.launches(&forward.collect::<Vec<_>>());
+        let backward = zip_equal(&mut lowerings, &programs)
+            .map(|(lowering, of)| lowering.pieces(&of.program.backward));
+        let backward = build.launches(&backward.collect::<Vec<_>>());
+        let sums: Vec<&Sums> = lowerings.iter().map(|lowering| &lowering.sums).collect();
+        let sum_columns = sums.iter().map(|sums| sums.columns).max().unwrap_or(0);
+        let sums = build.sums(&sums);
+        let rows = programs
+            .iter()
+            .map(|of| of.program.saved + of.program.scratch);
+        Self {
+            words: build.words,
+            forward,
+            backward,
+            sums,
+            stride: rows.max().unwrap_or(0),
+            sum_columns,
+            transfers,
+        }
+    }
+}
+
+struct Build<'a, 'p> {
+    plan: &'p Plan,
+    programs: &'a [DeviceProgram<'p>],
+    words: Vec<u32>,
+}
+
+impl Build<'_, '_> {
+    /// Writes a header and the items of every program, each of as many words; says where the header is, and the most
+    /// items of a program.
+    fn rows_table(&mut self, items: &BTreeMap<usize, Vec<Vec<u32>>>) -> (u32, usize) {
+        let header = self.words.len();
+        self.words.resize(header + 2 * self.programs.len(), 0);
+        let mut most = 0;
+        for (&program, items) in items {
+            let first = word(self.words.len());
+            let Some([at, count]) = self
+                .words
+                .get_mut(header + 2 * program..header + 2 * program + 2)
+            else {
+                bug!("program {program} of {}", self.programs.len());
+            };
+            (*at, *count) = (first, word(items.len()));
+            most = most.max(items.len());
+            self.words.extend(items.iter().flatten());
+        }
+        (word(header), most)
+    }
+
+    fn transfers(&mut self, lowerings: &[Lowering<'_>]) -> Transfers {
+        let mut table = |start: usize, view: &dyn Fn(&Program) -> Option<View>| {
+            let mut items = BTreeMap::new();
+            for (at, (lowering, of)) in zip_equal(lowerings, self.programs).enumerate() {
+                if let Some(view) = view(of.program) {
+                    let columns = lowering.columns(view);
+                    let mut item = vec![0; transfer::WORDS];
+                    for (to, word) in [
+                        (transfer::COLUMN, word(columns.start)),
+                        (transfer::WIDTH, word(columns.len())),
+                        (transfer::START, word(start)),
+                    ] {
+                        if let Some(place) = item.get_mut(to) {
+                            *place = word;
+                        }
+                    }
+                    items.insert(at, vec![item]);
+                }
+            }
+            self.rows_table(&items).0
+        };
+        let whole = |program: &Program, buffer: mtmd_schema::plan::BufferId| {
+            let width = program.buffers.get(buffer.0).map(|buffer| buffer.width);
+            width.map(|width| View {
+                buffer,
+                start: 0,
+                width,
+            })
+        };
+        Transfers {
+            fields: table(tile::FIELDS, &|program| whole(program, program.input)),
+            outputs: table(tile::OUTPUTS, &|program| whole(program, program.output)),
+            output_gradients: table(tile::OUTPUTS, &|program| {
+                whole(program, program.output_gradient)
+            }),
+            embedded: table(tile::EMBEDDED, &|program| {
+                program.input_gradient.map(|buffer| View {
+                    buffer,
+                    start: 0,
+                    width: program.embedded,
+                })
+            }),
+        }
+    }
+
+    fn launches(&mut self, pieces: &[Vec<Piece>]) -> Vec<Launch> {
+        let programs = self.programs;
+        let tower = |program: usize| programs.get(program).map_or(0, |of| of.tower as usize);
+        let batches = schedule(pieces, tower);
+        batches
+            .iter()
+            .map(|batch| self.launch(batch, pieces))
+            .collect()
+    }
+
+    fn launch(&mut self, batch: &Batch, pieces: &[Vec<Piece>]) -> Launch {
+        let piece = |&(program, at): &PieceId| match pieces.get(program).and_then(|of| of.get(at)) {
+            Some(piece) => &piece.work,
+            None => bug!("no piece {at} of program {program}"),
+        };
+        if batch.kind == Kind::Weight {
+            let mut items = Vec::new();
+            for entry in &batch.entries {
+                let gradients = entry.iter().map(|id| match piece(id) {
+                    PieceWork::Weight(gradient) => (id.0, *gradient),
+                    PieceWork::Rows(..) => bug!("a gradient of a matrix is another kernel's"),
+                });
+                self.weight(&gradients.collect::<Vec<_>>(), &mut items);
+            }
+            let at = word(self.words.len());
+            self.words.extend(items.iter().flatten());
+            return Launch {
+                kind: batch.kind,
+                at,
+                items: items.len(),
+            };
+        }
+        let mut items: BTreeMap<usize, Vec<Vec<u32>>> = BTreeMap::new();
+        for id in batch.entries.iter().flatten() {
+            match piece(id) {
+                PieceWork::Rows(_, of) => items.entry(id.0).or_default().extend(of.iter().cloned()),
+                PieceWork::Weight(_) => bug!("a gradient of a matrix among items of rows"),
+            }
+        }
+        let words = match batch.kind {
+            Kind::Light => light::WORDS,
+            Kind::Activate | Kind::ActivateBack => activate::WORDS,
+            Kind::Product => product::WORDS,
+            Kind::Weight => weight::WORDS,
+        };
+        check!(
+            items.values().flatten().all(|item| item.len() == words),
+            "items of {:?} of other than {words} words",
+            batch.kind
+        );
+        let (at, items) = self.rows_table(&items);
+        Launch {
+            kind: batch.kind,
+            at,
+            items,
+        }
+    }
+
+    /// The items of the gradients of one matrix, which are of one program, or of all programs of a tower that share it.
+    fn weight(
+        &mut self,
+        gradients: &[(usize, WeightGradient)],
+        items: &mut Vec<[u32; weight::WORDS]>,
+    ) {
+        let Some(&(program, first)) = gradients.first() else {
+            bug!("a gradient without a piece");
+        };
+        match first.maps.weight.scope {
+            Scope::Tower => {
+                let sources = gradients.iter().flat_map(|(program, gradient)| {
+                    let domains = self.domains(*program).into_iter();
+                    domains.map(|(domain, _)| (domain, *gradient))
+                });
+                let sources: Vec<_> = sources.collect();
+                self.weight_blocks(0, first, &sources, items);
+            }
+            Scope::Own => {
+                for (domain, own) in self.domains(program) {
+                    self.weight_blocks(own, first, &[(domain, first)], items);
+                }
+            }
+        }
+    }
+
+    fn weight_blocks(
+        &mut self,
+        own: usize,
+        of: WeightGradient,
+        sources: &[(usize, WeightGradient)],
+        items: &mut Vec<[u32; weight::WORDS]>,
+    ) {
+        let maps = of.maps;
+        for map in 0..maps.batch {
+            let matrix = own + maps.weight_of(map).first.offset;
+            for outputs in blocks(maps.outputs) {
+                for inputs in blocks(maps.inputs) {
+                    let source = word(self.words.len());
+                    for (domain, from) in sources {
+                        let gradient = from.gradient + map * maps.outputs + outputs.start;
+                        let input = from.input + map * maps.from_step + inputs.start;
+                        self.words
+                            .extend([word(*domain), word(gradient), word(input)]);
+                    }
+                    items.push([
+                        word(matrix + outputs.start * maps.inputs + inputs.start),
+                        word(maps.inputs),
+                        word(outputs.len()),
+                        word(inputs.len()),
+                        u32::from(of.write == Write::Add),
+                        u32::from(!crate::exec::host::is_narrow(&maps)),
+                        source,
+                        word(sources.len()),
+                    ]);
+                }
+            }
+        }
+    }
+
+    /// The domains of a program among those of both towers, and where their own parameters start.
+    fn domains(&self, program: usize) -> Vec<(usize, usize)> {
+        let Some(of) = self.programs.get(program) else {
+            bug!("no program {program}");
+        };
+        let domains = of.program.domains.iter().enumerate();
+        let domain = |(block, domain): (usize, &mtmd_schema::DomainId)| {
+            let index = domain_index(self.plan, of.tower, domain.0);
+            (index, of.program.parameters.at(block))
+        };
+        domains.map(domain).collect()
+    }
+
+    /// The items that put together what tiles have summed.
+    fn sums(&mut self, sums: &[&Sums]) -> Launch {
+        // By tower: parameters that are summed over programs.
+        let mut shared: [Vec<(usize, usize, Address, usize)>; 2] = [Vec::new(), Vec::new()];
+        let mut items = Vec::new();
+        for (program, (sums, of)) in zip_equal(sums, self.programs).enumerate() {
+            let mut own = Vec::new();
+            for &(first, width, column) in &sums.of {
+                match first.scope {
+                    Scope::Own => own.push((first.offset, width, column)),
+                    Scope::Tower => {
+                        let [query, item] = &mut shared;
+                        let to = match of.tower {
+                            Tower::Query => query,
+                            Tower::Item => item,
+                        };
+                        to.push((program, column, first, width));
+                    }
+                }
+            }
+            for (domain, start) in self.domains(program) {
+                let own = own.iter();
+                let sources = own.map(|&(at, width, column)| (start + at, width, domain, column));
+                self.sum_items(&sources.collect::<Vec<_>>(), &mut items);
+            }
+        }
+        for of in shared {
+            let mut sources = Vec::new();
+            for (program, column, first, width) in of {
+                for (domain, _) in self.domains(program) {
+                    sources.push((first.offset, width, domain, column));
+                }
+            }
+            self.sum_items(&sources, &mut items);
+        }
+        let at = word(self.words.len());
+        self.words.extend(items.iter().flatten());
+        Launch {
+            kind: Kind::Weight,
+            at,
+            items: items.len(),
+        }
+    }
+
+    /// Items of sums whose sources may overlap: `(first element, elements, domain, first column)`.
+    fn sum_items(
+        &mut self,
+        sources: &[(usize, usize, usize, usize)],
+        items: &mut Vec<[u32; sum::WORDS]>,
+    ) {
+        let edges = sources.iter().flat_map(|&(at, width, ..)| [at, at + width]);
+        let edges: Vec<usize> = edges.collect::<BTreeSet<_>>().into_iter().collect();
+        for edge in edges.windows(2) {
+            let &[start, end] = edge else { continue };
+            let over = |&&(at, width, ..): &&(usize, usize, usize, usize)| {
+                at <= start && end <= at + width
+            };
+            let over: Vec<_> = sources.iter().filter(over).collect();
+            if over.is_empty() {
+                continue;
+            }
+            for first in (start..end).step_by(sum::WIDTH_LIMIT) {
+                let source = word(self.words.len());
+                for (at, _, domain, column) in &over {
+                    self.words
+                        .extend([word(*domain), word(column + first - at)]);
+                }
+                items.push([
+                    word(first),
+                    word((end - first).min(sum::WIDTH_LIMIT)),
+                    source,
+                    word(over.len()),
+                ]);
+            }
+        }
+    }
+}
