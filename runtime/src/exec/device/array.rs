@@ -66,6 +66,6 @@ pub fn read(client: &Client, arrays: &[(&Array, usize)]) -> Vec<Vec<f32>> {
     clippy::panic,
     reason = "a step has no way to go on, and the command catches it"
 )]
-fn failed(cause: &str) -> ! {
+pub fn failed(cause: &str) -> ! {
     std::panic::panic_any(format!("the device failed: {cause}"))
 }

@@ -6,12 +6,12 @@
 )]
 
 use cubecl::client::Client;
-use cubecl::prelude::CubeCount;
+use cubecl::prelude::{BufferArg, CubeCount};
 use mtmd_schema::Tower;
 use mtmd_schema::plan::Plan;
 use rayon::prelude::*;
 
-use super::array::{Array, read};
+use super::array::{Array, failed, read};
 use super::kernels::{activate, cube_dim, light, product, sums, transfer, weight};
 use super::piece::{Kind, word};
 use super::rows::BatchRows;
@@ -167,13 +167,20 @@ impl<'p> DeviceExecutor<'p> {
             }
         }
         let client = &self.client;
+        let memory = rows.rows * self.tables.stride;
         let sums = rows.tile_count() * self.tables.sum_columns;
+        if u32::try_from(memory.max(sums)).is_err() {
+            let (rows, stride) = (rows.rows, self.tables.stride);
+            failed(&format!(
+                "{rows} rows with {stride} numbers each are more than it can address; make batches smaller"
+            ));
+        }
         Pass {
             tiles: Array::copy(client, &rows.tiles),
             domains: Array::copy(client, &rows.domains),
             parameters: Array::copy(client, &params.values),
             moments: Array::copy(client, &flat),
-            memory: Array::uninitialised(client, rows.rows * self.tables.stride),
+            memory: Array::uninitialised(client, memory),
             sums: Array::uninitialised(client, sums),
             rounded: precision == Precision::Bfloat16,
             rows,
@@ -251,20 +258,6 @@ impl<'p> DeviceExecutor<'p> {
         for launch in &self.tables.backward {
             self.launch(pass, *launch, Some(&flat));
         }
-        let items = self.tables.sums;
-        if items.items > 0 {
-            sums::run::launch(
-                client,
-                CubeCount::Static(word(items.items), 1, 1),
-                cube_dim(),
-                self.words.argument(),
-                pass.domains.argument(),
-                pass.sums.argument(),
-                flat.argument(),
-                items.at,
-                word(self.tables.sum_columns),
-            );
-        }
         let embedded = Array::uninitialised(client, pass.rows.embedded);
         self.store(pass, &embedded, transfers.embedded);
         let arrays = [
@@ -337,23 +330,29 @@ impl<'p> DeviceExecutor<'p> {
                 stride,
                 pass.rounded,
             ),
-            Kind::Weight => {
-                let Some(gradient) = gradient else {
-                    bug!("a forward pass writes gradients");
-                };
-                weight::run::launch(
-                    client,
-                    CubeCount::Static(word(launch.items), 1, 1),
-                    cube_dim(),
-                    words,
-                    pass.domains.argument(),
-                    pass.memory.argument(),
-                    gradient.argument(),
-                    launch.at,
-                    stride,
-                    pass.rounded,
-                );
-            }
+            Kind::Weight => weight::run::launch(
+                client,
+                CubeCount::Static(word(launch.items), 1, 1),
+                cube_dim(),
+                words,
+                pass.domains.argument(),
+                pass.memory.argument(),
+                gradients(gradient),
+                launch.at,
+                stride,
+                pass.rounded,
+            ),
+            Kind::Sums => sums::run::launch(
+                client,
+                CubeCount::Static(word(launch.items), 1, 1),
+                cube_dim(),
+                words,
+                pass.domains.argument(),
+                pass.sums.argument(),
+                gradients(gradient),
+                launch.at,
+                columns,
+            ),
         }
     }
 
@@ -415,6 +414,14 @@ impl<'p> DeviceExecutor<'p> {
             fields[job.tower as usize][job.domain].extend_from_slice(&found[start..end]);
             start = end;
         }
+    }
+}
+
+/// The gradient of a backward pass, as an argument of a launch.
+fn gradients(gradient: Option<&Array>) -> BufferArg {
+    match gradient {
+        Some(gradient) => gradient.argument(),
+        None => bug!("a forward pass writes gradients"),
     }
 }
 

@@ -24,6 +24,8 @@ pub enum Kind {
     Product,
     /// `kernels::weight`.
     Weight,
+    /// `kernels::sums`: no piece's, but what comes after all of them.
+    Sums,
 }
 
 /// Work on the rows of one program that is done in one launch.

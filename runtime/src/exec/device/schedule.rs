@@ -4,13 +4,18 @@
 //! launches follows the depth of the model and not its domains. A piece depends on an earlier one of its program that
 //! writes what it reads, or touches what it writes.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "nodes are numbered by `nodes`, and every number is one of theirs"
+)]
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use mtmd_schema::plan::Scope;
 
 use super::piece::{Kind, Piece, PieceWork};
-use crate::bug::{bug, check};
+use crate::bug::check;
 
 /// A piece: its program, and its place among the program's pieces.
 pub type PieceId = (usize, usize);
@@ -43,28 +48,22 @@ pub fn schedule(programs: &[Vec<Piece>], tower: impl Fn(usize) -> usize) -> Vec<
     let mut nodes = nodes(programs, tower);
     set_heights(&mut nodes);
     let mut ready: Vec<usize> = (0..nodes.len())
-        .filter(|&node| nodes.get(node).is_some_and(|node| node.waits == 0))
+        .filter(|&node| nodes[node].waits == 0)
         .collect();
     let mut batches = Vec::new();
     let mut done = 0;
     while let Some(kind) = next_kind(&nodes, &ready) {
         let (now, later): (Vec<usize>, Vec<usize>) = ready
             .into_iter()
-            .partition(|&node| nodes.get(node).is_some_and(|node| node.kind == kind));
+            .partition(|&node| nodes[node].kind == kind);
         ready = later;
         done += now.len();
         let mut entries = Vec::with_capacity(now.len());
         for node in now {
-            let Some(found) = nodes.get_mut(node) else {
-                bug!("no node {node}");
-            };
-            entries.push(std::mem::take(&mut found.pieces));
-            for next in std::mem::take(&mut found.next) {
-                let Some(waiting) = nodes.get_mut(next) else {
-                    bug!("no node {next}");
-                };
-                waiting.waits -= 1;
-                if waiting.waits == 0 {
+            entries.push(std::mem::take(&mut nodes[node].pieces));
+            for next in std::mem::take(&mut nodes[node].next) {
+                nodes[next].waits -= 1;
+                if nodes[next].waits == 0 {
                     ready.push(next);
                 }
             }
@@ -83,7 +82,7 @@ pub fn schedule(programs: &[Vec<Piece>], tower: impl Fn(usize) -> usize) -> Vec<
 /// The kernel that is launched next: that of the ready node with the most work behind it. Gradients of matrices come last,
 /// since nothing waits for their result.
 fn next_kind(nodes: &[Node], ready: &[usize]) -> Option<Kind> {
-    let ready = ready.iter().filter_map(|&node| nodes.get(node));
+    let ready = ready.iter().map(|&node| &nodes[node]);
     let first = ready.max_by_key(|node| (node.kind != Kind::Weight, node.height, node.kind));
     first.map(|node| node.kind)
 }
@@ -143,16 +142,10 @@ fn nodes(programs: &[Vec<Piece>], tower: impl Fn(usize) -> usize) -> Vec<Node> {
 
 /// Has a node wait for another.
 fn wait(nodes: &mut [Node], other: usize, node: usize) {
-    let Some(before) = nodes.get_mut(other) else {
-        bug!("no node {other}");
-    };
-    if before.next.last() == Some(&node) {
-        return;
-    }
-    before.next.push(node);
-    match nodes.get_mut(node) {
-        Some(node) => node.waits += 1,
-        None => bug!("no node {node}"),
+    // A node's pieces are looked at one after another, so it would stand last.
+    if nodes[other].next.last() != Some(&node) {
+        nodes[other].next.push(node);
+        nodes[node].waits += 1;
     }
 }
 
@@ -173,29 +166,20 @@ fn depends(piece: &Piece, earlier: &Piece) -> bool {
 /// Sets the height of every node.
 fn set_heights(nodes: &mut [Node]) {
     let mut waits: Vec<usize> = nodes.iter().map(|node| node.waits).collect();
-    let mut order: Vec<usize> = (0..nodes.len())
-        .filter(|&at| waits.get(at) == Some(&0))
-        .collect();
+    let mut order: Vec<usize> = (0..nodes.len()).filter(|&node| waits[node] == 0).collect();
     let mut at = 0;
     while let Some(&node) = order.get(at) {
         at += 1;
-        let next = nodes.get(node).map_or(&[][..], |node| &node.next);
-        for &next in next {
-            if let Some(left) = waits.get_mut(next) {
-                *left -= 1;
-                if *left == 0 {
-                    order.push(next);
-                }
+        for &next in &nodes[node].next {
+            waits[next] -= 1;
+            if waits[next] == 0 {
+                order.push(next);
             }
         }
     }
     for &node in order.iter().rev() {
-        let heights = nodes.get(node).map(|node| {
-            let next = node.next.iter().filter_map(|&next| nodes.get(next));
-            next.map(|next| next.height + 1).max().unwrap_or(0)
-        });
-        if let (Some(node), Some(height)) = (nodes.get_mut(node), heights) {
-            node.height = height;
-        }
+        let next = nodes[node].next.iter();
+        let heights = next.map(|&next| nodes[next].height + 1);
+        nodes[node].height = heights.max().unwrap_or(0);
     }
 }

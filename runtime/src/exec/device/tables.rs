@@ -37,10 +37,8 @@ pub struct Tables {
     pub words: Vec<u32>,
     /// Forward.
     pub forward: Vec<Launch>,
-    /// Backward, without the sums.
+    /// Backward.
     pub backward: Vec<Launch>,
-    /// First item and number of items of the sums.
-    pub sums: Launch,
     /// Columns of a row's memory.
     pub stride: usize,
     /// Columns of the sums of a tile.
@@ -98,10 +96,10 @@ impl Tables {
         let forward = build.launches(&forward.collect::<Vec<_>>());
         let backward = zip_equal(&mut lowerings, &programs)
             .map(|(lowering, of)| lowering.pieces(&of.program.backward));
-        let backward = build.launches(&backward.collect::<Vec<_>>());
+        let mut backward = build.launches(&backward.collect::<Vec<_>>());
         let sums: Vec<&Sums> = lowerings.iter().map(|lowering| &lowering.sums).collect();
         let sum_columns = sums.iter().map(|sums| sums.columns).max().unwrap_or(0);
-        let sums = build.sums(&sums);
+        backward.extend(build.sums(&sums));
         let rows = programs
             .iter()
             .map(|of| of.program.saved + of.program.scratch);
@@ -109,7 +107,6 @@ impl Tables {
             words: build.words,
             forward,
             backward,
-            sums,
             stride: rows.max().unwrap_or(0),
             sum_columns,
             transfers,
@@ -233,7 +230,7 @@ impl Build<'_, '_> {
             Kind::Light => light::WORDS,
             Kind::Activate | Kind::ActivateBack => activate::WORDS,
             Kind::Product => product::WORDS,
-            Kind::Weight => weight::WORDS,
+            Kind::Weight | Kind::Sums => bug!("{:?} among kernels of rows", batch.kind),
         };
         check!(
             items.values().flatten().all(|item| item.len() == words),
@@ -321,8 +318,8 @@ impl Build<'_, '_> {
         domains.map(domain).collect()
     }
 
-    /// The items that put together what tiles have summed.
-    fn sums(&mut self, sums: &[&Sums]) -> Launch {
+    /// Puts together what tiles have summed; `None` if there is nothing.
+    fn sums(&mut self, sums: &[&Sums]) -> Option<Launch> {
         // By tower: parameters that are summed over programs.
         let mut shared: [Vec<(usize, usize, Address, usize)>; 2] = [Vec::new(), Vec::new()];
         let mut items = Vec::new();
@@ -358,11 +355,12 @@ impl Build<'_, '_> {
         }
         let at = word(self.words.len());
         self.words.extend(items.iter().flatten());
-        Launch {
-            kind: Kind::Weight,
+        let launch = Launch {
+            kind: Kind::Sums,
             at,
             items: items.len(),
-        }
+        };
+        (!items.is_empty()).then_some(launch)
     }
 
     /// Items of sums whose sources may overlap: `(first element, elements, domain, first column)`.
