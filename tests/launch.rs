@@ -85,7 +85,7 @@ fn a_wrong_option_is_refused_before_anything_is_built() {
             "invalid value 'two' for '--epochs <N>'",
         ),
         ("train S --batch 0", "must be at least 1"),
-        ("train S --device tpu", "expected cpu, cuda or cuda:N"),
+        ("train S --device tpu", "expected cpu, cuda, cuda:N or wgpu"),
         (
             "train S --precision bf16",
             "[possible values: float32, bfloat16]",
