@@ -2,12 +2,20 @@
 
 /// `a`, `b` and `c`, in backticks; more than `most` are counted.
 pub(crate) fn enumerate<'n>(names: impl IntoIterator<Item = &'n str>, most: usize) -> String {
-    let mut names = names.into_iter();
-    let shown = names.by_ref().take(most);
+    let names: Vec<&str> = names.into_iter().collect();
+    some_of(names.iter().copied(), names.len(), most)
+}
+
+/// The same of `count` names, of which only those that are shown are looked at.
+pub(crate) fn some_of<'n>(
+    names: impl IntoIterator<Item = &'n str>,
+    count: usize,
+    most: usize,
+) -> String {
+    let shown = names.into_iter().take(most);
     let mut shown: Vec<String> = shown.map(|name| format!("`{name}`")).collect();
-    let more = names.count();
-    if more > 0 {
-        shown.push(format!("{more} more"));
+    if count > most {
+        shown.push(format!("{} more", count - most));
     }
     join(shown)
 }

@@ -7,7 +7,7 @@ use crate::sema::context::Context;
 use crate::sema::declare::domains::{Domains, noun};
 use crate::sema::declare::features::{FeatureDeclaration, Features};
 use crate::sema::declare::tasks::Tasks;
-use crate::sema::sentence::enumerate;
+use crate::sema::sentence::some_of;
 use crate::sema::spec::{DomainId, Tower};
 
 /// What columns are called that hold an outcome.
@@ -196,7 +196,8 @@ fn domains_without_own_feature(context: &mut Context<'_>, domains: &Domains, fea
     for (place, (name, span)) in axis.named_places().enumerate() {
         if !own.contains(&DomainId(place)) {
             let (noun, tower) = (noun(features.tower), tower_word(features.tower));
-            let names = enumerate(axis.names().filter(|other| *other != name), 4);
+            let others = axis.names().filter(|other| *other != name);
+            let names = some_of(others, all - 1, 4);
             context.report(
                 Diagnostic::new(
                     Code::W0507,
