@@ -12,24 +12,21 @@ use crate::exec::Backend;
 pub fn open(option: Device) -> Result<Backend> {
     match option {
         Device::Cpu => Ok(Backend::Host),
-        Device::Cuda(_) => cuda(option),
-        Device::Wgpu => wgpu(option),
+        Device::Cuda(index) => cuda(index),
+        Device::Wgpu => wgpu(),
     }
 }
 
 #[cfg(feature = "cuda")]
-fn cuda(option: Device) -> Result<Backend> {
-    let Device::Cuda(index) = option else {
-        crate::bug::bug!("{option} is no CUDA device");
-    };
+fn cuda(index: usize) -> Result<Backend> {
     let fix = "check the driver (`nvidia-smi`) and that libcuda, NVRTC and the CUDA headers are there, or use `--device cpu`";
-    first_use(option, fix, || cubecl::Device::cuda(index))
+    first_use(Device::Cuda(index), fix, || cubecl::Device::cuda(index))
 }
 
 #[cfg(feature = "wgpu")]
-fn wgpu(option: Device) -> Result<Backend> {
+fn wgpu() -> Result<Backend> {
     let fix = "install a driver (`vulkaninfo --summary` lists the devices that it has), or use `--device cpu`";
-    first_use(option, fix, || {
+    first_use(Device::Wgpu, fix, || {
         cubecl::Device::wgpu(cubecl::device::WgpuDeviceKind::DefaultDevice)
     })
 }
@@ -68,13 +65,13 @@ fn keep_compiled() {
 }
 
 #[cfg(not(feature = "cuda"))]
-fn cuda(option: Device) -> Result<Backend> {
-    built_without(option, "CUDA", "cuda")
+fn cuda(index: usize) -> Result<Backend> {
+    built_without(Device::Cuda(index), "CUDA", "cuda")
 }
 
 #[cfg(not(feature = "wgpu"))]
-fn wgpu(option: Device) -> Result<Backend> {
-    built_without(option, "wgpu", "wgpu")
+fn wgpu() -> Result<Backend> {
+    built_without(Device::Wgpu, "wgpu", "wgpu")
 }
 
 #[cfg(not(all(feature = "cuda", feature = "wgpu")))]

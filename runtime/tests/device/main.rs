@@ -37,7 +37,7 @@ use rows::{Case, Rows, cast, params};
 /// thousandth of the largest tensor's: the rounding of sums of some hundred terms, in some ten layers.
 const ROUNDED: f64 = 1e-4;
 
-/// The device, or nothing where wgpu finds none, which is said.
+/// The device. Where wgpu finds none, the test prints that and is skipped.
 fn client() -> Option<Client> {
     let device = cubecl::Device::wgpu(cubecl::device::WgpuDeviceKind::DefaultDevice);
     match device {
@@ -91,7 +91,7 @@ fn a_step_gives_the_same_bytes_again() {
     assert_eq!(one.scores, other.scores);
 }
 
-/// Counts the launches of its own thread.
+/// Counts the launches that one thread makes.
 struct Launches {
     thread: ThreadId,
     count: AtomicUsize,

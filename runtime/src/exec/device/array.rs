@@ -4,6 +4,8 @@ use cubecl::client::Client;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
+use crate::bug::{bug, zip_equal};
+
 /// An array of 4-byte elements in device memory.
 #[derive(Debug, Clone)]
 pub struct Array {
@@ -55,9 +57,12 @@ pub fn read(client: &Client, arrays: &[(&Array, usize)]) -> Vec<Vec<f32>> {
     };
     let values = |(bytes, &(_, len)): (&cubecl::bytes::Bytes, &(&Array, usize))| {
         let values = f32::from_bytes(bytes);
-        values.get(..len).unwrap_or(values).to_vec()
+        match values.get(..len) {
+            Some(values) => values.to_vec(),
+            None => bug!("{len} of {} elements of an array", values.len()),
+        }
     };
-    found.iter().zip(arrays).map(values).collect()
+    zip_equal(&found, arrays).map(values).collect()
 }
 
 /// Ends the command: a device that fails is neither the input's fault nor a bug, and nothing in memory can be trusted. The

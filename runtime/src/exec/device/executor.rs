@@ -12,10 +12,11 @@ use mtmd_schema::plan::Plan;
 use rayon::prelude::*;
 
 use super::array::{Array, failed, read};
+use super::kernels::words::{OWN, TILE};
 use super::kernels::{activate, cube_dim, light, product, sums, transfer, weight};
-use super::piece::{Kind, word};
+use super::piece::{Kind, buffer, word};
 use super::rows::BatchRows;
-use super::tables::{DeviceProgram, Launch, Tables, programs};
+use super::tables::{Launch, Tables};
 use crate::bug::{bug, zip_equal};
 use crate::exec::heads::{HeadRows, Pairs};
 use crate::exec::host::{
@@ -30,7 +31,6 @@ pub struct DeviceExecutor<'p> {
     plan: &'p Plan,
     /// For what is computed in host memory.
     host: Executor<'p>,
-    programs: Vec<DeviceProgram<'p>>,
     tables: Tables,
     words: Array,
     client: Client,
@@ -82,7 +82,6 @@ impl<'p> DeviceExecutor<'p> {
         Self {
             plan,
             host: Executor::new(plan),
-            programs: programs(plan),
             words: Array::copy(&client, &tables.words),
             tables,
             client,
@@ -117,7 +116,7 @@ impl<'p> DeviceExecutor<'p> {
         let mut gradients = vec![0.0; pass.rows.outputs];
         let mut rest = gradients.as_mut_slice();
         for job in &jobs {
-            let width = width(job, job.program.output_gradient);
+            let width = buffer(job.program, job.program.output_gradient).width;
             let (to, after) = rest.split_at_mut(job.places.len() * width);
             self.output_gradient(job, logits, outputs.of(job.tower.other()), (to, width));
             rest = after;
@@ -127,7 +126,12 @@ impl<'p> DeviceExecutor<'p> {
         for (at, bias) in biases {
             step.gradient[at] = bias;
         }
-        self.give_fields(&jobs, &embedded, &mut step.fields);
+        let mut rest = &embedded[..];
+        for fields in self.host.field_gradients(&jobs, &mut step.fields) {
+            let (found, after) = rest.split_at(fields.len());
+            fields.copy_from_slice(found);
+            rest = after;
+        }
     }
 
     /// The scores of each task on its rows.
@@ -156,7 +160,16 @@ impl<'p> DeviceExecutor<'p> {
         moments: &[Vec<Moments<f32>>],
         precision: Precision,
     ) -> Pass {
-        let rows = BatchRows::new(self.plan, &self.programs, jobs);
+        let rows: usize = jobs.iter().map(|job| job.places.len()).sum();
+        let stride = self.tables.stride;
+        let tiles: usize = jobs.iter().map(|job| job.places.len().div_ceil(TILE)).sum();
+        // Kernels address by words.
+        if (rows * stride).max(tiles * self.tables.sum_columns) >= OWN as usize {
+            failed(&format!(
+                "{rows} rows with {stride} numbers each are more than it can address; make batches smaller"
+            ));
+        }
+        let rows = BatchRows::new(self.plan, jobs);
         let mut flat = vec![0.0; self.plan.statistics];
         for (job, moments) in zip_equal(jobs, moments) {
             let block = job.statistics().start;
@@ -167,20 +180,13 @@ impl<'p> DeviceExecutor<'p> {
             }
         }
         let client = &self.client;
-        let memory = rows.rows * self.tables.stride;
-        let sums = rows.tile_count() * self.tables.sum_columns;
-        if u32::try_from(memory.max(sums)).is_err() {
-            let (rows, stride) = (rows.rows, self.tables.stride);
-            failed(&format!(
-                "{rows} rows with {stride} numbers each are more than it can address; make batches smaller"
-            ));
-        }
+        let sums = tiles * self.tables.sum_columns;
         Pass {
             tiles: Array::copy(client, &rows.tiles),
             domains: Array::copy(client, &rows.domains),
             parameters: Array::copy(client, &params.values),
             moments: Array::copy(client, &flat),
-            memory: Array::uninitialised(client, memory),
+            memory: Array::uninitialised(client, rows.rows * stride),
             sums: Array::uninitialised(client, sums),
             rounded: precision == Precision::Bfloat16,
             rows,
@@ -199,13 +205,14 @@ impl<'p> DeviceExecutor<'p> {
         jobs.iter()
             .for_each(|job| fields.extend_from_slice(job.rows.fields));
         let transfers = self.tables.transfers;
-        self.load(pass, &Array::copy(&self.client, &fields), transfers.fields);
+        let fields = Array::copy(&self.client, &fields);
+        self.transfer(pass, &fields, transfers.fields, true);
         self.tables
             .forward
             .iter()
             .for_each(|launch| self.launch(pass, *launch, None));
         let outputs = Array::uninitialised(&self.client, pass.rows.outputs);
-        self.store(pass, &outputs, transfers.outputs);
+        self.transfer(pass, &outputs, transfers.outputs, false);
         let mut found = read(&self.client, &[(&outputs, pass.rows.outputs)]);
         let Some(found) = found.pop() else {
             bug!("outputs that were read are not there");
@@ -229,7 +236,7 @@ impl<'p> DeviceExecutor<'p> {
         let mut start = 0;
         for job in jobs {
             let all = widths[job.tower as usize];
-            let own = width(job, job.program.output);
+            let own = buffer(job.program, job.program.output).width;
             let end = start + job.places.len() * own;
             let to = &mut outputs.values[job.tower as usize];
             let to = &mut to[job.places.start * all..job.places.end * all];
@@ -252,14 +259,14 @@ impl<'p> DeviceExecutor<'p> {
         let client = &self.client;
         let transfers = self.tables.transfers;
         let outputs = Array::copy(client, gradients);
-        self.load(pass, &outputs, transfers.output_gradients);
+        self.transfer(pass, &outputs, transfers.output_gradients, true);
         // What no operation writes is 0.
         let flat = Array::copy(client, &vec![0.0f32; self.plan.parameters]);
         for launch in &self.tables.backward {
             self.launch(pass, *launch, Some(&flat));
         }
         let embedded = Array::uninitialised(client, pass.rows.embedded);
-        self.store(pass, &embedded, transfers.embedded);
+        self.transfer(pass, &embedded, transfers.embedded, false);
         let arrays = [
             (&flat, self.plan.parameters),
             (&embedded, pass.rows.embedded),
@@ -275,6 +282,7 @@ impl<'p> DeviceExecutor<'p> {
         let (words, tiles) = (self.words.argument(), pass.tiles.argument());
         let stride = word(self.tables.stride);
         let columns = word(self.tables.sum_columns);
+        let by_item = CubeCount::Static(word(launch.items), 1, 1);
         let by_tile = CubeCount::Static(word(pass.rows.tile_count()), word(launch.items), 1);
         let eps = self.plan.norm_eps as f32;
         match launch.kind {
@@ -332,7 +340,7 @@ impl<'p> DeviceExecutor<'p> {
             ),
             Kind::Weight => weight::run::launch(
                 client,
-                CubeCount::Static(word(launch.items), 1, 1),
+                by_item,
                 cube_dim(),
                 words,
                 pass.domains.argument(),
@@ -344,7 +352,7 @@ impl<'p> DeviceExecutor<'p> {
             ),
             Kind::Sums => sums::run::launch(
                 client,
-                CubeCount::Static(word(launch.items), 1, 1),
+                by_item,
                 cube_dim(),
                 words,
                 pass.domains.argument(),
@@ -356,9 +364,9 @@ impl<'p> DeviceExecutor<'p> {
         }
     }
 
-    /// From an array to the rows' memory.
-    fn load(&self, pass: &Pass, array: &Array, header: u32) {
-        transfer::load::launch(
+    /// From an array to the rows' memory, or back.
+    fn transfer(&self, pass: &Pass, array: &Array, header: u32, into_memory: bool) {
+        transfer::run::launch(
             &self.client,
             CubeCount::Static(word(pass.rows.tile_count()), 1, 1),
             cube_dim(),
@@ -368,21 +376,7 @@ impl<'p> DeviceExecutor<'p> {
             pass.memory.argument(),
             header,
             word(self.tables.stride),
-        );
-    }
-
-    /// From the rows' memory to an array.
-    fn store(&self, pass: &Pass, array: &Array, header: u32) {
-        transfer::store::launch(
-            &self.client,
-            CubeCount::Static(word(pass.rows.tile_count()), 1, 1),
-            cube_dim(),
-            self.words.argument(),
-            pass.tiles.argument(),
-            array.argument(),
-            pass.memory.argument(),
-            header,
-            word(self.tables.stride),
+            into_memory,
         );
     }
 
@@ -401,20 +395,6 @@ impl<'p> DeviceExecutor<'p> {
             of_places(logits, &job.program.outputs, place, other, (to, width));
         });
     }
-
-    /// Puts the gradients of the embedded fields, which come by domain with rows, where they belong.
-    fn give_fields(&self, jobs: &[Job<'_, f32>], found: &[f32], fields: &mut [Vec<Vec<f32>>; 2]) {
-        for (tower, fields) in zip_equal(Tower::ALL, &mut *fields) {
-            fields.resize(self.plan.tower(tower).domains.len(), Vec::new());
-            fields.iter_mut().for_each(Vec::clear);
-        }
-        let mut start = 0;
-        for job in jobs {
-            let end = start + job.places.len() * job.program.embedded;
-            fields[job.tower as usize][job.domain].extend_from_slice(&found[start..end]);
-            start = end;
-        }
-    }
 }
 
 /// The gradient of a backward pass, as an argument of a launch.
@@ -423,9 +403,4 @@ fn gradients(gradient: Option<&Array>) -> BufferArg {
         Some(gradient) => gradient.argument(),
         None => bug!("a forward pass writes gradients"),
     }
-}
-
-/// Columns of a buffer of a job's program.
-fn width(job: &Job<'_, f32>, buffer: mtmd_schema::plan::BufferId) -> usize {
-    job.program.buffers[buffer.0].width
 }

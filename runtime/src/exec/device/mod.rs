@@ -17,6 +17,8 @@
 mod array;
 mod executor;
 mod kernels;
+mod layers;
+mod lower;
 mod piece;
 mod rows;
 mod schedule;

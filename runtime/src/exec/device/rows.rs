@@ -3,8 +3,8 @@
 use mtmd_schema::plan::Plan;
 
 use super::kernels::words::{TILE, domain, tile};
-use super::piece::word;
-use super::tables::{DeviceProgram, domain_index};
+use super::piece::{buffer, fill, item, word};
+use super::tables::{domain_index, program_index};
 use crate::bug::bug;
 use crate::exec::host::Job;
 
@@ -27,11 +27,7 @@ pub struct BatchRows {
 
 impl BatchRows {
     /// Those of the domains with rows.
-    pub fn new<E: crate::exec::host::Real>(
-        plan: &Plan,
-        programs: &[DeviceProgram<'_>],
-        jobs: &[Job<'_, E>],
-    ) -> Self {
+    pub fn new(plan: &Plan, jobs: &[Job<'_, f32>]) -> Self {
         let domains = plan.query.domains.len() + plan.item.domains.len();
         let mut found = Self {
             tiles: Vec::new(),
@@ -41,13 +37,7 @@ impl BatchRows {
             outputs: 0,
             embedded: 0,
         };
-        for job in jobs {
-            let same = |of: &DeviceProgram<'_>| std::ptr::eq(of.program, job.program);
-            let Some(program) = programs.iter().position(same) else {
-                bug!("a domain of another plan");
-            };
-            found.add(domain_index(plan, job.tower, job.domain), program, job);
-        }
+        jobs.iter().for_each(|job| found.add(plan, job));
         found
     }
 
@@ -56,45 +46,36 @@ impl BatchRows {
         self.tiles.len() / tile::WORDS
     }
 
-    fn add<E: crate::exec::host::Real>(&mut self, index: usize, program: usize, job: &Job<'_, E>) {
+    fn add(&mut self, plan: &Plan, job: &Job<'_, f32>) {
         let of = job.program;
-        let width = |buffer: mtmd_schema::plan::BufferId| match of.buffers.get(buffer.0) {
-            Some(buffer) => buffer.width,
-            None => bug!("buffer {} of another program", buffer.0),
-        };
-        let (fields, outputs) = (width(of.input), width(of.output));
+        let fields = buffer(of, of.input).width;
+        let outputs = buffer(of, of.output).width;
+        let program = program_index(plan, job.tower, job.domain);
         let rows = job.places.len();
         let first_tile = self.tile_count();
         for start in (0..rows).step_by(TILE) {
-            let mut words = [0; tile::WORDS];
-            for (at, value) in [
-                (tile::ROW, self.rows + start),
-                (tile::ROWS, (rows - start).min(TILE)),
-                (tile::PROGRAM, program),
-                (tile::OWN_BLOCK, job.own().start),
-                (tile::MOMENTS, job.statistics().start),
-                (tile::FIELDS, self.fields + start * fields),
-                (tile::OUTPUTS, self.outputs + start * outputs),
-                (tile::EMBEDDED, self.embedded + start * of.embedded),
-            ] {
-                if let Some(to) = words.get_mut(at) {
-                    *to = word(value);
-                }
-            }
-            self.tiles.extend(words);
+            let words = [
+                (tile::ROW, word(self.rows + start)),
+                (tile::ROWS, word((rows - start).min(TILE))),
+                (tile::PROGRAM, word(program)),
+                (tile::OWN_BLOCK, word(job.own().start)),
+                (tile::MOMENTS, word(job.statistics().start)),
+                (tile::FIELDS, word(self.fields + start * fields)),
+                (tile::OUTPUTS, word(self.outputs + start * outputs)),
+                (tile::EMBEDDED, word(self.embedded + start * of.embedded)),
+            ];
+            self.tiles.extend(item(tile::WORDS, &words));
         }
-        let at = index * domain::WORDS;
-        let tiles = self.tile_count() - first_tile;
-        for (place, value) in [
-            (domain::ROW, self.rows),
-            (domain::ROWS, rows),
-            (domain::TILE, first_tile),
-            (domain::TILES, tiles),
-        ] {
-            match self.domains.get_mut(at + place) {
-                Some(to) => *to = word(value),
-                None => bug!("no domain {index}"),
-            }
+        let words = [
+            (domain::ROW, word(self.rows)),
+            (domain::ROWS, word(rows)),
+            (domain::TILE, word(first_tile)),
+            (domain::TILES, word(self.tile_count() - first_tile)),
+        ];
+        let at = domain_index(plan, job.tower, job.domain) * domain::WORDS;
+        match self.domains.get_mut(at..at + domain::WORDS) {
+            Some(to) => fill(to, &words),
+            None => bug!("no domain {} of the {} tower", job.domain, job.tower.name()),
         }
         self.rows += rows;
         self.fields += rows * fields;

@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use mtmd_schema::Tower;
 use mtmd_schema::plan::Scope;
 
 use super::piece::{Kind, Piece, PieceWork};
@@ -44,7 +45,7 @@ struct Node {
 }
 
 /// The launches of all programs' pieces, by program. `tower` says which tower a program is of.
-pub fn schedule(programs: &[Vec<Piece>], tower: impl Fn(usize) -> usize) -> Vec<Batch> {
+pub fn schedule(programs: &[Vec<Piece>], tower: impl Fn(usize) -> Tower) -> Vec<Batch> {
     let mut nodes = nodes(programs, tower);
     set_heights(&mut nodes);
     let mut ready: Vec<usize> = (0..nodes.len())
@@ -88,7 +89,7 @@ fn next_kind(nodes: &[Node], ready: &[usize]) -> Option<Kind> {
 }
 
 /// The nodes, in an order in which each comes after those it waits for, but for gradients of shared matrices.
-fn nodes(programs: &[Vec<Piece>], tower: impl Fn(usize) -> usize) -> Vec<Node> {
+fn nodes(programs: &[Vec<Piece>], tower: impl Fn(usize) -> Tower) -> Vec<Node> {
     let mut nodes: Vec<Node> = Vec::new();
     // By tower, first element and how many gradients of it there were in the program before.
     let mut shared: BTreeMap<(usize, usize, usize), usize> = BTreeMap::new();
@@ -106,7 +107,7 @@ fn nodes(programs: &[Vec<Piece>], tower: impl Fn(usize) -> usize) -> Vec<Node> {
                     let node = match weight.scope {
                         Scope::Own => new,
                         Scope::Tower => {
-                            let key = (tower(program), weight.offset, before.len());
+                            let key = (tower(program) as usize, weight.offset, before.len());
                             *shared.entry(key).or_insert(new)
                         }
                     };

@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mtmd_schema::Tower;
-use mtmd_schema::plan::{Address, Plan, Program, Scope, View, Write};
+use mtmd_schema::plan::{Address, Plan, Program, Scope, View};
 
 use super::kernels::words::{activate, light, product, sum, tile, transfer, weight};
-use super::piece::{Kind, Lowering, Piece, PieceWork, Sums, WeightGradient, blocks, word};
+use super::layers::{blocks, wide};
+use super::piece::{
+    Kind, Lowering, Piece, PieceWork, Sums, WeightGradient, adds, buffer, item, word,
+};
 use super::schedule::{Batch, PieceId, schedule};
 use crate::bug::{bug, check, zip_equal};
 
@@ -21,13 +24,11 @@ pub struct Launch {
     pub items: usize,
 }
 
-/// A program, in the order of query and item tower.
+/// A program and its tower.
 #[derive(Debug)]
-pub struct DeviceProgram<'p> {
-    /// The program.
-    pub program: &'p Program,
-    /// Its tower.
-    pub tower: Tower,
+struct DeviceProgram<'p> {
+    program: &'p Program,
+    tower: Tower,
 }
 
 /// Everything that follows from a plan.
@@ -60,13 +61,24 @@ pub struct Transfers {
     pub embedded: u32,
 }
 
-/// All programs of both towers.
-pub fn programs(plan: &Plan) -> Vec<DeviceProgram<'_>> {
+/// All programs, those of the query tower first.
+fn programs(plan: &Plan) -> Vec<DeviceProgram<'_>> {
     let of = |tower| {
         let programs = plan.tower(tower).programs.iter();
         programs.map(move |program| DeviceProgram { program, tower })
     };
     Tower::ALL.into_iter().flat_map(of).collect()
+}
+
+/// The index of a domain's program among those of both towers.
+pub fn program_index(plan: &Plan, tower: Tower, domain: usize) -> usize {
+    let Some(place) = plan.tower(tower).domains.get(domain) else {
+        bug!("no domain {domain} of the {} tower", tower.name());
+    };
+    match tower {
+        Tower::Query => place.program,
+        Tower::Item => plan.query.programs.len() + place.program,
+    }
 }
 
 /// A domain's index among those of both towers.
@@ -145,30 +157,24 @@ impl Build<'_, '_> {
     fn transfers(&mut self, lowerings: &[Lowering<'_>]) -> Transfers {
         let mut table = |start: usize, view: &dyn Fn(&Program) -> Option<View>| {
             let mut items = BTreeMap::new();
-            for (at, (lowering, of)) in zip_equal(lowerings, self.programs).enumerate() {
+            for (program, (lowering, of)) in zip_equal(lowerings, self.programs).enumerate() {
                 if let Some(view) = view(of.program) {
                     let columns = lowering.columns(view);
-                    let mut item = vec![0; transfer::WORDS];
-                    for (to, word) in [
+                    let words = [
                         (transfer::COLUMN, word(columns.start)),
                         (transfer::WIDTH, word(columns.len())),
                         (transfer::START, word(start)),
-                    ] {
-                        if let Some(place) = item.get_mut(to) {
-                            *place = word;
-                        }
-                    }
-                    items.insert(at, vec![item]);
+                    ];
+                    items.insert(program, vec![item(transfer::WORDS, &words)]);
                 }
             }
             self.rows_table(&items).0
         };
-        let whole = |program: &Program, buffer: mtmd_schema::plan::BufferId| {
-            let width = program.buffers.get(buffer.0).map(|buffer| buffer.width);
-            width.map(|width| View {
-                buffer,
+        let whole = |program: &Program, id| {
+            Some(View {
+                buffer: id,
                 start: 0,
-                width,
+                width: buffer(program, id).width,
             })
         };
         Transfers {
@@ -187,9 +193,23 @@ impl Build<'_, '_> {
         }
     }
 
+    /// Writes items of a kernel that takes them one by one.
+    fn items_table<const WORDS: usize>(&mut self, kind: Kind, items: &[[u32; WORDS]]) -> Launch {
+        let at = word(self.words.len());
+        self.words.extend(items.iter().flatten());
+        Launch {
+            kind,
+            at,
+            items: items.len(),
+        }
+    }
+
     fn launches(&mut self, pieces: &[Vec<Piece>]) -> Vec<Launch> {
         let programs = self.programs;
-        let tower = |program: usize| programs.get(program).map_or(0, |of| of.tower as usize);
+        let tower = |program: usize| match programs.get(program) {
+            Some(of) => of.tower,
+            None => bug!("no program {program}"),
+        };
         let batches = schedule(pieces, tower);
         batches
             .iter()
@@ -211,13 +231,7 @@ impl Build<'_, '_> {
                 });
                 self.weight(&gradients.collect::<Vec<_>>(), &mut items);
             }
-            let at = word(self.words.len());
-            self.words.extend(items.iter().flatten());
-            return Launch {
-                kind: batch.kind,
-                at,
-                items: items.len(),
-            };
+            return self.items_table(batch.kind, &items);
         }
         let mut items: BTreeMap<usize, Vec<Vec<u32>>> = BTreeMap::new();
         for id in batch.entries.iter().flatten() {
@@ -295,8 +309,8 @@ impl Build<'_, '_> {
                         word(maps.inputs),
                         word(outputs.len()),
                         word(inputs.len()),
-                        u32::from(of.write == Write::Add),
-                        u32::from(!crate::exec::host::is_narrow(&maps)),
+                        adds(of.write),
+                        wide(&maps),
                         source,
                         word(sources.len()),
                     ]);
@@ -353,14 +367,7 @@ impl Build<'_, '_> {
             }
             self.sum_items(&sources, &mut items);
         }
-        let at = word(self.words.len());
-        self.words.extend(items.iter().flatten());
-        let launch = Launch {
-            kind: Kind::Sums,
-            at,
-            items: items.len(),
-        };
-        (!items.is_empty()).then_some(launch)
+        (!items.is_empty()).then(|| self.items_table(Kind::Sums, &items))
     }
 
     /// Items of sums whose sources may overlap: `(first element, elements, domain, first column)`.

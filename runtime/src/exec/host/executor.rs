@@ -252,7 +252,7 @@ impl<'p> Executor<'p> {
 
     /// Room for the gradients of each job's embedded fields. It may hold those of an earlier step: the
     /// backward pass writes every element.
-    fn field_gradients<'f, E: Real>(
+    pub(in crate::exec) fn field_gradients<'f, E: Real>(
         &self,
         jobs: &[Job<'_, E>],
         fields: &'f mut [Vec<Vec<E>>; 2],

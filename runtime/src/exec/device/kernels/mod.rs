@@ -48,8 +48,8 @@ pub struct Work {
     pub own: u32,
 }
 
-/// The work of a cube whose x is a tile and whose y is an item of the tile's program. `header` is where the launch's
-/// items of each program are told among the words.
+/// The work of a cube whose x is a tile and whose y is an item of the tile's program. `header` is where the words say
+/// which of the launch's items are each program's.
 #[cube]
 pub fn work(
     words: &[u32],

@@ -1,6 +1,6 @@
-//! What the words of the tables mean. Kernels read them; `../lower.rs` and `../batch.rs` write them.
+//! What the words of the tables mean. Kernels read them; `../lower.rs`, `../layers.rs`, `../tables.rs` and `../rows.rs` write them.
 
-/// A word that stands for nothing.
+/// A word in place of an address or a column that an operation lacks.
 pub const NONE: u32 = u32::MAX;
 
 /// Added to an address within a domain's own block of parameters; one without it is absolute.
