@@ -11,9 +11,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 pub use given::Given;
-use mtmd_schema::{BadRows, Part, Precision};
+use mtmd_schema::{BadRows, Part, Precision, TablePlace};
 pub use values::{Device, in_object_store};
-use values::{bad_rows, choice, data_path, part, positive, precision, whole};
+use values::{bad_rows, choice, data_path, part, positive, precision, table_place, whole};
 
 /// Options of `train`.
 #[derive(Debug, Clone, PartialEq, Args)]
@@ -48,6 +48,9 @@ pub struct Train {
     /// Precision of the factors of matrix products in a step; weights stay float32 [default: float32]
     #[arg(long, value_parser = choice(precision), value_name = "TYPE", conflicts_with = "resume")]
     pub precision: Option<Precision>,
+    /// Where embedding tables are while the model trains on a device
+    #[arg(long, value_parser = choice(table_place), value_name = "PLACE", default_value_t = TablePlace::DEFAULT)]
+    pub tables: TablePlace,
     /// Maximum number of rows per epoch, rounded up to whole batches
     #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "resume")]
     pub max_rows: Option<usize>,
@@ -138,6 +141,9 @@ pub struct Bench {
     /// Precision of the factors of matrix products in a step; weights stay float32
     #[arg(long, value_parser = choice(precision), value_name = "TYPE", default_value_t = Precision::DEFAULT)]
     pub precision: Precision,
+    /// Where embedding tables are while the model trains on a device
+    #[arg(long, value_parser = choice(table_place), value_name = "PLACE", default_value_t = TablePlace::DEFAULT)]
+    pub tables: TablePlace,
     /// Multiply without the AMX instructions
     #[arg(long)]
     pub no_amx: bool,

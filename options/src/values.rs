@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::builder::{PathBufValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
-use mtmd_schema::{BadRows, Choice, Part, Precision, bug};
+use mtmd_schema::{BadRows, Choice, Part, Precision, TablePlace, bug};
 
 /// A device to run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +75,14 @@ pub(crate) fn precision(value: Precision) -> &'static str {
         Precision::Bfloat16 => {
             "Factors are rounded to bfloat16: float32's exponent, 8 bits of precision"
         }
+    }
+}
+
+/// Help of where tables are.
+pub(crate) fn table_place(value: TablePlace) -> &'static str {
+    match value {
+        TablePlace::Device => "On the device, where it has room for them; else in host memory",
+        TablePlace::Host => "In host memory",
     }
 }
 

@@ -12,6 +12,14 @@ choices! {
         Bfloat16 = "bfloat16",
     }
 
+    /// Where embedding tables are while a model trains on a device.
+    pub enum TablePlace {
+        /// On the device, where it has room for them; else in host memory.
+        Device = "device",
+        /// In host memory.
+        Host = "host",
+    }
+
     /// A part of the data, or all of it.
     pub enum Part {
         /// Training rows.
@@ -23,6 +31,11 @@ choices! {
         /// All of these.
         All = "all",
     }
+}
+
+impl TablePlace {
+    /// Where tables are by default.
+    pub const DEFAULT: Self = Self::Device;
 }
 
 impl Precision {

@@ -1,32 +1,35 @@
 //! The device that a command runs on.
 
 use mtmd_options::Device;
+use mtmd_schema::TablePlace;
 
 use crate::error::{Error, Result};
 use crate::exec::Backend;
 
-/// The device of an option.
+/// The device of an option. `tables` says where embedding tables are while a model trains on it.
 ///
 /// # Errors
 /// A device that this build or this machine lacks.
-pub fn open(option: Device) -> Result<Backend> {
+pub fn open(option: Device, tables: TablePlace) -> Result<Backend> {
     match option {
         Device::Cpu => Ok(Backend::Host),
-        Device::Cuda(index) => cuda(index),
-        Device::Wgpu => wgpu(),
+        Device::Cuda(index) => cuda(index, tables),
+        Device::Wgpu => wgpu(tables),
     }
 }
 
 #[cfg(feature = "cuda")]
-fn cuda(index: usize) -> Result<Backend> {
+fn cuda(index: usize, tables: TablePlace) -> Result<Backend> {
     let fix = "check the driver (`nvidia-smi`) and that libcuda, NVRTC and the CUDA headers are there, or use `--device cpu`";
-    first_use(Device::Cuda(index), fix, || cubecl::Device::cuda(index))
+    first_use((Device::Cuda(index), tables), fix, || {
+        cubecl::Device::cuda(index)
+    })
 }
 
 #[cfg(feature = "wgpu")]
-fn wgpu() -> Result<Backend> {
+fn wgpu(tables: TablePlace) -> Result<Backend> {
     let fix = "install a driver (`vulkaninfo --summary` lists the devices that it has), or use `--device cpu`";
-    first_use(Device::Wgpu, fix, || {
+    first_use((Device::Wgpu, tables), fix, || {
         cubecl::Device::wgpu(cubecl::device::WgpuDeviceKind::DefaultDevice)
     })
 }
@@ -35,7 +38,7 @@ fn wgpu() -> Result<Backend> {
 /// driver.
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 fn first_use(
-    option: Device,
+    (option, tables): (Device, TablePlace),
     fix: &str,
     find: impl FnOnce() -> std::result::Result<cubecl::Device, cubecl::device::DeviceUnavailable>,
 ) -> Result<Backend> {
@@ -48,7 +51,7 @@ fn first_use(
         Ok(device)
     });
     match used {
-        Ok(Ok(device)) => Ok(Backend::Device(device)),
+        Ok(Ok(device)) => Ok(Backend::Device { device, tables }),
         Ok(Err(cause)) | Err(cause) => Err(Error::run(format!("--device {option}"), cause, fix)),
     }
 }
@@ -65,12 +68,12 @@ fn keep_compiled() {
 }
 
 #[cfg(not(feature = "cuda"))]
-fn cuda(index: usize) -> Result<Backend> {
+fn cuda(index: usize, _: TablePlace) -> Result<Backend> {
     built_without(Device::Cuda(index), "CUDA", "cuda")
 }
 
 #[cfg(not(feature = "wgpu"))]
-fn wgpu() -> Result<Backend> {
+fn wgpu(_: TablePlace) -> Result<Backend> {
     built_without(Device::Wgpu, "wgpu", "wgpu")
 }
 
@@ -92,7 +95,7 @@ mod tests {
     #[test]
     fn a_build_without_a_device_says_how_to_get_it() {
         for (device, feature) in [(Device::Cuda(0), "cuda"), (Device::Wgpu, "wgpu")] {
-            let opened = open(device);
+            let opened = open(device, TablePlace::DEFAULT);
             let error = opened.err().map(|error| error.to_string());
             let told = format!("--features {feature}");
             assert!(error.is_some_and(|text| text.contains(&told)), "{device}");

@@ -4,6 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use mtmd_options::Eval;
+use mtmd_schema::TablePlace;
 
 use super::args::{apply_rows, parts};
 use super::{device, say, set_threads, warn};
@@ -16,7 +17,7 @@ use crate::training::{Existing, checkpoint};
 
 pub fn eval(model: &'static Compiled, args: &Eval) -> Result<()> {
     set_threads(args.machine.threads)?;
-    let backend = device::open(args.machine.device)?;
+    let backend = device::open(args.machine.device, TablePlace::DEFAULT)?;
     let schema = &model.schema;
     let dataset = Dataset::open(schema, &args.data)?;
     let reader = apply_rows(&args.bad_rows, dataset, Existing::Refuse)?;

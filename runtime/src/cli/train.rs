@@ -28,7 +28,7 @@ pub fn train(model: &'static Compiled, args: &Train, plan: Option<&Path>) -> Res
     let started = Instant::now();
     let schema = &model.schema;
     set_threads(args.machine.threads)?;
-    let backend = device::open(args.machine.device)?;
+    let backend = device::open(args.machine.device, args.tables)?;
     let mut warm = WarmStart::read(schema, args.warm_start.as_deref(), plan)?;
     let dataset = Dataset::open(schema, &args.data)?;
     let folder = open_folder(schema, args)?;

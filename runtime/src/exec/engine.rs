@@ -1,11 +1,19 @@
 //! The engine that runs a plan on the hardware that a command chose.
 
+#[cfg(feature = "device")]
+use std::sync::Arc;
+
+#[cfg(feature = "device")]
+use mtmd_schema::TablePlace;
 use mtmd_schema::plan::Plan;
 
 #[cfg(feature = "device")]
-use super::device::DeviceExecutor;
+use super::device::{DeviceExecutor, Weights};
 use super::heads::{HeadRows, Pairs};
 use super::host::{Executor, Scores, Step, TowerRows};
+#[cfg(feature = "device")]
+use crate::bug::bug;
+use crate::data::batch::Batch;
 use crate::params::Params;
 use crate::schema::Precision;
 
@@ -17,7 +25,12 @@ pub enum Backend {
     Host,
     /// On a device.
     #[cfg(feature = "device")]
-    Device(cubecl::Device),
+    Device {
+        /// The device.
+        device: cubecl::Device,
+        /// Where embedding tables are while a model trains.
+        tables: TablePlace,
+    },
 }
 
 /// A plan, ready to run.
@@ -27,7 +40,15 @@ pub enum Engine<'p> {
     Host(Executor<'p>),
     /// On a device.
     #[cfg(feature = "device")]
-    Device(Box<DeviceExecutor<'p>>),
+    Device(Arc<DeviceExecutor<'p>>),
+}
+
+/// Weights, where an engine reads them.
+#[derive(Debug)]
+pub struct Loaded<'a> {
+    params: &'a Params<f32>,
+    #[cfg(feature = "device")]
+    device: Option<Weights>,
 }
 
 impl<'p> Engine<'p> {
@@ -36,41 +57,68 @@ impl<'p> Engine<'p> {
         match backend {
             Backend::Host => Self::Host(Executor::new(plan)),
             #[cfg(feature = "device")]
-            Backend::Device(device) => {
-                Self::Device(Box::new(DeviceExecutor::new(plan, device.client())))
+            Backend::Device { device, .. } => {
+                Self::Device(Arc::new(DeviceExecutor::new(plan, device.client())))
             }
         }
     }
 
-    /// One step of training: the loss of a batch and all its gradients. `rows` are those of the query and
-    /// of the item tower.
+    /// One step of training: the loss of a batch and all its gradients. `fields` are those of its rows, by tower and
+    /// domain, `[rows, width of the program's input]`.
     pub fn step(
         &self,
         params: &Params<f32>,
-        rows: [TowerRows<'_, f32>; 2],
+        (batch, fields): (&Batch, [&[Vec<f32>]; 2]),
         heads: &[HeadRows],
         precision: Precision,
         step: &mut Step<f32>,
     ) {
         match self {
-            Self::Host(host) => host.step(params, rows, heads, precision, step),
+            Self::Host(host) => {
+                host.step(params, rows(batch, fields), heads, precision, step);
+            }
             #[cfg(feature = "device")]
-            Self::Device(device) => device.step(params, rows, heads, precision, step),
+            Self::Device(device) => device.step(params, (batch, fields), heads, precision, step),
         }
     }
 
-    /// The scores of each task on its rows.
+    /// Weights, ready to score with.
+    pub fn load<'a>(&self, params: &'a Params<f32>) -> Loaded<'a> {
+        Loaded {
+            params,
+            #[cfg(feature = "device")]
+            device: match self {
+                Self::Host(_) => None,
+                Self::Device(device) => Some(device.load(params)),
+            },
+        }
+    }
+
+    /// The scores of each task on its rows, by weights that this engine has loaded.
     pub fn score(
         &self,
-        params: &Params<f32>,
-        rows: [TowerRows<'_, f32>; 2],
+        weights: &Loaded<'_>,
+        (batch, fields): (&Batch, [&[Vec<f32>]; 2]),
         pairs: &[Pairs],
         precision: Precision,
     ) -> Vec<Scores> {
         match self {
-            Self::Host(host) => host.score(params, rows, pairs, precision),
+            Self::Host(host) => host.score(weights.params, rows(batch, fields), pairs, precision),
             #[cfg(feature = "device")]
-            Self::Device(device) => device.score(params, rows, pairs, precision),
+            Self::Device(device) => {
+                let Some(loaded) = &weights.device else {
+                    bug!("weights that another engine has loaded");
+                };
+                device.score((weights.params, loaded), (batch, fields), pairs, precision)
+            }
         }
     }
+}
+
+fn rows<'a>(batch: &'a Batch, fields: [&'a [Vec<f32>]; 2]) -> [TowerRows<'a, f32>; 2] {
+    let [query, item] = fields;
+    [
+        TowerRows::new(&batch.query, query),
+        TowerRows::new(&batch.item, item),
+    ]
 }

@@ -44,7 +44,7 @@ pub struct ByPlace {
 
 impl ByPlace {
     /// `places[pair]` of `count` places.
-    fn new(places: &[u32], count: usize) -> Self {
+    pub(super) fn new(places: &[u32], count: usize) -> Self {
         let mut starts = vec![0; count + 1];
         for &place in places {
             starts[place as usize + 1] += 1;
@@ -60,6 +60,12 @@ impl ByPlace {
             *slot += 1;
         }
         Self { starts, pairs }
+    }
+
+    /// Where the pairs of each place start, with an end, and the pairs.
+    #[cfg(feature = "device")]
+    pub(super) fn parts(&self) -> (&[u32], &[u32]) {
+        (&self.starts, &self.pairs)
     }
 
     /// Positions of a place's rows among the task's.
@@ -158,7 +164,7 @@ fn with_task(tower: &TowerPlan, task: usize) -> Vec<bool> {
 }
 
 /// Place of each batch row.
-fn places(tower: &TowerBatch, rows: usize) -> Vec<u32> {
+pub(super) fn places(tower: &TowerBatch, rows: usize) -> Vec<u32> {
     if let Some(shared) = &tower.shared {
         return shared.place.clone();
     }

@@ -10,4 +10,4 @@ mod engine;
 pub mod heads;
 pub mod host;
 
-pub use engine::{Backend, Engine};
+pub use engine::{Backend, Engine, Loaded};

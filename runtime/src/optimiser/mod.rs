@@ -5,6 +5,8 @@
     reason = "the ranges are those of an index, whose plan the arrays are laid out by; `step` asserts their sizes"
 )]
 
+#[cfg(feature = "device")]
+pub mod device;
 mod update;
 
 use std::ops::Range;
@@ -12,6 +14,8 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::bug::check;
+#[cfg(feature = "device")]
+use crate::bug::zip_equal;
 use crate::params::{Array, ParameterIndex, Part, Reader, Writer, disjoint};
 use crate::schema::AdamW;
 use update::{PIECE, Rates, Stretch, squared_sum, step_piece};
@@ -104,6 +108,30 @@ impl Optimiser {
         let pieces: Vec<Stretch<'_>> = pieces.collect();
         pieces.into_par_iter().for_each(step_piece);
         norm
+    }
+
+    /// How often each part was stepped.
+    #[cfg(feature = "device")]
+    pub fn steps(&self) -> Vec<u64> {
+        self.parts.iter().map(|part| part.steps).collect()
+    }
+
+    /// Takes back steps that were counted and not made: these were the counts before them.
+    #[cfg(feature = "device")]
+    pub fn rewind(&mut self, steps: &[u64]) {
+        for (part, steps) in zip_equal(&mut self.parts, steps) {
+            part.steps = *steps;
+        }
+    }
+
+    /// Takes the moments of a device, `[Plan::parameters]` each.
+    #[cfg(feature = "device")]
+    pub fn take_moments(&mut self, [first, second]: [Vec<f32>; 2]) {
+        check!(
+            first.len() == self.first.len() && second.len() == self.second.len(),
+            "moments of another plan"
+        );
+        (self.first, self.second) = (first, second);
     }
 
     /// Adds the state to a file that is to be written: `KEY.exp_avg` and `KEY.exp_avg_sq` of every

@@ -14,13 +14,13 @@ pub const PIECE: usize = 16 * 1024;
 #[derive(Debug, Clone, Copy)]
 pub struct Rates {
     /// What clipping multiplies a gradient by.
-    scale: f64,
+    pub scale: f64,
     /// 1 - learning rate · weight decay.
-    keep: f64,
+    pub keep: f64,
     /// Learning rate over the first moment's bias correction.
-    rate: f64,
+    pub rate: f64,
     /// 1 / √ of the second moment's bias correction.
-    root: f64,
+    pub root: f64,
 }
 
 impl Rates {

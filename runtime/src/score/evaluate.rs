@@ -95,6 +95,7 @@ fn score_all(
     evaluator: &mut Evaluator,
     stop: impl Fn() -> bool,
 ) -> Result<bool> {
+    let scorer = scorer.ready();
     for batch in batches {
         if stop() {
             return Ok(false);

@@ -4,7 +4,6 @@ mod evaluate;
 
 use std::sync::Arc;
 
-use mtmd_schema::Tower;
 use mtmd_schema::plan::Plan;
 
 use crate::bug::zip_equal;
@@ -12,8 +11,8 @@ use crate::data::batch::Batch;
 use crate::error::Result;
 use crate::evaluation::TaskPredictions;
 use crate::exec::heads::{self, Pairs};
-use crate::exec::host::{Scores, TowerRows};
-use crate::exec::{Backend, Engine};
+use crate::exec::host::Scores;
+use crate::exec::{Backend, Engine, Loaded};
 use crate::params::{Array, ParameterIndex, Params, Reader, Writer, require_fit};
 use crate::schema::Precision;
 use crate::schema::{Compiled, Schema, Spec};
@@ -46,6 +45,30 @@ impl ScoringBatch {
             pairs: heads::pairs(plan, &batch),
             batch,
         }
+    }
+}
+
+/// A scorer whose weights do not change while it is in use.
+#[derive(Debug)]
+pub struct ReadyScorer<'a> {
+    scorer: &'a Scorer,
+    weights: Loaded<'a>,
+}
+
+impl ReadyScorer<'_> {
+    /// Scores a batch: one entry per task, in the schema's order.
+    pub fn score(&self, batch: &ScoringBatch) -> Vec<TaskPredictions> {
+        let Scorer { engine, tables, .. } = self.scorer;
+        on_pool(|| {
+            let mut inputs = Inputs::default();
+            tables.gather(&batch.batch, &mut inputs);
+            let rows = (&batch.batch, inputs.both());
+            let scores = engine.score(&self.weights, rows, &batch.pairs, Precision::Float32);
+            let tasks = zip_equal(&batch.pairs, scores);
+            tasks
+                .map(|(pairs, scores)| predictions(pairs, &scores))
+                .collect()
+        })
     }
 }
 
@@ -101,20 +124,17 @@ impl Scorer {
         self.tables.layout()
     }
 
+    /// The same, with its weights where they are read: to score many batches.
+    pub fn ready(&self) -> ReadyScorer<'_> {
+        ReadyScorer {
+            weights: self.engine.load(&self.params),
+            scorer: self,
+        }
+    }
+
     /// Scores a batch: one entry per task, in the schema's order.
     pub fn score(&self, batch: &ScoringBatch) -> Vec<TaskPredictions> {
-        on_pool(|| {
-            let mut inputs = Inputs::default();
-            self.tables.gather(&batch.batch, &mut inputs);
-            let rows = tower_rows(&batch.batch, &inputs);
-            let scores = self
-                .engine
-                .score(&self.params, rows, &batch.pairs, Precision::Float32);
-            let tasks = zip_equal(&batch.pairs, scores);
-            tasks
-                .map(|(pairs, scores)| predictions(pairs, &scores))
-                .collect()
-        })
+        self.ready().score(batch)
     }
 
     /// Requires that the rows of tables which stand for missing values are zero.
@@ -152,11 +172,6 @@ pub fn index(model: &'static Compiled) -> ParameterIndex<'static> {
         products.domains.iter().map(|domain| &*domain.name),
         tasks.iter().map(|task| &*task.name),
     )
-}
-
-/// The rows of both towers, as the executor takes them.
-pub(crate) fn tower_rows<'a>(batch: &'a Batch, inputs: &'a Inputs) -> [TowerRows<'a, f32>; 2] {
-    Tower::ALL.map(|tower| TowerRows::new(batch.tower(tower), inputs.of(tower)))
 }
 
 /// Runs `work` on a thread of the pool that its parallel parts use: the thread takes part in each of

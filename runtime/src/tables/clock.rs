@@ -31,6 +31,9 @@
     reason = "the history has an entry for every step since the last flush, and no row is older"
 )]
 
+#[cfg(feature = "device")]
+use crate::tables::device::kernels::missed;
+
 pub(super) use crate::schema::constants::{
     ADAMW_BETA_1 as BETA1, ADAMW_BETA_2 as BETA2, ADAMW_EPSILON as EPSILON,
 };
@@ -61,6 +64,14 @@ struct Moment {
     drift: f64,
     /// Q(s, min(now, s + WINDOW)).
     epsilon_drift: f64,
+}
+
+/// The end of a [`RateHistory`], as it was at a step.
+#[cfg(feature = "device")]
+#[derive(Debug, Clone)]
+pub(super) struct Mark {
+    len: usize,
+    tail: Vec<Moment>,
 }
 
 /// What to do to a row that was last touched at a certain step.
@@ -140,6 +151,24 @@ impl RateHistory {
         });
     }
 
+    /// What the next step will change.
+    #[cfg(feature = "device")]
+    pub(super) fn mark(&self) -> Mark {
+        let len = self.history.len();
+        let start = len.saturating_sub(WINDOW);
+        Mark {
+            len,
+            tail: self.history[start..].to_vec(),
+        }
+    }
+
+    /// Forgets the steps since a mark.
+    #[cfg(feature = "device")]
+    pub(super) fn rewind(&mut self, mark: &Mark) {
+        self.history.truncate(mark.len - mark.tail.len());
+        self.history.extend_from_slice(&mark.tail);
+    }
+
     /// How to bring a row of step `last` to the present, that learns at `share` of the rate. G is
     /// proportional to it, D and the moments do not depend on it.
     pub(super) fn catch_up(&self, last: u32, share: f32) -> CatchUp {
@@ -164,6 +193,18 @@ impl RateHistory {
 }
 
 impl CatchUp {
+    /// As a device reads it.
+    #[cfg(feature = "device")]
+    pub(super) fn numbers(&self) -> [f32; missed::NUMBERS] {
+        let mut numbers = [0.0; missed::NUMBERS];
+        numbers[missed::DECAY] = self.decay;
+        numbers[missed::DRIFT] = self.drift;
+        numbers[missed::EPSILON] = self.epsilon;
+        numbers[missed::FIRST] = self.first;
+        numbers[missed::SECOND] = self.second;
+        numbers
+    }
+
     /// The weight at present.
     #[inline]
     pub(super) fn weight(&self, weight: f32, first: f32, second: f32) -> f32 {

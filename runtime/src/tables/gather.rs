@@ -44,6 +44,11 @@ impl Inputs {
     pub fn of(&self, tower: Tower) -> &[Vec<f32>] {
         &self.towers[tower as usize]
     }
+
+    /// Of the query and the item tower, by domain.
+    pub fn both(&self) -> [&[Vec<f32>]; 2] {
+        self.towers.each_ref().map(Vec::as_slice)
+    }
 }
 
 impl Tables {
@@ -108,16 +113,22 @@ impl GatherTask<'_> {
                         .add(table.record(row as usize), clock, factor, to);
                 }
             }
-            for data in &columns.data {
-                let (Column::Vectors { values, .. } | Column::Numbers(values)) =
-                    &batch.columns[data.feature]
-                else {
-                    bug!("a vector or number without values");
-                };
-                let width = data.columns.len();
-                let from = &values[place * width..(place + 1) * width];
-                to[data.columns.clone()].copy_from_slice(from);
-            }
+            put_data(columns, batch, place, &mut to[columns.embedded..]);
         }
+    }
+}
+
+/// The fields of a place that come from no table.
+pub(super) fn put_data(columns: &InputColumns, batch: &TowerBatch, place: usize, to: &mut [f32]) {
+    for data in &columns.data {
+        let (Column::Vectors { values, .. } | Column::Numbers(values)) =
+            &batch.columns[data.feature]
+        else {
+            bug!("a vector or number without values");
+        };
+        let width = data.columns.len();
+        let from = &values[place * width..(place + 1) * width];
+        let start = data.columns.start - columns.embedded;
+        to[start..start + width].copy_from_slice(from);
     }
 }

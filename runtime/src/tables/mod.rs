@@ -10,6 +10,8 @@
 //! close). All results are the same for any number of threads.
 
 mod clock;
+#[cfg(feature = "device")]
+pub mod device;
 mod files;
 mod gather;
 mod layout;
@@ -26,6 +28,8 @@ use rayon::prelude::*;
 
 use crate::bug::check;
 use crate::schema::{self, Embeddings, Schema, Training};
+#[cfg(feature = "device")]
+use crate::tables::clock::Mark;
 use crate::tables::clock::RateHistory;
 use crate::tables::rule::Rule;
 use crate::tables::table::TableStore;
@@ -161,6 +165,18 @@ impl Tables {
             let clock = clock_of(&self.clocks, table);
             step::step(table, uses, &gradients, clock, factor);
         });
+        self.advance(factor);
+    }
+
+    /// What the next step will change of the clocks.
+    #[cfg(feature = "device")]
+    fn mark(&self) -> (u32, Vec<Mark>) {
+        let marks = self.clocks.iter().map(RateHistory::mark);
+        (self.steps, marks.collect())
+    }
+
+    /// Takes note of a step.
+    fn advance(&mut self, factor: f64) {
         for clock in &mut self.clocks {
             clock.advance(factor);
         }

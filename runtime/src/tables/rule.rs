@@ -19,8 +19,12 @@
 )]
 
 use crate::bug::bug;
+#[cfg(feature = "device")]
+use crate::exec::device::word;
 use crate::schema::{Embeddings, TableOptimiser};
 use crate::tables::clock::{BETA1, BETA2, CatchUp, EPSILON, RateHistory};
+#[cfg(feature = "device")]
+use crate::tables::device::kernels::{factor, table};
 
 /// How the rows of a table are kept and stepped.
 #[derive(Debug, Clone, Copy)]
@@ -98,6 +102,23 @@ impl Rule {
         }
     }
 
+    /// As a device reads it, with the clock of its table.
+    #[cfg(feature = "device")]
+    pub(super) fn words(&self, clock: usize) -> [u32; table::WORDS] {
+        let mut words = [0; table::WORDS];
+        words[table::WIDTH] = word(self.dim);
+        words[table::HEADER] = word(self.header);
+        words[table::RULE] = match self.optimiser {
+            Some(TableOptimiser::Adamw) => table::ADAMW,
+            Some(TableOptimiser::LazyAdam) => table::LAZY_ADAM,
+            Some(TableOptimiser::RowwiseAdagrad) => table::ADAGRAD,
+            None => bug!("rows that are read only, to be stepped by a device"),
+        };
+        words[table::FREQUENCY] = self.frequency.unwrap_or(0.0).to_bits();
+        words[table::CLOCK] = word(clock);
+        words
+    }
+
     /// Numbers of a record.
     pub(super) fn stride(&self) -> usize {
         let moments = match self.optimiser {
@@ -160,6 +181,12 @@ impl Rule {
         if self.is_dense() {
             record[0] = f32::from_bits(step);
         }
+    }
+
+    /// The step that a row is up to date at, if the rule keeps it.
+    #[cfg(feature = "device")]
+    pub(super) fn last(&self, record: &[f32]) -> Option<u32> {
+        self.is_dense().then(|| record[0].to_bits())
     }
 
     /// What a row that lies behind has missed; `None` if it is up to date.
@@ -254,6 +281,17 @@ impl Factors {
             rate: (lr / (1.0 - BETA1.powf(power))) as f32,
             correction: (1.0 / (1.0 - BETA2.powf(power)).sqrt()) as f32,
         }
+    }
+
+    /// As a device reads them.
+    #[cfg(feature = "device")]
+    pub(super) fn numbers(&self) -> [f32; factor::NUMBERS] {
+        let mut numbers = [0.0; factor::NUMBERS];
+        numbers[factor::LR] = self.lr;
+        numbers[factor::DECAY] = self.decay;
+        numbers[factor::RATE] = self.rate;
+        numbers[factor::CORRECTION] = self.correction;
+        numbers
     }
 
     #[inline]

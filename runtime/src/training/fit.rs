@@ -5,13 +5,16 @@ use std::time::Instant;
 
 use mtmd_schema::TaskId;
 
+use super::batch::TrainingBatch;
+use super::begun::Begun;
 use super::checkpoint;
 use super::interrupt::Interrupt;
 use super::monitor::Monitor;
 use super::run_folder::RunFolder;
 use super::schedule::Schedule;
 use super::state::State;
-use super::trainer::{StepError, Trainer, TrainingBatch};
+use super::step::StepError;
+use super::trainer::Trainer;
 use super::window::Window;
 use crate::bug::{bug, zip_equal};
 use crate::data::{Batches, Origin, RowReader, Scan, Shuffle};
@@ -40,6 +43,31 @@ pub struct Fit<'a> {
     pub interrupt: &'a Interrupt,
 }
 
+/// A step that was begun and not looked at yet.
+struct Underway {
+    begun: Begun,
+    place: Place,
+    batch: TrainingBatch,
+}
+
+/// Steps, epochs and steps of the epoch before a step.
+#[derive(Clone, Copy)]
+struct Place {
+    step: u64,
+    epoch: u64,
+    batch: u64,
+}
+
+impl Place {
+    fn of(state: &State) -> Self {
+        Self {
+            step: state.step,
+            epoch: state.epoch,
+            batch: state.epoch_step,
+        }
+    }
+}
+
 impl Fit<'_> {
     /// Trains from where `state` stands to the last epoch's end or an early stop, with a validation and a checkpoint
     /// after every epoch and where the course says so.
@@ -65,18 +93,28 @@ impl Fit<'_> {
         let schedule = Schedule::new(&state.training, state.total_steps());
         let mut window = Window::new(schema);
         let mut batches = self.batches(trainer, state)?;
+        let mut underway: Option<Underway> = None;
+        let mut lap = Instant::now();
         loop {
-            let began = Instant::now();
             let batch = batches.next().unwrap_or_else(|| Err(too_few_rows()));
+            if batch.is_err()
+                && let Some(last) = underway.take()
+            {
+                self.finished(trainer, last, (&mut window, &mut lap))?;
+            }
             let batch = self.rescued(trainer, state, monitor, batch)?;
+            let rows = batch.batch.rows;
             let factor = schedule.factor(state.step);
-            let report = match trainer.step(&batch, factor) {
-                Ok(report) => report,
-                Err(error) => return Err(self.stopped(trainer, state, batch, error)),
+            let this = Underway {
+                begun: trainer.begin(&batch, factor),
+                place: Place::of(state),
+                batch,
             };
             state.advance();
-            window.add(&batch.batch, &report, began.elapsed());
-            monitor.tick(state, batch.batch.rows, &window);
+            // A device is asked how a step went when the next one is on its way.
+            if let Some(last) = underway.take() {
+                self.finished(trainer, last, (&mut window, &mut lap))?;
+            }
             let ended = state.epoch_step == 0;
             let course = &state.training.course;
             let due =
@@ -86,12 +124,20 @@ impl Fit<'_> {
             let pauses =
                 ended || state.validation_due || saves || self.interrupt.signal().is_some();
             // A run that goes on from a checkpoint knows nothing of the steps before it.
-            if pauses || state.step.is_multiple_of(LOG_EVERY) {
+            let logs = pauses || state.step.is_multiple_of(LOG_EVERY);
+            if logs || this.begun.is_made() {
+                self.finished(trainer, this, (&mut window, &mut lap))?;
+            } else {
+                underway = Some(this);
+            }
+            monitor.tick(state, rows, &window);
+            if logs {
                 monitor.trained(state, &window, factor)?;
                 window = Window::new(schema);
             }
             if pauses {
                 self.pause(trainer, state, monitor, ended || saves)?;
+                lap = Instant::now();
             }
             if ended || state.is_done() {
                 return Ok(());
@@ -99,13 +145,34 @@ impl Fit<'_> {
         }
     }
 
+    /// Waits for a step, and adds what it found.
+    fn finished(
+        &self,
+        trainer: &mut Trainer,
+        step: Underway,
+        (window, lap): (&mut Window, &mut Instant),
+    ) -> Result<()> {
+        let Underway {
+            begun,
+            place,
+            batch,
+        } = step;
+        match begun.finish(&batch) {
+            Ok(report) => {
+                window.add(&batch.batch, &report, lap.elapsed());
+                *lap = Instant::now();
+                Ok(())
+            }
+            Err(error) => Err(self.stopped(trainer, place, batch, error)),
+        }
+    }
+
     /// The rest of an epoch's batches, made ready for their steps.
     fn batches(&self, trainer: &Trainer, state: &State) -> Result<Batches<TrainingBatch>> {
-        let plan = trainer.scorer().plan();
-        let layout = Arc::clone(trainer.scorer().layout());
+        let preparation = trainer.preparation();
         self.reader
             .prepared(self.vocabularies, scan(state), move |batch| {
-                TrainingBatch::new(plan, &layout, batch)
+                preparation.prepare(batch)
             })
     }
 
@@ -118,6 +185,7 @@ impl Fit<'_> {
         monitor: &mut Monitor,
         save: bool,
     ) -> Result<()> {
+        trainer.bring_home();
         monitor.rest(|monitor| {
             let improved = state.validation_due && {
                 let validated = self.validated(trainer, state, monitor);
@@ -220,11 +288,12 @@ impl Fit<'_> {
     /// The error of a run whose step failed.
     fn stopped(
         &self,
-        trainer: &Trainer,
-        state: &State,
+        trainer: &mut Trainer,
+        place: Place,
         batch: TrainingBatch,
         error: StepError,
     ) -> Error {
+        trainer.bring_home();
         let (task, cause) = match error {
             StepError::Loss { task, value } => {
                 let name = &self.reader.schema().task(task).name;
@@ -234,9 +303,9 @@ impl Fit<'_> {
         };
         let place = format!(
             "step {} (epoch {}, batch {})",
-            grouped(state.step + 1),
-            state.epoch + 1,
-            grouped(state.epoch_step + 1),
+            grouped(place.step + 1),
+            place.epoch + 1,
+            grouped(place.batch + 1),
         );
         let batch = ScoringBatch::new(trainer.scorer().plan(), batch.batch);
         let suspects = suspects(trainer.scorer(), &batch, task);

@@ -1,8 +1,12 @@
 //! Training: schedule, loop, choice of the model, checkpoints, progress.
 
+mod batch;
+mod begun;
 pub mod checkpoint;
 mod checksums;
 mod clock;
+#[cfg(feature = "device")]
+mod device;
 mod events;
 mod first_values;
 mod fit;
@@ -14,9 +18,12 @@ mod progress;
 mod run_folder;
 mod schedule;
 mod state;
+mod step;
 mod trainer;
 mod window;
 
+pub use batch::{Preparation, TrainingBatch};
+pub use begun::Begun;
 pub use first_values::set_first_values;
 pub use fit::Fit;
 pub use interrupt::{Interrupt, Signal};
@@ -24,4 +31,5 @@ pub use progress::{Progress, Tick, duration};
 pub use run_folder::{Existing, RunFolder};
 pub use schedule::Schedule;
 pub use state::{Best, Files, State};
-pub use trainer::{Exported, StepError, StepReport, Times, Trainer, TrainingBatch};
+pub use step::{StepError, StepReport, Times};
+pub use trainer::{Exported, Trainer};

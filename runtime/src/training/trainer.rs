@@ -6,24 +6,34 @@
 )]
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+#[cfg(feature = "device")]
+use std::sync::Arc;
 
-use mtmd_schema::plan::Plan;
 use mtmd_schema::{DomainId, TaskId};
 
+use super::batch::{Preparation, TrainingBatch};
+use super::begun::Begun;
 use super::clock::Clock;
+#[cfg(feature = "device")]
+use super::device::{DeviceTraining, HostCopies, Pace};
+use super::step::{StepError, StepReport, Times, judge};
+#[cfg(feature = "device")]
+use crate::bug::{bug, check};
 use crate::data::batch::Batch;
-use crate::error::Result;
+use crate::error;
 use crate::exec::Backend;
-use crate::exec::heads::{self, HeadRows};
-use crate::exec::host::{Step, TaskLoss};
+#[cfg(feature = "device")]
+use crate::exec::Engine;
+#[cfg(feature = "device")]
+use crate::exec::device::Traffic;
+use crate::exec::host::Step;
 use crate::optimiser::Optimiser;
 use crate::params::transfer::TransferTarget;
 use crate::params::{Params, Part, Reader, Writer, require_fit};
 use crate::schema::Precision;
 use crate::schema::{Compiled, Training};
-use crate::score::{Scorer, index, on_pool, tower_rows};
-use crate::tables::{self, Inputs, TableLayout, TableUses, Tables};
+use crate::score::{Scorer, index, on_pool};
+use crate::tables::{self, Inputs, Tables};
 
 /// A model, its tables and their optimisers, stepped together.
 #[derive(Debug)]
@@ -35,15 +45,9 @@ pub struct Trainer {
     /// Memory of a step, kept for the next one.
     step: Step<f32>,
     inputs: Inputs,
-}
-
-/// A batch, with everything for a step that depends on it alone.
-#[derive(Debug)]
-pub struct TrainingBatch {
-    /// The rows.
-    pub batch: Batch,
-    heads: Vec<HeadRows>,
-    uses: Vec<TableUses>,
+    /// The device that the model trains on, if it is not the host.
+    #[cfg(feature = "device")]
+    device: Option<DeviceTraining>,
 }
 
 /// The two files of a checkpoint. Tables are copied as they are written: they may be larger than the
@@ -54,58 +58,6 @@ pub struct Exported<'a> {
     pub model: Writer<'a>,
     /// The optimisers' state for both.
     pub optimiser: Writer<'a>,
-}
-
-/// The report of a step.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StepReport {
-    /// By task: valid rows and mean KL over them; `None` for a task without a valid row.
-    pub tasks: Vec<Option<TaskLoss>>,
-    /// Global norm of the dense gradient before clipping.
-    pub norm: f64,
-    /// Where the time went.
-    pub times: Times,
-}
-
-/// Time of a step by part.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Times {
-    /// Table rows and data into the inputs.
-    pub gather: Duration,
-    /// Towers, heads and loss, forward and backward.
-    pub passes: Duration,
-    /// AdamW of the dense parameters.
-    pub optimiser: Duration,
-    /// The optimisers of the tables.
-    pub tables: Duration,
-}
-
-/// Why a step was not made.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum StepError {
-    /// The loss of a task is not finite.
-    Loss {
-        /// The task.
-        task: TaskId,
-        /// Its loss.
-        value: f64,
-    },
-    /// The losses are finite, the gradient is not.
-    Gradient {
-        /// Its norm.
-        norm: f64,
-    },
-}
-
-impl TrainingBatch {
-    /// Finds the rows that each task scores and learns from, and those of the tables.
-    pub fn new(plan: &Plan, layout: &TableLayout, batch: Batch) -> Self {
-        Self {
-            heads: heads::training(plan, &batch),
-            uses: layout.uses(&batch),
-            batch,
-        }
-    }
 }
 
 impl Trainer {
@@ -127,7 +79,7 @@ impl Trainer {
         precision: Precision,
         mut weights: Reader,
         mut optimiser: Reader,
-    ) -> Result<Self> {
+    ) -> error::Result<Self> {
         let params = Params::zeros(&model.plan);
         let tables = Tables::to_resume(&model.schema, &model.plan, training);
         let mut trainer = Self::with(Scorer::new(model, params, tables), training, precision);
@@ -149,16 +101,68 @@ impl Trainer {
             precision,
             step: Step::default(),
             inputs: Inputs::default(),
+            #[cfg(feature = "device")]
+            device: None,
         }
     }
 
-    /// Moves the plan to this device; until then it runs in host memory.
+    /// Moves the plan to this device, and tables too unless they are to stay in host memory; until then everything is in
+    /// host memory.
     pub fn run_on(&mut self, backend: &Backend) {
+        self.bring_home();
         self.scorer.run_on(backend);
+        #[cfg(feature = "device")]
+        {
+            self.device = match (&self.scorer.engine, backend) {
+                (Engine::Device(executor), Backend::Device { tables, .. }) => {
+                    let executor = Arc::clone(executor);
+                    Some(DeviceTraining::new(executor, &self.scorer.tables, *tables))
+                }
+                _ => None,
+            };
+        }
     }
 
-    /// The model with its current weights, for scoring.
+    /// What makes batches ready for its steps.
+    pub fn preparation(&self) -> Preparation {
+        let scorer = &self.scorer;
+        Preparation::new(
+            scorer.plan(),
+            scorer.layout(),
+            #[cfg(feature = "device")]
+            self.device.as_ref().map(|device| device.layout().cloned()),
+        )
+    }
+
+    /// Brings the weights to the host, if a device has stepped them: what comes next reads them.
+    pub fn bring_home(&mut self) {
+        #[cfg(feature = "device")]
+        if let Some(device) = &mut self.device {
+            let Scorer { params, tables, .. } = &mut self.scorer;
+            device.bring_home(HostCopies {
+                params,
+                optimiser: &mut self.optimiser,
+                tables,
+            });
+        }
+    }
+
+    /// What went between the device that it trains on and the host so far; `None` on the host.
+    #[cfg(feature = "device")]
+    pub fn traffic(&self) -> Option<Traffic> {
+        self.device.as_ref().map(DeviceTraining::traffic)
+    }
+
+    /// The model with its current weights, for scoring. They must have been brought home.
     pub fn scorer(&self) -> &Scorer {
+        #[cfg(feature = "device")]
+        check!(
+            !self
+                .device
+                .as_ref()
+                .is_some_and(DeviceTraining::is_resident),
+            "weights are read that a device has stepped"
+        );
         &self.scorer
     }
 
@@ -170,6 +174,7 @@ impl Trainer {
     /// The model at the end of a training, with all rows of tables up to date. The dense parameters'
     /// moments are dropped.
     pub fn into_scorer(mut self) -> Scorer {
+        self.bring_home();
         self.scorer.tables.flush();
         self.scorer
     }
@@ -192,6 +197,7 @@ impl Trainer {
     /// Rows of tables that are behind are brought up to date first, which rounds: a run and a resumed
     /// one are equal to the bit if both export at the same steps.
     pub fn export(&mut self) -> Exported<'_> {
+        self.bring_home();
         self.scorer.tables.flush();
         let mut exported = Exported::default();
         self.scorer.write(&mut exported.model);
@@ -205,20 +211,58 @@ impl Trainer {
     ///
     /// # Errors
     /// A loss or a gradient that is not finite; nothing has been stepped then.
-    pub fn step(
-        &mut self,
-        batch: &TrainingBatch,
-        factor: f64,
-    ) -> std::result::Result<StepReport, StepError> {
-        on_pool(|| self.step_here(batch, factor))
+    pub fn step(&mut self, batch: &TrainingBatch, factor: f64) -> Result<StepReport, StepError> {
+        self.begin(batch, factor).finish(batch)
     }
 
-    fn step_here(
-        &mut self,
-        ready: &TrainingBatch,
-        factor: f64,
-    ) -> std::result::Result<StepReport, StepError> {
-        let TrainingBatch { batch, heads, uses } = ready;
+    /// Begins a step: on the host it is made at once, a device may still be at it.
+    pub fn begin(&mut self, batch: &TrainingBatch, factor: f64) -> Begun {
+        #[cfg(feature = "device")]
+        if self.device.is_some() {
+            return on_pool(|| self.begin_on_device(batch, factor));
+        }
+        Begun::Made(on_pool(|| self.step_here(batch, factor)))
+    }
+
+    #[cfg(feature = "device")]
+    fn begin_on_device(&mut self, ready: &TrainingBatch, factor: f64) -> Begun {
+        let Some(device) = &mut self.device else {
+            bug!("a step on no device");
+        };
+        let labelled = ready.heads.iter().map(|rows| !rows.labels.at.is_empty());
+        let labelled: Vec<bool> = labelled.collect();
+        if !labelled.contains(&true) {
+            // A batch without any label teaches nothing.
+            return Begun::Made(judge(vec![None; labelled.len()], true, 0.0));
+        }
+        let Scorer {
+            model,
+            params,
+            tables,
+            ..
+        } = &mut self.scorer;
+        let host = HostCopies {
+            params,
+            optimiser: &mut self.optimiser,
+            tables,
+        };
+        let pace = Pace {
+            precision: self.precision,
+            learning_rate: self.training.dense.lr * factor,
+            factor,
+        };
+        device.step(
+            host,
+            ready,
+            has_gradient(model, &ready.batch, &labelled),
+            pace,
+        )
+    }
+
+    fn step_here(&mut self, ready: &TrainingBatch, factor: f64) -> Result<StepReport, StepError> {
+        let TrainingBatch {
+            batch, heads, uses, ..
+        } = ready;
         let Scorer {
             model,
             engine,
@@ -230,51 +274,44 @@ impl Trainer {
         tables.catch_up(uses);
         tables.gather(batch, &mut self.inputs);
         times.gather = clock.lap();
-        let rows = tower_rows(batch, &self.inputs);
+        let rows = (batch, self.inputs.both());
         engine.step(params, rows, heads, self.precision, &mut self.step);
         times.passes = clock.lap();
         let tasks = self.step.tasks.clone();
-        require_finite(&tasks)?;
-        let mut report = StepReport {
-            tasks,
-            norm: 0.0,
-            times,
-        };
-        if report.tasks.iter().all(Option::is_none) {
-            // A batch without any label teaches nothing.
-            return Ok(report);
-        }
+        let labelled: Vec<bool> = tasks.iter().map(Option::is_some).collect();
         let fields = [&*self.step.fields[0], &*self.step.fields[1]];
-        if !tables::are_finite(fields) {
-            let norm = f64::INFINITY;
-            return Err(StepError::Gradient { norm });
+        let mut report = judge(tasks, tables::are_finite(fields), 0.0)?;
+        if labelled.contains(&true) {
+            let norm = self.optimiser.step(
+                &mut params.values,
+                &self.step.gradient,
+                has_gradient(model, batch, &labelled),
+                self.training.dense.lr * factor,
+            );
+            report = judge(report.tasks, true, norm)?;
+            std::mem::swap(&mut params.statistics, &mut self.step.statistics);
+            times.optimiser = clock.lap();
+            tables.step(uses, fields, factor);
+            times.tables = clock.lap();
         }
-        let reached = reached(model, &report.tasks);
-        let has_gradient = |part: Part| match part {
-            Part::Shared(tower) => !batch.tower(tower).order.is_empty(),
-            Part::Domain(tower, DomainId(domain)) => !batch.tower(tower).domains[domain].is_empty(),
-            Part::Head(TaskId(task)) => reached[task],
-        };
-        let lr = self.training.dense.lr * factor;
-        let gradient = &self.step.gradient;
-        report.norm = self
-            .optimiser
-            .step(&mut params.values, gradient, has_gradient, lr);
-        if !report.norm.is_finite() {
-            let norm = report.norm;
-            return Err(StepError::Gradient { norm });
-        }
-        std::mem::swap(&mut params.statistics, &mut self.step.statistics);
-        report.times.optimiser = clock.lap();
-        tables.step(uses, fields, factor);
-        report.times.tables = clock.lap();
+        report.times = times;
         Ok(report)
     }
 }
 
-/// By task: whether its logits have a gradient, as it or a descendant has a valid row.
-fn reached(model: &Compiled, tasks: &[Option<TaskLoss>]) -> Vec<bool> {
-    let mut reached: Vec<bool> = tasks.iter().map(Option::is_some).collect();
+/// Whether a part of the parameters has a gradient from a batch. By task: whether it has a label in it.
+fn has_gradient(model: &Compiled, batch: &Batch, labelled: &[bool]) -> impl Fn(Part) -> bool {
+    let reached = reached(model, labelled);
+    move |part: Part| match part {
+        Part::Shared(tower) => !batch.tower(tower).order.is_empty(),
+        Part::Domain(tower, DomainId(domain)) => !batch.tower(tower).domains[domain].is_empty(),
+        Part::Head(TaskId(task)) => reached[task],
+    }
+}
+
+/// By task: whether its logits have a gradient, as it or a descendant has a label.
+fn reached(model: &Compiled, labelled: &[bool]) -> Vec<bool> {
+    let mut reached = labelled.to_vec();
     // Parents come before their children.
     for (task, head) in model.plan.heads.iter().enumerate().rev() {
         if let Some(TaskId(parent)) = head.given {
@@ -282,37 +319,4 @@ fn reached(model: &Compiled, tasks: &[Option<TaskLoss>]) -> Vec<bool> {
         }
     }
     reached
-}
-
-fn require_finite(tasks: &[Option<TaskLoss>]) -> std::result::Result<(), StepError> {
-    for (task, loss) in tasks.iter().enumerate() {
-        if let Some(loss) = loss.filter(|loss| !loss.mean.is_finite()) {
-            return Err(StepError::Loss {
-                task: TaskId(task),
-                value: loss.mean,
-            });
-        }
-    }
-    Ok(())
-}
-
-impl Times {
-    /// Adds those of another step.
-    pub fn add(&mut self, other: &Self) {
-        self.gather += other.gather;
-        self.passes += other.passes;
-        self.optimiser += other.optimiser;
-        self.tables += other.tables;
-    }
-
-    /// The mean of `count` steps whose sum this is.
-    pub fn over(&self, count: u32) -> Self {
-        let count = count.max(1);
-        Self {
-            gather: self.gather / count,
-            passes: self.passes / count,
-            optimiser: self.optimiser / count,
-            tables: self.tables / count,
-        }
-    }
 }

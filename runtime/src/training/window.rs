@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::state::State;
-use super::trainer::StepReport;
+use super::step::StepReport;
 use crate::bug::zip_equal;
 use crate::data::batch::Batch;
 use crate::schema::Schema;

@@ -16,7 +16,10 @@ mod grouped;
 #[path = "../common/lowered.rs"]
 mod lowered;
 mod rows;
+mod training;
 mod variants;
+#[path = "../common/weights.rs"]
+mod weights;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,10 +40,14 @@ use rows::{Case, Rows, cast, params};
 /// thousandth of the largest tensor's: the rounding of sums of some hundred terms, in some ten layers.
 const ROUNDED: f64 = 1e-4;
 
-/// The device. Where wgpu finds none, the test prints that and is skipped.
+/// The device that wgpu finds.
+fn device() -> Result<cubecl::Device, cubecl::device::DeviceUnavailable> {
+    cubecl::Device::wgpu(cubecl::device::WgpuDeviceKind::DefaultDevice)
+}
+
+/// The same, to launch by. Where there is none, the test prints that and is skipped.
 fn client() -> Option<Client> {
-    let device = cubecl::Device::wgpu(cubecl::device::WgpuDeviceKind::DefaultDevice);
-    match device {
+    match device() {
         Ok(device) => Some(device.client()),
         Err(error) => {
             println!("skipped: {error}");
@@ -81,6 +88,28 @@ fn tiles_and_blocks() {
     }
 }
 
+/// Any widths and any number of rows.
+#[test]
+fn random_widths_and_rows() {
+    let mut draws = support::rng::Rng::new(11);
+    for _ in 0..6 {
+        let mut up_to = |most: usize| 1 + draws.below(most);
+        let widths = format!(
+            "deep [{}, {}], routing [{}], shallow [{}], shallow_width {}, cross {{ rank {}, depth {} }}",
+            up_to(70),
+            up_to(40),
+            up_to(30),
+            up_to(20),
+            up_to(9),
+            up_to(9),
+            up_to(2),
+        );
+        let rows = up_to(150);
+        let plan = variants::plan(&widths);
+        agrees_on(&plan, &format!("{widths}, {rows} rows"), Case::Many(rows));
+    }
+}
+
 #[test]
 fn a_step_gives_the_same_bytes_again() {
     let Some(client) = client() else { return };
@@ -105,23 +134,28 @@ impl LaunchObserver for Launches {
     }
 }
 
-/// Launches of a step of training.
-fn launches(client: &Client, plan: &Plan, rows: usize) -> usize {
-    let rows = Rows::random(plan, Case::Many(rows), 2);
+/// Launches that this thread makes in `act`.
+fn launches_of(act: impl FnOnce()) -> usize {
     let launches = Arc::new(Launches {
         thread: std::thread::current().id(),
         count: AtomicUsize::new(0),
     });
+    let watching = LaunchObservation::new(launches.clone());
+    act();
+    drop(watching);
+    launches.count.load(Ordering::Relaxed)
+}
+
+/// Launches of a step of training.
+fn launches(client: &Client, plan: &Plan, rows: usize) -> usize {
+    let rows = Rows::random(plan, Case::Many(rows), 2);
     let params = params::<f32>(plan, 5);
     let fields = rows.fields.each_ref().map(|fields| cast::<f32>(fields));
     let device = DeviceExecutor::new(plan, client.clone());
     let mut step = Step::default();
     let heads = training(plan, &rows.batch);
-    let watching = LaunchObservation::new(launches.clone());
-    let towers = rows.towers(&fields);
-    device.step(&params, towers, &heads, Precision::Float32, &mut step);
-    drop(watching);
-    launches.count.load(Ordering::Relaxed)
+    let both = (&rows.batch, fields.each_ref().map(Vec::as_slice));
+    launches_of(|| device.step(&params, both, &heads, Precision::Float32, &mut step))
 }
 
 /// What a step launches follows the depth of the model: not its domains, and not the batch.
@@ -137,6 +171,65 @@ fn launches_of_a_step() {
     let many = launches(&client, &cells, 64);
     println!("96 cells: {many} launches");
     assert!(many <= 600, "{many}");
+}
+
+/// A GPU, as its maker describes it.
+struct Gpu {
+    name: &'static str,
+    /// Multiplications and additions of float32 per second, without tensor cores.
+    operations: f64,
+    /// Bytes of its memory per second.
+    bytes: f64,
+}
+
+const GPUS: [Gpu; 2] = [
+    Gpu {
+        name: "H100 SXM",
+        operations: 67e12,
+        bytes: 3.35e12,
+    },
+    Gpu {
+        name: "H200 SXM",
+        operations: 67e12,
+        bytes: 4.8e12,
+    },
+];
+
+/// Seconds that a launch takes at least.
+const LAUNCH: f64 = 4e-6;
+
+/// Bytes of AdamW per parameter: it reads value, gradient and both moments, writes value and moments; the norm reads the
+/// gradient once more, and the backward pass has written it.
+const ADAMW: f64 = 36.0;
+
+#[test]
+#[ignore = "prints a table of the book"]
+fn predicted_times() {
+    let Some(client) = client() else { return };
+    let plan = lowered::compiled(&support::specs::named("pinterest").text).plan;
+    let count = launches(&client, &plan, 16) as f64;
+    let device = DeviceExecutor::new(&plan, client);
+    println!(
+        "| batch | work | memory | {} | {} |",
+        GPUS[0].name, GPUS[1].name
+    );
+    println!("|---|---|---|---|---|");
+    for rows in [2_048, 8_192, 32_768, 65_536] {
+        let work = device.work(&Rows::random(&plan, Case::Many(rows), 2).batch);
+        let operations = 2.0 * work.multiplications as f64;
+        let bytes = 4.0 * work.numbers as f64 + ADAMW * plan.parameters as f64;
+        let times = GPUS.map(|gpu| {
+            let seconds = count * LAUNCH + (operations / gpu.operations).max(bytes / gpu.bytes);
+            format!("{:.2} ms", seconds * 1e3)
+        });
+        println!(
+            "| {rows} | {:.3} TFLOP | {:.1} GB | {} | {} |",
+            operations / 1e12,
+            bytes / 1e9,
+            times[0],
+            times[1]
+        );
+    }
 }
 
 /// What an executor finds.
@@ -173,17 +266,22 @@ fn on_host<E: Real>(plan: &Plan, rows: &Rows, precision: Precision) -> Found<E> 
 fn on_device(client: &Client, plan: &Plan, rows: &Rows, precision: Precision) -> Found<f32> {
     let params = params::<f32>(plan, 5);
     let fields = rows.fields.each_ref().map(|fields| cast::<f32>(fields));
-    let towers = rows.towers(&fields);
+    let both = (&rows.batch, fields.each_ref().map(Vec::as_slice));
     let device = DeviceExecutor::new(plan, client.clone());
     let mut step = before(plan);
     device.step(
         &params,
-        towers,
+        both,
         &training(plan, &rows.batch),
         precision,
         &mut step,
     );
-    let scores = device.score(&params, towers, &pairs(plan, &rows.batch), precision);
+    let scores = device.score(
+        (&params, &device.load(&params)),
+        both,
+        &pairs(plan, &rows.batch),
+        precision,
+    );
     Found { step, scores }
 }
 

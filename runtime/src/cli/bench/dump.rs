@@ -69,7 +69,7 @@ pub fn oracle(schema: &Schema, steps: &mut Steps, count: usize, folder: &Path) -
     scores(schema, steps, &folder.join("scores.safetensors"))?;
     let mut reports = Vec::with_capacity(count);
     for index in 0..count {
-        let (_, report) = steps.step(factor)?;
+        let report = steps.step(factor)?;
         reports.push(json(schema, &report));
         if index == 0 {
             let Exported { model, optimiser } = steps.trainer().export();

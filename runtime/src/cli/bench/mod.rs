@@ -30,7 +30,7 @@ pub fn bench(model: &'static Compiled, args: &Bench) -> Result<()> {
     if args.no_amx {
         without_amx();
     }
-    let backend = device::open(args.machine.device)?;
+    let backend = device::open(args.machine.device, args.tables)?;
     let size = args.batch.unwrap_or(schema.training.batch);
     let batches = batches::batches(schema, args, size)?;
     let mut trainer = Trainer::new(model, &schema.training, args.precision);
@@ -115,12 +115,15 @@ fn report(
         milliseconds(measured.step),
     );
     let times = &measured.times;
-    for (name, time) in [
+    let parts = [
         ("gather", times.gather),
         ("passes", times.passes),
         ("optimiser", times.optimiser),
         ("tables", times.tables),
-    ] {
+    ];
+    // A device does not say where its time went.
+    let on_host = *times != Times::default();
+    for (name, time) in parts.into_iter().filter(|_| on_host) {
         text.push_str(&format!("  {name:<10}{:.1} ms\n", milliseconds(time)));
     }
     text.push_str(&format!(

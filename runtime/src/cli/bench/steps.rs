@@ -6,7 +6,7 @@ use crate::data::batch::Batch;
 use crate::error::{Error, Result};
 use crate::evaluation::TaskPredictions;
 use crate::score::ScoringBatch;
-use crate::training::{StepReport, Times, Trainer, TrainingBatch};
+use crate::training::{Begun, StepReport, Times, Trainer, TrainingBatch};
 
 /// Factor of the peak learning rates: low, since no step warms up. Speed does not depend on it.
 pub const FACTOR: f64 = 0.01;
@@ -39,10 +39,9 @@ impl Steps {
                 "give it data that has some",
             ));
         }
-        let plan = trainer.scorer().plan();
-        let layout = trainer.scorer().layout();
+        let preparation = trainer.preparation();
         let batches = batches.into_iter();
-        let batches = batches.map(|batch| TrainingBatch::new(plan, layout, batch));
+        let batches = batches.map(|batch| preparation.prepare(batch));
         Ok(Self {
             batches: batches.collect(),
             trainer,
@@ -59,7 +58,8 @@ impl Steps {
     }
 
     /// Scores the first batch.
-    pub fn score(&self) -> Vec<TaskPredictions> {
+    pub fn score(&mut self) -> Vec<TaskPredictions> {
+        self.trainer.bring_home();
         let first = self.batches().take(1).cloned();
         let plan = self.trainer.scorer().plan();
         let scored =
@@ -68,31 +68,47 @@ impl Steps {
     }
 
     /// Makes a step on the next batch, at this factor of the peak learning rates.
+    pub fn step(&mut self, factor: f64) -> Result<StepReport> {
+        let (begun, batch) = self.begin(factor);
+        self.finish(begun, batch)
+    }
+
+    /// Begins the next step, as training does; and the place of its batch.
     #[expect(
         clippy::indexing_slicing,
         reason = "a remainder by the length, which is not 0"
     )]
-    pub fn step(&mut self, factor: f64) -> Result<(usize, StepReport)> {
-        let batch = &self.batches[self.next % self.batches.len()];
+    fn begin(&mut self, factor: f64) -> (Begun, usize) {
+        let at = self.next % self.batches.len();
         self.next += 1;
-        let report = self.trainer.step(batch, factor).map_err(|error| {
+        (self.trainer.begin(&self.batches[at], factor), at)
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "a place that `begin` gave")]
+    fn finish(&self, begun: Begun, batch: usize) -> Result<StepReport> {
+        begun.finish(&self.batches[batch]).map_err(|error| {
             Error::run(
                 "the benchmark",
                 format!("a step failed: {error:?}"),
                 "lower the spec's learning rates",
             )
-        })?;
-        Ok((batch.batch.rows, report))
+        })
     }
 
     /// Makes `count` steps.
     pub fn run(&mut self, count: usize) -> Result<Round> {
         let started = Instant::now();
         let (mut rows, mut times) = (0, Times::default());
+        let mut underway = None;
         for _ in 0..count {
-            let (stepped, report) = self.step(FACTOR)?;
-            rows += stepped;
-            times.add(&report.times);
+            let (begun, batch) = self.begin(FACTOR);
+            rows += self.batches().nth(batch).map_or(0, |batch| batch.rows);
+            if let Some((begun, batch)) = underway.replace((begun, batch)) {
+                times.add(&self.finish(begun, batch)?.times);
+            }
+        }
+        if let Some((begun, batch)) = underway {
+            times.add(&self.finish(begun, batch)?.times);
         }
         Ok(Round {
             rows,

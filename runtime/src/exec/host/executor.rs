@@ -146,7 +146,7 @@ impl<'p> Executor<'p> {
     }
 
     /// The domains with rows.
-    pub(in crate::exec) fn jobs<'a, E: Real>(
+    fn jobs<'a, E: Real>(
         &'a self,
         params: &Params<E>,
         towers: &[(Tower, TowerRows<'a, E>)],
@@ -164,7 +164,7 @@ impl<'p> Executor<'p> {
     }
 
     /// The moments of each job's BatchNorms on its rows; the running ones move.
-    pub(in crate::exec) fn batch_moments<E: Real>(
+    fn batch_moments<E: Real>(
         &self,
         jobs: &[Job<'_, E>],
         statistics: &mut [E],
@@ -182,7 +182,7 @@ impl<'p> Executor<'p> {
     }
 
     /// The running moments of each job's BatchNorms.
-    pub(in crate::exec) fn running_moments<E: Real>(
+    fn running_moments<E: Real>(
         &self,
         jobs: &[Job<'_, E>],
         statistics: &[E],
@@ -214,7 +214,7 @@ impl<'p> Executor<'p> {
 
     /// Writes losses and the gradients of the biases; returns the derivatives by each task's logits, none for
     /// a task that nothing is learnt from.
-    pub(in crate::exec) fn loss<E: Real>(
+    fn loss<E: Real>(
         &self,
         params: &Params<E>,
         both: [RowEmbeddings<'_, E>; 2],
@@ -252,7 +252,7 @@ impl<'p> Executor<'p> {
 
     /// Room for the gradients of each job's embedded fields. It may hold those of an earlier step: the
     /// backward pass writes every element.
-    pub(in crate::exec) fn field_gradients<'f, E: Real>(
+    fn field_gradients<'f, E: Real>(
         &self,
         jobs: &[Job<'_, E>],
         fields: &'f mut [Vec<Vec<E>>; 2],
@@ -283,8 +283,6 @@ impl<'p> Executor<'p> {
 }
 
 /// Rows of both towers with their tower.
-pub(in crate::exec) fn towers<E>(
-    [query, item]: [TowerRows<'_, E>; 2],
-) -> [(Tower, TowerRows<'_, E>); 2] {
+fn towers<E>([query, item]: [TowerRows<'_, E>; 2]) -> [(Tower, TowerRows<'_, E>); 2] {
     [(Tower::Query, query), (Tower::Item, item)]
 }

@@ -39,13 +39,7 @@ pub(crate) use product::without_amx;
 pub use real::Real;
 pub use rows::TowerRows;
 #[cfg(feature = "device")]
-pub(super) use {
-    batch_norm::Moments,
-    executor::towers,
-    heads::{LogitGradients, RowEmbeddings, of_places},
-    job::Job,
-    linear::is_narrow,
-};
+pub(super) use {heads::RowEmbeddings, linear::is_narrow, rows::check_places};
 
 use crate::schema::Precision;
 

@@ -41,22 +41,38 @@ impl<'a, E> TowerRows<'a, E> {
         self.domains.last().map_or(0, |places| places.end)
     }
 
-    /// That the places of domains follow one another.
+    /// That they are rows of such a tower.
     pub(super) fn check(&self, tower: Tower, domains: usize) {
-        let mut end = 0;
-        for places in self.domains {
-            check!(
-                places.start == end && places.start <= places.end,
-                "places {places:?} of a domain of the {} tower follow {end}",
-                tower.name()
-            );
-            end = places.end;
-        }
-        let repeats = self.repeats.map_or(end, <[u32]>::len);
+        let places = check_places(tower, self.domains, domains);
+        let repeats = self.repeats.map_or(places, <[u32]>::len);
         check!(
-            self.domains.len() == domains && self.fields.len() == domains && repeats == end,
+            self.fields.len() == domains && repeats == places,
             "rows of another {} tower",
             tower.name()
         );
     }
+}
+
+/// The number of places of so many domains, which must follow one another.
+pub(in crate::exec) fn check_places(
+    tower: Tower,
+    places: &[Range<usize>],
+    domains: usize,
+) -> usize {
+    check!(
+        places.len() == domains,
+        "places of {} domains of the {} tower, which has {domains}",
+        places.len(),
+        tower.name()
+    );
+    let mut end = 0;
+    for places in places {
+        check!(
+            places.start == end && places.start <= places.end,
+            "places {places:?} of a domain of the {} tower follow {end}",
+            tower.name()
+        );
+        end = places.end;
+    }
+    end
 }

@@ -9,7 +9,10 @@
 #![expect(clippy::indexing_slicing, reason = "kernels index arrays")]
 
 pub mod activate;
+pub mod gather;
+pub mod heads;
 pub mod light;
+pub mod moments;
 pub mod product;
 pub mod sums;
 pub mod transfer;
@@ -97,6 +100,22 @@ pub fn over_lanes(shared: &mut [f32], value: f32) -> f32 {
         sync_cube();
     }
     let sum = shared[UNIT_POS_Y as usize * LANES];
+    sync_cube();
+    sum
+}
+
+/// The sum of the values of a cube's units, which all of them get.
+#[cube]
+pub fn over_cube(shared: &mut [f32], value: f32) -> f32 {
+    let by_line = over_lanes(shared, value);
+    if UNIT_POS_X == 0 {
+        shared[UNIT_POS_Y as usize] = by_line;
+    }
+    sync_cube();
+    let mut sum = shared[0];
+    for line in range_stepped(1usize, LINES, 1usize) {
+        sum += shared[line];
+    }
     sync_cube();
     sum
 }

@@ -12,12 +12,13 @@ pub fn run(
     sums: &[f32],
     gradient: &mut [f32],
     first_item: u32,
+    items: u32,
     sum_columns: u32,
 ) {
     let sum_columns = sum_columns as usize;
-    let item = first_item as usize + CUBE_POS_X as usize * sum::WORDS;
+    let item = first_item as usize + CUBE_POS * sum::WORDS;
     let unit = UNIT_POS as usize;
-    if unit < words[item + sum::WIDTH] as usize {
+    if CUBE_POS < items as usize && unit < words[item + sum::WIDTH] as usize {
         let first = words[item + sum::SOURCE] as usize;
         let mut total = 0.0f32;
         for source in 0..words[item + sum::SOURCES] as usize {

@@ -13,14 +13,20 @@ pub fn run(
     memory: &[f32],
     gradient: &mut [f32],
     first_item: u32,
+    items: u32,
     stride: u32,
     #[comptime] rounded: bool,
 ) {
     let stride = stride as usize;
-    let item = first_item as usize + CUBE_POS_X as usize * weight::WORDS;
+    let item = first_item as usize + CUBE_POS * weight::WORDS;
     let mut left = Shared::<[f32]>::new_slice(STEP * DEPTH);
     let mut right = Shared::<[f32]>::new_slice(STEP * DEPTH);
-    let outputs = words[item + weight::OUTPUTS] as usize;
+    let mut outputs = 0usize;
+    let mut sources = 0usize;
+    if CUBE_POS < items as usize {
+        outputs = words[item + weight::OUTPUTS] as usize;
+        sources = words[item + weight::SOURCES] as usize;
+    }
     let inputs = words[item + weight::INPUTS] as usize;
     let wide = words[item + weight::WIDE] == 1u32;
     let unit = UNIT_POS as usize;
@@ -30,7 +36,7 @@ pub fn run(
         sums[at] = 0.0f32;
     }
     let first = words[item + weight::SOURCE] as usize;
-    for source in 0..words[item + weight::SOURCES] as usize {
+    for source in 0..sources {
         let at = first + source * weight::SOURCE_WORDS;
         let rows_of = words[at + weight::DOMAIN] as usize * domain::WORDS;
         let row = domains[rows_of + domain::ROW] as usize;

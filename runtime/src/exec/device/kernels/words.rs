@@ -1,4 +1,5 @@
-//! What the words of the tables mean. Kernels read them; `../lower.rs`, `../layers.rs`, `../tables.rs` and `../rows.rs` write them.
+//! What the words of the tables mean. Kernels read them; `../lower.rs`, `../layers.rs`,
+//! `../launches.rs` and `../rows.rs` write them.
 
 /// A word in place of an address or a column that an operation lacks.
 pub const NONE: u32 = u32::MAX;
@@ -12,10 +13,10 @@ pub const TILE: usize = 64;
 /// A tile: some rows of one domain.
 pub mod tile {
     /// Its words.
-    pub const WORDS: usize = 8;
+    pub const WORDS: usize = 11;
     /// Its first row, among those of both towers.
     pub const ROW: usize = 0;
-    /// Number of rows; 0 for a tile that this batch does not need.
+    /// Number of rows.
     pub const ROWS: usize = 1;
     /// The program of its domain.
     pub const PROGRAM: usize = 2;
@@ -29,6 +30,12 @@ pub mod tile {
     pub const OUTPUTS: usize = 6;
     /// Where the gradients of the embedded fields of its first row start.
     pub const EMBEDDED: usize = 7;
+    /// Rows of the batch that its rows stand for.
+    pub const COUNT: usize = 8;
+    /// Where the data of its first row starts: the fields that come from no table.
+    pub const DATA: usize = 9;
+    /// The first slot of its first row: a slot is a field that comes from a table.
+    pub const SLOT: usize = 10;
 }
 
 /// A domain's rows.
@@ -55,6 +62,107 @@ pub mod transfer {
     pub const WIDTH: usize = 1;
     /// Which word of a tile says where its rows start in the array.
     pub const START: usize = 2;
+}
+
+/// A field that comes from a table.
+pub mod gather {
+    /// Words of an item.
+    pub const WORDS: usize = 4;
+    /// First column of a row's memory.
+    pub const COLUMN: usize = 0;
+    /// Columns.
+    pub const WIDTH: usize = 1;
+    /// Its place among such fields of the program.
+    pub const FIELD: usize = 2;
+    /// How many there are.
+    pub const FIELDS: usize = 3;
+}
+
+/// What a device remembers from step to step.
+pub mod state {
+    /// What clipping multiplies the gradient of the step by.
+    pub const SCALE: usize = 0;
+    /// 1 as soon as a step was not finite; it and all after it leave the weights as they are.
+    pub const FAILED: usize = 1;
+    /// Steps that were made.
+    pub const MADE: usize = 2;
+    /// How many numbers it is.
+    pub const NUMBERS: usize = 3;
+}
+
+/// The columns of a BatchNorm's input, of which each tile finds mean and squared distances.
+pub mod moment {
+    /// Words of an item.
+    pub const WORDS: usize = 3;
+    /// First column of a row's memory.
+    pub const COLUMN: usize = 0;
+    /// Columns.
+    pub const WIDTH: usize = 1;
+    /// First column of the tile's means; those of the squared distances come after the means.
+    pub const INTO: usize = 2;
+
+    /// Words of an item that puts tiles together: some columns of a BatchNorm of one domain.
+    pub const JOIN_WORDS: usize = 6;
+    /// The domain.
+    pub const DOMAIN: usize = 0;
+    /// How many columns there are, at most [`WIDTH_LIMIT`].
+    pub const COLUMNS: usize = 1;
+    /// First column of the tiles' means.
+    pub const MEANS: usize = 2;
+    /// First column of the tiles' squared distances.
+    pub const SQUARES: usize = 3;
+    /// Where the running mean is among all statistics.
+    pub const MEAN: usize = 4;
+    /// Where the running variance is.
+    pub const VARIANCE: usize = 5;
+
+    /// The most columns of an item that puts tiles together: a unit each.
+    pub const WIDTH_LIMIT: usize = 256;
+}
+
+/// A task's head.
+pub mod head {
+    /// Its words. After those of all heads, the first column of each task's embedding in a row's memory, by program and
+    /// task; [`NONE`](super::NONE) where the program has it not.
+    pub const WORDS: usize = 5;
+    /// Columns of the embedding.
+    pub const WIDTH: usize = 0;
+    /// What the dot product is multiplied with, the bits of a float32.
+    pub const SCALE: usize = 1;
+    /// Where the bias is in the flat array, or [`NONE`](super::NONE).
+    pub const BIAS: usize = 2;
+    /// The parent, or [`NONE`](super::NONE).
+    pub const GIVEN: usize = 3;
+    /// Weight of the task in the loss, the bits of a float32.
+    pub const WEIGHT: usize = 4;
+}
+
+/// A row of the batch.
+pub mod pair {
+    /// Its words.
+    pub const WORDS: usize = 4;
+    /// Its row of the query tower, among those of both towers.
+    pub const QUERY: usize = 0;
+    /// The program of that row.
+    pub const QUERY_PROGRAM: usize = 1;
+    /// Its row of the item tower.
+    pub const ITEM: usize = 2;
+    /// The program of that row.
+    pub const ITEM_PROGRAM: usize = 3;
+}
+
+/// The gradient of a task's embedding.
+pub mod output {
+    /// Words of an item.
+    pub const WORDS: usize = 4;
+    /// The task.
+    pub const TASK: usize = 0;
+    /// First column of the gradient among the outputs of a row.
+    pub const INTO: usize = 1;
+    /// Whether it is of the query tower: 1, or 0.
+    pub const OF_QUERY: usize = 2;
+    /// Columns of the outputs of a row.
+    pub const ALL: usize = 3;
 }
 
 /// An operation on columns of a row by themselves, or on few of them.

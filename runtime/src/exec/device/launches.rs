@@ -1,16 +1,19 @@
-//! The tables that launches read: what follows from the plan, made once.
+//! The launches of a plan and the tables that they read: what follows from the plan, made once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use mtmd_schema::Tower;
-use mtmd_schema::plan::{Address, Plan, Program, Scope, View};
+use mtmd_schema::plan::{Address, Field, Plan, Program, Scope, View};
 
-use super::kernels::words::{activate, light, product, sum, tile, transfer, weight};
+use super::kernels::words::{
+    NONE, activate, gather, head, light, moment, output, product, sum, tile, transfer, weight,
+};
 use super::layers::{blocks, wide};
 use super::piece::{
-    Kind, Lowering, Piece, PieceWork, Sums, WeightGradient, adds, buffer, item, word,
+    Kind, Lowering, Piece, PieceWork, Sums, WeightGradient, adds, buffer, fill, item, word,
 };
 use super::schedule::{Batch, PieceId, schedule};
+use super::work::RowWork;
 use crate::bug::{bug, check, zip_equal};
 
 /// What one launch does.
@@ -33,7 +36,7 @@ struct DeviceProgram<'p> {
 
 /// Everything that follows from a plan.
 #[derive(Debug)]
-pub struct Tables {
+pub struct Launches {
     /// All tables.
     pub words: Vec<u32>,
     /// Forward.
@@ -44,8 +47,16 @@ pub struct Tables {
     pub stride: usize,
     /// Columns of the sums of a tile.
     pub sum_columns: usize,
-    /// The headers of the four transfers.
+    /// The headers of the transfers.
     pub transfers: Transfers,
+    /// The fields that come from tables: where the header is among the words, and the most of a program.
+    pub gather: (u32, usize),
+    /// What the moments of BatchNorms are found by.
+    pub moments: MomentLaunches,
+    /// What heads and loss are found by.
+    pub heads: HeadLaunches,
+    /// By program: what its operations do to a row.
+    pub row_work: Vec<RowWork>,
 }
 
 /// The headers of transfers between rows' memory and arrays.
@@ -53,12 +64,34 @@ pub struct Tables {
 pub struct Transfers {
     /// Fields, into the memory.
     pub fields: u32,
+    /// Those that come from no table, into it.
+    pub data: u32,
     /// Outputs, out of it.
     pub outputs: u32,
     /// Gradients of the outputs, into it.
     pub output_gradients: u32,
     /// Gradients of the embedded fields, out of it.
     pub embedded: u32,
+}
+
+/// The two launches of BatchNorms' moments.
+#[derive(Debug, Clone, Copy)]
+pub struct MomentLaunches {
+    /// Of tiles: where the header is among the words, and the most items of a program.
+    pub of_tiles: (u32, usize),
+    /// Columns that a tile finds.
+    pub columns: usize,
+    /// Of domains: the first item, and how many there are.
+    pub of_domains: (u32, usize),
+}
+
+/// What the launches of heads read.
+#[derive(Debug, Clone, Copy)]
+pub struct HeadLaunches {
+    /// The words of the heads, and after them the columns of the embeddings.
+    pub heads: u32,
+    /// The items of the embeddings' gradients: where the header is, and the most items of a program.
+    pub gradients: (u32, usize),
 }
 
 /// All programs, those of the query tower first.
@@ -81,6 +114,14 @@ pub fn program_index(plan: &Plan, tower: Tower, domain: usize) -> usize {
     }
 }
 
+/// The fields of a program that come from tables.
+pub fn slots(program: &Program) -> Vec<&Field> {
+    let fields = program.fields.iter();
+    fields
+        .filter(|field| field.start < program.embedded)
+        .collect()
+}
+
 /// A domain's index among those of both towers.
 pub fn domain_index(plan: &Plan, tower: Tower, domain: usize) -> usize {
     match tower {
@@ -89,7 +130,7 @@ pub fn domain_index(plan: &Plan, tower: Tower, domain: usize) -> usize {
     }
 }
 
-impl Tables {
+impl Launches {
     /// Those of a plan.
     pub fn new(plan: &Plan) -> Self {
         let programs = programs(plan);
@@ -103,12 +144,20 @@ impl Tables {
             words: Vec::new(),
         };
         let transfers = build.transfers(&lowerings);
+        let gather = build.gather(&lowerings);
+        let moments = build.moments(&lowerings);
+        let heads = build.heads(&lowerings);
         let forward = zip_equal(&mut lowerings, &programs)
             .map(|(lowering, of)| lowering.pieces(&of.program.forward));
-        let forward = build.launches(&forward.collect::<Vec<_>>());
+        let forward: Vec<Vec<Piece>> = forward.collect();
         let backward = zip_equal(&mut lowerings, &programs)
             .map(|(lowering, of)| lowering.pieces(&of.program.backward));
-        let mut backward = build.launches(&backward.collect::<Vec<_>>());
+        let backward: Vec<Vec<Piece>> = backward.collect();
+        let row_work = zip_equal(&forward, &backward)
+            .map(|(forward, backward)| RowWork::of(forward).and(RowWork::of(backward)));
+        let row_work = row_work.collect();
+        let forward = build.launches(&forward);
+        let mut backward = build.launches(&backward);
         let sums: Vec<&Sums> = lowerings.iter().map(|lowering| &lowering.sums).collect();
         let sum_columns = sums.iter().map(|sums| sums.columns).max().unwrap_or(0);
         backward.extend(build.sums(&sums));
@@ -122,6 +171,10 @@ impl Tables {
             stride: rows.max().unwrap_or(0),
             sum_columns,
             transfers,
+            gather,
+            moments,
+            heads,
+            row_work,
         }
     }
 }
@@ -179,6 +232,14 @@ impl Build<'_, '_> {
         };
         Transfers {
             fields: table(tile::FIELDS, &|program| whole(program, program.input)),
+            data: table(tile::DATA, &|program| {
+                let width = buffer(program, program.input).width - program.embedded;
+                (width > 0).then_some(View {
+                    buffer: program.input,
+                    start: program.embedded,
+                    width,
+                })
+            }),
             outputs: table(tile::OUTPUTS, &|program| whole(program, program.output)),
             output_gradients: table(tile::OUTPUTS, &|program| {
                 whole(program, program.output_gradient)
@@ -190,6 +251,115 @@ impl Build<'_, '_> {
                     width: program.embedded,
                 })
             }),
+        }
+    }
+
+    /// Fields that come from tables.
+    fn gather(&mut self, lowerings: &[Lowering<'_>]) -> (u32, usize) {
+        let mut items = BTreeMap::new();
+        for (program, (lowering, of)) in zip_equal(lowerings, self.programs).enumerate() {
+            let fields = slots(of.program);
+            let item = |(place, field): (usize, &Field)| {
+                let view = View {
+                    buffer: of.program.input,
+                    start: field.start,
+                    width: field.width,
+                };
+                let words = [
+                    (gather::COLUMN, lowering.at(view)),
+                    (gather::WIDTH, word(field.width)),
+                    (gather::FIELD, word(place)),
+                    (gather::FIELDS, word(fields.len())),
+                ];
+                item(gather::WORDS, &words)
+            };
+            items.insert(
+                program,
+                fields.iter().copied().enumerate().map(item).collect(),
+            );
+        }
+        self.rows_table(&items)
+    }
+
+    /// Columns that BatchNorms normalise.
+    fn moments(&mut self, lowerings: &[Lowering<'_>]) -> MomentLaunches {
+        let mut of_tiles = BTreeMap::new();
+        let mut of_domains = Vec::new();
+        let mut most = 0;
+        for (program, (lowering, of)) in zip_equal(lowerings, self.programs).enumerate() {
+            let mut items = Vec::new();
+            let mut columns = 0;
+            for norm in of.program.batch_norms() {
+                let width = norm.from.width;
+                items.push(vec![lowering.at(norm.from), word(width), word(columns)]);
+                for (block, domain) in of.program.domains.iter().enumerate() {
+                    let start = of.program.statistics.at(block);
+                    for first in (0..width).step_by(moment::WIDTH_LIMIT) {
+                        of_domains.push([
+                            word(domain_index(self.plan, of.tower, domain.0)),
+                            word((width - first).min(moment::WIDTH_LIMIT)),
+                            word(columns + first),
+                            word(columns + width + first),
+                            word(start + norm.mean + first),
+                            word(start + norm.variance + first),
+                        ]);
+                    }
+                }
+                columns += 2 * width;
+            }
+            most = most.max(columns);
+            of_tiles.insert(program, items);
+        }
+        let first = word(self.words.len());
+        self.words.extend(of_domains.iter().flatten());
+        MomentLaunches {
+            of_tiles: self.rows_table(&of_tiles),
+            columns: most,
+            of_domains: (first, of_domains.len()),
+        }
+    }
+
+    /// The heads, and where the embeddings are that they read.
+    fn heads(&mut self, lowerings: &[Lowering<'_>]) -> HeadLaunches {
+        let heads = word(self.words.len());
+        for of in self.plan.heads.iter() {
+            let words = [
+                (head::WIDTH, word(of.width)),
+                (head::SCALE, (of.scale as f32).to_bits()),
+                (head::BIAS, of.bias.map_or(NONE, word)),
+                (head::GIVEN, of.given.map_or(NONE, |parent| word(parent.0))),
+                (head::WEIGHT, (of.weight as f32).to_bits()),
+            ];
+            self.words.extend(item(head::WORDS, &words));
+        }
+        let mut gradients = BTreeMap::new();
+        for (program, (lowering, of)) in zip_equal(lowerings, self.programs).enumerate() {
+            let mut columns = vec![NONE; self.plan.heads.len()];
+            let mut items = Vec::new();
+            for of_task in of.program.outputs.iter() {
+                let view = View {
+                    buffer: of.program.output,
+                    start: of_task.start,
+                    width: of_task.width,
+                };
+                fill(&mut columns, &[(of_task.task.0, lowering.at(view))]);
+                let words = [
+                    (output::TASK, word(of_task.task.0)),
+                    (output::INTO, word(of_task.start)),
+                    (output::OF_QUERY, u32::from(of.tower == Tower::Query)),
+                    (
+                        output::ALL,
+                        word(buffer(of.program, of.program.output).width),
+                    ),
+                ];
+                items.push(item(output::WORDS, &words));
+            }
+            self.words.extend(columns);
+            gradients.insert(program, items);
+        }
+        HeadLaunches {
+            heads,
+            gradients: self.rows_table(&gradients),
         }
     }
 
