@@ -31,6 +31,10 @@ impl Begun {
     ///
     /// # Errors
     /// A loss or a gradient that is not finite; nothing has been stepped then, nor by any step that was begun after it.
+    #[cfg_attr(
+        not(feature = "device"),
+        expect(unused_variables, reason = "on the host a step has been made")
+    )]
     pub fn finish(self, batch: &TrainingBatch) -> Result<StepReport, StepError> {
         match self {
             Self::Made(result) => result,

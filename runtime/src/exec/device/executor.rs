@@ -7,9 +7,10 @@ use mtmd_schema::Tower;
 use mtmd_schema::plan::Plan;
 
 use super::array::{Array, Device, Traffic, read};
-use super::launches::{Launches, program_index};
+use super::launches::Launches;
 use super::pass::{Pass, Weights};
 use super::rows::{BatchHeads, by_domain};
+use super::tables::program_index;
 use super::work::RowWork;
 use crate::bug::{bug, zip_equal};
 use crate::data::batch::Batch;

@@ -15,6 +15,7 @@
 
 mod array;
 mod executor;
+mod frame;
 pub(crate) mod kernels;
 mod launches;
 mod layers;
@@ -23,6 +24,7 @@ mod pass;
 mod piece;
 mod rows;
 mod schedule;
+mod tables;
 mod work;
 
 pub use array::Traffic;

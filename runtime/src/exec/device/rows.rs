@@ -6,8 +6,8 @@ use mtmd_schema::Tower;
 use mtmd_schema::plan::{Plan, Program};
 
 use super::kernels::words::{TILE, domain, pair, tile};
-use super::launches::{domain_index, program_index, slots};
 use super::piece::{buffer, fill, item, word};
+use super::tables::{domain_index, program_index, slots};
 use crate::bug::{bug, check, zip_equal};
 use crate::data::batch::Batch;
 use crate::exec::heads::{ByPlace, HeadRows, places};

@@ -1,5 +1,5 @@
 //! What the words of the tables mean. Kernels read them; `../lower.rs`, `../layers.rs`,
-//! `../launches.rs` and `../rows.rs` write them.
+//! `../launches.rs`, `../frame.rs` and `../rows.rs` write them.
 
 /// A word in place of an address or a column that an operation lacks.
 pub const NONE: u32 = u32::MAX;
