@@ -83,6 +83,8 @@ impl Layout {
             outputs: list(&[]),
             forward: list(&[]),
             backward: list(&[]),
+            sources: list(&[]),
+            backward_of: list(&[]),
         }
     }
 }
