@@ -1,5 +1,7 @@
 //! The engine that runs a plan on the hardware that a command chose.
 
+use std::sync::Arc;
+
 use mtmd_schema::plan::Plan;
 
 #[cfg(feature = "device")]
@@ -7,6 +9,7 @@ use super::device::DeviceExecutor;
 use super::heads::{HeadRows, Pairs};
 use super::host::{Executor, Scores, Step, TowerRows};
 use crate::params::Params;
+use crate::profile::{Part, Recorder};
 use crate::schema::Precision;
 
 /// Where a plan runs.
@@ -39,6 +42,24 @@ impl<'p> Engine<'p> {
             Backend::Device(device) => {
                 Self::Device(Box::new(DeviceExecutor::new(plan, device.client())))
             }
+        }
+    }
+
+    /// Records where the time of steps goes.
+    pub fn record(&mut self, recorder: &Arc<Recorder>) {
+        match self {
+            Self::Host(host) => host.record(recorder),
+            #[cfg(feature = "device")]
+            Self::Device(_) => {}
+        }
+    }
+
+    /// What the time of a step counts as; `None` for an engine that records by itself what it is spent on.
+    pub fn part(&self) -> Option<Part> {
+        match self {
+            Self::Host(_) => None,
+            #[cfg(feature = "device")]
+            Self::Device(_) => Some(Part::Device),
         }
     }
 

@@ -6,6 +6,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mtmd_schema::plan::Plan;
@@ -20,6 +21,7 @@ use crate::exec::host::{Step, TaskLoss};
 use crate::optimiser::Optimiser;
 use crate::params::transfer::TransferTarget;
 use crate::params::{Params, Part, Reader, Writer, require_fit};
+use crate::profile::{Part as Spent, Recorder};
 use crate::schema::Precision;
 use crate::schema::{Compiled, Training};
 use crate::score::{Scorer, index, on_pool, tower_rows};
@@ -35,6 +37,8 @@ pub struct Trainer {
     /// Memory of a step, kept for the next one.
     step: Step<f32>,
     inputs: Inputs,
+    /// Records where the time of steps goes.
+    recorder: Option<Arc<Recorder>>,
 }
 
 /// A batch, with everything for a step that depends on it alone.
@@ -149,12 +153,19 @@ impl Trainer {
             precision,
             step: Step::default(),
             inputs: Inputs::default(),
+            recorder: None,
         }
     }
 
     /// Moves the plan to this device; until then it runs in host memory.
     pub fn run_on(&mut self, backend: &Backend) {
         self.scorer.run_on(backend);
+    }
+
+    /// Records where the time of steps goes, from the next one on. Comes after [`Self::run_on`].
+    pub fn record(&mut self, recorder: &Arc<Recorder>) {
+        self.scorer.engine.record(recorder);
+        self.recorder = Some(Arc::clone(recorder));
     }
 
     /// The model with its current weights, for scoring.
@@ -226,13 +237,17 @@ impl Trainer {
             tables,
             ..
         } = &mut self.scorer;
-        let (mut clock, mut times) = (Clock::start(), Times::default());
+        let mut clock = Clock::start(self.recorder.as_deref());
+        let mut times = Times::default();
         tables.catch_up(uses);
         tables.gather(batch, &mut self.inputs);
-        times.gather = clock.lap();
+        times.gather = clock.lap(Spent::Gather);
         let rows = tower_rows(batch, &self.inputs);
         engine.step(params, rows, heads, self.precision, &mut self.step);
-        times.passes = clock.lap();
+        times.passes = match engine.part() {
+            Some(part) => clock.lap(part),
+            None => clock.skip(),
+        };
         let tasks = self.step.tasks.clone();
         require_finite(&tasks)?;
         let mut report = StepReport {
@@ -265,9 +280,9 @@ impl Trainer {
             return Err(StepError::Gradient { norm });
         }
         std::mem::swap(&mut params.statistics, &mut self.step.statistics);
-        report.times.optimiser = clock.lap();
+        report.times.optimiser = clock.lap(Spent::Dense);
         tables.step(uses, fields, factor);
-        report.times.tables = clock.lap();
+        report.times.tables = clock.lap(Spent::Tables);
         Ok(report)
     }
 }
