@@ -17,6 +17,7 @@ use crate::bug::{bug, zip_equal};
 use crate::data::{Batches, Origin, RowReader, Scan, Shuffle};
 use crate::error::{Error, Result};
 use crate::evaluation::grouped;
+use crate::profile::{Counter, Part, Recorder, Timeline};
 use crate::schema::Select;
 use crate::score::{Scorer, ScoringBatch, validate};
 use crate::vocab::Vocabularies;
@@ -36,6 +37,8 @@ pub struct Fit<'a> {
     pub validate: bool,
     /// Shows no progress.
     pub quiet: bool,
+    /// Records where the time of steps goes.
+    pub recorder: Option<&'a Recorder>,
     /// What may ask the run to stop.
     pub interrupt: &'a Interrupt,
 }
@@ -67,7 +70,12 @@ impl Fit<'_> {
         let mut batches = self.batches(trainer, state)?;
         loop {
             let began = Instant::now();
+            let mut timeline = self.recorder.map(Recorder::timeline);
             let batch = batches.next().unwrap_or_else(|| Err(too_few_rows()));
+            if let Some(timeline) = &mut timeline {
+                let loader = timeline.recorder().part(Part::Loader);
+                timeline.lap(loader, 0);
+            }
             let batch = self.rescued(trainer, state, monitor, batch)?;
             let factor = schedule.factor(state.step);
             let report = match trainer.step(&batch, factor) {
@@ -89,6 +97,9 @@ impl Fit<'_> {
             if pauses || state.step.is_multiple_of(LOG_EVERY) {
                 monitor.trained(state, &window, factor)?;
                 window = Window::new(schema);
+            }
+            if let Some(timeline) = timeline {
+                end_step(timeline, batch.batch.rows);
             }
             if pauses {
                 self.pause(trainer, state, monitor, ended || saves)?;
@@ -292,6 +303,14 @@ fn suspects(scorer: &Scorer, batch: &ScoringBatch, task: Option<TaskId>) -> Vec<
         None => bug!("row {row} of {} that come from files", batch.origins.len()),
     };
     rows.into_iter().map(origin).collect()
+}
+
+/// Ends the step that a timeline began with.
+fn end_step(timeline: Timeline<'_>, rows: usize) {
+    let recorder = timeline.recorder();
+    timeline.enclose(recorder.step(), rows);
+    recorder.count(Counter::Rows, rows as u64);
+    recorder.end_step();
 }
 
 fn too_few_rows() -> Error {

@@ -3,6 +3,7 @@
 pub mod checkpoint;
 mod checksums;
 mod clock;
+mod cost_table;
 mod events;
 mod first_values;
 mod fit;
@@ -17,6 +18,7 @@ mod state;
 mod trainer;
 mod window;
 
+pub use cost_table::cost_table;
 pub use first_values::set_first_values;
 pub use fit::Fit;
 pub use interrupt::{Interrupt, Signal};
