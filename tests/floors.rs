@@ -34,12 +34,13 @@ const COMPILER: [&str; 12] = [
 ];
 
 /// Rooms of the runtime, lowest first.
-const RUNTIME: [&str; 17] = [
+const RUNTIME: [&str; 18] = [
     "bug",
     "error",
     "schema",
     "hash",
     "params",
+    "profile",
     "store",
     "arrays",
     "parquet",

@@ -17,7 +17,9 @@ mod interpret;
 use std::collections::BTreeSet;
 
 use interpret::{Run, Values};
-use mtmd_schema::plan::{Init, Op, Parameter, Plan, Program, TowerPlan};
+use mtmd_schema::plan::{
+    Elements, Init, Op, Parameter, Plan, Program, Scope, Source as NodeSource, TowerPlan,
+};
 use mtmdc::diagnostics::Levels;
 use mtmdc::driver::compile::compile_files;
 use mtmdc::graph::Graph;
@@ -318,6 +320,81 @@ fn the_flat_arrays_hold_the_weights_of_the_graph_and_no_two_overlap() {
                     for parameter in program.own.iter() {
                         assert!(parameter.offset + parameter.len() <= program.parameters.stride);
                         take(start + parameter.offset, parameter.len(), &parameter.name);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Paths of the nodes whose parameters have these elements.
+fn owners<'a>(
+    tower: &'a TowerPlan,
+    program: &'a Program,
+    elements: &[Elements],
+) -> BTreeSet<&'a str> {
+    let mut owners = BTreeSet::new();
+    for elements in elements {
+        let range = elements.range();
+        let scope = elements.first.scope;
+        let parameters = match scope {
+            Scope::Own => &program.own,
+            Scope::Tower => &tower.shared,
+        };
+        let met = |parameter: &&Parameter| {
+            let other = parameter.range();
+            range.start < other.end && other.start < range.end
+        };
+        for parameter in parameters.iter().filter(met) {
+            let nodes = tower.nodes.iter().filter(|node| {
+                let rest = parameter.name.strip_prefix(&*node.path);
+                node.scope == scope
+                    && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            });
+            // `adapt.norm.weight` is of `adapt.norm`, not of `adapt`.
+            let node = nodes.max_by_key(|node| node.path.len()).unwrap();
+            owners.insert(&*node.path);
+        }
+    }
+    owners
+}
+
+/// What a profile shows: operations have the nodes whose weights they use, and all columns of an output are some node's.
+#[test]
+fn every_operation_has_the_nodes_that_it_is_lowered_from() {
+    let shops = [shop::graph(shop::OLD), shop::graph(&shop::new())];
+    for graph in shop::graphs()
+        .into_iter()
+        .chain(small_graphs())
+        .chain(shops)
+    {
+        let plan = lower(&graph);
+        for tower in towers(&plan) {
+            let paths: BTreeSet<_> = tower
+                .nodes
+                .iter()
+                .map(|node| (&node.path, node.scope))
+                .collect();
+            assert_eq!(paths.len(), tower.nodes.len(), "each path once");
+            for program in tower.programs.iter() {
+                let path = |source: &NodeSource| &*tower.nodes[source.node.0].path;
+                for (op, sources) in program.forward_sources() {
+                    let columns: usize = sources.iter().map(|source| source.columns).sum();
+                    assert_eq!(columns, op.writes()[0].to.width, "{op:?}");
+                    let nodes: BTreeSet<&str> = sources.iter().map(path).collect();
+                    let owners = owners(tower, program, &op.parameters());
+                    assert!(owners.is_empty() || owners == nodes, "{op:?} of {nodes:?}");
+                }
+                for (op, sources) in program.backward_sources() {
+                    let nodes: BTreeSet<&str> = sources.iter().map(path).collect();
+                    let gradients: Vec<Elements> = op
+                        .gradients()
+                        .into_iter()
+                        .map(|(elements, _)| elements)
+                        .collect();
+                    for elements in [op.parameters(), gradients] {
+                        let owners = owners(tower, program, &elements);
+                        assert!(owners.is_empty() || owners == nodes, "{op:?} of {nodes:?}");
                     }
                 }
             }

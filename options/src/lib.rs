@@ -75,6 +75,10 @@ pub struct Train {
     /// Delete an earlier run in the folder
     #[arg(long)]
     pub force: bool,
+    /// Show where the time of the steps goes, by node of the graph, and write the last 20 steps as a Chrome trace to
+    /// profile.json in the run's folder (fewer if they have more than 200,000 events)
+    #[arg(long)]
+    pub profile: bool,
     /// Show no progress
     #[arg(long)]
     pub quiet: bool,

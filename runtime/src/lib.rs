@@ -2,7 +2,7 @@
 //! ranking models.
 //!
 //! A generated crate passes its [`schema::Compiled`] model to [`main`]; everything else is in this crate.
-//! The rooms import downward only: `bug`, `error` and `schema`, then `hash`, `params`, `store`, `arrays`,
+//! The rooms import downward only: `bug`, `error` and `schema`, then `hash`, `params`, `profile`, `store`, `arrays`,
 //! `parquet`, `vocab`, `data`, `exec`, `tables` and `optimiser`, then `evaluation`, `score` and `training`,
 //! then `cli`.
 
@@ -21,6 +21,7 @@ pub mod hash;
 pub mod optimiser;
 pub mod params;
 mod parquet;
+pub mod profile;
 pub mod schema;
 pub mod score;
 mod store;

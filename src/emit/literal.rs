@@ -23,7 +23,8 @@ pub(super) fn line(value: &impl Serialize, files: &Files<'_>) -> String {
 }
 
 /// The expression that makes a value, laid out: what does not fit on a line has one for each field or
-/// item. An item of a list, such as an operation, is always one line, so that a diff shows it whole.
+/// item. An item of a list, such as an operation, is always one line, so that a diff shows it whole; numbers
+/// share lines.
 pub(super) fn laid_out(value: &Reflected) -> String {
     let printer = Printer {
         files: &Files::new(),
@@ -63,8 +64,18 @@ impl Printer<'_> {
             (None, Reflected::List(items)) => {
                 *out += "list(&[";
                 let inner = indent + INDENT;
+                let numbers = items.iter().all(|item| matches!(item, Reflected::Whole(_)));
+                let mut width = WIDTH;
                 for item in items {
-                    *out += &format!("\n{:inner$}{},", "", self.line(item));
+                    let item = format!("{},", self.line(item));
+                    // Numbers fill their lines, everything else has a line per item.
+                    if numbers && width + item.len() < WIDTH {
+                        *out += &format!(" {item}");
+                        width += item.len() + 1;
+                    } else {
+                        *out += &format!("\n{:inner$}{item}", "");
+                        width = inner + item.len();
+                    }
                 }
                 *out += &format!("\n{:indent$}])", "");
             }
@@ -200,6 +211,19 @@ mod tests {
             prettyplease::unparse(&syn::parse_file(&item).unwrap())
         };
         assert_eq!(layout(&line(value, &files)), layout(expected));
+    }
+
+    #[test]
+    fn numbers_fill_their_lines() {
+        let numbers: Vec<usize> = (1_000..1_030).collect();
+        let shown = laid_out(&reflect(&List::from(numbers)));
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines.len(), 4, "{shown}");
+        assert_eq!((lines[0], lines[3]), ("list(&[", "])"));
+        assert!(
+            lines[1].starts_with("    1000, 1001, ") && lines[1].len() < 100,
+            "{shown}"
+        );
     }
 
     #[test]

@@ -2,22 +2,41 @@
 
 use mtmd_schema::bug;
 use mtmd_schema::plan::{
-    Activate, Address, BufferId, LayerNorm, Linear, Mix, Op, Target, View, Write,
+    Activate, Address, BufferId, LayerNorm, Linear, Mix, NodeId, Op, Source, Target, View,
 };
 
 use super::fuse::{Column, Fused};
 use super::layout::{Layout, Shared};
 use crate::program::{self, ConcatPart, Draft, DraftOp, ParameterId, ValueId, ValueSlice};
 
+/// A forward program.
+#[derive(Debug, Default)]
+pub struct Forward {
+    /// Its operations.
+    pub ops: Vec<Op>,
+    /// By operation: the nodes that it is lowered from.
+    pub sources: Vec<Vec<Source>>,
+}
+
+impl Forward {
+    fn push(&mut self, op: Op, sources: Vec<Source>) {
+        self.ops.push(op);
+        self.sources.push(sources);
+    }
+}
+
 /// The forward program.
-pub fn forward(fused: &Fused, layout: &Layout, shared: &Shared) -> Vec<Op> {
+pub fn forward(fused: &Fused, layout: &Layout, shared: &Shared) -> Forward {
     let assembler = Assembler {
         fused,
         layout,
         shared,
     };
-    let groups = fused.groups.iter();
-    groups.flat_map(|group| assembler.group(group)).collect()
+    let mut forward = Forward::default();
+    for group in &fused.groups {
+        assembler.group(group, &mut forward);
+    }
+    forward
 }
 
 /// All columns of a value.
@@ -101,7 +120,7 @@ impl Assembler<'_> {
         all
     }
 
-    fn group(&self, group: &[usize]) -> Vec<Op> {
+    fn group(&self, group: &[usize], forward: &mut Forward) {
         let Some(first) = group.first().map(|first| self.fused.op(*first)) else {
             bug!("a group has no operation");
         };
@@ -115,7 +134,10 @@ impl Assembler<'_> {
             })
         };
         let op = match first {
-            DraftOp::Concat { parts, to } => return self.concat(parts, self.view(*to)),
+            DraftOp::Concat { parts, to } => {
+                let node = self.draft().nodes[group[0]];
+                return self.concat(parts, node, self.view(*to), forward);
+            }
             DraftOp::BatchNorm {
                 from,
                 to,
@@ -183,7 +205,21 @@ impl Assembler<'_> {
                 }
             }
         };
-        vec![op]
+        forward.push(op, self.sources(group));
+    }
+
+    /// The nodes of a group, in the order of their columns.
+    fn sources(&self, group: &[usize]) -> Vec<Source> {
+        let mut sources: Vec<Source> = vec![];
+        for &op in group {
+            let node = self.draft().nodes[op];
+            let columns = self.draft().width(self.fused.op(op).output());
+            match sources.iter_mut().find(|source| source.node == node) {
+                Some(source) => source.columns += columns,
+                None => sources.push(Source { node, columns }),
+            }
+        }
+        sources
     }
 
     /// The LayerNorm of a group of activations, if they have one.
@@ -224,9 +260,9 @@ impl Assembler<'_> {
         }
     }
 
-    /// Copies what is not written where the concatenation has it; neighbours in one copy.
-    fn concat(&self, parts: &[ConcatPart], to: View) -> Vec<Op> {
-        let mut ops: Vec<Op> = vec![];
+    /// Copies what is not written where the concatenation of a node has it; neighbours in one copy.
+    fn concat(&self, parts: &[ConcatPart], node: NodeId, to: View, forward: &mut Forward) {
+        let mut ops: Vec<(Op, NodeId)> = vec![];
         let mut start = to.start;
         for part in parts {
             let width = part.width();
@@ -238,12 +274,15 @@ impl Assembler<'_> {
                     start,
                     width: _,
                 } => {
+                    // The node that learns the vector, which may be the tower's.
+                    let node = self.draft().parameter(parameter).node;
                     let mut parameter = self.address(parameter);
                     parameter.offset += start;
-                    ops.push(Op::Repeat {
+                    let repeat = Op::Repeat {
                         parameter,
                         to: here,
-                    });
+                    };
+                    ops.push((repeat, node));
                 }
                 ConcatPart::Slice(slice) => {
                     let from = self.slice(slice);
@@ -251,7 +290,7 @@ impl Assembler<'_> {
                         continue;
                     }
                     match ops.last_mut() {
-                        Some(Op::Copy { from: last, into })
+                        Some((Op::Copy { from: last, into }, _))
                             if last.buffer == from.buffer
                                 && last.start + last.width == from.start
                                 && into.to.start + into.to.width == here.start =>
@@ -259,18 +298,18 @@ impl Assembler<'_> {
                             last.width += width;
                             into.to.width += width;
                         }
-                        _ => ops.push(Op::Copy {
-                            from,
-                            into: Target {
-                                to: here,
-                                write: Write::Set,
-                            },
-                        }),
+                        _ => {
+                            let into = Target::set(here);
+                            ops.push((Op::Copy { from, into }, node));
+                        }
                     }
                 }
             }
         }
-        ops
+        for (op, node) in ops {
+            let columns = op.writes().iter().map(|target| target.to.width).sum();
+            forward.push(op, vec![Source { node, columns }]);
+        }
     }
 }
 

@@ -3,19 +3,56 @@
 
 use mtmd_schema::bug;
 use mtmd_schema::constants::LEAKY_RELU_SLOPE;
-use mtmd_schema::plan::{NormPlace, Scope};
+use mtmd_schema::plan::{GraphNode, NodeId, NormPlace, Scope};
 
 use crate::graph::blocks::{Cross, Ffn, NodeKind, join};
 use crate::graph::{DomainExpert, FeatureId, Graph, Group, NodeInput, Role, TowerGraph};
 use crate::program::{ConcatPart, Draft, DraftTensor, ValueId, ValueSlice};
-use crate::sema::spec::{Composition, Crossing, Norm};
+use crate::sema::spec::{Composition, Crossing, Norm, Spec};
+
+/// The nodes that the programs of a tower are lowered from.
+#[derive(Debug, Default)]
+pub struct Nodes(Vec<Role>);
+
+impl Nodes {
+    /// The id of a node, the same in all domains.
+    fn id(&mut self, role: Role) -> NodeId {
+        let known = self.0.iter().position(|other| *other == role);
+        NodeId(known.unwrap_or_else(|| {
+            self.0.push(role);
+            self.0.len() - 1
+        }))
+    }
+
+    /// Their paths, by id.
+    pub fn paths(&self, spec: &Spec) -> Vec<GraphNode> {
+        let node = |role: &Role| GraphNode {
+            path: role.path(spec).into(),
+            scope: match role {
+                Role::Expert(_) | Role::Missing => Scope::Tower,
+                Role::AdaptNorm
+                | Role::Adapt
+                | Role::TaskShared(_)
+                | Role::DomainShared(_)
+                | Role::Deep(_)
+                | Role::Routing(_)
+                | Role::Cross(_)
+                | Role::Embedding(_)
+                | Role::Shallow(_)
+                | Role::Task(_) => Scope::Own,
+            },
+        };
+        self.0.iter().map(node).collect()
+    }
+}
 
 /// Lowers the nodes of a Domain Expert; the last operation puts the tasks' embeddings side by side.
-pub fn draft(graph: &Graph, tower: &TowerGraph, expert: &DomainExpert) -> Draft {
+pub fn draft(graph: &Graph, tower: &TowerGraph, expert: &DomainExpert, nodes: &mut Nodes) -> Draft {
     let mut lowering = Lowering {
         graph,
         tower,
         expert,
+        nodes,
         draft: Draft::new(expert.width),
         values: vec![],
         canonical: None,
@@ -36,6 +73,7 @@ struct Lowering<'a> {
     graph: &'a Graph,
     tower: &'a TowerGraph,
     expert: &'a DomainExpert,
+    nodes: &'a mut Nodes,
     draft: Draft,
     /// By node.
     values: Vec<ValueId>,
@@ -46,7 +84,8 @@ struct Lowering<'a> {
 impl Lowering<'_> {
     fn node(&mut self, role: Role, kind: &NodeKind, inputs: &[NodeInput]) -> ValueId {
         let path = role.path(&self.graph.spec);
-        self.declare(Scope::Own, &path, kind);
+        self.draft.node = self.nodes.id(role);
+        self.declare(Scope::Own, &path, role, kind);
         match kind {
             NodeKind::BatchNorm(_) => {
                 let [numbers] = self.neighbours(inputs)[..] else {
@@ -66,7 +105,9 @@ impl Lowering<'_> {
                 };
                 let canonical = self.canonical(inputs);
                 let from = self.draft.whole(canonical);
-                let path = self.declare_shared(Role::Expert(index));
+                let role = Role::Expert(index);
+                let path = self.declare_shared(role);
+                self.draft.node = self.nodes.id(role);
                 let output = self.ffn(&path, from, &block.expert);
                 self.value(output)
             }
@@ -107,7 +148,8 @@ impl Lowering<'_> {
     }
 
     /// Declares the tensors of a node.
-    fn declare(&mut self, scope: Scope, path: &str, kind: &NodeKind) {
+    fn declare(&mut self, scope: Scope, path: &str, role: Role, kind: &NodeKind) {
+        let node = self.nodes.id(role);
         for tensor in kind.tensors() {
             let declared = match tensor.trained {
                 true => &mut self.draft.parameters,
@@ -118,6 +160,7 @@ impl Lowering<'_> {
                 name: join(path, &tensor.name),
                 shape: tensor.shape.dims(),
                 init: tensor.init,
+                node,
             });
         }
     }
@@ -128,7 +171,7 @@ impl Lowering<'_> {
         let Some(node) = self.tower.shared.iter().find(|node| node.role == role) else {
             bug!("the tower has no node {path}");
         };
-        self.declare(Scope::Tower, &path, &node.kind);
+        self.declare(Scope::Tower, &path, role, &node.kind);
         path
     }
 

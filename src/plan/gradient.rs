@@ -16,6 +16,8 @@ use super::columns::Columns;
 pub struct Backward {
     /// Its operations.
     pub ops: Vec<Op>,
+    /// By operation: index of the forward operation whose gradient it computes, or which it runs again.
+    pub of: Vec<usize>,
     /// Gradient of the input, if it has any.
     pub input_gradient: Option<BufferId>,
     /// Gradient of the output.
@@ -38,11 +40,13 @@ pub fn differentiate(
         written: vec![Columns::default(); buffers.len()],
         buffers,
         ops: vec![],
+        at: 0,
     };
     let output_gradient = tape.gradient_buffer(output);
     let width = tape.buffers[output.0];
     tape.written[output.0].insert(0..width);
-    for op in forward.iter().rev() {
+    for (at, op) in forward.iter().enumerate().rev() {
+        tape.at = at;
         tape.rule(op);
     }
     let input_gradient = tape.gradients[input.0];
@@ -56,8 +60,10 @@ pub fn differentiate(
     }
     let ops = tape.ops;
     let (ops, saved) = recompute(forward, ops, input);
+    let (of, ops) = ops.into_iter().unzip();
     Backward {
         ops,
+        of,
         input_gradient,
         output_gradient,
         saved,
@@ -91,10 +97,17 @@ struct Tape<'a> {
     /// Columns of each forward buffer whose gradient has been written.
     written: Vec<Columns>,
     buffers: &'a mut Vec<usize>,
-    ops: Vec<Op>,
+    /// Operations, each with the forward operation that it is of.
+    ops: Vec<(usize, Op)>,
+    /// The forward operation whose rule is applied.
+    at: usize,
 }
 
 impl Tape<'_> {
+    fn push(&mut self, op: Op) {
+        self.ops.push((self.at, op));
+    }
+
     fn gradient_buffer(&mut self, of: BufferId) -> BufferId {
         if let Some(gradient) = self.gradients[of.0] {
             return gradient;
@@ -113,7 +126,7 @@ impl Tape<'_> {
     fn complete(&mut self, view: View) {
         let buffer = self.gradient_buffer(view.buffer);
         for gap in self.written[view.buffer.0].gaps(&range(view)) {
-            self.ops.push(Op::Clear {
+            self.push(Op::Clear {
                 to: View {
                     buffer,
                     start: gap.start,
@@ -169,13 +182,13 @@ impl Tape<'_> {
         match op {
             Op::Copy { from, .. } => {
                 if let Some(into) = self.target(*from) {
-                    self.ops.push(Op::Copy {
+                    self.push(Op::Copy {
                         from: gradient,
                         into,
                     });
                 }
             }
-            Op::Repeat { parameter, .. } => self.ops.push(Op::SumRows {
+            Op::Repeat { parameter, .. } => self.push(Op::SumRows {
                 from: gradient,
                 to: *parameter,
                 write: Write::Set,
@@ -187,7 +200,7 @@ impl Tape<'_> {
                 mean,
                 variance,
                 ..
-            } => self.ops.push(Op::BatchNormBack {
+            } => self.push(Op::BatchNormBack {
                 gradient,
                 from: *from,
                 weight: *weight,
@@ -201,7 +214,7 @@ impl Tape<'_> {
                 let Some(into) = into.or_else(|| self.target(activate.from)) else {
                     bug!("{op:?} has parameters on data that needs no gradient");
                 };
-                self.ops.push(Op::ActivateBack {
+                self.push(Op::ActivateBack {
                     activate: activate.clone(),
                     gradient,
                     into,
@@ -209,7 +222,7 @@ impl Tape<'_> {
             }
             Op::Sigmoid { from, to } => {
                 if let Some(into) = self.target(*from) {
-                    self.ops.push(Op::SigmoidBack {
+                    self.push(Op::SigmoidBack {
                         output: *to,
                         gradient,
                         into,
@@ -218,7 +231,7 @@ impl Tape<'_> {
             }
             Op::Softmax { from, to, width } => {
                 if let Some(into) = self.target(*from) {
-                    self.ops.push(Op::SoftmaxBack {
+                    self.push(Op::SoftmaxBack {
                         output: *to,
                         gradient,
                         width: *width,
@@ -228,12 +241,12 @@ impl Tape<'_> {
             }
             Op::Means { parts, .. } => {
                 let into = self.targets(parts).into();
-                self.ops.push(Op::MeansBack { gradient, into });
+                self.push(Op::MeansBack { gradient, into });
             }
             Op::Mix(mix) => {
                 let into = self.targets(&mix.parts).into();
                 let into_by = mix.by.and_then(|by| self.target(by));
-                self.ops.push(Op::MixBack {
+                self.push(Op::MixBack {
                     mix: mix.clone(),
                     gradient,
                     into,
@@ -247,7 +260,7 @@ impl Tape<'_> {
                 let (Some(into_first), Some(into_by)) = (into_first, into_by) else {
                     bug!("a cross reads data that needs no gradient");
                 };
-                self.ops.push(Op::CrossBack {
+                self.push(Op::CrossBack {
                     first: *first,
                     by: *by,
                     gradient,
@@ -272,13 +285,13 @@ impl Tape<'_> {
 
     fn linear(&mut self, linear: &Linear, gradient: View) {
         if let Some(bias) = linear.bias {
-            self.ops.push(Op::SumRows {
+            self.push(Op::SumRows {
                 from: gradient,
                 to: bias,
                 write: Write::Set,
             });
         }
-        self.ops.push(Op::LinearWeight {
+        self.push(Op::LinearWeight {
             linear: Linear {
                 to: gradient,
                 bias: None,
@@ -291,7 +304,7 @@ impl Tape<'_> {
             ..linear.from
         };
         if let Some(into) = self.target(read) {
-            self.ops.push(Op::LinearInput {
+            self.push(Op::LinearInput {
                 linear: Linear {
                     from: View {
                         width: linear.inputs,
@@ -325,18 +338,22 @@ impl Tape<'_> {
 
 /// Adds to a backward program what computes again the buffers that it reads and that are cheap to
 /// compute; returns it with the buffers that are saved instead.
-fn recompute(forward: &[Op], backward: Vec<Op>, input: BufferId) -> (Vec<Op>, Vec<BufferId>) {
+fn recompute(
+    forward: &[Op],
+    backward: Vec<(usize, Op)>,
+    input: BufferId,
+) -> (Vec<(usize, Op)>, Vec<BufferId>) {
     let mut recompute = Recompute {
         forward,
         ready: vec![],
         saved: vec![input],
         ops: vec![],
     };
-    for op in backward {
+    for (of, op) in backward {
         for view in op.reads() {
             recompute.ensure(view.buffer);
         }
-        recompute.ops.push(op);
+        recompute.ops.push((of, op));
     }
     (recompute.ops, recompute.saved)
 }
@@ -345,7 +362,7 @@ struct Recompute<'a> {
     forward: &'a [Op],
     ready: Vec<BufferId>,
     saved: Vec<BufferId>,
-    ops: Vec<Op>,
+    ops: Vec<(usize, Op)>,
 }
 
 impl Recompute<'_> {
@@ -354,21 +371,22 @@ impl Recompute<'_> {
         if self.ready.contains(&buffer) || self.saved.contains(&buffer) {
             return;
         }
-        let writes_it = |op: &&Op| op.writes().iter().any(|target| target.to.buffer == buffer);
-        let writers: Vec<&Op> = self.forward.iter().filter(writes_it).collect();
+        let writes_it = |op: &Op| op.writes().iter().any(|target| target.to.buffer == buffer);
+        let writers = self.forward.iter().enumerate();
+        let writers: Vec<(usize, &Op)> = writers.filter(|(_, op)| writes_it(op)).collect();
         if writers.is_empty() {
             return;
         }
-        if writers.iter().copied().any(is_costly) {
+        if writers.iter().any(|(_, op)| is_costly(op)) {
             self.saved.push(buffer);
             return;
         }
         self.ready.push(buffer);
-        for op in writers {
+        for (of, op) in writers {
             for view in op.reads() {
                 self.ensure(view.buffer);
             }
-            self.ops.push(op.clone());
+            self.ops.push((of, op.clone()));
         }
     }
 }

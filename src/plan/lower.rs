@@ -1,10 +1,10 @@
 //! Graph → plan.
 
-use mtmd_schema::bug;
 use mtmd_schema::constants::{BATCH_NORM_MOMENTUM, NORM_EPS};
 use mtmd_schema::plan::{
-    Blocks, BufferId, Field, HeadPlan, Output, Place, Plan, Program, TowerPlan,
+    Blocks, BufferId, Field, GraphNode, HeadPlan, Output, Place, Plan, Program, TowerPlan,
 };
+use mtmd_schema::{List, bug};
 
 use super::fuse::{Fused, fuse};
 use super::layout::{Layout, Shared, aligned};
@@ -63,6 +63,7 @@ fn heads(graph: &Graph) -> Vec<HeadPlan> {
 /// A tower whose programs are fused and whose parameters have a place in their blocks.
 struct TowerDraft<'a> {
     tower: &'a TowerGraph,
+    nodes: Vec<GraphNode>,
     shared: Shared,
     programs: Vec<(&'a DomainExpert, Fused, Layout)>,
 }
@@ -70,8 +71,9 @@ struct TowerDraft<'a> {
 impl<'a> TowerDraft<'a> {
     fn new(graph: &Graph, tower: &'a TowerGraph) -> Self {
         let mut shared = Shared::default();
+        let mut nodes = blocks::Nodes::default();
         let programs = tower.experts.iter().map(|expert| {
-            let fused = fuse(blocks::draft(graph, tower, expert));
+            let fused = fuse(blocks::draft(graph, tower, expert, &mut nodes));
             let layout = Layout::new(&fused, &mut shared);
             (expert, fused, layout)
         });
@@ -85,6 +87,7 @@ impl<'a> TowerDraft<'a> {
             );
         }
         Self {
+            nodes: nodes.paths(&graph.spec),
             programs,
             tower,
             shared,
@@ -133,6 +136,7 @@ impl<'a> TowerDraft<'a> {
             |place: Option<Place>| place.unwrap_or_else(|| bug!("a domain has no Domain Expert"));
         TowerPlan {
             width: columns.iter().map(|(_, width)| width).sum(),
+            nodes: self.nodes.into(),
             shared: self.shared.parameters().into(),
             programs: programs.into(),
             domains: places.into_iter().map(place).collect(),
@@ -151,10 +155,10 @@ fn program(
     let input = BufferId(0);
     let output = assemble::view(fused, output(&fused.draft)).buffer;
     let mut widths = fused.buffers.clone();
-    let backward = gradient::differentiate(&forward, &mut widths, (input, embedded), output);
+    let backward = gradient::differentiate(&forward.ops, &mut widths, (input, embedded), output);
     let memory = storage::place(
         &widths,
-        [&forward, &backward.ops],
+        [&forward.ops, &backward.ops],
         &backward.saved,
         output,
         (backward.output_gradient, backward.input_gradient),
@@ -179,8 +183,10 @@ fn program(
         output,
         output_gradient: backward.output_gradient,
         outputs: vec![].into(),
-        forward: forward.into(),
+        forward: forward.ops.into(),
         backward: backward.ops.into(),
+        sources: forward.sources.into_iter().map(List::from).collect(),
+        backward_of: backward.of.into(),
     }
 }
 
@@ -215,7 +221,7 @@ fn fields(tower: &TowerGraph, expert: &DomainExpert) -> (Vec<Field>, usize) {
     (fields.collect(), embedded)
 }
 
-fn outputs(expert: &DomainExpert, columns: &[(usize, usize)]) -> mtmd_schema::List<Output> {
+fn outputs(expert: &DomainExpert, columns: &[(usize, usize)]) -> List<Output> {
     let mut start = 0;
     let outputs = expert.tasks.iter().map(|task| {
         let (column, width) = columns[task.0];

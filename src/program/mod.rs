@@ -5,7 +5,7 @@
 //! elements of the flat array only when the plan is laid out.
 
 use mtmd_schema::bug;
-use mtmd_schema::plan::{Init, NormPlace, Scope};
+use mtmd_schema::plan::{Init, NodeId, NormPlace, Scope};
 
 /// Index into a draft's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,6 +41,8 @@ pub struct DraftTensor {
     pub shape: Vec<usize>,
     /// First values.
     pub init: Init,
+    /// The node that declares it.
+    pub node: NodeId,
 }
 
 impl DraftTensor {
@@ -172,7 +174,7 @@ impl DraftOp {
 }
 
 /// A program in the making.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Draft {
     /// Width of each value; the first is the program's input.
     pub widths: Vec<usize>,
@@ -182,6 +184,10 @@ pub struct Draft {
     pub statistics: Vec<DraftTensor>,
     /// Operations; each reads values that operations before it write.
     pub ops: Vec<DraftOp>,
+    /// By operation: the node that it is lowered from.
+    pub nodes: Vec<NodeId>,
+    /// The node that the next operation is lowered from.
+    pub node: NodeId,
 }
 
 impl Draft {
@@ -192,7 +198,11 @@ impl Draft {
     pub fn new(width: usize) -> Self {
         Self {
             widths: vec![width],
-            ..Self::default()
+            parameters: vec![],
+            statistics: vec![],
+            ops: vec![],
+            nodes: vec![],
+            node: NodeId(0),
         }
     }
 
@@ -238,6 +248,7 @@ impl Draft {
     fn push(&mut self, width: usize, op: impl FnOnce(ValueId) -> DraftOp) -> ValueId {
         let to = self.value(width);
         self.ops.push(op(to));
+        self.nodes.push(self.node);
         to
     }
 

@@ -16,10 +16,11 @@ use crate::error::{Error, Result};
 use crate::evaluation::{Report, grouped};
 use crate::exec::Backend;
 use crate::params::{Reader, Writer};
+use crate::profile::Recorder;
 use crate::schema::{Compiled, Metric, Precision, Schema, Split, Training};
 use crate::score::{Scorer, evaluate, evaluate_and_count, has_rows};
 use crate::training::{
-    Existing, Files, Fit, Interrupt, RunFolder, State, Trainer, checkpoint, duration,
+    Existing, Files, Fit, Interrupt, RunFolder, State, Trainer, checkpoint, cost_table, duration,
     set_first_values,
 };
 use crate::vocab::Vocabularies;
@@ -51,6 +52,7 @@ pub fn train(model: &'static Compiled, args: &Train, plan: Option<&Path>) -> Res
         }
     };
     trainer.run_on(&backend);
+    let recorder = args.profile.then(|| record(&mut trainer, model));
     if let Some(warm) = warm {
         say(warm.start(&mut trainer, &vocabularies, &folder)?);
     }
@@ -62,9 +64,13 @@ pub fn train(model: &'static Compiled, args: &Train, plan: Option<&Path>) -> Res
         folder: &folder,
         validate: parts.validate,
         quiet: args.quiet,
+        recorder: recorder.as_deref(),
         interrupt: &interrupt,
     };
-    fit.run(&mut trainer, &mut state)?;
+    let fitted = fit.run(&mut trainer, &mut state);
+    let profiled = recorder.map_or(Ok(()), |recorder| show_profile(&recorder, &folder));
+    // The first error is the one to tell.
+    fitted.and(profiled)?;
     // What follows is done again by `--resume`: a signal may end it.
     drop(interrupt);
     let scorer = choose(model, trainer, &folder, (&state, &backend))?;
@@ -80,6 +86,29 @@ pub fn train(model: &'static Compiled, args: &Train, plan: Option<&Path>) -> Res
         folder.model().display(),
         folder.evaluation().display(),
     ));
+    Ok(())
+}
+
+/// Records where the time of the trainer's steps goes.
+fn record(trainer: &mut Trainer, model: &'static Compiled) -> Arc<Recorder> {
+    let recorder = Arc::new(Recorder::new(model, rayon::current_num_threads()));
+    trainer.record(&recorder);
+    recorder
+}
+
+/// Prints where the time of the steps went, and writes the trace.
+fn show_profile(recorder: &Recorder, folder: &RunFolder) -> Result<()> {
+    let Some(costs) = recorder.costs() else {
+        say("profile: no step was made");
+        return Ok(());
+    };
+    recorder.write_trace(&folder.profile())?;
+    say(cost_table(&costs, |line| recorder.line_name(line)));
+    say(format!(
+        "The last steps are in {}, for https://ui.perfetto.dev or chrome://tracing.",
+        folder.profile().display()
+    ));
+    say("");
     Ok(())
 }
 

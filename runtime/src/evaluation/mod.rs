@@ -12,4 +12,4 @@ mod table;
 pub use metrics::{Accumulator, Metrics};
 pub use rank::{TOP_BUCKETS, auc};
 pub use report::{CellReport, Evaluator, Report, TaskPredictions, TaskReport};
-pub(crate) use table::grouped;
+pub(crate) use table::{grouped, write_aligned};

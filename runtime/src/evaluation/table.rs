@@ -160,7 +160,7 @@ fn write_rows(text: &mut String, names: &[&str], rows: &[Vec<String>]) {
 
 /// Lines of cells, the first ones, which are names, flush left, the others flush right, every column as wide as its
 /// widest entry.
-fn write_aligned(text: &mut String, names: usize, lines: &[Vec<String>]) {
+pub(crate) fn write_aligned(text: &mut String, names: usize, lines: &[Vec<String>]) {
     let columns = lines.iter().map(Vec::len).max().unwrap_or_default();
     let mut widths = vec![0; columns];
     for line in lines {

@@ -1,6 +1,5 @@
 //! The engine that runs a plan on the hardware that a command chose.
 
-#[cfg(feature = "device")]
 use std::sync::Arc;
 
 #[cfg(feature = "device")]
@@ -15,6 +14,7 @@ use super::host::{Executor, Scores, Step, TowerRows};
 use crate::bug::bug;
 use crate::data::batch::Batch;
 use crate::params::Params;
+use crate::profile::{Part, Recorder};
 use crate::schema::Precision;
 
 /// Where a plan runs.
@@ -60,6 +60,24 @@ impl<'p> Engine<'p> {
             Backend::Device { device, .. } => {
                 Self::Device(Arc::new(DeviceExecutor::new(plan, device.client())))
             }
+        }
+    }
+
+    /// Records where the time of steps goes.
+    pub fn record(&mut self, recorder: &Arc<Recorder>) {
+        match self {
+            Self::Host(host) => host.record(recorder),
+            #[cfg(feature = "device")]
+            Self::Device(_) => {}
+        }
+    }
+
+    /// What the time of a step counts as; `None` for an engine that records by itself what it is spent on.
+    pub fn part(&self) -> Option<Part> {
+        match self {
+            Self::Host(_) => None,
+            #[cfg(feature = "device")]
+            Self::Device(_) => Some(Part::Device),
         }
     }
 

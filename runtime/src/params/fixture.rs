@@ -45,6 +45,8 @@ fn program(
         outputs: list(&[]),
         forward: list(&[]),
         backward: list(&[]),
+        sources: list(&[]),
+        backward_of: list(&[]),
     }
 }
 
@@ -77,6 +79,7 @@ pub fn plan() -> Plan {
         batch_norm_momentum: BATCH_NORM_MOMENTUM,
         query: TowerPlan {
             width: 0,
+            nodes: list(&[]),
             shared: vec![
                 parameter("expert.0.linear.weight", &[1, 3], 0, Init::Uniform(3)),
                 parameter("missing", &[3], 4, Init::Zeros),
@@ -101,6 +104,7 @@ pub fn plan() -> Plan {
         },
         item: TowerPlan {
             width: 0,
+            nodes: list(&[]),
             shared: list(&[]),
             programs: vec![program(
                 &[DomainId(0)],

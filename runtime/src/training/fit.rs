@@ -20,6 +20,7 @@ use crate::bug::{bug, zip_equal};
 use crate::data::{Batches, Origin, RowReader, Scan, Shuffle};
 use crate::error::{Error, Result};
 use crate::evaluation::grouped;
+use crate::profile::{Counter, Part, Recorder, Timeline};
 use crate::schema::Select;
 use crate::score::{Scorer, ScoringBatch, validate};
 use crate::vocab::Vocabularies;
@@ -39,6 +40,8 @@ pub struct Fit<'a> {
     pub validate: bool,
     /// Shows no progress.
     pub quiet: bool,
+    /// Records where the time of steps goes.
+    pub recorder: Option<&'a Recorder>,
     /// What may ask the run to stop.
     pub interrupt: &'a Interrupt,
 }
@@ -65,6 +68,10 @@ impl Place {
             epoch: state.epoch,
             batch: state.epoch_step,
         }
+    }
+
+    fn restore(self, state: &mut State) {
+        (state.step, state.epoch, state.epoch_step) = (self.step, self.epoch, self.batch);
     }
 }
 
@@ -96,11 +103,16 @@ impl Fit<'_> {
         let mut underway: Option<Underway> = None;
         let mut lap = Instant::now();
         loop {
+            let mut timeline = self.recorder.map(Recorder::timeline);
             let batch = batches.next().unwrap_or_else(|| Err(too_few_rows()));
+            if let Some(timeline) = &mut timeline {
+                let loader = timeline.recorder().part(Part::Loader);
+                timeline.lap(loader, 0);
+            }
             if batch.is_err()
                 && let Some(last) = underway.take()
             {
-                self.finished(trainer, last, (&mut window, &mut lap))?;
+                self.finished(trainer, state, last, (&mut window, &mut lap))?;
             }
             let batch = self.rescued(trainer, state, monitor, batch)?;
             let rows = batch.batch.rows;
@@ -113,7 +125,7 @@ impl Fit<'_> {
             state.advance();
             // A device is asked how a step went when the next one is on its way.
             if let Some(last) = underway.take() {
-                self.finished(trainer, last, (&mut window, &mut lap))?;
+                self.finished(trainer, state, last, (&mut window, &mut lap))?;
             }
             let ended = state.epoch_step == 0;
             let course = &state.training.course;
@@ -126,7 +138,7 @@ impl Fit<'_> {
             // A run that goes on from a checkpoint knows nothing of the steps before it.
             let logs = pauses || state.step.is_multiple_of(LOG_EVERY);
             if logs || this.begun.is_made() {
-                self.finished(trainer, this, (&mut window, &mut lap))?;
+                self.finished(trainer, state, this, (&mut window, &mut lap))?;
             } else {
                 underway = Some(this);
             }
@@ -134,6 +146,9 @@ impl Fit<'_> {
             if logs {
                 monitor.trained(state, &window, factor)?;
                 window = Window::new(schema);
+            }
+            if let Some(timeline) = timeline {
+                end_step(timeline, rows);
             }
             if pauses {
                 self.pause(trainer, state, monitor, ended || saves)?;
@@ -149,6 +164,7 @@ impl Fit<'_> {
     fn finished(
         &self,
         trainer: &mut Trainer,
+        state: &mut State,
         step: Underway,
         (window, lap): (&mut Window, &mut Instant),
     ) -> Result<()> {
@@ -163,7 +179,11 @@ impl Fit<'_> {
                 *lap = Instant::now();
                 Ok(())
             }
-            Err(error) => Err(self.stopped(trainer, place, batch, error)),
+            Err(error) => {
+                // Neither this step was made nor one that was begun after it.
+                place.restore(state);
+                Err(self.stopped(trainer, place, batch, error))
+            }
         }
     }
 
@@ -361,6 +381,14 @@ fn suspects(scorer: &Scorer, batch: &ScoringBatch, task: Option<TaskId>) -> Vec<
         None => bug!("row {row} of {} that come from files", batch.origins.len()),
     };
     rows.into_iter().map(origin).collect()
+}
+
+/// Ends the step that a timeline began with.
+fn end_step(timeline: Timeline<'_>, rows: usize) {
+    let recorder = timeline.recorder();
+    timeline.enclose(recorder.step(), rows);
+    recorder.count(Counter::Rows, rows as u64);
+    recorder.end_step();
 }
 
 fn too_few_rows() -> Error {

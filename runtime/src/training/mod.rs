@@ -5,6 +5,7 @@ mod begun;
 pub mod checkpoint;
 mod checksums;
 mod clock;
+mod cost_table;
 #[cfg(feature = "device")]
 mod device;
 mod events;
@@ -24,6 +25,7 @@ mod window;
 
 pub use batch::{Preparation, TrainingBatch};
 pub use begun::Begun;
+pub use cost_table::cost_table;
 pub use first_values::set_first_values;
 pub use fit::Fit;
 pub use interrupt::{Interrupt, Signal};

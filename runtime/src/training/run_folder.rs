@@ -14,8 +14,8 @@ const DAMAGED: &str = ".damaged";
 /// The file that a process locks while it works in the folder.
 const LOCK: &str = ".lock";
 
-/// `checkpoints/step-…/`, `model/`, `metrics.jsonl`, `tensorboard/`, `evaluation.json` and the plan of a warm
-/// start in one folder, which is this process's as long as the value lives.
+/// `checkpoints/step-…/`, `model/`, `metrics.jsonl`, `tensorboard/`, `evaluation.json`, `profile.json` and the plan of
+/// a warm start in one folder, which is this process's as long as the value lives.
 #[derive(Debug)]
 pub struct RunFolder {
     root: PathBuf,
@@ -89,6 +89,11 @@ impl RunFolder {
         self.root.join("evaluation.json")
     }
 
+    /// Where the trace of a profile is written.
+    pub fn profile(&self) -> PathBuf {
+        self.root.join("profile.json")
+    }
+
     /// Where the plan of a warm start is kept.
     pub fn warm_start(&self) -> PathBuf {
         self.root.join("warm_start.json")
@@ -154,12 +159,13 @@ impl RunFolder {
         self.root.join("checkpoints")
     }
 
-    fn results(&self) -> [PathBuf; 5] {
+    fn results(&self) -> [PathBuf; 6] {
         [
             self.model(),
             self.metrics(),
             self.tensorboard(),
             self.evaluation(),
+            self.profile(),
             self.warm_start(),
         ]
     }

@@ -6,7 +6,6 @@
 )]
 
 use std::collections::BTreeMap;
-#[cfg(feature = "device")]
 use std::sync::Arc;
 
 use mtmd_schema::{DomainId, TaskId};
@@ -30,6 +29,7 @@ use crate::exec::host::Step;
 use crate::optimiser::Optimiser;
 use crate::params::transfer::TransferTarget;
 use crate::params::{Params, Part, Reader, Writer, require_fit};
+use crate::profile::{Part as Spent, Recorder};
 use crate::schema::Precision;
 use crate::schema::{Compiled, Training};
 use crate::score::{Scorer, index, on_pool};
@@ -48,6 +48,8 @@ pub struct Trainer {
     /// The device that the model trains on, if it is not the host.
     #[cfg(feature = "device")]
     device: Option<DeviceTraining>,
+    /// Records where the time of steps goes.
+    recorder: Option<Arc<Recorder>>,
 }
 
 /// The two files of a checkpoint. Tables are copied as they are written: they may be larger than the
@@ -103,6 +105,7 @@ impl Trainer {
             inputs: Inputs::default(),
             #[cfg(feature = "device")]
             device: None,
+            recorder: None,
         }
     }
 
@@ -121,6 +124,12 @@ impl Trainer {
                 _ => None,
             };
         }
+    }
+
+    /// Records where the time of steps goes, from the next one on. Comes after [`Self::run_on`].
+    pub fn record(&mut self, recorder: &Arc<Recorder>) {
+        self.scorer.engine.record(recorder);
+        self.recorder = Some(Arc::clone(recorder));
     }
 
     /// What makes batches ready for its steps.
@@ -270,13 +279,17 @@ impl Trainer {
             tables,
             ..
         } = &mut self.scorer;
-        let (mut clock, mut times) = (Clock::start(), Times::default());
+        let mut clock = Clock::start(self.recorder.as_deref());
+        let mut times = Times::default();
         tables.catch_up(uses);
         tables.gather(batch, &mut self.inputs);
-        times.gather = clock.lap();
+        times.gather = clock.lap(Spent::Gather);
         let rows = (batch, self.inputs.both());
         engine.step(params, rows, heads, self.precision, &mut self.step);
-        times.passes = clock.lap();
+        times.passes = match engine.part() {
+            Some(part) => clock.lap(part),
+            None => clock.skip(),
+        };
         let tasks = self.step.tasks.clone();
         let labelled: Vec<bool> = tasks.iter().map(Option::is_some).collect();
         let fields = [&*self.step.fields[0], &*self.step.fields[1]];
@@ -290,9 +303,9 @@ impl Trainer {
             );
             report = judge(report.tasks, true, norm)?;
             std::mem::swap(&mut params.statistics, &mut self.step.statistics);
-            times.optimiser = clock.lap();
+            times.optimiser = clock.lap(Spent::Dense);
             tables.step(uses, fields, factor);
-            times.tables = clock.lap();
+            times.tables = clock.lap(Spent::Tables);
         }
         report.times = times;
         Ok(report)

@@ -132,7 +132,11 @@ fn last_step(run: &Path) -> u64 {
 
 /// A program that trains for long, once its first checkpoint is written.
 fn under_way(data: &Path, out: &Path) -> Child {
-    let args = [&train(data, out, "--force")[..], &["--epochs", "100000"]].concat();
+    let args = [
+        &train(data, out, "--force")[..],
+        &["--epochs", "100000", "--profile"],
+    ]
+    .concat();
     let child = program(&args)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -165,6 +169,11 @@ fn a_signal_is_answered_by_a_checkpoint() {
         signal(&child, name);
         let output: Output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+        let shown = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            shown.contains("profile of ") && out.join("profile.json").exists(),
+            "{shown}"
+        );
         let message = stderr(&output);
         for part in [&format!("stopped: SIG{name}: "), "step-", "--resume"] {
             assert!(message.contains(part), "no {part:?} in {message}");

@@ -22,6 +22,7 @@ mod kills;
 mod lowered;
 mod memory;
 mod precision;
+mod profile;
 mod requests;
 mod rows;
 mod sample;

@@ -52,6 +52,7 @@ impl Setting {
             folder: &self.folder,
             validate,
             quiet: true,
+            recorder: None,
             interrupt: &self.interrupt,
         }
     }

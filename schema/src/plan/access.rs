@@ -119,6 +119,33 @@ impl Linear {
 }
 
 impl Op {
+    /// Name of the operation, for people.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Copy { .. } => "copy",
+            Self::Repeat { .. } => "repeat",
+            Self::BatchNorm { .. } => "batch norm",
+            Self::Linear(_) => "linear",
+            Self::Activate(_) => "activate",
+            Self::Sigmoid { .. } => "sigmoid",
+            Self::Softmax { .. } => "softmax",
+            Self::Means { .. } => "means",
+            Self::Mix(_) => "mix",
+            Self::Cross { .. } => "cross",
+            Self::Clear { .. } => "clear",
+            Self::SumRows { .. } => "sum rows",
+            Self::BatchNormBack { .. } => "batch norm back",
+            Self::LinearInput { .. } => "linear input",
+            Self::LinearWeight { .. } => "linear weight",
+            Self::ActivateBack { .. } => "activate back",
+            Self::SigmoidBack { .. } => "sigmoid back",
+            Self::SoftmaxBack { .. } => "softmax back",
+            Self::MeansBack { .. } => "means back",
+            Self::MixBack { .. } => "mix back",
+            Self::CrossBack { .. } => "cross back",
+        }
+    }
+
     /// The columns that the operation reads. What it adds to is read too, but only written here.
     pub fn reads(&self) -> Vec<View> {
         match self {

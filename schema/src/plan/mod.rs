@@ -17,7 +17,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DomainId, FeatureId, List, TaskId, Text, Tower};
+use crate::bug::zip_equal;
+use crate::{DomainId, FeatureId, List, TaskId, Text, Tower, bug};
 
 pub use access::{BatchNormOp, Elements};
 pub use op::{
@@ -60,12 +61,38 @@ impl Plan {
 pub struct TowerPlan {
     /// Columns of the tower's output: the embeddings of all tasks, side by side.
     pub width: usize,
+    /// The nodes of the Domain Expert graph that the programs are lowered from, each path once.
+    pub nodes: List<GraphNode>,
     /// Parameters that all domains share; offsets are absolute. Keys: `TOWER.shared.NAME`.
     pub shared: List<Parameter>,
     /// One per distinct Domain Expert, ordered by first domain.
     pub programs: List<Program>,
     /// By domain: where it runs.
     pub domains: List<Place>,
+}
+
+/// Index into the nodes of a tower.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct NodeId(pub usize);
+
+/// A node of the Domain Expert graph, in all domains of a tower that have it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GraphNode {
+    /// Path of the node in what has it, as in `graph.yaml`.
+    pub path: Text,
+    /// What has it: each domain its own, or the tower.
+    pub scope: Scope,
+}
+
+/// The part of an operation that is lowered from one node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// The node.
+    pub node: NodeId,
+    /// Columns of the operation's output that are the node's.
+    pub columns: usize,
 }
 
 /// Where a domain runs.
@@ -118,6 +145,31 @@ pub struct Program {
     /// From the output's gradient to those of the input and the parameters. It may read every
     /// saved buffer, and recomputes what was not saved.
     pub backward: List<Op>,
+    /// By forward operation: the nodes that it is lowered from. Operations of several nodes run as one.
+    pub sources: List<List<Source>>,
+    /// By backward operation: index of the forward operation whose gradient it computes, or whose output
+    /// it recomputes.
+    pub backward_of: List<usize>,
+}
+
+impl Program {
+    /// Each operation of the forward pass with the nodes that it is lowered from.
+    pub fn forward_sources(&self) -> impl Iterator<Item = (&Op, &[Source])> {
+        let sources = self.sources.iter().map(|sources| &**sources);
+        zip_equal(&*self.forward, sources)
+    }
+
+    /// Each operation of the backward pass with the nodes that it is lowered from.
+    pub fn backward_sources(&self) -> impl Iterator<Item = (&Op, &[Source])> {
+        let sources = self
+            .backward_of
+            .iter()
+            .map(|of| match self.sources.get(*of) {
+                Some(sources) => &**sources,
+                None => bug!("forward operation {of} of {}", self.sources.len()),
+            });
+        zip_equal(&*self.backward, sources)
+    }
 }
 
 /// Equal parts of a flat array: block `k` starts at `start + k * stride`.

@@ -20,11 +20,13 @@ use super::job::Job;
 use super::memory::Memory;
 use super::ops;
 use super::parameters::Gradients;
+use super::probe::{ChunkClock, Probe};
 use super::real::{Real, add_rows_to};
 use super::split::{parts_mut, spread};
 use super::unit::{ReadyWeights, Unit};
 use super::verify::shared_gradients;
 use crate::bug::{bug, check, zip_equal};
+use crate::profile::Pass;
 
 /// The parameters that the domains of a tower share.
 #[derive(Debug)]
@@ -61,10 +63,12 @@ pub struct Backward<'a, E: Real> {
     pub outputs: &'a Outputs<E>,
     /// Derivatives of the loss by the logits.
     pub logits: LogitGradients<'a>,
+    /// What records its time.
+    pub probe: Option<&'a Probe>,
 }
 
 /// Gradients that a lane does not write to where they belong.
-struct LaneGradients<E: Real> {
+pub struct LaneGradients<E: Real> {
     /// Those of the domain's block; the first lane of a domain writes where they belong.
     own: Option<PooledBuffer<E>>,
     /// Those of the tower's shared parameters.
@@ -72,11 +76,16 @@ struct LaneGradients<E: Real> {
 }
 
 impl<E: Real> Backward<'_, E> {
-    /// Writes the gradients of all parameters of both towers, and by job those of its rows' embedded
-    /// fields. `saved` is what was saved of each job's chunks.
-    pub fn run(&self, saved: Vec<Vec<PooledBuffer<E>>>, gradient: &mut [E], fields: Vec<&mut [E]>) {
-        self.clear_idle(gradient);
-        let ready = ReadyWeights::all(self.jobs, self.parameters, |program| &program.backward);
+    /// Writes by job the gradients of its rows' embedded fields, and what its first lane finds of its own
+    /// parameters; returns by job and lane the rest, for [`Self::sum`]. `saved` is what was saved of each
+    /// job's chunks.
+    pub fn run(
+        &self,
+        saved: Vec<Vec<PooledBuffer<E>>>,
+        gradient: &mut [E],
+        fields: Vec<&mut [E]>,
+    ) -> Vec<Vec<LaneGradients<E>>> {
+        let ready = ReadyWeights::all(self.jobs, self.parameters, Pass::Backward, self.probe);
         let mut lanes: Vec<Vec<LaneGradients<E>>> = self
             .jobs
             .iter()
@@ -118,15 +127,20 @@ impl<E: Real> Backward<'_, E> {
             }
         }
         spread(work, LaneWork::rows, |lane| lane.run(self));
-        drop(ready);
-        self.add_own(&lanes, gradient);
+        lanes
+    }
+
+    /// Sums what the lanes have found: with it the gradients of all parameters of domains with rows, and of
+    /// both towers, are written.
+    pub fn sum(&self, lanes: &[Vec<LaneGradients<E>>], gradient: &mut [E]) {
+        self.add_own(lanes, gradient);
         for tower in Tower::ALL {
-            self.add_shared(tower, &lanes, gradient);
+            self.add_shared(tower, lanes, gradient);
         }
     }
 
     /// Zeros for the parameters of domains without rows.
-    fn clear_idle(&self, gradient: &mut [E]) {
+    pub fn clear_idle(&self, gradient: &mut [E]) {
         let mut idle = Vec::new();
         for tower in Tower::ALL {
             let plan = self.plan.tower(tower);
@@ -253,6 +267,9 @@ impl<E: Real> LaneWork<'_, '_, E> {
         let tower_start = pass.shared[job.tower as usize].span.start;
         for (at, mut chunk) in self.chunks.into_iter().enumerate() {
             let rows = chunk.rows.len();
+            let mut clock = pass
+                .probe
+                .map(|probe| probe.chunk(job, Pass::Backward, rows));
             let mut scratch = PooledBuffer::new(rows * program.scratch);
             let memory = Memory::new(program, rows, &mut chunk.saved, &mut scratch);
             memory.fill(program.output_gradient, |to| {
@@ -261,6 +278,7 @@ impl<E: Real> LaneWork<'_, '_, E> {
                 let to = (to, width);
                 of_places(pass.logits, &program.outputs, (job.tower, first), other, to);
             });
+            clock.iter_mut().for_each(ChunkClock::heads);
             let mut unit = Unit {
                 memory,
                 parameters: job.parameters(pass.parameters),
@@ -275,7 +293,7 @@ impl<E: Real> LaneWork<'_, '_, E> {
                 eps: pass.plan.norm_eps,
                 way: job.way,
             };
-            ops::run(&program.backward, &mut unit);
+            ops::run(&program.backward, &mut unit, clock.as_mut());
             if let Some(buffer) = program.input_gradient {
                 let view = View {
                     buffer,
@@ -283,6 +301,10 @@ impl<E: Real> LaneWork<'_, '_, E> {
                     width: program.embedded,
                 };
                 memory.copy_to(view, (chunk.fields, program.embedded), 0);
+            }
+            if let Some(mut clock) = clock {
+                clock.rows();
+                clock.end();
             }
         }
     }

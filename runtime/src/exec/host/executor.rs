@@ -5,14 +5,17 @@
     reason = "heads are of the plan, and blocks within their arrays: both are verified"
 )]
 
+use std::sync::Arc;
+
 use mtmd_schema::Tower;
 use mtmd_schema::plan::Plan;
 
 use super::backward::{Backward, SharedParameters};
 use super::batch_norm::{self, Moments, Running};
-use super::forward::{Outputs, forward};
+use super::forward::{ForwardPass, Outputs};
 use super::heads::{self, LogitGradients, RowEmbeddings, ScoreGradients, Scores, TaskLoss};
 use super::job::Job;
+use super::probe::{Probe, StepClock};
 use super::real::Real;
 use super::rows::TowerRows;
 use super::split::{parts_mut, spread};
@@ -20,6 +23,7 @@ use super::verify::verify;
 use crate::bug::{check, zip_equal};
 use crate::exec::heads::{HeadRows, Pairs};
 use crate::params::Params;
+use crate::profile::{Part, Pass, Recorder};
 use crate::schema::Precision;
 
 /// A plan, ready to run.
@@ -28,6 +32,8 @@ pub struct Executor<'p> {
     plan: &'p Plan,
     /// By tower.
     shared: [SharedParameters; 2],
+    /// What records the time of steps.
+    probe: Option<Probe>,
 }
 
 /// What a step of training finds. Its memory serves the next step again.
@@ -62,7 +68,17 @@ impl<'p> Executor<'p> {
     pub fn new(plan: &'p Plan) -> Self {
         verify(plan);
         let shared = Tower::ALL.map(|tower| SharedParameters::of(plan.tower(tower)));
-        Self { plan, shared }
+        let probe = None;
+        Self {
+            plan,
+            shared,
+            probe,
+        }
+    }
+
+    /// Records where the time of steps goes, from the next one on.
+    pub fn record(&mut self, recorder: &Arc<Recorder>) {
+        self.probe = Some(Probe::new(recorder));
     }
 
     /// One step of training: the loss of a batch and all its gradients. `rows` are those of the query and
@@ -75,16 +91,26 @@ impl<'p> Executor<'p> {
         precision: Precision,
         step: &mut Step<E>,
     ) {
+        let probe = self.probe.as_ref();
+        let mut clock = StepClock::start(probe);
         let towers = towers(rows);
         let jobs = self.jobs(params, &towers, precision);
         step.statistics.clone_from(&params.statistics);
         let moments = self.batch_moments(&jobs, &mut step.statistics);
         let places = towers.map(|(tower, rows)| (tower, rows.places()));
-        let run = (&jobs[..], &moments[..]);
-        let (outputs, saved) = forward(self.plan, &params.values, &places, run, |saved| saved);
+        let pass = ForwardPass {
+            plan: self.plan,
+            parameters: &params.values,
+            jobs: &jobs,
+            moments: &moments,
+            probe,
+        };
+        let (outputs, saved) = pass.run(&places, |saved| saved);
+        clock.pass(Pass::Forward);
         step.gradient.resize(self.plan.parameters, E::default());
         let both = Tower::ALL.map(|tower| outputs.of(tower));
         let logits = self.loss(params, both, heads, step);
+        clock.part(Part::Heads);
         let pass = Backward {
             plan: self.plan,
             shared: &self.shared,
@@ -97,9 +123,15 @@ impl<'p> Executor<'p> {
                 rows: heads,
                 logits: &logits,
             },
+            probe,
         };
+        pass.clear_idle(&mut step.gradient);
+        clock.part(Part::Sums);
         let fields = self.field_gradients(&jobs, &mut step.fields);
-        pass.run(saved, &mut step.gradient, fields);
+        let lanes = pass.run(saved, &mut step.gradient, fields);
+        clock.pass(Pass::Backward);
+        pass.sum(&lanes, &mut step.gradient);
+        clock.part(Part::Sums);
     }
 
     /// The scores of each task on its rows.
@@ -142,7 +174,14 @@ impl<'p> Executor<'p> {
             .iter()
             .map(|(tower, rows)| (*tower, rows.places()))
             .collect();
-        forward(self.plan, &params.values, &places, (&jobs, &moments), drop).0
+        let pass = ForwardPass {
+            plan: self.plan,
+            parameters: &params.values,
+            jobs: &jobs,
+            moments: &moments,
+            probe: None,
+        };
+        pass.run(&places, drop).0
     }
 
     /// The domains with rows.
@@ -177,7 +216,12 @@ impl<'p> Executor<'p> {
         let work = zip_equal(jobs, blocks).collect();
         let rows = |(job, _): &(&Job<'_, E>, &mut [E])| job.places.len();
         spread(work, rows, |(job, block)| {
-            batch_norm::batch_moments(job.program, job.rows, running, block)
+            let timeline = self.probe.as_ref().map(Probe::timeline);
+            let moments = batch_norm::batch_moments(job.program, job.rows, running, block);
+            if let (Some(probe), Some(timeline)) = (&self.probe, timeline) {
+                probe.moments(timeline, job);
+            }
+            moments
         })
     }
 

@@ -16,10 +16,12 @@ use super::heads::RowEmbeddings;
 use super::job::Job;
 use super::memory::Memory;
 use super::ops;
+use super::probe::{ChunkClock, Probe};
 use super::real::Real;
 use super::split::{parts_mut, spread};
 use super::unit::{ReadyWeights, Unit};
 use crate::bug::bug;
+use crate::profile::Pass;
 
 /// Outputs of the towers, `[places, width]` each.
 #[derive(Debug)]
@@ -43,59 +45,80 @@ impl<E: Real> Outputs<E> {
     }
 }
 
-/// Runs all jobs: the outputs of the towers, of so many places, and by job and chunk what `keep` makes of
-/// the saved memory.
-pub fn forward<E: Real, S: Send>(
-    plan: &Plan,
-    parameters: &[E],
-    towers: &[(Tower, usize)],
-    (jobs, moments): (&[Job<'_, E>], &[Vec<Moments<E>>]),
-    keep: impl Fn(PooledBuffer<E>) -> S + Sync,
-) -> (Outputs<E>, Vec<Vec<S>>) {
-    let mut outputs = Outputs {
-        towers: towers
-            .iter()
-            .map(|(tower, places)| {
-                let width = plan.tower(*tower).width;
-                (*tower, PooledBuffer::new(places * width), width)
-            })
-            .collect(),
-    };
-    let ready = ReadyWeights::all(jobs, parameters, |program| &program.forward);
-    let mut parts = Vec::new();
-    for (tower, values, width) in &mut outputs.towers {
-        let of_tower = jobs.iter().filter(|job| job.tower == *tower);
-        let chunks = of_tower.flat_map(chunk_places);
-        let ranges = chunks.map(|places| places.start * *width..places.end * *width);
-        parts.extend(parts_mut(values, ranges));
-    }
-    let mut chunks = Vec::with_capacity(parts.len());
-    let mut parts = parts.into_iter();
-    for (place, job) in jobs.iter().enumerate() {
-        for rows in job.lanes.iter().flatten() {
-            let Some(to) = parts.next() else {
-                bug!("a chunk without output");
-            };
-            chunks.push(ForwardChunk {
-                job,
-                rows: rows.clone(),
-                ready: &ready[place],
-                moments: &moments[place],
-                to,
-            });
+/// What the forward pass reads.
+pub struct ForwardPass<'a, E: Real> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The flat parameters.
+    pub parameters: &'a [E],
+    /// Domains with rows.
+    pub jobs: &'a [Job<'a, E>],
+    /// Moments of their BatchNorms.
+    pub moments: &'a [Vec<Moments<E>>],
+    /// What records its time.
+    pub probe: Option<&'a Probe>,
+}
+
+impl<E: Real> ForwardPass<'_, E> {
+    /// Runs all jobs: the outputs of the towers, of so many places, and by job and chunk what `keep` makes
+    /// of the saved memory.
+    pub fn run<S: Send>(
+        &self,
+        towers: &[(Tower, usize)],
+        keep: impl Fn(PooledBuffer<E>) -> S + Sync,
+    ) -> (Outputs<E>, Vec<Vec<S>>) {
+        let Self {
+            plan,
+            parameters,
+            jobs,
+            moments,
+            probe,
+        } = *self;
+        let mut outputs = Outputs {
+            towers: towers
+                .iter()
+                .map(|(tower, places)| {
+                    let width = plan.tower(*tower).width;
+                    (*tower, PooledBuffer::new(places * width), width)
+                })
+                .collect(),
+        };
+        let ready = ReadyWeights::all(jobs, parameters, Pass::Forward, probe);
+        let mut parts = Vec::new();
+        for (tower, values, width) in &mut outputs.towers {
+            let of_tower = jobs.iter().filter(|job| job.tower == *tower);
+            let chunks = of_tower.flat_map(chunk_places);
+            let ranges = chunks.map(|places| places.start * *width..places.end * *width);
+            parts.extend(parts_mut(values, ranges));
         }
+        let mut chunks = Vec::with_capacity(parts.len());
+        let mut parts = parts.into_iter();
+        for (place, job) in jobs.iter().enumerate() {
+            for rows in job.lanes.iter().flatten() {
+                let Some(to) = parts.next() else {
+                    bug!("a chunk without output");
+                };
+                chunks.push(ForwardChunk {
+                    job,
+                    rows: rows.clone(),
+                    ready: &ready[place],
+                    moments: &moments[place],
+                    to,
+                });
+            }
+        }
+        let saved = spread(
+            chunks,
+            |chunk| chunk.rows.len(),
+            |chunk| keep(chunk.run(parameters, plan.norm_eps, probe)),
+        );
+        let mut saved = saved.into_iter();
+        let by_job = jobs
+            .iter()
+            .map(|job| saved.by_ref().take(job.chunks()).collect());
+        let by_job = by_job.collect();
+        (outputs, by_job)
     }
-    let saved = spread(
-        chunks,
-        |chunk| chunk.rows.len(),
-        |chunk| keep(chunk.run(parameters, plan.norm_eps)),
-    );
-    let mut saved = saved.into_iter();
-    let by_job = jobs
-        .iter()
-        .map(|job| saved.by_ref().take(job.chunks()).collect());
-    let by_job = by_job.collect();
-    (outputs, by_job)
 }
 
 /// Places of a job's chunks.
@@ -117,7 +140,8 @@ struct ForwardChunk<'a, 'j, E> {
 
 impl<E: Real> ForwardChunk<'_, '_, E> {
     /// From its fields to its rows of the tower's output; what the backward pass needs.
-    fn run(self, parameters: &[E], eps: f64) -> PooledBuffer<E> {
+    fn run(self, parameters: &[E], eps: f64, probe: Option<&Probe>) -> PooledBuffer<E> {
+        let mut clock = probe.map(|probe| probe.chunk(self.job, Pass::Forward, self.rows.len()));
         let (job, program, rows) = (self.job, self.job.program, self.rows.len());
         let mut saved = PooledBuffer::new(rows * program.saved);
         let mut scratch = PooledBuffer::new(rows * program.scratch);
@@ -125,6 +149,7 @@ impl<E: Real> ForwardChunk<'_, '_, E> {
         memory.fill(program.input, |to| {
             to.copy_from_slice(job.fields(&self.rows))
         });
+        clock.iter_mut().for_each(ChunkClock::rows);
         let mut unit = Unit {
             memory,
             parameters: job.parameters(parameters),
@@ -134,7 +159,7 @@ impl<E: Real> ForwardChunk<'_, '_, E> {
             eps,
             way: job.way,
         };
-        ops::run(&program.forward, &mut unit);
+        ops::run(&program.forward, &mut unit, clock.as_mut());
         let width = self.to.len() / rows;
         let given: usize = program.outputs.iter().map(|output| output.width).sum();
         if given < width {
@@ -147,6 +172,10 @@ impl<E: Real> ForwardChunk<'_, '_, E> {
                 width: output.width,
             };
             memory.copy_to(view, (self.to, width), output.column);
+        }
+        if let Some(mut clock) = clock {
+            clock.rows();
+            clock.end();
         }
         saved
     }

@@ -26,6 +26,8 @@ pub struct Job<'a, E> {
     pub tower: Tower,
     /// Index of the domain.
     pub domain: usize,
+    /// Index of its program.
+    pub at: usize,
     /// Its program.
     pub program: &'a Program,
     /// Which of the program's blocks is the domain's.
@@ -83,6 +85,7 @@ impl<'a, E: Real> Job<'a, E> {
         Self {
             tower,
             domain,
+            at: place.program,
             program,
             block: place.block,
             rows: DomainRows {

@@ -22,6 +22,7 @@ mod mix;
 mod ops;
 mod parameters;
 mod pointwise;
+mod probe;
 mod product;
 mod real;
 mod rows;

@@ -11,16 +11,20 @@ use multiversion::multiversion;
 use super::memory::{RowsMut, RowsRef};
 use super::mix::{self, MixBack};
 use super::pointwise::{self, CrossGradients};
+use super::probe::ChunkClock;
 use super::product::Side;
 use super::real::Real;
 use super::unit::Unit;
 use super::{activate, batch_norm, linear};
 
-/// Runs operations in their order.
-pub fn run<E: Real>(ops: &[Op], unit: &mut Unit<'_, E>) {
+/// Runs operations in their order; `clock` records their time.
+pub fn run<E: Real>(ops: &[Op], unit: &mut Unit<'_, E>, mut clock: Option<&mut ChunkClock<'_>>) {
     let ready = unit.ready;
     for (place, op) in ops.iter().enumerate() {
         run_op(op, ready.of(place), unit);
+        if let Some(clock) = &mut clock {
+            clock.op(place);
+        }
     }
 }
 

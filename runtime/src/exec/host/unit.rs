@@ -1,6 +1,6 @@
 //! What the operations of a program work with.
 
-use mtmd_schema::plan::{Linear, Op, Program};
+use mtmd_schema::plan::{Linear, Op};
 use rayon::prelude::*;
 
 use super::batch_norm::Moments;
@@ -8,9 +8,11 @@ use super::job::Job;
 use super::linear;
 use super::memory::Memory;
 use super::parameters::{Gradients, Parameters};
+use super::probe::{Probe, WeightsProbe};
 use super::product::{Matrix, Side, Way};
 use super::real::Real;
 use crate::bug::bug;
+use crate::profile::Pass;
 
 /// Some rows of a domain in one pass of its program.
 #[derive(Debug)]
@@ -57,21 +59,36 @@ pub struct ReadyWeights<'a, E>(Vec<Vec<Side<'a, E>>>);
 const FEW: usize = 2;
 
 impl<'a, E: Real> ReadyWeights<'a, E> {
-    /// Those of all jobs, for the pass that `ops` takes of a program.
+    /// Those of all jobs, for a pass.
     pub fn all(
         jobs: &[Job<'_, E>],
         parameters: &'a [E],
-        ops: impl Fn(&Program) -> &[Op] + Sync,
+        pass: Pass,
+        probe: Option<&Probe>,
     ) -> Vec<Self> {
         let ready = |job: &Job<'_, E>| {
-            let ops = ops(job.program);
-            Self::new(ops, job.parameters(parameters), job.way, job.chunks())
+            let ops: &[Op] = match pass {
+                Pass::Forward => &job.program.forward,
+                Pass::Backward => &job.program.backward,
+            };
+            let probe = probe.map(|probe| probe.weights(job, pass));
+            Self::new(
+                ops,
+                job.parameters(parameters),
+                (job.way, job.chunks()),
+                probe,
+            )
         };
         jobs.par_iter().map(ready).collect()
     }
 
     /// Makes the weights ready that these operations multiply with, for `chunks` chunks of rows.
-    pub fn new(ops: &[Op], parameters: Parameters<'a, E>, way: Way, chunks: usize) -> Self {
+    pub fn new(
+        ops: &[Op],
+        parameters: Parameters<'a, E>,
+        (way, chunks): (Way, usize),
+        probe: Option<WeightsProbe<'_>>,
+    ) -> Self {
         let sides = |linear: &Linear, transposed: bool| {
             let maps = linear.merged();
             if linear::is_narrow(&maps) {
@@ -91,15 +108,23 @@ impl<'a, E: Real> ReadyWeights<'a, E> {
             };
             (0..maps.batch).map(side).collect()
         };
-        let of = |op: &Op| match op {
-            Op::Linear(linear) => sides(linear, true),
-            Op::LinearInput { linear, .. } => sides(linear, false),
-            // No other operation multiplies with weights.
-            _ => Vec::new(),
+        let of = |(place, op): (usize, &Op)| {
+            let (linear, transposed) = match op {
+                Op::Linear(linear) => (linear, true),
+                Op::LinearInput { linear, .. } => (linear, false),
+                // No other operation multiplies with weights.
+                _ => return Vec::new(),
+            };
+            let clock = probe.as_ref().map(WeightsProbe::start);
+            let sides = sides(linear, transposed);
+            if let (Some(probe), Some(clock)) = (&probe, clock) {
+                probe.end(clock, place);
+            }
+            sides
         };
         Self(match way.copies() {
-            true => ops.par_iter().map(of).collect(),
-            false => ops.iter().map(of).collect(),
+            true => ops.par_iter().enumerate().map(of).collect(),
+            false => ops.iter().enumerate().map(of).collect(),
         })
     }
 

@@ -83,6 +83,8 @@ impl Layout {
             outputs: list(&[]),
             forward: list(&[]),
             backward: list(&[]),
+            sources: list(&[]),
+            backward_of: list(&[]),
         }
     }
 }
@@ -120,7 +122,7 @@ impl<E: Real> State<E> {
             own: 0,
         };
         let way = Way::of::<E>(self.rows, self.precision);
-        let ready = ReadyWeights::new(operations, parameters, way, 1 + self.rows / 100);
+        let ready = ReadyWeights::new(operations, parameters, (way, 1 + self.rows / 100), None);
         let moments = self.moments.iter().cloned();
         let moments: Vec<_> = moments
             .map(|(at, mean, scale)| Moments { at, mean, scale })
@@ -139,7 +141,7 @@ impl<E: Real> State<E> {
             eps: EPS,
             way,
         };
-        ops::run(operations, &mut unit);
+        ops::run(operations, &mut unit, None);
     }
 
     /// A row of a view.

@@ -89,6 +89,7 @@ fn tower(domains: &[&[usize]], next: &mut usize, statistics: &mut usize) -> Towe
     };
     TowerPlan {
         width: 3 * WIDTH,
+        nodes: Vec::new().into(),
         shared: shared.parameters.into(),
         programs: programs.into(),
         domains: (0..domains.len()).map(place).collect(),
@@ -424,6 +425,8 @@ impl Builder {
             outputs: outputs.collect(),
             forward: self.forward.into(),
             backward: self.backward.into(),
+            sources: Vec::new().into(),
+            backward_of: Vec::new().into(),
         }
     }
 
