@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mtmd_options::Train;
+use mtmd_schema::TablePlace;
 
 use super::args::apply_rows;
 use super::warm_start::WarmStart;
@@ -52,6 +53,10 @@ pub fn train(model: &'static Compiled, args: &Train, plan: Option<&Path>) -> Res
         }
     };
     trainer.run_on(&backend);
+    let asked = (args.tables, backend == Backend::Host);
+    if asked == (TablePlace::Device, false) && trainer.table_place() == TablePlace::Host {
+        say("note: the device has no room for the tables in one array; they stay in host memory");
+    }
     let recorder = args.profile.then(|| record(&mut trainer, model));
     if let Some(warm) = warm {
         say(warm.start(&mut trainer, &vocabularies, &folder)?);

@@ -8,13 +8,13 @@ use mtmd_schema::plan::Plan;
 
 #[cfg(feature = "device")]
 use super::device::{DeviceExecutor, Weights};
-use super::heads::{HeadRows, Pairs};
-use super::host::{Executor, Scores, Step, TowerRows};
+use super::heads::Pairs;
+use super::host::{Executor, Scores, TowerRows};
 #[cfg(feature = "device")]
 use crate::bug::bug;
 use crate::data::batch::Batch;
 use crate::params::Params;
-use crate::profile::{Part, Recorder};
+use crate::profile::Recorder;
 use crate::schema::Precision;
 
 /// Where a plan runs.
@@ -68,35 +68,7 @@ impl<'p> Engine<'p> {
         match self {
             Self::Host(host) => host.record(recorder),
             #[cfg(feature = "device")]
-            Self::Device(_) => {}
-        }
-    }
-
-    /// What the time of a step counts as; `None` for an engine that records by itself what it is spent on.
-    pub fn part(&self) -> Option<Part> {
-        match self {
-            Self::Host(_) => None,
-            #[cfg(feature = "device")]
-            Self::Device(_) => Some(Part::Device),
-        }
-    }
-
-    /// One step of training: the loss of a batch and all its gradients. `fields` are those of its rows, by tower and
-    /// domain, `[rows, width of the program's input]`.
-    pub fn step(
-        &self,
-        params: &Params<f32>,
-        (batch, fields): (&Batch, [&[Vec<f32>]; 2]),
-        heads: &[HeadRows],
-        precision: Precision,
-        step: &mut Step<f32>,
-    ) {
-        match self {
-            Self::Host(host) => {
-                host.step(params, rows(batch, fields), heads, precision, step);
-            }
-            #[cfg(feature = "device")]
-            Self::Device(device) => device.step(params, (batch, fields), heads, precision, step),
+            Self::Device(device) => device.record(recorder),
         }
     }
 
@@ -133,7 +105,8 @@ impl<'p> Engine<'p> {
     }
 }
 
-fn rows<'a>(batch: &'a Batch, fields: [&'a [Vec<f32>]; 2]) -> [TowerRows<'a, f32>; 2] {
+/// The rows of both towers, as the host's executor takes them; `fields` are by tower and domain.
+pub fn rows<'a>(batch: &'a Batch, fields: [&'a [Vec<f32>]; 2]) -> [TowerRows<'a, f32>; 2] {
     let [query, item] = fields;
     [
         TowerRows::new(&batch.query, query),

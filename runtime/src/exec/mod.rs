@@ -10,4 +10,4 @@ mod engine;
 pub mod heads;
 pub mod host;
 
-pub use engine::{Backend, Engine, Loaded};
+pub use engine::{Backend, Engine, Loaded, rows};

@@ -147,6 +147,9 @@ impl DeviceTraining {
     ) -> Begun {
         let executor = Arc::clone(&self.executor);
         let device = executor.device();
+        let watched = device
+            .watch()
+            .map(|watch| (watch.begin(), device.traffic()));
         let layout = self.layout.as_deref();
         let resident = self
             .resident
@@ -195,6 +198,9 @@ impl DeviceTraining {
                 optimiser: counts,
                 tables: None,
             });
+            if let Some(watched) = watched {
+                record(device, watched);
+            }
             return Begun::Made(report);
         };
         let (rows, before) = tables.gather(device, (host.tables, uses), used, &pass, state);
@@ -205,8 +211,17 @@ impl DeviceTraining {
             optimiser: counts,
             tables: Some(before),
         });
-        let device = device.clone();
-        Begun::Sent(PendingStep { device, verdict })
+        let pending = PendingStep {
+            device: device.clone(),
+            verdict,
+        };
+        let Some(watched) = watched else {
+            return Begun::Sent(pending);
+        };
+        // Its launches are recorded as those of this step.
+        let report = pending.wait(heads);
+        record(device, watched);
+        Begun::Made(report)
     }
 
     /// Gives the host's copies what the device's have become, and leaves the device.
@@ -231,6 +246,17 @@ impl DeviceTraining {
             tables.bring_home(device, host.tables);
         }
     }
+}
+
+/// Records the launches of a step that has ended, from when and what it began with.
+fn record(device: &Device, (start, before): (u64, Traffic)) {
+    let Some(watch) = device.watch() else {
+        bug!("nothing watches this step");
+    };
+    watch.record(start);
+    let now = device.traffic();
+    let bytes = now.sent + now.received - before.sent - before.received;
+    watch.count(now.waits - before.waits, bytes);
 }
 
 /// The passes and the optimiser of one step.

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mtmd_schema::{DomainId, TaskId};
+use mtmd_schema::{DomainId, TablePlace, TaskId};
 
 use super::batch::{Preparation, TrainingBatch};
 use super::begun::Begun;
@@ -20,12 +20,10 @@ use super::step::{StepError, StepReport, Times, judge};
 use crate::bug::{bug, check};
 use crate::data::batch::Batch;
 use crate::error;
-use crate::exec::Backend;
-#[cfg(feature = "device")]
-use crate::exec::Engine;
 #[cfg(feature = "device")]
 use crate::exec::device::Traffic;
 use crate::exec::host::Step;
+use crate::exec::{Backend, Engine, rows};
 use crate::optimiser::Optimiser;
 use crate::params::transfer::TransferTarget;
 use crate::params::{Params, Part, Reader, Writer, require_fit};
@@ -130,6 +128,19 @@ impl Trainer {
     pub fn record(&mut self, recorder: &Arc<Recorder>) {
         self.scorer.engine.record(recorder);
         self.recorder = Some(Arc::clone(recorder));
+    }
+
+    /// Where its tables are while it trains.
+    pub fn table_place(&self) -> TablePlace {
+        #[cfg(feature = "device")]
+        if self
+            .device
+            .as_ref()
+            .is_some_and(|device| device.layout().is_some())
+        {
+            return TablePlace::Device;
+        }
+        TablePlace::Host
     }
 
     /// What makes batches ready for its steps.
@@ -284,12 +295,13 @@ impl Trainer {
         tables.catch_up(uses);
         tables.gather(batch, &mut self.inputs);
         times.gather = clock.lap(Spent::Gather);
-        let rows = (batch, self.inputs.both());
-        engine.step(params, rows, heads, self.precision, &mut self.step);
-        times.passes = match engine.part() {
-            Some(part) => clock.lap(part),
-            None => clock.skip(),
-        };
+        let rows = rows(batch, self.inputs.both());
+        match engine {
+            Engine::Host(host) => host.step(params, rows, heads, self.precision, &mut self.step),
+            #[cfg(feature = "device")]
+            Engine::Device(_) => bug!("a step of the host on a device"),
+        }
+        times.passes = clock.skip();
         let tasks = self.step.tasks.clone();
         let labelled: Vec<bool> = tasks.iter().map(Option::is_some).collect();
         let fields = [&*self.step.fields[0], &*self.step.fields[1]];

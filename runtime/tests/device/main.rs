@@ -60,7 +60,7 @@ fn client() -> Option<Client> {
 fn specs() {
     for spec in support::specs::all() {
         let plan = lowered::compiled(&spec.text).plan;
-        for case in [Case::Uneven, Case::Single, Case::Shared] {
+        for case in [Case::Uneven, Case::Single] {
             agrees_on(&plan, &format!("{}, {case:?}", spec.name), case);
         }
     }

@@ -9,8 +9,10 @@ use mtmd::data::batch::{Batch, Column};
 use mtmd::data::{Dataset, Parts, RowReader, Scan, synth};
 use mtmd::exec::Backend;
 use mtmd::params::Reader;
+use mtmd::profile::{Counter, Line, Part, Recorder};
 use mtmd::schema::{Compiled, Precision, TablePlace};
-use mtmd::training::{StepError, StepReport, Trainer};
+use mtmd::training::{StepError, StepReport, Trainer, cost_table};
+use mtmd_schema::Tower;
 
 use crate::weights::arrays;
 use crate::{client, device, launches_of, lowered};
@@ -177,6 +179,34 @@ fn losses_of_the_sample_are_the_hosts() {
     }
 }
 
+/// Three steps of every spec, narrow where it does not say how wide it is; rows of a request share a query row in some.
+#[test]
+fn all_specs_train_as_on_the_host() {
+    if client().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for spec in support::specs::all() {
+        let has_architecture = spec
+            .text
+            .lines()
+            .any(|line| line.starts_with("architecture"));
+        let narrow = if has_architecture { "" } else { NARROW };
+        let model = model(&format!("{}\n{narrow}", spec.text));
+        let data = folder.path().join(&spec.name);
+        synth(&model.schema, 600, 2, 3, &data).unwrap();
+        let batches = batches(model, &data, 6, 3);
+        assert_eq!(batches.len(), 3, "{}", spec.name);
+        let mut trainers = [None, Some(TablePlace::Device)].map(|place| trainer(model, place));
+        for (at, batch) in batches.iter().enumerate() {
+            let [host, device] = trainers
+                .each_mut()
+                .map(|trainer| step(trainer, batch).unwrap());
+            losses_agree(&format!("{}, step {at}", spec.name), &host, &device, 1e-3);
+        }
+    }
+}
+
 /// A small spec whose tables are stepped in this way.
 fn with_tables(settings: &str) -> &'static Compiled {
     let text = include_str!("../run/sample.mtmd");
@@ -284,4 +314,63 @@ fn launches_and_waits_of_training() {
             TablePlace::Host => assert_eq!(waits, 2),
         }
     }
+}
+
+/// Every launch of a step is of a node or of a part of the step, and is timed if the device has a clock.
+#[test]
+fn a_profile_has_all_launches_of_a_step() {
+    if client().is_none() {
+        return;
+    }
+    let model = kuairand();
+    let batches = batches(model, &sample(), 8, 3);
+    let mut trainer = trainer(model, Some(TablePlace::Device));
+    let recorder = Arc::new(Recorder::new(model, 1));
+    trainer.record(&recorder);
+    for batch in &batches {
+        let timeline = recorder.timeline();
+        step(&mut trainer, batch).unwrap();
+        timeline.enclose(recorder.step(), batch.rows);
+        recorder.end_step();
+    }
+    let costs = recorder.costs().unwrap();
+    let counted = |counter: Counter| {
+        let found = costs.counters.iter().find(|(other, _)| *other == counter);
+        found.unwrap().1
+    };
+    let launches = counted(Counter::Launches);
+    assert!((50.0..400.0).contains(&launches), "{launches}");
+    assert!((counted(Counter::HostWaits) - 1.0).abs() < 1e-9);
+    assert!(counted(Counter::CopiedBytes) > 1_000.0);
+    let lines = || costs.nodes.iter().chain(&costs.parts);
+    let sum: f64 = lines().map(|cost| cost.total).sum();
+    assert!(sum > 0.0 && sum <= costs.step * 1.000_001, "{costs:?}");
+    let of = |part: Part| costs.parts.iter().any(|cost| cost.line == Line::Part(part));
+    // A device without a clock has one line.
+    if !of(Part::Device) {
+        for part in [
+            Part::Gather,
+            Part::Heads,
+            Part::Sums,
+            Part::Dense,
+            Part::Tables,
+        ] {
+            assert!(of(part), "{part:?} in {costs:?}");
+        }
+        for tower in Tower::ALL {
+            for program in model.plan.tower(tower).programs.iter() {
+                let sources = program.forward_sources().flat_map(|(_, sources)| sources);
+                for source in sources {
+                    let line = Line::Node(tower, source.node);
+                    assert!(lines().any(|cost| cost.line == line), "{line:?}");
+                }
+            }
+        }
+    }
+    println!("{}", cost_table(&costs, |line| recorder.line_name(line)));
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("profile.json");
+    recorder.write_trace(&trace).unwrap();
+    let text = std::fs::read_to_string(&trace).unwrap();
+    serde_json::from_str::<serde_json::Value>(&text).unwrap();
 }

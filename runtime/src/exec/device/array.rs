@@ -1,20 +1,22 @@
 //! A device, and arrays in its memory.
 
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use cubecl::client::Client;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use crate::bug::{bug, zip_equal};
+use super::watch::{Doing, Watch};
+use crate::bug::{bug, check, zip_equal};
 
 /// A device, by which kernels are launched. It counts what goes between it and the host.
 #[derive(Clone)]
 pub struct Device {
     client: Client,
     traffic: Arc<Counters>,
+    watch: Arc<OnceLock<Arc<Watch>>>,
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +43,24 @@ impl Device {
         Self {
             client,
             traffic: Arc::default(),
+            watch: Arc::default(),
+        }
+    }
+
+    /// Has launches watched from now on.
+    pub fn watch_by(&self, watch: Arc<Watch>) {
+        check!(self.watch.set(watch).is_ok(), "a device is watched twice");
+    }
+
+    /// What watches its launches, if anything does.
+    pub fn watch(&self) -> Option<&Watch> {
+        self.watch.get().map(|watch| &**watch)
+    }
+
+    /// Says what the launches that come next are of.
+    pub fn doing(&self, doing: Doing) {
+        if let Some(watch) = self.watch() {
+            watch.doing(doing);
         }
     }
 

@@ -1,6 +1,6 @@
 //! A plan, ready to run on a device.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use cubecl::client::Client;
 use mtmd_schema::Tower;
@@ -11,12 +11,14 @@ use super::launches::Launches;
 use super::pass::{Pass, Weights};
 use super::rows::{BatchHeads, by_domain};
 use super::tables::program_index;
+use super::watch::Watch;
 use super::work::RowWork;
 use crate::bug::{bug, zip_equal};
 use crate::data::batch::Batch;
 use crate::exec::heads::{HeadRows, Pairs};
 use crate::exec::host::{Executor, RowEmbeddings, Scores, Step, TaskLoss};
 use crate::params::Params;
+use crate::profile::Recorder;
 use crate::schema::Precision;
 
 /// A plan, ready to run on a device.
@@ -90,6 +92,12 @@ impl<'p> DeviceExecutor<'p> {
         };
         step.loss = terms.map(term).sum();
         step.fields = by_domain(self.plan, batch, &embedded);
+    }
+
+    /// Records where the time of its launches goes.
+    pub fn record(&self, recorder: &Arc<Recorder>) {
+        let watch = Watch::new(self.plan, &self.launches, recorder);
+        self.device.watch_by(watch);
     }
 
     /// Weights, ready to score with.

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use mtmd_schema::Tower;
-use mtmd_schema::plan::{Field, Program, View};
+use mtmd_schema::plan::{Field, Op, Program, View};
 
 use super::kernels::words::{NONE, gather, head, moment, output, tile, transfer};
 use super::piece::{Lowering, buffer, fill, item, word};
 use super::tables::{Words, domain_index, slots};
 use crate::bug::zip_equal;
+use crate::profile::Line;
 
 /// The headers of transfers between rows' memory and arrays.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +28,7 @@ pub struct Transfers {
 }
 
 /// The two launches of BatchNorms' moments.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct MomentLaunches {
     /// Of tiles: where the header is among the words, and the most items of a program.
     pub of_tiles: (u32, usize),
@@ -35,6 +36,8 @@ pub struct MomentLaunches {
     pub columns: usize,
     /// Of domains: the first item, and how many there are.
     pub of_domains: (u32, usize),
+    /// The nodes that they are of, by their part of the columns.
+    pub shares: Vec<(Line, f64)>,
 }
 
 /// What the launches of heads read.
@@ -150,12 +153,19 @@ impl Words<'_, '_> {
             most = most.max(columns);
             of_tiles.insert(program, items);
         }
+        let norms = self.programs.iter().flat_map(|of| {
+            let ops = of.program.forward_sources();
+            let norms = ops.filter(|(op, _)| matches!(op, Op::BatchNorm { .. }));
+            norms.flat_map(|(_, sources)| Line::of_sources(of.tower, sources))
+        });
+        let shares = Line::shares(norms);
         let first = word(self.words.len());
         self.words.extend(of_domains.iter().flatten());
         MomentLaunches {
             of_tiles: self.rows_table(&of_tiles),
             columns: most,
             of_domains: (first, of_domains.len()),
+            shares,
         }
     }
 

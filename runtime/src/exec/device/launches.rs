@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mtmd_schema::Tower;
-use mtmd_schema::plan::{Address, Plan, Scope};
+use mtmd_schema::plan::{Address, Plan, Program, Scope, Source};
 
 use super::frame::{HeadLaunches, MomentLaunches, Transfers};
 use super::kernels::words::{activate, light, product, sum, weight};
@@ -13,9 +13,10 @@ use super::schedule::{Batch, PieceId, schedule};
 use super::tables::{Words, programs};
 use super::work::RowWork;
 use crate::bug::{bug, check, zip_equal};
+use crate::profile::{Line, Part};
 
 /// What one launch does.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Launch {
     /// Its kernel.
     pub kind: Kind,
@@ -23,6 +24,8 @@ pub struct Launch {
     pub at: u32,
     /// Items: of a kernel that works on rows, the most of any program.
     pub items: usize,
+    /// The nodes that it is of, by their part of the work, if all domains have as many rows.
+    pub shares: Vec<(Line, f64)>,
 }
 
 /// Everything that follows from a plan.
@@ -76,8 +79,8 @@ impl Launches {
         let row_work = zip_equal(&forward, &backward)
             .map(|(forward, backward)| RowWork::of(forward).and(RowWork::of(backward)));
         let row_work = row_work.collect();
-        let forward = build.launches(&forward);
-        let mut backward = build.launches(&backward);
+        let forward = build.launches(&forward, forward_sources);
+        let mut backward = build.launches(&backward, backward_sources);
         let sums: Vec<&Sums> = lowerings.iter().map(|lowering| &lowering.sums).collect();
         let sum_columns = sums.iter().map(|sums| sums.columns).max().unwrap_or(0);
         backward.extend(build.sums(&sums));
@@ -99,7 +102,26 @@ impl Launches {
     }
 }
 
-impl Words<'_, '_> {
+/// The nodes of each operation of a pass.
+type Sources<'p> = fn(&'p Program) -> Vec<&'p [Source]>;
+
+fn forward_sources(program: &Program) -> Vec<&[Source]> {
+    program.forward_sources().map(|(_, of)| of).collect()
+}
+
+fn backward_sources(program: &Program) -> Vec<&[Source]> {
+    program.backward_sources().map(|(_, of)| of).collect()
+}
+
+/// A piece of all programs' pieces.
+fn piece(pieces: &[Vec<Piece>], (program, at): PieceId) -> &Piece {
+    match pieces.get(program).and_then(|of| of.get(at)) {
+        Some(piece) => piece,
+        None => bug!("no piece {at} of program {program}"),
+    }
+}
+
+impl<'p> Words<'_, 'p> {
     /// Writes items of a kernel that takes them one by one.
     fn items_table<const WORDS: usize>(&mut self, kind: Kind, items: &[[u32; WORDS]]) -> Launch {
         let at = word(self.words.len());
@@ -108,31 +130,47 @@ impl Words<'_, '_> {
             kind,
             at,
             items: items.len(),
+            shares: vec![(Line::Part(Part::Sums), 1.0)],
         }
     }
 
-    fn launches(&mut self, pieces: &[Vec<Piece>]) -> Vec<Launch> {
+    /// The launches of all programs' pieces; `sources` finds those of each operation of a program.
+    fn launches(&mut self, pieces: &[Vec<Piece>], sources: Sources<'p>) -> Vec<Launch> {
         let programs = self.programs;
         let tower = |program: usize| match programs.get(program) {
             Some(of) => of.tower,
             None => bug!("no program {program}"),
         };
+        let sources: Vec<_> = programs.iter().map(|of| sources(of.program)).collect();
         let batches = schedule(pieces, tower);
-        batches
-            .iter()
-            .map(|batch| self.launch(batch, pieces))
-            .collect()
+        let launch = |batch: &Batch| {
+            let entries = batch.entries.iter().flatten();
+            let weights = entries.flat_map(|&id| {
+                let piece = piece(pieces, id);
+                let domains = programs.get(id.0).map_or(0, |of| of.program.domains.len());
+                let work = RowWork::of(std::slice::from_ref(piece)).weight() * domains;
+                let of = sources.get(id.0).and_then(|of| of.get(piece.op));
+                let Some(of) = of else {
+                    bug!("no operation {} of program {}", piece.op, id.0);
+                };
+                let all: usize = of.iter().map(|source| source.columns).sum();
+                let part = work as f64 / all as f64;
+                let lines = Line::of_sources(tower(id.0), of);
+                lines.map(move |(line, columns)| (line, columns * part))
+            });
+            Launch {
+                shares: Line::shares(weights),
+                ..self.launch(batch, pieces)
+            }
+        };
+        batches.iter().map(launch).collect()
     }
 
     fn launch(&mut self, batch: &Batch, pieces: &[Vec<Piece>]) -> Launch {
-        let piece = |&(program, at): &PieceId| match pieces.get(program).and_then(|of| of.get(at)) {
-            Some(piece) => &piece.work,
-            None => bug!("no piece {at} of program {program}"),
-        };
         if batch.kind == Kind::Weight {
             let mut items = Vec::new();
             for entry in &batch.entries {
-                let gradients = entry.iter().map(|id| match piece(id) {
+                let gradients = entry.iter().map(|id| match &piece(pieces, *id).work {
                     PieceWork::Weight(gradient) => (id.0, *gradient),
                     PieceWork::Rows(..) => bug!("a gradient of a matrix is another kernel's"),
                 });
@@ -142,7 +180,7 @@ impl Words<'_, '_> {
         }
         let mut items: BTreeMap<usize, Vec<Vec<u32>>> = BTreeMap::new();
         for id in batch.entries.iter().flatten() {
-            match piece(id) {
+            match &piece(pieces, *id).work {
                 PieceWork::Rows(_, of) => items.entry(id.0).or_default().extend(of.iter().cloned()),
                 PieceWork::Weight(_) => bug!("a gradient of a matrix among items of rows"),
             }
@@ -163,6 +201,7 @@ impl Words<'_, '_> {
             kind: batch.kind,
             at,
             items,
+            shares: Vec::new(),
         }
     }
 

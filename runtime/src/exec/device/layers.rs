@@ -57,6 +57,7 @@ impl Lowering<'_> {
         let reads = [maps.read(), outputs(&maps)].map(|view| self.columns(view));
         let [input, gradient] = reads.each_ref().map(|columns| columns.start);
         self.pieces.push(Piece {
+            op: self.op,
             reads: reads.to_vec(),
             writes: Vec::new(),
             work: PieceWork::Weight(WeightGradient {

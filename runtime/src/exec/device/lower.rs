@@ -9,11 +9,14 @@ use crate::bug::{bug, zip_equal};
 impl Lowering<'_> {
     /// The pieces of some operations, in their order.
     pub fn pieces(&mut self, ops: &[Op]) -> Vec<Piece> {
-        ops.iter().for_each(|op| self.op(op));
+        for (at, op) in ops.iter().enumerate() {
+            self.op = at;
+            self.lower(op);
+        }
         std::mem::take(&mut self.pieces)
     }
 
-    fn op(&mut self, op: &Op) {
+    fn lower(&mut self, op: &Op) {
         match op {
             Op::Copy { from, into } => self.scale(*from, None, *into),
             Op::Repeat { parameter, to } => self.repeat(address(*parameter), *to),

@@ -25,6 +25,7 @@ mod piece;
 mod rows;
 mod schedule;
 mod tables;
+mod watch;
 mod work;
 
 pub use array::Traffic;
@@ -37,4 +38,5 @@ pub(crate) use {
     pass::{Pass, by_item},
     piece::word,
     rows::{BatchHeads, by_domain},
+    watch::Doing,
 };

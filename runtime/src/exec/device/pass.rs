@@ -13,9 +13,11 @@ use super::kernels::{
 use super::launches::{Launch, Launches};
 use super::piece::{Kind, buffer, word};
 use super::rows::{BatchHeads, BatchRows, program_of};
+use super::watch::Doing;
 use crate::bug::{bug, check};
 use crate::data::batch::Batch;
 use crate::params::Params;
+use crate::profile::Part;
 use crate::schema::Precision;
 
 /// Weights in device memory.
@@ -113,6 +115,7 @@ impl<'a> Pass<'a> {
             all.len(),
             self.rows.fields
         );
+        self.device.doing(Doing::Part(Part::Rows));
         let fields = Array::copy(self.device, &all);
         self.transfer(&fields, self.launches.transfers.fields, true);
     }
@@ -128,6 +131,7 @@ impl<'a> Pass<'a> {
             entries.len(),
             self.rows.data
         );
+        self.device.doing(Doing::Part(Part::Gather));
         let (header, items) = self.launches.gather;
         if items > 0 {
             gather::run::launch(
@@ -153,7 +157,8 @@ impl<'a> Pass<'a> {
     /// Finds what BatchNorms normalise by; the running statistics after a step of training, or those that there are.
     pub fn find_moments(&self, training: bool) -> Array {
         let device = self.device;
-        let of = self.launches.moments;
+        device.doing(Doing::Moments);
+        let of = &self.launches.moments;
         let next = Array::uninitialised(device, self.plan.statistics);
         let (header, items) = of.of_tiles;
         let found = &self.sums;
@@ -199,8 +204,9 @@ impl<'a> Pass<'a> {
 
     /// From the fields to the towers' outputs.
     pub fn forward(&self) {
-        for launch in &self.launches.forward {
-            self.launch(*launch, None);
+        for (at, launch) in self.launches.forward.iter().enumerate() {
+            self.device.doing(Doing::Forward(at));
+            self.launch(launch, None);
         }
     }
 
@@ -208,6 +214,7 @@ impl<'a> Pass<'a> {
     /// go to `gradient`.
     pub fn loss(&self, batch: &BatchHeads, gradient: &Array) -> Array {
         let device = self.device;
+        device.doing(Doing::Part(Part::Heads));
         let tasks = self.plan.heads.len();
         let found = Scores {
             pairs: Array::copy(device, &batch.pairs),
@@ -284,9 +291,11 @@ impl<'a> Pass<'a> {
     /// From the gradients of the outputs to those of all parameters, and of the embedded fields, `[rows, embedded]` by
     /// tower and domain. What no operation writes is left as it was.
     pub fn backward(&self, gradient: &Array) -> Array {
-        for launch in &self.launches.backward {
-            self.launch(*launch, Some(gradient));
+        for (at, launch) in self.launches.backward.iter().enumerate() {
+            self.device.doing(Doing::Backward(at));
+            self.launch(launch, Some(gradient));
         }
+        self.device.doing(Doing::Part(Part::Rows));
         let embedded = Array::uninitialised(self.device, self.rows.embedded);
         self.transfer(&embedded, self.launches.transfers.embedded, false);
         embedded
@@ -331,7 +340,7 @@ impl<'a> Pass<'a> {
         CubeCount::Static(word(self.rows.tile_count()), word(items), 1)
     }
 
-    fn launch(&self, launch: Launch, gradient: Option<&Array>) {
+    fn launch(&self, launch: &Launch, gradient: Option<&Array>) {
         let device = self.device;
         let (words, tiles) = (self.words.argument(), self.tiles.argument());
         let (memory, parameters) = (self.memory.argument(), self.weights.parameters.argument());

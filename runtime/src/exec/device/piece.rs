@@ -29,6 +29,8 @@ pub enum Kind {
 /// Work on the rows of one program that is done in one launch.
 #[derive(Debug)]
 pub struct Piece {
+    /// Which operation of the pass it is of.
+    pub op: usize,
     /// Columns of a row's memory that it reads.
     pub reads: Vec<Range<usize>>,
     /// Columns of a row's memory that it writes.
@@ -112,6 +114,8 @@ pub struct Lowering<'a> {
     pub sums: Sums,
     /// Those so far.
     pub pieces: Vec<Piece>,
+    /// Which operation of a pass is being written.
+    pub op: usize,
 }
 
 impl<'a> Lowering<'a> {
@@ -121,6 +125,7 @@ impl<'a> Lowering<'a> {
             program,
             sums: Sums::default(),
             pieces: Vec::new(),
+            op: 0,
         }
     }
 
@@ -145,6 +150,7 @@ impl<'a> Lowering<'a> {
     pub fn push(&mut self, kind: Kind, reads: &[View], writes: &[View], items: Vec<Vec<u32>>) {
         let columns = |views: &[View]| views.iter().map(|view| self.columns(*view)).collect();
         let piece = Piece {
+            op: self.op,
             reads: columns(reads),
             writes: columns(writes),
             work: PieceWork::Rows(kind, items),

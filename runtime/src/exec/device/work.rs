@@ -29,6 +29,11 @@ impl RowWork {
         all
     }
 
+    /// One number for it: what takes longer by far on a GPU of today, of a product of usual width.
+    pub fn weight(self) -> usize {
+        self.multiplications.max(self.numbers)
+    }
+
     /// That of both.
     pub fn and(self, other: Self) -> Self {
         Self {

@@ -10,8 +10,9 @@ use super::update::{PIECE, Rates};
 use super::{Optimiser, PartSteps};
 use crate::exec::device::kernels::words::state;
 use crate::exec::device::kernels::{LANES, LINES, cube_dim};
-use crate::exec::device::{Device, DeviceArray, Weights, by_item, read, word};
+use crate::exec::device::{Device, DeviceArray, Doing, Weights, by_item, read, word};
 use crate::params::Part;
+use crate::profile::Part as Spent;
 
 /// The optimiser's arrays on a device.
 #[derive(Debug)]
@@ -114,6 +115,7 @@ impl DeviceOptimiser {
         has_gradient: impl Fn(Part) -> bool,
         learning_rate: f64,
     ) -> PendingVerdict {
+        device.doing(Doing::Part(Spent::Dense));
         let rates = rates(of, has_gradient, learning_rate);
         let rates = DeviceArray::copy(device, &rates);
         let (fields, len) = found.fields;

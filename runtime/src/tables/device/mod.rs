@@ -15,7 +15,8 @@ use self::kernels::{chunk, used};
 use crate::bug::{bug, check, zip_equal};
 use crate::exec::device::kernels::words::NONE;
 use crate::exec::device::kernels::{LINES, cube_dim};
-use crate::exec::device::{Device, DeviceArray, Pass, by_item, word};
+use crate::exec::device::{Device, DeviceArray, Doing, Pass, by_item, word};
+use crate::profile::Part;
 use crate::tables::clock::Mark;
 use crate::tables::rule::Factors;
 use crate::tables::{TableUses, Tables, clock_of};
@@ -96,6 +97,7 @@ impl DeviceTables {
             last: Vec::new(),
         };
         let (behind, missed) = self.missed(tables, uses, &mut before.last);
+        device.doing(Doing::Part(Part::Gather));
         if !missed.is_empty() {
             kernels::catch_up::launch(
                 device,
@@ -125,6 +127,7 @@ impl DeviceTables {
         state: &DeviceArray,
         factor: f64,
     ) {
+        device.doing(Doing::Part(Part::Tables));
         let chunks = batch.chunks.len() / chunk::WORDS;
         if used.count > 0 {
             let sums = DeviceArray::uninitialised(device, chunks * self.width);

@@ -337,8 +337,8 @@ pub mod sum {
     /// First column of the sums.
     pub const COLUMN: usize = 1;
 
-    /// The most elements of an item: a unit each.
-    pub const WIDTH_LIMIT: usize = 256;
+    /// The most elements of an item: a column of units each.
+    pub const WIDTH_LIMIT: usize = super::super::LANES;
 }
 
 /// Rows and columns of the block of a product that a cube makes.
