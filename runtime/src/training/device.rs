@@ -186,11 +186,8 @@ impl DeviceTraining {
             };
             let report = pending.wait(heads);
             if report.is_ok() {
-                let fields = by_domain(
-                    executor.plan(),
-                    batch,
-                    &fields.read(device, pass.embedded()),
-                );
+                let fields = fields.read(device, pass.embedded());
+                let fields = by_domain(executor.plan(), batch, &fields);
                 let fields = fields.each_ref().map(Vec::as_slice);
                 host.tables.step(uses, fields, pace.factor);
             }

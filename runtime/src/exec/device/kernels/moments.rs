@@ -68,7 +68,11 @@ pub fn of_domains(
     let columns = columns as usize;
     let item = first_item as usize + CUBE_POS * moment::JOIN_WORDS;
     let unit = UNIT_POS as usize;
-    if CUBE_POS < items as usize && unit < words[item + moment::COLUMNS] as usize {
+    let mut width = 0usize;
+    if CUBE_POS < items as usize {
+        width = words[item + moment::COLUMNS] as usize;
+    }
+    if unit < width {
         let at_mean = words[item + moment::MEAN] as usize + unit;
         let at_variance = words[item + moment::VARIANCE] as usize + unit;
         let mut mean = running[at_mean];
