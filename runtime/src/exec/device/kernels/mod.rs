@@ -9,6 +9,9 @@
 #![expect(clippy::indexing_slicing, reason = "kernels index arrays")]
 
 pub mod activate;
+#[cfg(test)]
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod gather;
 pub mod heads;
 pub mod light;
