@@ -107,7 +107,7 @@ def check():
     call(nvrtc, "nvrtcVersion", *map(ctypes.byref, version))
     name = "NVRTC " + ".".join(str(part.value) for part in version)
     driver = card()
-    ptx = compiled(nvrtc, name, NO_CARD if driver is None else driver[1])
+    ptx, _ = compiled(nvrtc, name, NO_CARD if driver is None else driver[1], KERNEL)
     if driver is None:
         return f"{name} (no card: only compiled)"
     takes, code = ctypes.c_int(), ctypes.c_void_p()
@@ -149,19 +149,25 @@ def card():
     return driver, f"{number}a" if number >= 90 else str(number)
 
 
-def compiled(nvrtc, name, architecture):
-    """PTX."""
-    headers, program, size = f"{os.environ['CUDA_PATH']}/include", ctypes.c_void_p(), ctypes.c_size_t()
-    options = [f"--gpu-architecture=sm_{architecture}", f"--include-path={headers}", "-lineinfo", f"--include-path={headers}/cccl"]
-    call(nvrtc, "nvrtcCreateProgram", ctypes.byref(program), KERNEL, None, 0, None, None)
+def compiled(nvrtc, name, architecture, source, *more):
+    """PTX, and the compiler's log. `more` are options besides those of cubecl."""
+    headers, program = f"{os.environ['CUDA_PATH']}/include", ctypes.c_void_p()
+    options = [f"--gpu-architecture=sm_{architecture}", f"--include-path={headers}", "-lineinfo", f"--include-path={headers}/cccl", *more]
+    call(nvrtc, "nvrtcCreateProgram", ctypes.byref(program), source, None, 0, None, None)
     words = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
     error = nvrtc.nvrtcCompileProgram(program, len(options), words)
-    what = "PTX" if error == 0 else "ProgramLog"
+    log = result(nvrtc, "ProgramLog", program).value.decode(errors="replace").strip()
+    if error != 0:
+        raise ours.Failed(f"{name} does not compile a kernel for sm_{architecture}: {log}")
+    return result(nvrtc, "PTX", program), log
+
+
+def result(nvrtc, what, program):
+    """Text that a compiled program has."""
+    size = ctypes.c_size_t()
     call(nvrtc, f"nvrtcGet{what}Size", program, ctypes.byref(size))
     text = ctypes.create_string_buffer(size.value)
     call(nvrtc, f"nvrtcGet{what}", program, text)
-    if error != 0:
-        raise ours.Failed(f"{name} does not compile a kernel for sm_{architecture}: {text.value.decode(errors='replace').strip()}")
     return text
 
 

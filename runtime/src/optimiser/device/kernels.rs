@@ -179,3 +179,31 @@ pub fn take_over(from: &[f32], to: &mut [f32], state: &[f32], len: u32) {
         to[at] = from[at];
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "cuda")]
+mod tests {
+    use super::*;
+    use crate::exec::device::kernels::cuda::{ARRAY as A, write};
+
+    #[test]
+    fn cuda_sources() {
+        write("optimiser_squares", |(s, d, t)| {
+            squares::Squares::new(s, d, t, A, A, A, A, ())
+        });
+        write("optimiser_not_finite", |(s, d, t)| {
+            not_finite::NotFinite::new(s, d, t, A, A, (), ())
+        });
+        for (clips, name) in [(false, "optimiser_judge"), (true, "optimiser_judge_clips")] {
+            write(name, |(s, d, t)| {
+                judge::Judge::new(s, d, t, A, A, A, A, (), (), (), (), clips)
+            });
+        }
+        write("optimiser_adamw", |(s, d, t)| {
+            adamw::Adamw::new(s, d, t, A, A, A, A, A, A, A, ())
+        });
+        write("optimiser_take_over", |(s, d, t)| {
+            take_over::TakeOver::new(s, d, t, A, A, A, ())
+        });
+    }
+}

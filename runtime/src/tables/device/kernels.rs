@@ -248,3 +248,23 @@ pub fn step(
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "cuda")]
+mod tests {
+    use super::*;
+    use crate::exec::device::kernels::cuda::{ARRAY as A, write};
+
+    #[test]
+    fn cuda_sources() {
+        write("tables_catch_up", |(s, d, t)| {
+            catch_up::CatchUp::new(s, d, t, A, A, A, A, A, A, ())
+        });
+        write("tables_add_up", |(s, d, t)| {
+            add_up::AddUp::new(s, d, t, A, A, A, A, (), ())
+        });
+        write("tables_step", |(s, d, t)| {
+            step::Step::new(s, d, t, A, A, A, A, A, A, (), ())
+        });
+    }
+}

@@ -18,12 +18,14 @@ pub fn run(
     #[comptime] rounded: bool,
 ) {
     let stride = stride as usize;
-    let item = first_item as usize + CUBE_POS * weight::WORDS;
+    // A cube beyond the last item has none: it reads the first one's words, and no sources.
+    let mut item = first_item as usize;
     let mut left = Shared::<[f32]>::new_slice(STEP * DEPTH);
     let mut right = Shared::<[f32]>::new_slice(STEP * DEPTH);
     let mut outputs = 0usize;
     let mut sources = 0usize;
     if CUBE_POS < items as usize {
+        item += CUBE_POS * weight::WORDS;
         outputs = words[item + weight::OUTPUTS] as usize;
         sources = words[item + weight::SOURCES] as usize;
     }
