@@ -12,4 +12,6 @@ mod trace;
 
 pub use costs::{Cost, Costs};
 pub use label::{Counter, Kind, Label, LabelId, Line, Part, Pass};
+#[cfg(feature = "device")]
+pub(crate) use recorder::lock;
 pub use recorder::{Recorder, Span, TRACED_SPANS, TRACED_STEPS, Timeline, Track};

@@ -222,7 +222,7 @@ impl Recorder {
 }
 
 /// A thread that panicked while it held the lock ends the program; until then its records are whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -175,7 +175,13 @@ impl DeviceTraining {
         };
         let state = resident.optimiser.state();
         let counts = host.optimiser.steps();
-        let (Some(tables), Some(used)) = (&mut resident.tables, &of_batch.tables) else {
+        let on_device = match (&mut resident.tables, &of_batch.tables) {
+            (Some(tables), Some(used)) => Some((tables, used)),
+            (None, None) => None,
+            // The host's tables are out of date, or the device has none.
+            (Some(_), None) | (None, Some(_)) => bug!("a batch made ready for tables elsewhere"),
+        };
+        let Some((tables, used)) = on_device else {
             host.tables.catch_up(uses);
             host.tables.gather(batch, &mut self.inputs);
             pass.send_fields(self.inputs.both());

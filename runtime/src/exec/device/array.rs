@@ -129,11 +129,6 @@ impl Array {
         }
     }
 
-    /// Number of elements.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
     /// The first elements, in host memory.
     pub fn read(&self, device: &Device, len: usize) -> Vec<f32> {
         let [found] = read(device, [(self, len)]);

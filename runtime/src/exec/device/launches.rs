@@ -147,12 +147,12 @@ impl<'p> Words<'_, 'p> {
             let entries = batch.entries.iter().flatten();
             let weights = entries.flat_map(|&id| {
                 let piece = piece(pieces, id);
-                let domains = programs.get(id.0).map_or(0, |of| of.program.domains.len());
-                let work = RowWork::of(std::slice::from_ref(piece)).weight() * domains;
                 let of = sources.get(id.0).and_then(|of| of.get(piece.op));
-                let Some(of) = of else {
+                let (Some(program), Some(of)) = (programs.get(id.0), of) else {
                     bug!("no operation {} of program {}", piece.op, id.0);
                 };
+                let domains = program.program.domains.len();
+                let work = RowWork::of(std::slice::from_ref(piece)).weight() * domains;
                 let all: usize = of.iter().map(|source| source.columns).sum();
                 let part = work as f64 / all as f64;
                 let lines = Line::of_sources(tower(id.0), of);

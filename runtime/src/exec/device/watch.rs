@@ -1,6 +1,6 @@
 //! Where the time of a device goes: what its launches are of, and how long each took by the device's own clock.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cubecl::future::block_on;
@@ -10,7 +10,9 @@ use mtmd_schema::plan::Plan;
 
 use super::launches::{Launch, Launches};
 use crate::bug::bug;
-use crate::profile::{Counter, Kind, Label, LabelId, Line, Part, Pass, Recorder, Span, Track};
+use crate::profile::{
+    Counter, Kind, Label, LabelId, Line, Part, Pass, Recorder, Span, Track, lock,
+};
 
 /// What the launches that come next are of.
 #[derive(Debug, Clone, Copy)]
@@ -203,9 +205,4 @@ fn span(label: LabelId, start: u64, end: u64) -> Span {
         nanos: end - start,
         rows: 0,
     }
-}
-
-/// A thread that panicked while it held the lock ends the program.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,6 +2,7 @@
 
 use super::kernels::words::product;
 use super::piece::{Kind, Piece, PieceWork};
+use crate::bug::bug;
 
 /// What the operations of a program do to one row, forward and backward.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,6 +54,9 @@ impl RowWork {
 
 /// Multiplications of an item of a product, for one row.
 fn block(item: &[u32]) -> usize {
-    let word = |at: usize| item.get(at).map_or(0, |word| *word as usize);
+    let word = |at: usize| match item.get(at) {
+        Some(word) => *word as usize,
+        None => bug!("word {at} of an item of {}", item.len()),
+    };
     word(product::INPUTS) * word(product::OUTPUTS)
 }

@@ -8,9 +8,10 @@ use cubecl::prelude::CubeCount;
 use self::kernels::{piece, rate};
 use super::update::{PIECE, Rates};
 use super::{Optimiser, PartSteps};
+use crate::bug::bug;
 use crate::exec::device::kernels::words::state;
 use crate::exec::device::kernels::{LANES, LINES, cube_dim};
-use crate::exec::device::{Device, DeviceArray, Doing, Weights, by_item, read, word};
+use crate::exec::device::{Device, DeviceArray, Doing, Weights, by_item, word};
 use crate::params::Part;
 use crate::profile::Part as Spent;
 
@@ -58,14 +59,14 @@ pub struct PendingVerdict {
 impl PendingVerdict {
     /// Waits for it.
     pub fn wait(&self, device: &Device) -> Verdict {
-        let [report] = read(device, [(&self.report, self.tasks + 2)]);
-        let mut losses = report;
-        let bad = losses.pop().unwrap_or(f32::NAN);
-        let norm = losses.pop().unwrap_or(f32::NAN);
+        let report = self.report.read(device, self.tasks + 2);
+        let [losses @ .., norm, bad] = &report[..] else {
+            bug!("a report of {} numbers", report.len());
+        };
         Verdict {
-            losses,
-            norm: f64::from(norm),
-            fields_are_finite: bad == 0.0,
+            losses: losses.to_vec(),
+            norm: f64::from(*norm),
+            fields_are_finite: *bad == 0.0,
         }
     }
 }
@@ -96,7 +97,10 @@ impl DeviceOptimiser {
     /// Steps that were made since the copy.
     pub fn made(&self, device: &Device) -> usize {
         let state = self.state.read(device, state::NUMBERS);
-        state.get(state::MADE).map_or(0, |made| *made as usize)
+        match state.get(state::MADE) {
+            Some(made) => *made as usize,
+            None => bug!("a state of {} numbers", state.len()),
+        }
     }
 
     /// The moments, `[parameters]`, to be read.

@@ -13,7 +13,7 @@ use cubecl::prelude::CubeCount;
 pub use self::batch::{DeviceLayout, TableBatch};
 use self::kernels::{chunk, used};
 use crate::bug::{bug, check, zip_equal};
-use crate::exec::device::kernels::words::NONE;
+use crate::exec::device::kernels::words::{NONE, OWN};
 use crate::exec::device::kernels::{LINES, cube_dim};
 use crate::exec::device::{Device, DeviceArray, Doing, Pass, by_item, word};
 use crate::profile::Part;
@@ -51,9 +51,9 @@ pub struct Before {
 
 /// Whether a device has room for the records, in one array that kernels can address.
 pub fn fit(device: &Device, tables: &Tables) -> bool {
-    const ADDRESSED: u64 = 4 << 31;
+    let addressed = u64::from(OWN) * size_of::<f32>() as u64;
     let most = device.properties().memory.max_page_size;
-    (tables.bytes() as u64) < most.min(ADDRESSED)
+    (tables.bytes() as u64) < most.min(addressed)
 }
 
 impl DeviceTables {
