@@ -34,7 +34,7 @@ const COMPILER: [&str; 12] = [
 ];
 
 /// Rooms of the runtime, lowest first.
-const RUNTIME: [&str; 18] = [
+const RUNTIME: [&str; 20] = [
     "bug",
     "error",
     "schema",
@@ -52,6 +52,8 @@ const RUNTIME: [&str; 18] = [
     "evaluation",
     "score",
     "training",
+    "index",
+    "serve",
     "cli",
 ];
 

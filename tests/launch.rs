@@ -1,4 +1,4 @@
-//! `train`, `eval`, `synth` and `bench`: their options, and the program that they build and run.
+//! `train`, `eval`, `predict`, `index`, `serve`, `synth` and `bench`: their options, and the program that they build and run.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,7 +11,7 @@
 mod program;
 
 use clap::{Arg, Args};
-use mtmd_options::{Bench, Eval, Synth, Train};
+use mtmd_options::{Bench, Eval, Index, Predict, Serve, Synth, Train};
 use program::{MINIMAL, MTMDC, folder, with_spec};
 use std::fs;
 use std::path::PathBuf;
@@ -19,13 +19,16 @@ use std::path::PathBuf;
 use support::run::outcome;
 
 /// The commands that run a spec's program, with their shared options.
-fn commands() -> [(&'static str, clap::Command); 4] {
+fn commands() -> [(&'static str, clap::Command); 7] {
     fn options<O: Args>() -> clap::Command {
         O::augment_args(clap::Command::new("options"))
     }
     [
         ("train", options::<Train>()),
         ("eval", options::<Eval>()),
+        ("predict", options::<Predict>()),
+        ("index", options::<Index>()),
+        ("serve", options::<Serve>()),
         ("synth", options::<Synth>()),
         ("bench", options::<Bench>()),
     ]

@@ -73,7 +73,7 @@ mod tests {
     use clap::Arg;
 
     use super::*;
-    use crate::{Bench, Eval, Synth, Train};
+    use crate::{Bench, Eval, Index, Predict, Serve, Synth, Train};
 
     fn parse<O: Args>(arguments: &[OsString]) -> Given<O> {
         let command = Given::<O>::augment_args(Command::new("options").no_binary_name(true));
@@ -95,7 +95,12 @@ mod tests {
             .collect();
         values.truncate(1);
         if values.is_empty() {
-            let value = if name == "device" { "cuda:2" } else { "7" };
+            let value = match name {
+                "device" => "cuda:2",
+                "shard" => "2/7",
+                "bind" => "0.0.0.0:80",
+                _ => "7",
+            };
             values.push(value.into());
         }
         let several = option
@@ -137,6 +142,9 @@ mod tests {
     fn every_option_is_passed_on() {
         nothing_is_lost::<Train>(&[], &[("other-files", "--resume")]);
         nothing_is_lost::<Eval>(&["--model=m"], &[]);
+        nothing_is_lost::<Predict>(&["--model=m", "--out=o"], &[]);
+        nothing_is_lost::<Index>(&["--model=m", "--out=o", "--id=i"], &[]);
+        nothing_is_lost::<Serve>(&["--model=m"], &[]);
         nothing_is_lost::<Synth>(&["--out=o"], &[]);
         nothing_is_lost::<Bench>(&[], &[("oracle", "--dump=d")]);
     }

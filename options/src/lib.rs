@@ -1,4 +1,5 @@
-//! The options of the commands that run a model: `train`, `eval`, `synth` and `bench`.
+//! The options of the commands that run a model: `train`, `eval`, `predict`, `index`, `serve`, `synth` and
+//! `bench`.
 //!
 //! `mtmdc` and the generated programs flatten the same structs, so the compiler shows every option and rejects a wrong one
 //! before it builds anything. It passes them on as [`Given`] holds them.
@@ -6,14 +7,18 @@
 mod given;
 mod values;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
 
 pub use given::Given;
-use mtmd_schema::{BadRows, Part, Precision, TablePlace};
-pub use values::{Device, in_object_store};
-use values::{bad_rows, choice, data_path, part, positive, precision, table_place, whole};
+use mtmd_schema::{BadRows, ElementType, IndexFormat, Part, Precision, TablePlace, Tower};
+pub use values::{Device, Shard, in_object_store};
+use values::{
+    bad_rows, choice, data_path, element_type, index_format, part, positive, precision,
+    table_place, tower, whole,
+};
 
 /// Options of `train`.
 #[derive(Debug, Clone, PartialEq, Args)]
@@ -105,6 +110,117 @@ pub struct Eval {
     /// Device and threads.
     #[command(flatten)]
     pub machine: Machine,
+}
+
+/// Options of `predict`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct Predict {
+    /// Folder of a model, a checkpoint or a run
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// Parquet files or folders, or s3:// and gs:// URLs; labels are not needed [default in mtmdc: the spec's `data`]
+    #[arg(long, num_args = 1.., value_name = "PATH", value_parser = data_path())]
+    pub data: Vec<PathBuf>,
+    /// Folder to write to: Parquet files with as many rows as the data has, in the same order
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Columns of the data to write beside the scores
+    #[arg(long, num_args = 1.., value_name = "COLUMN")]
+    pub keep: Vec<String>,
+    /// Write the logit ln(P / (1 - P)) of each task, as TASK_logit, beside its probability
+    #[arg(long)]
+    pub logits: bool,
+    /// Score this share of the rows alone, such as 1/8 to 8/8; the shares may write to one folder at the same time
+    #[arg(long, value_name = "I/N", default_value_t = Shard::WHOLE)]
+    pub shard: Shard,
+    /// Bad rows.
+    #[command(flatten)]
+    pub bad_rows: RowOptions,
+    /// Replace files in the folder that are of another model or of other rows
+    #[arg(long)]
+    pub force: bool,
+    /// Device and threads.
+    #[command(flatten)]
+    pub machine: Machine,
+}
+
+/// Options of `index`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct Index {
+    /// Folder of a model, a checkpoint or a run
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// Parquet files or folders of items, or s3:// and gs:// URLs [default in mtmdc: the spec's `data`]
+    #[arg(long, num_args = 1.., value_name = "PATH", value_parser = data_path())]
+    pub data: Vec<PathBuf>,
+    /// Column that identifies an item among those of its product: whole numbers or strings
+    #[arg(long, value_name = "COLUMN")]
+    pub id: String,
+    /// Folder to write to
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Tower whose embeddings are written
+    #[arg(long, value_parser = choice(tower), value_name = "TOWER", default_value_t = Tower::Item)]
+    pub side: Tower,
+    /// Format of the folder
+    #[arg(long, value_parser = choice(index_format), value_name = "FORMAT", default_value_t = IndexFormat::DEFAULT)]
+    pub format: IndexFormat,
+    /// Type of the numbers
+    #[arg(long = "type", value_parser = choice(element_type), value_name = "TYPE", default_value_t = ElementType::DEFAULT)]
+    pub element: ElementType,
+    /// Earlier index: items whose features and model have not changed are taken from it
+    #[arg(long, value_name = "DIR")]
+    pub since: Option<PathBuf>,
+    /// Keep the last of several rows of one item, instead of stopping
+    #[arg(long)]
+    pub last_wins: bool,
+    /// Bad rows.
+    #[command(flatten)]
+    pub bad_rows: RowOptions,
+    /// Replace an index that is in the folder
+    #[arg(long)]
+    pub force: bool,
+    /// Number of threads [default: one per core]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub threads: Option<usize>,
+}
+
+/// Options of `serve`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct Serve {
+    /// Folder of a run that has ended, or of its model
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// Folder of an index of the same model; without one, rows can be scored and embedded, and nothing ranked
+    #[arg(long, value_name = "DIR")]
+    pub index: Option<PathBuf>,
+    /// Address and port to listen on; port 0 takes one that is free, which is logged
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub bind: SocketAddr,
+    /// Requests that are answered at the same time; more are refused at once with 503 [default: 4 per thread]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub in_flight: Option<usize>,
+    /// Bytes of a request's body at most
+    #[arg(long, value_name = "N", default_value_t = 4 << 20, value_parser = positive)]
+    pub max_body: usize,
+    /// Ids, rows and returned items of a request at most
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = positive)]
+    pub max_items: usize,
+    /// Milliseconds that a request may take
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = positive)]
+    pub deadline: usize,
+    /// Seconds that requests may go on after SIGTERM
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = whole)]
+    pub drain: usize,
+    /// File with the token that `Authorization: Bearer` must give [default: none is asked for]
+    #[arg(long, value_name = "FILE")]
+    pub token: Option<PathBuf>,
+    /// Log every request, and not only what failed
+    #[arg(long)]
+    pub log_requests: bool,
+    /// Number of threads that score [default: one per core]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub threads: Option<usize>,
 }
 
 /// Options of `synth`.

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::builder::{PathBufValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
-use mtmd_schema::{BadRows, Choice, Part, Precision, TablePlace, bug};
+use mtmd_schema::{
+    BadRows, Choice, ElementType, IndexFormat, Part, Precision, TablePlace, Tower, bug,
+};
 
 /// A device to run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +46,44 @@ impl Display for Device {
     }
 }
 
+/// One of some shares of about as many rows each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// Which: 1 to `count`.
+    pub number: u64,
+    /// How many there are, 1 or more.
+    pub count: u64,
+}
+
+impl Shard {
+    /// All rows.
+    pub const WHOLE: Self = Self {
+        number: 1,
+        count: 1,
+    };
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parse = || {
+            let (number, count) = text.split_once('/')?;
+            let (number, count) = (number.parse().ok()?, count.parse().ok()?);
+            (1..=count)
+                .contains(&number)
+                .then_some(Self { number, count })
+        };
+        parse().ok_or_else(|| "expected I/N, such as 1/8 to 8/8".to_owned())
+    }
+}
+
+impl Display for Shard {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.number, self.count)
+    }
+}
+
 /// Whether data is in an object store and not in files.
 pub fn in_object_store(path: &Path) -> bool {
     matches!(scheme(path), Some("s3" | "gs"))
@@ -66,6 +106,34 @@ pub(crate) fn choice<C: Choice + Send + Sync>(
         Some(value) => value,
         None => bug!("`{word}` is not one of {:?}", C::WORDS),
     })
+}
+
+/// Help of a tower.
+pub(crate) fn tower(value: Tower) -> &'static str {
+    match value {
+        Tower::Query => "The query tower, by surface",
+        Tower::Item => "The item tower, by product",
+    }
+}
+
+/// Help of a format of an index.
+pub(crate) fn index_format(value: IndexFormat) -> &'static str {
+    match value {
+        IndexFormat::Index => "Files that `serve` maps into memory",
+        IndexFormat::Parquet => "Parquet: id, domain, and a list of numbers for each task",
+        IndexFormat::Npy => "NumPy: an array for each domain, and its ids as text",
+    }
+}
+
+/// Help of a type of an index's numbers.
+pub(crate) fn element_type(value: ElementType) -> &'static str {
+    match value {
+        ElementType::Float32 => "32-bit floats: the scores of `predict`, to the bit",
+        ElementType::Float16 => "16-bit floats: half the memory",
+        ElementType::Int8 => {
+            "8-bit integers with a scale for each item and task: a quarter of the memory"
+        }
+    }
 }
 
 /// Help of a precision.
@@ -142,6 +210,17 @@ mod tests {
         }
         for text in ["", "gpu", "cuda:", "cuda:x", "cpu:1"] {
             assert!(text.parse::<Device>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn shards_are_counted_from_1() {
+        for text in ["1/1", "3/8", "8/8"] {
+            let shard: Result<Shard, String> = text.parse();
+            assert_eq!(shard.map(|shard| shard.to_string()), Ok(text.to_owned()));
+        }
+        for text in ["0/8", "9/8", "1", "1/0", "/", "-1/3", "1/3/5"] {
+            assert!(text.parse::<Shard>().is_err(), "{text}");
         }
     }
 

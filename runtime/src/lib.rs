@@ -3,8 +3,8 @@
 //!
 //! A generated crate passes its [`schema::Compiled`] model to [`main`]; everything else is in this crate.
 //! The rooms import downward only: `bug`, `error` and `schema`, then `hash`, `params`, `profile`, `store`, `arrays`,
-//! `parquet`, `vocab`, `data`, `exec`, `tables` and `optimiser`, then `evaluation`, `score` and `training`,
-//! then `cli`.
+//! `parquet`, `vocab`, `data`, `exec`, `tables` and `optimiser`, then `evaluation`, `score`, `training`, `index`
+//! and `serve`, then `cli`.
 
 // Unit tests share files with the tests in `tests/`, which name the crate.
 #[cfg(test)]
@@ -18,12 +18,15 @@ pub mod error;
 pub mod evaluation;
 pub mod exec;
 pub mod hash;
+pub mod index;
 pub mod optimiser;
 pub mod params;
 mod parquet;
 pub mod profile;
 pub mod schema;
 pub mod score;
+#[cfg(feature = "serve")]
+pub mod serve;
 mod store;
 pub mod tables;
 pub mod training;

@@ -20,6 +20,26 @@ choices! {
         Host = "host",
     }
 
+    /// What a folder of embeddings is made of.
+    pub enum IndexFormat {
+        /// Files to be mapped into memory.
+        Index = "index",
+        /// Parquet files, with a list of numbers for each task.
+        Parquet = "parquet",
+        /// NumPy's files.
+        Npy = "npy",
+    }
+
+    /// Type of the numbers of stored embeddings.
+    pub enum ElementType {
+        /// 32-bit floats.
+        Float32 = "float32",
+        /// 16-bit floats, of 11 bits of precision.
+        Float16 = "float16",
+        /// 8-bit integers, with a scale for each row and task.
+        Int8 = "int8",
+    }
+
     /// A part of the data, or all of it.
     pub enum Part {
         /// Training rows.
@@ -31,6 +51,16 @@ choices! {
         /// All of these.
         All = "all",
     }
+}
+
+impl IndexFormat {
+    /// What `index` writes by default.
+    pub const DEFAULT: Self = Self::Index;
+}
+
+impl ElementType {
+    /// What embeddings are stored as by default.
+    pub const DEFAULT: Self = Self::Float32;
 }
 
 impl TablePlace {

@@ -1,9 +1,11 @@
-//! `train`, `eval`, `synth` and `bench`: builds a spec's crate and runs its program.
+//! `train`, `eval`, `predict`, `index`, `serve`, `synth` and `bench`: builds a spec's crate and runs its program.
 
 use super::report::{self, Exit, Failure, Reporter};
 use super::{Aim, Which, build, cargo, compile, warm_start, workspace};
 use crate::driver::compile::Artefacts;
-use mtmd_options::{Bench, Device, Eval, Given, Machine, Synth, Train, in_object_store};
+use mtmd_options::{
+    Bench, Device, Eval, Given, Index, Machine, Predict, Serve, Synth, Train, in_object_store,
+};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Seek, Write};
@@ -19,7 +21,7 @@ pub(super) struct Model {
     which: Which,
 }
 
-/// What `eval`, `synth` and `bench` take.
+/// What the commands but `train` take.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments<O: clap::Args> {
     #[command(flatten)]
@@ -76,6 +78,55 @@ pub(super) fn eval(arguments: Arguments<Eval>, reporter: &Reporter) -> Result<Ex
     let mut run = Run::new("eval", arguments);
     run.read_data_or_the_specs(&model.spec, &artefacts, options.data)?;
     run.use_machine(&options.machine);
+    run.launch(&model.spec, &artefacts, reporter)
+}
+
+pub(super) fn predict(arguments: Arguments<Predict>, reporter: &Reporter) -> Result<Exit, Failure> {
+    let Arguments {
+        model,
+        given: Given { options, arguments },
+    } = arguments;
+    let Some(artefacts) = model.compile(reporter)? else {
+        return Ok(Exit::Wrong);
+    };
+    require_path("--model", &options.model)?;
+    let mut run = Run::new("predict", arguments);
+    run.read_data_or_the_specs(&model.spec, &artefacts, options.data)?;
+    run.use_machine(&options.machine);
+    run.launch(&model.spec, &artefacts, reporter)
+}
+
+pub(super) fn index(arguments: Arguments<Index>, reporter: &Reporter) -> Result<Exit, Failure> {
+    let Arguments {
+        model,
+        given: Given { options, arguments },
+    } = arguments;
+    let Some(artefacts) = model.compile(reporter)? else {
+        return Ok(Exit::Wrong);
+    };
+    require_path("--model", &options.model)?;
+    if let Some(earlier) = &options.since {
+        require_path("--since", earlier)?;
+    }
+    let mut run = Run::new("index", arguments);
+    run.read_data_or_the_specs(&model.spec, &artefacts, options.data)?;
+    run.launch(&model.spec, &artefacts, reporter)
+}
+
+pub(super) fn serve(arguments: Arguments<Serve>, reporter: &Reporter) -> Result<Exit, Failure> {
+    let Arguments {
+        model,
+        given: Given { options, arguments },
+    } = arguments;
+    let Some(artefacts) = model.compile(reporter)? else {
+        return Ok(Exit::Wrong);
+    };
+    require_path("--model", &options.model)?;
+    if let Some(index) = &options.index {
+        require_path("--index", index)?;
+    }
+    let mut run = Run::new("serve", arguments);
+    run.features.push("serve");
     run.launch(&model.spec, &artefacts, reporter)
 }
 

@@ -114,6 +114,12 @@ enum Command {
     Train(launch::TrainArguments),
     /// Build a spec's crate and evaluate a trained model
     Eval(launch::Arguments<mtmd_options::Eval>),
+    /// Build a spec's crate and write the scores of rows
+    Predict(launch::Arguments<mtmd_options::Predict>),
+    /// Build a spec's crate and write the embeddings of items, to be served
+    Index(launch::Arguments<mtmd_options::Index>),
+    /// Build a spec's crate and answer requests for scores over HTTP
+    Serve(launch::Arguments<mtmd_options::Serve>),
     /// Build a spec's crate and write synthetic data for it
     Synth(launch::Arguments<mtmd_options::Synth>),
     /// Build a spec's crate and measure its training throughput
@@ -206,6 +212,9 @@ pub fn run() -> ExitCode {
         Command::Explain { code } => explain(&code),
         Command::Train(arguments) => launch::train(arguments, &reporter),
         Command::Eval(arguments) => launch::eval(arguments, &reporter),
+        Command::Predict(arguments) => launch::predict(arguments, &reporter),
+        Command::Index(arguments) => launch::index(arguments, &reporter),
+        Command::Serve(arguments) => launch::serve(arguments, &reporter),
         Command::Synth(arguments) => launch::synth(arguments, &reporter),
         Command::Bench(arguments) => launch::bench(arguments, &reporter),
     };
@@ -323,7 +332,7 @@ fn explain(code: &str) -> Result<Exit, Failure> {
 mod tests {
     use super::Cli;
     use clap::{Args, CommandFactory};
-    use mtmd_options::{Bench, Eval, Synth, Train};
+    use mtmd_options::{Bench, Eval, Index, Predict, Serve, Synth, Train};
     use std::collections::BTreeSet;
 
     #[test]
@@ -345,6 +354,9 @@ mod tests {
         let commands = [
             ("train", shared::<Train>(), &["dry_run"][..]),
             ("eval", shared::<Eval>(), &[]),
+            ("predict", shared::<Predict>(), &[]),
+            ("index", shared::<Index>(), &[]),
+            ("serve", shared::<Serve>(), &[]),
             ("synth", shared::<Synth>(), &[]),
             ("bench", shared::<Bench>(), &[]),
         ];

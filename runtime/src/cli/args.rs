@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
-use mtmd_options::{Bench, Eval, RowOptions, Synth, Train};
+use mtmd_options::{Bench, Eval, Index, Predict, RowOptions, Serve, Synth, Train};
 
 use crate::data::{Dataset, Parts, Quarantine, RowReader};
 use crate::error::{Error, Result};
 use crate::schema::{BadRows, Part};
 use crate::training::Existing;
 
-/// Trains, evaluates and measures this model.
+/// Trains, evaluates, serves and measures this model.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 pub struct Cli {
@@ -25,6 +25,12 @@ pub enum Command {
     Train(TrainArgs),
     /// Evaluate a trained model per cell
     Eval(Eval),
+    /// Write the scores of rows
+    Predict(Predict),
+    /// Write the embeddings of items, to be served
+    Index(Index),
+    /// Answer requests for scores over HTTP
+    Serve(Serve),
     /// Write synthetic rows that a model can learn from
     Synth(Synth),
     /// Measure the training throughput
@@ -40,12 +46,14 @@ pub struct TrainArgs {
     pub plan: Option<PathBuf>,
 }
 
-/// The command line. A program has no `data` of a spec to fall back on, so `train` and `eval` require it.
+/// The command line. A program has no `data` of a spec to fall back on, so each command that reads any requires it.
 pub fn command() -> clap::Command {
     let with_data = |command: clap::Command| command.mut_arg("data", |data| data.required(true));
     Cli::command()
         .mut_subcommand("train", with_data)
         .mut_subcommand("eval", with_data)
+        .mut_subcommand("predict", with_data)
+        .mut_subcommand("index", with_data)
 }
 
 /// Reads the data set with these options. `existing` is what to do with an existing quarantine file.
@@ -77,7 +85,7 @@ pub fn parts(part: Part) -> Parts {
         Part::Train => Parts::TRAIN,
         Part::Validate => Parts::VALIDATE,
         Part::Test => Parts::TEST,
-        Part::All => Parts::TRAIN | Parts::VALIDATE | Parts::TEST,
+        Part::All => Parts::ALL,
     }
 }
 
@@ -105,6 +113,9 @@ mod tests {
         let commands = [
             ("train", shared::<Train>(), &["plan"][..]),
             ("eval", shared::<Eval>(), &[]),
+            ("predict", shared::<Predict>(), &[]),
+            ("index", shared::<Index>(), &[]),
+            ("serve", shared::<Serve>(), &[]),
             ("synth", shared::<Synth>(), &[]),
             ("bench", shared::<Bench>(), &[]),
         ];

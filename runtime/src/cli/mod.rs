@@ -6,8 +6,11 @@ mod args;
 mod bench;
 mod device;
 mod eval;
+mod index;
 mod memory;
 mod panics;
+mod predict;
+mod serve;
 mod synth;
 mod train;
 mod warm_start;
@@ -25,7 +28,8 @@ use args::{Cli, Command, command};
 
 pub use memory::Memory;
 
-/// Runs the command line of a model's program: `train`, `eval`, `synth` and `bench`.
+/// Runs the command line of a model's program: `train`, `eval`, `predict`, `index`, `serve`, `synth` and
+/// `bench`.
 ///
 /// The exit code is 0 if all went well, 1 if something is wrong with the data or the weights, 2 for
 /// a misused command line, 3 if the environment or the run failed, and 130 or 143 if SIGINT or SIGTERM stopped a
@@ -78,6 +82,9 @@ fn dispatch(model: &'static Compiled, command: &Command) -> Result<()> {
     match command {
         Command::Train(args) => train::train(model, &args.options, args.plan.as_deref()),
         Command::Eval(args) => eval::eval(model, args),
+        Command::Predict(args) => predict::predict(model, args),
+        Command::Index(args) => index::index(model, args),
+        Command::Serve(args) => serve::serve(model, args),
         Command::Synth(args) => synth::synth(&model.schema, args),
         Command::Bench(args) => bench::bench(model, args),
     }

@@ -19,7 +19,7 @@ use crate::exec::Backend;
 use crate::params::{Reader, Writer};
 use crate::profile::Recorder;
 use crate::schema::{Compiled, Metric, Precision, Schema, Split, Training};
-use crate::score::{Scorer, evaluate, evaluate_and_count, has_rows};
+use crate::score::{Scorer, evaluate, evaluate_and_count, golden, has_rows};
 use crate::training::{
     Existing, Files, Fit, Interrupt, RunFolder, State, Trainer, checkpoint, cost_table, duration,
     set_first_values,
@@ -81,7 +81,10 @@ pub fn train(model: &'static Compiled, args: &Train, plan: Option<&Path>) -> Res
     let scorer = choose(model, trainer, &folder, (&state, &backend))?;
     let mut weights = Writer::default();
     scorer.write(&mut weights);
-    checkpoint::save_model(&folder.model(), schema, &vocabularies, weights)?;
+    checkpoint::save_model(&folder.model(), schema, &vocabularies, weights, |path| {
+        let scorer = scorer.ready();
+        golden::write(&scorer, &reader, &vocabularies, parts.golden(), path)
+    })?;
     let report = final_report(&scorer, &reader, &vocabularies, &parts)?;
     eval::show(&report);
     eval::write_json(&folder.evaluation(), &report)?;
@@ -347,6 +350,17 @@ impl EvaluationParts {
             validate: !refit && present(validate, Parts::VALIDATE)?,
             test: present(test, Parts::TEST)?,
         })
+    }
+}
+
+impl EvaluationParts {
+    /// The part whose rows become golden.
+    fn golden(&self) -> Parts {
+        match (self.validate, self.test) {
+            (true, _) => Parts::VALIDATE,
+            (false, true) => Parts::TEST,
+            (false, false) => Parts::TRAIN,
+        }
     }
 }
 

@@ -6,13 +6,16 @@ use arrow_schema::DataType;
 
 use crate::arrays::keys::{element, is_text};
 use crate::arrays::kinds;
+use crate::data::purpose::Purpose;
 use crate::error::{ColumnFault, ColumnProblem, Error, Result};
 use crate::parquet::footer::{Footer, FooterColumn};
-use crate::schema::{Derive, FeatureKind, Index, Input, Label, Schema, Split, Tower, Value};
+use crate::schema::{
+    Derive, Feature, FeatureKind, Index, Input, Label, Schema, Split, Task, Tower, Value,
+};
 
 /// Use of a column by a part of the spec.
-struct Need {
-    column: &'static str,
+struct Need<'a> {
+    column: &'a str,
     place: &'static str,
     user: String,
     form: ColumnForm,
@@ -33,6 +36,8 @@ enum ColumnForm {
     Time,
     /// A list or a string a row, of whatever.
     Length,
+    /// Whatever can be read.
+    Any,
 }
 
 /// Kinds of raw values.
@@ -52,16 +57,28 @@ enum KeyKind {
     TextsOrDates,
 }
 
-/// Compares the files' columns with the needs of the schema.
+/// Compares the files' columns with what a purpose needs of the schema, and with others that are asked for.
 ///
 /// # Errors
 /// Every column that is missing or of another type, at once.
 pub(super) fn check<'a>(
     schema: &'static Schema,
+    purpose: Purpose,
+    kept: &KeptColumns<'_>,
     files: impl Iterator<Item = (&'a Path, &'a Footer)> + Clone,
 ) -> Result<()> {
-    let problems: Vec<ColumnProblem> = needs(schema)
+    let kept = kept.columns.iter().map(|column| Need {
+        column,
+        place: kept.place,
+        user: kept.user.to_owned(),
+        form: match kept.raw_values {
+            true => ColumnForm::Key(KeyKind::Either),
+            false => ColumnForm::Any,
+        },
+    });
+    let problems: Vec<ColumnProblem> = needs(schema, purpose)
         .into_iter()
+        .chain(kept)
         .flat_map(|need| need.problems(files.clone()))
         .collect();
     if problems.is_empty() {
@@ -71,124 +88,154 @@ pub(super) fn check<'a>(
     }
 }
 
-/// Names of the columns that a schema needs, sorted, each once.
-pub fn columns(schema: &'static Schema) -> Vec<&'static str> {
-    let mut columns: Vec<&'static str> = needs(schema).iter().map(|need| need.column).collect();
+/// Columns that are read beside those that the schema needs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct KeptColumns<'a> {
+    /// Their names.
+    pub columns: &'a [String],
+    /// Where they are asked for: `--keep`.
+    pub place: &'static str,
+    /// What reads them.
+    pub user: &'static str,
+    /// Whether they must be raw values, of one kind in all files; else they may hold whatever can be read.
+    pub raw_values: bool,
+}
+
+/// Names of the columns that a purpose needs, sorted, each once.
+pub fn columns(schema: &'static Schema, purpose: Purpose) -> Vec<&'static str> {
+    let needs = needs(schema, purpose);
+    let mut columns: Vec<&'static str> = needs.iter().map(|need| need.column).collect();
     columns.sort_unstable();
     columns.dedup();
     columns
 }
 
-fn needs(schema: &'static Schema) -> Vec<Need> {
+fn needs(schema: &'static Schema, purpose: Purpose) -> Vec<Need<'static>> {
     let mut needs = Vec::new();
-    for (user, axis) in [
-        ("surfaces", &schema.surfaces),
-        ("products", &schema.products),
-    ] {
-        let values = axis.domains.iter().flat_map(|domain| domain.values.iter());
-        let form = ColumnForm::Key(kind_of(values));
-        needs.push(Need {
-            column: &axis.column,
-            place: &axis.place,
-            user: user.to_owned(),
-            form,
-        });
+    for tower in purpose.towers() {
+        needs.push(domain_need(schema, *tower));
     }
-    if let Some(request) = &schema.rows.request {
-        needs.push(Need {
+    if purpose == Purpose::Learn {
+        needs.extend(schema.rows.request.as_ref().map(|request| Need {
             column: &request.column,
             place: &request.place,
             user: "the request of a row".to_owned(),
             form: ColumnForm::Key(KeyKind::Either),
-        });
+        }));
+        needs.extend(schema.tasks.iter().flat_map(task_needs));
     }
-    for task in schema.tasks.iter() {
-        let score = match &task.label {
-            Label::Score(column) => Some(column),
-            Label::Action => None,
-        };
-        let others = task.mask.iter().chain(&task.sample_weight);
-        for column in score.into_iter().chain(task.action.iter()).chain(others) {
-            needs.push(Need {
-                column,
-                place: &task.place,
-                user: format!("task `{}`", task.name),
-                form: ColumnForm::Number,
-            });
+    for tower in purpose.towers() {
+        let features = schema.features(*tower).iter();
+        needs.extend(features.flat_map(|feature| feature_needs(schema, *tower, feature)));
+    }
+    if purpose == Purpose::Learn {
+        needs.extend(split_need(&schema.rows.split));
+    }
+    needs
+}
+
+/// The column of a tower's domains.
+fn domain_need(schema: &'static Schema, tower: Tower) -> Need<'static> {
+    let axis = schema.axis(tower);
+    let values = axis.domains.iter().flat_map(|domain| domain.values.iter());
+    Need {
+        column: &axis.column,
+        place: &axis.place,
+        user: match tower {
+            Tower::Query => "surfaces",
+            Tower::Item => "products",
         }
+        .to_owned(),
+        form: ColumnForm::Key(kind_of(values)),
     }
-    for (tower, name) in [(Tower::Query, "query"), (Tower::Item, "item")] {
-        for feature in schema.features(tower) {
-            let form = match (feature.derive, &feature.kind) {
-                (Some(Derive::Time { .. }), _) => ColumnForm::Time,
-                (Some(Derive::Length), _) => ColumnForm::Length,
-                (None, FeatureKind::Embedded { table, input, .. }) => {
-                    let values = match schema.tables.get(table.0).map(|table| &table.index) {
-                        Some(Index::Values(values)) => kind_of(values.iter()),
-                        Some(Index::Lines { whole: true, .. }) => KeyKind::Ints,
-                        Some(Index::Lines { whole: false, .. }) => KeyKind::Texts,
-                        _ => KeyKind::Either,
-                    };
-                    match input {
-                        Input::One { .. } => ColumnForm::Key(values),
-                        Input::List { .. } => ColumnForm::Keys(values),
-                        Input::Buckets { .. } => ColumnForm::Number,
-                    }
-                }
-                (None, FeatureKind::Vector { .. }) => ColumnForm::Numbers,
-                (None, FeatureKind::Number(_)) => ColumnForm::Number,
+}
+
+/// Label, action, mask and weight of a task.
+fn task_needs(task: &'static Task) -> impl Iterator<Item = Need<'static>> {
+    let score = match &task.label {
+        Label::Score(column) => Some(column),
+        Label::Action => None,
+    };
+    let others = task.mask.iter().chain(&task.sample_weight);
+    let columns = score.into_iter().chain(task.action.iter()).chain(others);
+    columns.map(|column| Need {
+        column,
+        place: &task.place,
+        user: format!("task `{}`", task.name),
+        form: ColumnForm::Number,
+    })
+}
+
+/// A feature's column, after that of its weights.
+fn feature_needs(
+    schema: &'static Schema,
+    tower: Tower,
+    feature: &'static Feature,
+) -> impl Iterator<Item = Need<'static>> {
+    let need = |column, form| Need {
+        column,
+        place: &feature.place,
+        user: format!("{} feature `{}`", tower.name(), feature.name),
+        form,
+    };
+    let weights = match &feature.kind {
+        FeatureKind::Embedded {
+            input: Input::List { weights, .. },
+            ..
+        } => weights.as_deref(),
+        FeatureKind::Embedded { .. } | FeatureKind::Vector { .. } | FeatureKind::Number(_) => None,
+    };
+    let weights = weights.map(|column| need(column, ColumnForm::Numbers));
+    let own = need(&feature.column, form_of(schema, feature));
+    weights.into_iter().chain([own])
+}
+
+fn form_of(schema: &'static Schema, feature: &Feature) -> ColumnForm {
+    match (feature.derive, &feature.kind) {
+        (Some(Derive::Time { .. }), _) => ColumnForm::Time,
+        (Some(Derive::Length), _) => ColumnForm::Length,
+        (None, FeatureKind::Embedded { table, input, .. }) => {
+            let values = match schema.tables.get(table.0).map(|table| &table.index) {
+                Some(Index::Values(values)) => kind_of(values.iter()),
+                Some(Index::Lines { whole: true, .. }) => KeyKind::Ints,
+                Some(Index::Lines { whole: false, .. }) => KeyKind::Texts,
+                _ => KeyKind::Either,
             };
-            let user = format!("{name} feature `{}`", feature.name);
-            if let FeatureKind::Embedded {
-                input:
-                    Input::List {
-                        weights: Some(column),
-                        ..
-                    },
-                ..
-            } = &feature.kind
-            {
-                needs.push(Need {
-                    column,
-                    place: &feature.place,
-                    user: user.clone(),
-                    form: ColumnForm::Numbers,
-                });
+            match input {
+                Input::One { .. } => ColumnForm::Key(values),
+                Input::List { .. } => ColumnForm::Keys(values),
+                Input::Buckets { .. } => ColumnForm::Number,
             }
-            needs.push(Need {
-                column: &feature.column,
-                place: &feature.place,
-                user,
-                form,
-            });
         }
+        (None, FeatureKind::Vector { .. }) => ColumnForm::Numbers,
+        (None, FeatureKind::Number(_)) => ColumnForm::Number,
     }
-    if let Split::Column {
+}
+
+fn split_need(split: &'static Split) -> Option<Need<'static>> {
+    let Split::Column {
         column,
         train,
         validate,
         test,
         place,
-    } = &schema.rows.split
-    {
-        let ends = train
-            .iter()
-            .chain(validate.iter())
-            .chain(test.iter())
-            .flat_map(|(from, to)| [from, to]);
-        let values = match kind_of(ends) {
-            KeyKind::Ints => KeyKind::IntsOrDates,
-            KeyKind::Texts => KeyKind::TextsOrDates,
-            other => other,
-        };
-        needs.push(Need {
-            column,
-            place,
-            user: "the split".to_owned(),
-            form: ColumnForm::Key(values),
-        });
-    }
-    needs
+    } = split
+    else {
+        return None;
+    };
+    let ranges = [train, validate, test];
+    let ends = ranges.into_iter().flat_map(|ranges| ranges.iter());
+    let values = match kind_of(ends.flat_map(|(from, to)| [from, to])) {
+        KeyKind::Ints => KeyKind::IntsOrDates,
+        KeyKind::Texts => KeyKind::TextsOrDates,
+        other => other,
+    };
+    Some(Need {
+        column,
+        place,
+        user: "the split".to_owned(),
+        form: ColumnForm::Key(values),
+    })
 }
 
 fn kind_of<'v>(values: impl Iterator<Item = &'v Value>) -> KeyKind {
@@ -206,7 +253,7 @@ fn kind_of<'v>(values: impl Iterator<Item = &'v Value>) -> KeyKind {
     }
 }
 
-impl Need {
+impl Need<'_> {
     fn problems<'a>(
         &self,
         files: impl Iterator<Item = (&'a Path, &'a Footer)>,
@@ -281,6 +328,7 @@ impl ColumnForm {
                     )
             }
             Self::Length => element(found).is_some() || KeyKind::Texts.hold(found),
+            Self::Any => true,
         }
     }
 
@@ -310,6 +358,7 @@ impl ColumnForm {
             Self::Numbers => "a list of numbers",
             Self::Time => "timestamps, dates or numbers",
             Self::Length => "a list or strings",
+            Self::Any => "a type that can be read",
         }
     }
 }

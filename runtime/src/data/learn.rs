@@ -9,7 +9,6 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::bug::{bug, zip_equal};
-use crate::data::check;
 use crate::data::dataset::{Dataset, RowGroupRef};
 use crate::data::decode::Decoder;
 use crate::data::decode::usable::Usable;
@@ -96,7 +95,6 @@ impl RowReader {
     pub fn learn(&self, parts: Parts) -> Result<Learned> {
         let schema = self.schema();
         let decoder = Decoder::new(self, parts);
-        let columns = check::columns(schema);
         let (units, outside) = self.units(parts);
         let mut all = GroupSums::new(schema, decoder.report());
         all.report.outside = outside;
@@ -110,7 +108,7 @@ impl RowReader {
         for units in units.chunks(together) {
             let parts: Vec<Result<GroupSums>> = units
                 .par_iter()
-                .map(|&unit| learn_unit(self, unit, &columns, &decoder))
+                .map(|&unit| learn_unit(self, unit, &decoder))
                 .collect();
             for part in parts {
                 all.add(part?);
@@ -173,12 +171,7 @@ pub(super) fn require_rows(report: &RowReport) -> Result<()> {
     ))
 }
 
-fn learn_unit(
-    dataset: &Dataset,
-    unit: RowGroupRef,
-    columns: &[&'static str],
-    decoder: &Decoder,
-) -> Result<GroupSums> {
+fn learn_unit(dataset: &Dataset, unit: RowGroupRef, decoder: &Decoder) -> Result<GroupSums> {
     let schema = dataset.schema();
     let path = dataset.path(unit.file);
     let mut part = GroupSums::new(schema, decoder.report());
@@ -187,7 +180,7 @@ fn learn_unit(
         file: unit.file,
         first_row: unit.first_row,
     };
-    for batch in dataset.read(unit, columns)? {
+    for batch in dataset.read(unit, dataset.columns())? {
         let batch = batch?;
         let usable = decoder.usable(&batch, place, &mut part.report)?;
         usable.count(schema, &mut part.counts);

@@ -69,7 +69,7 @@ impl RowReport {
     }
 
     /// Adds the counts of rows that were read after these.
-    pub(super) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.read += other.read;
         self.used += other.used;
         self.outside += other.outside;

@@ -23,6 +23,8 @@ impl Parts {
     pub const VALIDATE: Self = Self(2);
     /// Rows that judge the model.
     pub const TEST: Self = Self(4);
+    /// All three.
+    pub const ALL: Self = Self(7);
 
     /// Whether the sets have a part in common.
     pub fn meets(self, other: Self) -> bool {

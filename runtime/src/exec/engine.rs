@@ -105,6 +105,17 @@ impl<'p> Engine<'p> {
     }
 }
 
+impl Engine<'_> {
+    /// The executor of the host, which a device's has too.
+    pub fn host(&self) -> &Executor<'_> {
+        match self {
+            Self::Host(host) => host,
+            #[cfg(feature = "device")]
+            Self::Device(device) => device.host(),
+        }
+    }
+}
+
 /// The rows of both towers, as the host's executor takes them; `fields` are by tower and domain.
 pub fn rows<'a>(batch: &'a Batch, fields: [&'a [Vec<f32>]; 2]) -> [TowerRows<'a, f32>; 2] {
     let [query, item] = fields;

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::parquet::footer::is_of;
 
 /// Refuses a file that has a needed column in a codec that this program is built without.
-pub(crate) fn check(path: &Path, metadata: &ParquetMetaData, columns: &[&str]) -> Result<()> {
+pub(crate) fn check(path: &Path, metadata: &ParquetMetaData, columns: &[String]) -> Result<()> {
     let groups = metadata.row_groups().iter();
     for chunk in groups.flat_map(|group| group.columns()) {
         let Some(codec) = missing(chunk.compression()) else {

@@ -104,7 +104,7 @@ impl DataFile {
     }
 
     /// Reads one row group, the needed columns only.
-    pub(crate) fn read(&self, group: usize, columns: &[&'static str]) -> Result<RowGroup> {
+    pub(crate) fn read(&self, group: usize, columns: &[&str]) -> Result<RowGroup> {
         match &self.lies {
             #[cfg(feature = "cloud")]
             Lies::InStore(object) => {

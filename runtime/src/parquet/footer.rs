@@ -5,12 +5,13 @@
 //! of plain integers, which may be times of a kind that Parquet lacks. A column that cannot be read spoils no other one.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, FieldRef, Fields, TimeUnit};
-use parquet::arrow::parquet_to_arrow_schema;
+use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
+use parquet::arrow::{ARROW_SCHEMA_META_KEY, parquet_to_arrow_schema};
 use parquet::basic::Type as PhysicalType;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
@@ -119,13 +120,36 @@ impl Footer {
 
     /// Where the needed columns of a row group are stored.
     #[cfg(feature = "cloud")]
-    pub(crate) fn spans(&self, group: usize, columns: &[&'static str]) -> Vec<Range<u64>> {
+    pub(crate) fn spans(&self, group: usize, columns: &[&str]) -> Vec<Range<u64>> {
         let group = self.metadata.row_groups().get(group);
         let chunks = group.into_iter().flat_map(|group| group.columns());
         let needed = chunks.filter(|chunk| columns.iter().any(|column| is_of(chunk, column)));
         let spans = needed.filter_map(span);
         spans.filter(|span| !span.is_empty()).collect()
     }
+}
+
+/// What the footer of a file on disk says of it, as its writer has put it there, and the names of its columns.
+pub(crate) fn facts_and_columns(path: &Path) -> Result<(Vec<(String, String)>, Vec<String>)> {
+    let file = File::open(path).map_err(|source| Error::file(path, "read it", source))?;
+    let footer = Footer::read(path, &file)?;
+    let facts = footer.metadata.file_metadata().key_value_metadata();
+    let facts = facts.into_iter().flatten();
+    // Arrow puts its schema there.
+    let facts = facts.filter(|fact| fact.key != ARROW_SCHEMA_META_KEY);
+    let facts = facts.map(|fact| (fact.key.clone(), fact.value.clone().unwrap_or_default()));
+    let names = footer.columns().map(|column| column.name.clone());
+    Ok((facts.collect(), names.collect()))
+}
+
+/// The columns of a file on disk that can be read, with their types.
+pub(crate) fn types(path: &Path) -> Result<SchemaRef> {
+    let file = File::open(path).map_err(|source| Error::file(path, "read it", source))?;
+    let footer = Footer::read(path, &file)?;
+    let fields = footer
+        .columns()
+        .filter_map(|column| column.found.as_ref().ok());
+    Ok(Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>())))
 }
 
 /// The error in a column chunk of a file of this length.

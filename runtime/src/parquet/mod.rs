@@ -1,4 +1,4 @@
-//! Parquet files: their footers, and the record batches of their row groups.
+//! Parquet files: their footers, the record batches of their row groups, and files that are written.
 
 pub(crate) mod codecs;
 pub(crate) mod dictionaries;
@@ -6,5 +6,6 @@ mod encryption;
 pub(crate) mod file;
 pub(crate) mod footer;
 mod lists;
+pub(crate) mod output;
 mod pages;
 pub(crate) mod row_group;

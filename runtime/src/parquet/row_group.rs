@@ -43,7 +43,7 @@ impl RowGroup {
         footer: &Footer,
         bytes: impl ByteSource,
         group: usize,
-        columns: &[&'static str],
+        columns: &[&str],
     ) -> Result<Self> {
         let failure = bytes.failure();
         let open = || ColumnReaders::open(footer, bytes, group, columns);
@@ -69,7 +69,7 @@ impl ColumnReaders {
         footer: &Footer,
         bytes: impl ByteSource,
         group: usize,
-        columns: &[&'static str],
+        columns: &[&str],
     ) -> std::result::Result<Self, ParquetError> {
         let pages = Pages::new(bytes, &footer.metadata, group);
         let schema = footer.schema();

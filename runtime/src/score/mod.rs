@@ -1,24 +1,27 @@
 //! Scoring rows with a model's weights.
 
 mod evaluate;
+pub mod golden;
+mod predict;
 
 use std::sync::Arc;
 
-use mtmd_schema::plan::Plan;
+use mtmd_schema::plan::{Output, Plan};
 
-use crate::bug::zip_equal;
+use crate::bug::{bug, zip_equal};
 use crate::data::batch::Batch;
 use crate::error::Result;
 use crate::evaluation::TaskPredictions;
 use crate::exec::heads::{self, Pairs};
-use crate::exec::host::Scores;
+use crate::exec::host::{self, Scores, TowerRows};
 use crate::exec::{Backend, Engine, Loaded};
 use crate::params::{Array, ParameterIndex, Params, Reader, Writer, require_fit};
 use crate::schema::Precision;
-use crate::schema::{Compiled, Schema, Spec};
+use crate::schema::{Compiled, Schema, Spec, TaskId, Tower};
 use crate::tables::{Inputs, TableLayout, Tables};
 
 pub use evaluate::{evaluate, evaluate_and_count, has_rows, validate};
+pub use predict::{PredictedFile, Prediction, logit_column};
 
 /// A model with its weights, ready to score. It draws nothing at random and does not depend on an optimiser.
 #[derive(Debug)]
@@ -35,7 +38,8 @@ pub struct Scorer {
 pub struct ScoringBatch {
     /// The rows.
     pub batch: Batch,
-    pairs: Vec<Pairs>,
+    /// The rows that each task scores.
+    pub pairs: Vec<Pairs>,
 }
 
 impl ScoringBatch {
@@ -56,18 +60,33 @@ pub struct ReadyScorer<'a> {
 }
 
 impl ReadyScorer<'_> {
+    /// What the model is.
+    pub fn schema(&self) -> &'static Schema {
+        self.scorer.schema()
+    }
+
+    /// How it runs.
+    pub fn plan(&self) -> &'static Plan {
+        self.scorer.plan()
+    }
+
     /// Scores a batch: one entry per task, in the schema's order.
     pub fn score(&self, batch: &ScoringBatch) -> Vec<TaskPredictions> {
+        let scores = self.scores(batch);
+        let tasks = zip_equal(&batch.pairs, scores);
+        tasks
+            .map(|(pairs, scores)| predictions(pairs, &scores))
+            .collect()
+    }
+
+    /// The same, before it is rounded to float32: of the rows of each task's pairs.
+    pub fn scores(&self, batch: &ScoringBatch) -> Vec<Scores> {
         let Scorer { engine, tables, .. } = self.scorer;
         on_pool(|| {
             let mut inputs = Inputs::default();
             tables.gather(&batch.batch, &mut inputs);
             let rows = (&batch.batch, inputs.both());
-            let scores = engine.score(&self.weights, rows, &batch.pairs, Precision::Float32);
-            let tasks = zip_equal(&batch.pairs, scores);
-            tasks
-                .map(|(pairs, scores)| predictions(pairs, &scores))
-                .collect()
+            engine.score(&self.weights, rows, &batch.pairs, Precision::Float32)
         })
     }
 }
@@ -135,6 +154,44 @@ impl Scorer {
     /// Scores a batch: one entry per task, in the schema's order.
     pub fn score(&self, batch: &ScoringBatch) -> Vec<TaskPredictions> {
         self.ready().score(batch)
+    }
+
+    /// The tasks that a domain has, as columns of the tower's output.
+    pub fn outputs(&self, tower: Tower, domain: usize) -> &'static [Output] {
+        let plan = self.plan().tower(tower);
+        let place = plan.domains.get(domain);
+        match place.and_then(|place| plan.programs.get(place.program)) {
+            Some(program) => &program.outputs,
+            None => bug!("no domain {domain} in the {} tower", tower.name()),
+        }
+    }
+
+    /// The embeddings of one tower's rows, `[places, width]`, by the host's processor: those of all tasks side by side, 0
+    /// for a task that the row's domain has not.
+    pub fn embed(&self, tower: Tower, batch: &Batch) -> Vec<f32> {
+        on_pool(|| {
+            let mut inputs = Inputs::default();
+            self.tables.gather(batch, &mut inputs);
+            let rows = TowerRows::new(batch.tower(tower), inputs.of(tower));
+            let host = self.engine.host();
+            host.embed(&self.params, tower, rows, Precision::Float32)
+        })
+    }
+
+    /// What is added to a task's logit.
+    pub fn bias(&self, task: TaskId) -> f64 {
+        match self.plan().heads.get(task.0) {
+            Some(head) => host::bias(head, &self.params.values),
+            None => bug!("no task {}", task.0),
+        }
+    }
+
+    /// A task's logit by its two embeddings (paper §2.3): of a task with a parent, that of P(task) / P(parent).
+    pub fn logit(&self, task: TaskId, query: &[f32], item: &[f32]) -> f64 {
+        let Some(head) = self.plan().heads.get(task.0) else {
+            bug!("no task {}", task.0);
+        };
+        host::logit(head, query, item, &self.params.values)
     }
 
     /// Requires that the rows of tables which stand for missing values are zero.

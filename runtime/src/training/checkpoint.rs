@@ -5,6 +5,7 @@
 //! | `model.safetensors` | weights under graph paths; hashes of spec, weights and graph in the header | yes | yes |
 //! | `vocabulary.json` | learned vocabularies | yes | yes |
 //! | `graph.yaml` | the graph of the weights, to show what another model differs in | yes | yes |
+//! | `golden.parquet` | some rows with their scores, to be given again before anything is served | yes | |
 //! | `values.TABLE.txt` | values of a table whose vocabulary is a file of the spec, one a line | yes | yes |
 //! | `optimiser.safetensors` | moments of dense parameters and tables | | yes |
 //! | `state.json` | place in the run and in the data, hyperparameters, statistics of the rows, the best validation | | yes |
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use similar::TextDiff;
+use twox_hash::XxHash3_128;
 
 use super::checksums;
 use super::folder;
@@ -37,18 +39,20 @@ const GRAPH: &str = "graph.yaml";
 /// Lines of a graph's diff that an error shows.
 const DIFF_LINES: usize = 60;
 
-/// Writes a model, to be evaluated or served.
+/// Writes a model, to be evaluated or served; `golden` writes its golden rows.
 ///
 /// # Errors
-/// What the system refuses; the folder is then as it was.
+/// What `golden` and the system refuse; the folder is then as it was.
 pub fn save_model(
     path: &Path,
     schema: &Schema,
     vocabularies: &Vocabularies,
     weights: Writer<'_>,
+    golden: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<()> {
     folder::write_folder(path, |path| {
         write_model(path, schema, vocabularies, weights)?;
+        golden(path)?;
         checksums::write(path)
     })
 }
@@ -116,6 +120,18 @@ pub fn read_model(path: &Path, schema: &Schema) -> Result<(Reader, Vocabularies)
 pub fn open_model(path: &Path) -> Result<(Reader, String)> {
     verify_model(path)?;
     read_files(path)
+}
+
+/// What tells a model's weights and vocabularies from all others: equal for copies.
+///
+/// # Errors
+/// Files that cannot be read.
+pub fn identity(path: &Path) -> Result<String> {
+    let mut hash = XxHash3_128::new();
+    for name in [MODEL, VOCABULARY] {
+        hash.write(checksums::of(path, name)?.as_bytes());
+    }
+    Ok(format!("{:032x}", hash.finish_128()))
 }
 
 fn verify_model(path: &Path) -> Result<()> {

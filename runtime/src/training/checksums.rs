@@ -37,22 +37,26 @@ pub fn are_there(folder: &Path) -> bool {
     folder.join(CHECKSUMS).exists()
 }
 
+/// The digest of a file in a folder: the one that was written, else its own.
+///
+/// # Errors
+/// What the system refuses, and a list of digests that is none.
+pub fn of(folder: &Path, name: &str) -> Result<String> {
+    if are_there(folder)
+        && let Some(digest) = read(folder)?.remove(name)
+    {
+        return Ok(digest);
+    }
+    let path = folder.join(name);
+    digest(&path).map_err(|source| Error::file(&path, "read it", source))
+}
+
 /// Holds the files of a folder that `wanted` picks against their digests.
 ///
 /// # Errors
 /// The first file that is not what was written, or not there.
 pub fn verify(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<()> {
-    let path = folder.join(CHECKSUMS);
-    let damaged =
-        |path: &Path, cause: String| Error::weights(path.display().to_string(), cause, FIX);
-    let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
-        ErrorKind::NotFound | ErrorKind::InvalidData => {
-            damaged(&path, format!("the checksums cannot be read: {error}"))
-        }
-        _ => Error::file(&path, "read it", error),
-    })?;
-    let digests: BTreeMap<String, String> = serde_json::from_str(&text)
-        .map_err(|error| damaged(&path, format!("no list of checksums: {error}")))?;
+    let digests = read(folder)?;
     for (name, written) in digests.iter().filter(|(name, _)| wanted(name)) {
         let path = folder.join(name);
         let found = match digest(&path) {
@@ -68,6 +72,23 @@ pub fn verify(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The digests that were written.
+fn read(folder: &Path) -> Result<BTreeMap<String, String>> {
+    let path = folder.join(CHECKSUMS);
+    let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::InvalidData => {
+            damaged(&path, format!("the checksums cannot be read: {error}"))
+        }
+        _ => Error::file(&path, "read it", error),
+    })?;
+    serde_json::from_str(&text)
+        .map_err(|error| damaged(&path, format!("no list of checksums: {error}")))
+}
+
+fn damaged(path: &Path, cause: String) -> Error {
+    Error::weights(path.display().to_string(), cause, FIX)
 }
 
 fn digest(path: &Path) -> io::Result<String> {

@@ -22,7 +22,7 @@ fn weights_at_the_end(setting: &Setting, mut trainer: Trainer, state: &mut State
     let (path, scorer) = (setting.folder.model(), trainer.into_scorer());
     let mut weights = Writer::default();
     scorer.write(&mut weights);
-    checkpoint::save_model(&path, &SAMPLE, &setting.vocabularies, weights).unwrap();
+    checkpoint::save_model(&path, &SAMPLE, &setting.vocabularies, weights, |_| Ok(())).unwrap();
     fs::read(path.join("model.safetensors")).unwrap()
 }
 

@@ -14,14 +14,17 @@ mod child;
 mod cli;
 mod evaluation;
 mod events;
+mod golden;
 #[path = "../common/held.rs"]
 mod held;
+mod index;
 #[cfg(unix)]
 mod kills;
 #[path = "../common/lowered.rs"]
 mod lowered;
 mod memory;
 mod precision;
+mod predict;
 mod profile;
 mod requests;
 mod rows;

@@ -8,6 +8,7 @@ use arrow_array::builder::{Int64Builder, ListBuilder};
 use arrow_array::{ArrayRef, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::properties::WriterProperties;
 
 /// Draws that are the same every time.
 pub struct Draws(u64);
@@ -104,31 +105,54 @@ pub fn write_with_bad_scores(path: &Path) {
 
 /// Moves the rows from `first` on to another file.
 pub fn split(path: &Path, other: &Path, first: usize) {
-    let file = File::open(path).expect("a file");
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("a reader");
-    let mut reader = reader.with_batch_size(1 << 20).build().expect("a reader");
-    let batch = reader.next().expect("rows").expect("sound");
+    let batch = read(path);
     save(&batch.slice(first, batch.num_rows() - first), other);
     save(&batch.slice(0, first), path);
 }
 
-fn save(batch: &RecordBatch, path: &Path) {
+/// Writes rows as a file.
+pub fn save(batch: &RecordBatch, path: &Path) {
+    save_with(batch, path, None);
+}
+
+fn save_with(batch: &RecordBatch, path: &Path, properties: Option<WriterProperties>) {
     let file = File::create(path).expect("a file");
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), properties).expect("a writer");
     writer.write(batch).expect("written");
     writer.close().expect("closed");
 }
 
-/// Puts other values in a column of such a file; they are made of the rows that stand there.
-pub fn replace(path: &Path, column: &str, values: impl FnOnce(&RecordBatch) -> ArrayRef) {
+/// Takes columns out of such a file.
+pub fn without(path: &Path, columns: &[&str]) {
+    let rows = read(path);
+    let schema = rows.schema();
+    let kept = schema.fields().iter().zip(rows.columns());
+    let kept = kept.filter(|(field, _)| !columns.contains(&field.name().as_str()));
+    let kept = kept.map(|(field, column)| (field.name(), Arc::clone(column)));
+    save(
+        &RecordBatch::try_from_iter(kept).expect("columns of one length"),
+        path,
+    );
+}
+
+/// The rows of such a file.
+pub fn read(path: &Path) -> RecordBatch {
     let file = File::open(path).expect("a file");
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("a reader");
-    let reader = reader.with_batch_size(1 << 20).build();
-    let batch = reader
-        .expect("a reader")
-        .next()
-        .expect("rows")
-        .expect("sound");
+    let mut reader = reader.with_batch_size(1 << 20).build().expect("a reader");
+    reader.next().expect("rows").expect("sound")
+}
+
+/// Writes the rows of such a file again in row groups of so many.
+pub fn regroup(path: &Path, rows: usize) {
+    let batch = read(path);
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(rows));
+    save_with(&batch, path, Some(properties.build()));
+}
+
+/// Puts other values in a column of such a file; they are made of the rows that stand there.
+pub fn replace(path: &Path, column: &str, values: impl FnOnce(&RecordBatch) -> ArrayRef) {
+    let batch = read(path);
     let values = values(&batch);
     let (schema, mut columns, _) = batch.into_parts();
     let place = schema.index_of(column).expect("the column");

@@ -14,7 +14,7 @@ use super::super::say;
 use super::load::{Loaded, Loads, Pass};
 use super::steps::Steps;
 use super::work::{Work, peak};
-use crate::data::columns;
+use crate::data::{Purpose, columns};
 use crate::error::{Error, Result};
 use crate::schema::Schema;
 
@@ -27,7 +27,7 @@ pub fn serve(
 ) -> Result<()> {
     say(json!({
         "model": schema.name,
-        "columns": columns(schema),
+        "columns": columns(schema, Purpose::Learn),
         "batches": steps.batches().len(),
         "rows": steps.batches().map(|batch| batch.rows).sum::<usize>(),
         "query_rows": steps.batches().map(|batch| batch.query.order.len()).sum::<usize>(),

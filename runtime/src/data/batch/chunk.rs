@@ -24,18 +24,11 @@ pub(crate) struct Chunk {
 
 impl Chunk {
     pub(crate) fn new(schema: &Schema) -> Self {
-        let columns = |tower| {
-            schema
-                .features(tower)
-                .iter()
-                .map(|feature| empty(&feature.kind))
-                .collect()
-        };
         Self {
             surface: Vec::new(),
             product: Vec::new(),
-            query: columns(Tower::Query),
-            item: columns(Tower::Item),
+            query: no_rows(schema, Tower::Query),
+            item: no_rows(schema, Tower::Item),
             labels: vec![Vec::new(); schema.tasks.len()],
             weights: vec![Vec::new(); schema.tasks.len()],
             actions: vec![Vec::new(); schema.tasks.len()],
@@ -160,6 +153,12 @@ impl Chunk {
             origins: taken(&self.origins, rows),
         }
     }
+}
+
+/// Columns for a tower's features, without a row.
+pub(crate) fn no_rows(schema: &Schema, tower: Tower) -> Vec<Column> {
+    let features = schema.features(tower).iter();
+    features.map(|feature| empty(&feature.kind)).collect()
 }
 
 fn empty(kind: &FeatureKind) -> Column {

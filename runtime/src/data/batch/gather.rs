@@ -46,6 +46,23 @@ impl TowerBatch {
             columns,
         }
     }
+
+    /// Some of its places, ascending, as a batch of so many rows.
+    pub(crate) fn some(&self, places: &[u32]) -> Self {
+        let domain_of = |place: &u32| {
+            let place = *place as usize;
+            match self
+                .domains
+                .iter()
+                .position(|places| places.contains(&place))
+            {
+                Some(domain) => domain as u16,
+                None => bug!("place {place} is of no domain"),
+            }
+        };
+        let domain: Vec<u16> = places.iter().map(domain_of).collect();
+        Self::group(&domain, self.domains.len(), &self.columns, places)
+    }
 }
 
 fn gather_column(from: &Column, rows: &[u32]) -> Column {

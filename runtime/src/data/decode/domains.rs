@@ -1,11 +1,13 @@
 //! From the raw values of a domain key to domains.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::arrays::keys::{Keys, Odd, ReadKeys};
 use crate::arrays::numbers::value;
+use crate::bug::bug;
 use crate::data::fault::Fault;
 use crate::data::origin::BatchOrigin;
+use crate::data::purpose::Purpose;
 use crate::data::report::Unknown;
 use crate::hash::BuildMix;
 use crate::schema::{Axis, DomainSet, Others, Value};
@@ -13,15 +15,21 @@ use crate::schema::{Axis, DomainSet, Others, Value};
 /// Raw values of an axis to domains.
 #[derive(Debug)]
 pub(crate) struct DomainLookup {
-    pub axis: &'static Axis,
+    axis: &'static Axis,
+    /// What becomes of a row of no domain.
+    others: Others,
     ints: HashMap<i64, u16, BuildMix>,
     texts: HashMap<&'static str, u16, BuildMix>,
 }
 
 impl DomainLookup {
-    pub(crate) fn new(axis: &'static Axis) -> Self {
+    pub(crate) fn new(axis: &'static Axis, purpose: Purpose) -> Self {
         let mut domains = Self {
             axis,
+            others: match purpose {
+                Purpose::Learn => axis.others,
+                Purpose::Score | Purpose::Embed(_) => Others::Skip,
+            },
             ints: HashMap::default(),
             texts: HashMap::default(),
         };
@@ -37,7 +45,7 @@ impl DomainLookup {
     }
 
     /// The domain of each row; `None` if it has none.
-    pub(crate) fn find(&self, keys: &Keys, rows: usize) -> Vec<Option<u16>> {
+    fn find(&self, keys: &Keys, rows: usize) -> Vec<Option<u16>> {
         let rows = 0..rows;
         match keys {
             Keys::Ints(ints) => {
@@ -61,7 +69,7 @@ impl DomainLookup {
 
     /// What a row of no domain is: faulty, or, where the spec says so, skipped and counted. A value that may stand for
     /// several, one of a domain among them, is a fault in any case.
-    pub(crate) fn unknown(
+    fn unknown(
         &self,
         keys: &ReadKeys,
         row: usize,
@@ -71,7 +79,7 @@ impl DomainLookup {
         if let Some(odd @ Odd::Inexact { .. }) = keys.odd_at(row) {
             return Some(Fault::bad(&self.axis.column, odd.fault("a domain's value")));
         }
-        match self.axis.others {
+        match self.others {
             Others::Skip => {
                 let at = || place.row_of_file(row as u32);
                 unknown.count(keys.show(row), at);
@@ -88,6 +96,55 @@ impl DomainLookup {
                       them; `--on-bad-row skip` does so for this run (rows are counted from 0)",
             }),
         }
+    }
+}
+
+/// The domains of a record batch's rows.
+pub(crate) enum RowDomains<'a> {
+    /// Those of a column.
+    Read {
+        lookup: &'a DomainLookup,
+        keys: ReadKeys,
+        /// `None` where there is none.
+        found: Vec<Option<u16>>,
+    },
+    /// Of an axis whose tower is not read: nothing looks at them.
+    NotRead,
+}
+
+impl<'a> RowDomains<'a> {
+    pub(crate) fn read(lookup: &'a DomainLookup, keys: ReadKeys, rows: usize) -> Self {
+        Self::Read {
+            found: lookup.find(&keys.values, rows),
+            lookup,
+            keys,
+        }
+    }
+
+    /// The domain of a row. If it has none, the row is counted or faulty.
+    pub(crate) fn of(
+        &self,
+        row: usize,
+        place: BatchOrigin,
+        unknown: &mut Unknown,
+        faults: &mut BTreeMap<u32, Fault>,
+    ) -> Option<u16> {
+        let Self::Read {
+            lookup,
+            keys,
+            found,
+        } = self
+        else {
+            return Some(0);
+        };
+        let Some(domain) = found.get(row) else {
+            bug!("the domain of row {row} of {}", found.len());
+        };
+        if domain.is_none() {
+            let fault = lookup.unknown(keys, row, place, unknown);
+            faults.extend(fault.map(|fault| (row as u32, fault)));
+        }
+        *domain
     }
 }
 

@@ -15,15 +15,16 @@ use arrow_schema::ArrowError;
 
 use crate::arrays::keys::{DateForm, Keys, Odd, ReadKeys, column_of, keys};
 use crate::arrays::numbers::value;
-use crate::bug::{bug, zip_equal};
-use crate::data::decode::domains::DomainLookup;
+use crate::bug::bug;
+use crate::data::decode::domains::{DomainLookup, RowDomains};
 use crate::data::decode::targets::{Candidates, NumbersRead, Targets};
 use crate::data::decode::usable::Usable;
 use crate::data::fault::Fault;
 use crate::data::origin::BatchOrigin;
+use crate::data::purpose::Purpose;
 use crate::data::quarantine::Quarantine;
 use crate::data::reader::RowReader;
-use crate::data::report::{Bad, RowReport, Unknown};
+use crate::data::report::{Bad, RowReport};
 use crate::data::split::{Parts, Splitter, part_of_place, part_of_request};
 use crate::error::{Error, Result};
 use crate::hash::{hash_int, hash_text, hash_unsigned};
@@ -34,6 +35,7 @@ use crate::store::guard::damaged;
 #[derive(Debug)]
 pub(crate) struct Decoder {
     schema: &'static Schema,
+    purpose: Purpose,
     parts: Parts,
     splitter: Splitter,
     surfaces: DomainLookup,
@@ -43,16 +45,31 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
+    /// One for the rows of some parts; only to learn has a row a part.
     pub(crate) fn new(reader: &RowReader, parts: Parts) -> Self {
-        let schema = reader.schema();
+        let quarantine = reader.quarantine().cloned();
+        Self {
+            parts,
+            quarantine,
+            ..Self::of_all_rows(reader.schema(), reader.purpose(), reader.bad_rows())
+        }
+    }
+
+    /// One for rows that come from no data set.
+    pub(crate) fn of_all_rows(
+        schema: &'static Schema,
+        purpose: Purpose,
+        bad_rows: BadRows,
+    ) -> Self {
         Self {
             schema,
-            parts,
+            purpose,
+            parts: Parts::ALL,
             splitter: Splitter::new(&schema.rows.split),
-            surfaces: DomainLookup::new(&schema.surfaces),
-            products: DomainLookup::new(&schema.products),
-            bad_rows: reader.bad_rows(),
-            quarantine: reader.quarantine().cloned(),
+            surfaces: DomainLookup::new(&schema.surfaces, purpose),
+            products: DomainLookup::new(&schema.products, purpose),
+            bad_rows,
+            quarantine: None,
         }
     }
 
@@ -79,17 +96,19 @@ impl Decoder {
         let mut candidates = self.candidates(batch, requests.as_ref(), place, report)?;
         let mut columns = NumbersRead::default();
         let mut targets = Targets::default();
-        for task in self.schema.tasks.iter() {
-            candidates
-                .targets(task, batch, &mut columns, &mut targets)
-                .map_err(odd)?;
+        if self.purpose == Purpose::Learn {
+            for task in self.schema.tasks.iter() {
+                candidates
+                    .targets(task, batch, &mut columns, &mut targets)
+                    .map_err(odd)?;
+            }
         }
-        let query = candidates
-            .features(self.schema, Tower::Query, batch)
-            .map_err(odd)?;
-        let item = candidates
-            .features(self.schema, Tower::Item, batch)
-            .map_err(odd)?;
+        let mut features = |tower| match self.purpose.reads(tower) {
+            true => candidates.features(self.schema, tower, batch).map_err(odd),
+            false => Ok(Vec::new()),
+        };
+        let query = features(Tower::Query)?;
+        let item = features(Tower::Item)?;
         self.count_faults(&candidates.faults, batch, place, report)?;
         let mut usable = candidates.finish(targets, query, item);
         if let Some(requests) = requests {
@@ -101,7 +120,11 @@ impl Decoder {
 
     /// The requests of all rows; `None` if the schema has none.
     fn requests(&self, batch: &RecordBatch) -> std::result::Result<Option<Requests>, ArrowError> {
-        let Some(request) = &self.schema.rows.request else {
+        let request = match self.purpose {
+            Purpose::Learn => self.schema.rows.request.as_ref(),
+            Purpose::Score | Purpose::Embed(_) => None,
+        };
+        let Some(request) = request else {
             return Ok(None);
         };
         let read = keys(&column_of(batch, &request.column)?, DateForm::Int)?;
@@ -124,45 +147,48 @@ impl Decoder {
             let read = column_of(batch, column).and_then(|array| keys(&array, dates));
             read.map_err(|error| damaged(place.path, &error))
         };
-        let surface_keys = read(&self.surfaces.axis.column, DateForm::Int)?;
-        let product_keys = read(&self.products.axis.column, DateForm::Int)?;
-        let split_keys = match &self.splitter {
-            Splitter::Column { column, dates, .. } => Some(read(column, *dates)?.values),
-            Splitter::Hash => None,
-        };
         let capacity = batch.num_rows();
-        let surfaces = self.surfaces.find(&surface_keys.values, capacity);
-        let products = self.products.find(&product_keys.values, capacity);
+        let domains = |tower: Tower, lookup| match self.purpose.reads(tower) {
+            true => {
+                let keys = read(&self.schema.axis(tower).column, DateForm::Int)?;
+                Ok(RowDomains::read(lookup, keys, capacity))
+            }
+            false => Ok(RowDomains::NotRead),
+        };
+        let surfaces = domains(Tower::Query, &self.surfaces)?;
+        let products = domains(Tower::Item, &self.products)?;
+        let split_keys = match (&self.splitter, self.purpose) {
+            (Splitter::Column { column, dates, .. }, Purpose::Learn) => {
+                Some(read(column, *dates)?.values)
+            }
+            _ => None,
+        };
         let mut candidates = Candidates {
             rows: Vec::with_capacity(capacity),
             surface: Vec::with_capacity(capacity),
             product: Vec::with_capacity(capacity),
             faults: BTreeMap::new(),
         };
-        for (row, (surface, product)) in zip_equal(surfaces, products).enumerate() {
+        for row in 0..capacity {
             let request = requests.and_then(|requests| requests.hash(row));
-            let part = match (&split_keys, request) {
-                (Some(keys), _) => self.splitter.part(keys, row),
-                (None, Some(hash)) => Some(part_of_request(hash)),
-                (None, None) => Some(part_of_place(place.file, place.first_row + row as u64)),
+            let part = match (self.purpose, &split_keys, request) {
+                (Purpose::Score | Purpose::Embed(_), ..) => Some(Parts::ALL),
+                (Purpose::Learn, Some(keys), _) => self.splitter.part(keys, row),
+                (Purpose::Learn, None, Some(hash)) => Some(part_of_request(hash)),
+                (Purpose::Learn, None, None) => {
+                    Some(part_of_place(place.file, place.first_row + row as u64))
+                }
             };
             if !part.is_some_and(|part| part.meets(self.parts)) {
                 report.outside += 1;
                 continue;
             }
             report.read += 1;
-            let mut unknown = |domains: &DomainLookup, keys: &ReadKeys, counts: &mut Unknown| {
-                let fault = domains.unknown(keys, row, place, counts);
-                candidates
-                    .faults
-                    .extend(fault.map(|fault| (row as u32, fault)));
-            };
-            let Some(surface) = surface else {
-                unknown(&self.surfaces, &surface_keys, &mut report.surfaces);
+            let faults = &mut candidates.faults;
+            let Some(surface) = surfaces.of(row, place, &mut report.surfaces, faults) else {
                 continue;
             };
-            let Some(product) = product else {
-                unknown(&self.products, &product_keys, &mut report.products);
+            let Some(product) = products.of(row, place, &mut report.products, faults) else {
                 continue;
             };
             candidates.rows.push(row as u32);

@@ -6,6 +6,7 @@
 )]
 
 use crate::bug::zip_equal;
+use crate::data::batch::Column;
 use crate::data::batch::chunk::Chunk;
 use crate::data::decode::values::{Places, Values};
 use crate::data::origin::BatchOrigin;
@@ -38,24 +39,8 @@ impl Usable {
         place: BatchOrigin,
         chunk: &mut Chunk,
     ) {
-        for tower in Tower::ALL {
-            let (values, domains) = self.of(tower);
-            let columns = match tower {
-                Tower::Query => &mut chunk.query,
-                Tower::Item => &mut chunk.item,
-            };
-            let values = zip_equal(schema.features(tower), values);
-            for ((feature, values), column) in zip_equal(values, columns) {
-                let places = Places::new(schema, tower, feature, &self.rows, domains);
-                let moments = match feature.kind {
-                    FeatureKind::Number(transform) => {
-                        vocabularies.standardising(tower, &feature.name, transform)
-                    }
-                    FeatureKind::Embedded { .. } | FeatureKind::Vector { .. } => None,
-                };
-                values.encode(feature, &places, vocabularies, moments, column);
-            }
-        }
+        self.encode_tower(schema, vocabularies, Tower::Query, &mut chunk.query);
+        self.encode_tower(schema, vocabularies, Tower::Item, &mut chunk.item);
         let origins = self.rows.iter().map(|&row| place.origin(row));
         chunk.origins.extend(origins);
         chunk.request.extend(self.request);
@@ -66,6 +51,28 @@ impl Usable {
         let actions = zip_equal(&mut chunk.actions, self.actions);
         for (to, from) in labels.chain(weights).chain(actions) {
             to.extend(from);
+        }
+    }
+
+    /// Appends the values of a tower's features to columns of their kinds.
+    pub(crate) fn encode_tower(
+        &self,
+        schema: &Schema,
+        vocabularies: &Vocabularies,
+        tower: Tower,
+        columns: &mut [Column],
+    ) {
+        let (values, domains) = self.of(tower);
+        let values = zip_equal(schema.features(tower), values);
+        for ((feature, values), column) in zip_equal(values, columns) {
+            let places = Places::new(schema, tower, feature, &self.rows, domains);
+            let moments = match feature.kind {
+                FeatureKind::Number(transform) => {
+                    vocabularies.standardising(tower, &feature.name, transform)
+                }
+                FeatureKind::Embedded { .. } | FeatureKind::Vector { .. } => None,
+            };
+            values.encode(feature, &places, vocabularies, moments, column);
         }
     }
 

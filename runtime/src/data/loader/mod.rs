@@ -9,7 +9,7 @@
 
 mod blocks;
 mod ordered;
-mod slices;
+pub(super) mod slices;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

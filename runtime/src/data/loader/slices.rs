@@ -99,7 +99,7 @@ impl RowSlice {
 fn read(
     dataset: &Dataset,
     units: &[RowGroupRef],
-    columns: &[&'static str],
+    columns: &[String],
     sender: &SyncSender<Result<Option<RowSlice>>>,
 ) {
     let slices = units.iter().flat_map(|unit| {

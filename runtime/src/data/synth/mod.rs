@@ -12,21 +12,15 @@ mod draws;
 mod plan;
 mod signal;
 
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
-
-use arrow_array::RecordBatch;
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
 
 use crate::data::synth::columns::{RequestStream, SynthColumns};
 use crate::data::synth::plan::SynthPlan;
 use crate::data::synth::signal::LabelSignal;
 use crate::error::{Error, Result};
 use crate::hash::Random;
+use crate::parquet::output::OutputFile;
 use crate::schema::Schema;
 
 /// Rows of a file.
@@ -69,7 +63,9 @@ pub fn synth(
             )
         })?;
         let path = folder.join(format!("part-{shard:05}.parquet"));
-        write(&batch, &path).map_err(|source| Error::file(&path, "write it", source))?;
+        let mut file = OutputFile::create(&path, batch.schema(), [])?;
+        file.write(&batch)?;
+        file.finish()?;
         files.push(path);
     }
     Ok(files)
@@ -92,34 +88,4 @@ fn prepare(folder: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Writes under another name first, so that the file is whole or not there.
-fn write(batch: &RecordBatch, path: &Path) -> io::Result<()> {
-    let unfinished = path.with_extension("tmp");
-    let written = write_to(batch, &unfinished).and_then(|()| fs::rename(&unfinished, path));
-    if written.is_err() {
-        // The first error is the one to tell; a file that was never made cannot be removed.
-        let _ = fs::remove_file(&unfinished);
-    }
-    written
-}
-
-fn write_to(batch: &RecordBatch, path: &Path) -> io::Result<()> {
-    let failed = |error: ParquetError| match error {
-        ParquetError::External(source) => match source.downcast::<io::Error>() {
-            Ok(source) => *source,
-            Err(other) => io::Error::other(other),
-        },
-        other => io::Error::other(other),
-    };
-    let compression = Compression::ZSTD(ZstdLevel::default());
-    let properties = WriterProperties::builder()
-        .set_compression(compression)
-        .build();
-    let mut writer = ArrowWriter::try_new(File::create(path)?, batch.schema(), Some(properties))
-        .map_err(failed)?;
-    writer.write(batch).map_err(failed)?;
-    let file = writer.into_inner().map_err(failed)?;
-    file.sync_all()
 }

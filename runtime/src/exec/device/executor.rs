@@ -148,6 +148,11 @@ impl<'p> DeviceExecutor<'p> {
         all
     }
 
+    /// The same for the host.
+    pub(crate) fn host(&self) -> &Executor<'p> {
+        &self.host
+    }
+
     /// What it runs.
     pub(crate) fn plan(&self) -> &'p Plan {
         self.plan

@@ -16,6 +16,7 @@ use super::forward::{ForwardPass, Outputs};
 use super::heads::{self, LogitGradients, RowEmbeddings, ScoreGradients, Scores, TaskLoss};
 use super::job::Job;
 use super::probe::{Probe, StepClock};
+use super::product::Way;
 use super::real::Real;
 use super::rows::TowerRows;
 use super::split::{parts_mut, spread};
@@ -94,7 +95,7 @@ impl<'p> Executor<'p> {
         let probe = self.probe.as_ref();
         let mut clock = StepClock::start(probe);
         let towers = towers(rows);
-        let jobs = self.jobs(params, &towers, precision);
+        let jobs = self.jobs(params, &towers, |rows| Way::of::<E>(rows, precision));
         step.statistics.clone_from(&params.statistics);
         let moments = self.batch_moments(&jobs, &mut step.statistics);
         let places = towers.map(|(tower, rows)| (tower, rows.places()));
@@ -134,7 +135,7 @@ impl<'p> Executor<'p> {
         clock.part(Part::Sums);
     }
 
-    /// The scores of each task on its rows.
+    /// The scores of each task on its rows. Those of a row do not depend on the others.
     pub fn score<E: Real>(
         &self,
         params: &Params<E>,
@@ -150,7 +151,7 @@ impl<'p> Executor<'p> {
     }
 
     /// The embeddings of one tower's rows, `[places, width]`: those of the plan's tasks side by side, 0 for
-    /// a task that the row's domain has not.
+    /// a task that the row's domain has not. A row's do not depend on the others.
     pub fn embed<E: Real>(
         &self,
         params: &Params<E>,
@@ -168,7 +169,7 @@ impl<'p> Executor<'p> {
         towers: &[(Tower, TowerRows<'_, E>)],
         precision: Precision,
     ) -> Outputs<E> {
-        let jobs = self.jobs(params, towers, precision);
+        let jobs = self.jobs(params, towers, |_| Way::alike(precision));
         let moments = self.running_moments(&jobs, &params.statistics);
         let places: Vec<_> = towers
             .iter()
@@ -189,7 +190,7 @@ impl<'p> Executor<'p> {
         &'a self,
         params: &Params<E>,
         towers: &[(Tower, TowerRows<'a, E>)],
-        precision: Precision,
+        way: impl Fn(usize) -> Way,
     ) -> Vec<Job<'a, E>> {
         check!(
             params.values.len() == self.plan.parameters
@@ -199,7 +200,7 @@ impl<'p> Executor<'p> {
         for (tower, rows) in towers {
             rows.check(*tower, self.plan.tower(*tower).domains.len());
         }
-        Job::all(self.plan, towers, precision)
+        Job::all(self.plan, towers, way)
     }
 
     /// The moments of each job's BatchNorms on its rows; the running ones move.

@@ -62,7 +62,7 @@ pub fn logits<E: Real>(
     [query, item]: [RowEmbeddings<'_, E>; 2],
     parameters: &[E],
 ) -> Vec<f64> {
-    let bias = head.bias.map_or(0.0, |at| parameters[at].float64());
+    let bias = bias(head, parameters);
     let mut logits = vec![0.0; pairs.rows.len()];
     let places = pairs
         .query
@@ -89,6 +89,27 @@ fn dots<E: Real>(
         let item = item.of(i, head.column, head.width);
         *to = head.scale * dot(query, item).float64() + bias;
     }
+}
+
+/// The logit of two embeddings: the same, to the bit, as that of a pair of rows.
+pub fn logit<E: Real>(head: &HeadPlan, query: &[E], item: &[E], parameters: &[E]) -> f64 {
+    head.scale * dot(query, item).float64() + bias(head, parameters)
+}
+
+/// ln P of one pair's tasks by their logits, parents before their children; `parents` are positions among the tasks. The
+/// same, to the bit, as [`scores`] has.
+pub fn chain(logits: &[f64], parents: &[Option<usize>]) -> Vec<f64> {
+    let mut lp: Vec<f64> = Vec::with_capacity(logits.len());
+    for (z, parent) in zip_equal(logits, parents) {
+        let own = log_sigmoid(*z);
+        lp.push(parent.map_or(own, |parent| lp[parent] + own));
+    }
+    lp
+}
+
+/// What is added to a task's logit.
+pub fn bias<E: Real>(head: &HeadPlan, parameters: &[E]) -> f64 {
+    head.bias.map_or(0.0, |at| parameters[at].float64())
 }
 
 /// A task's probabilities by its logits, and its parent's where it has one (paper §2.3).

@@ -17,7 +17,6 @@ use super::product::Way;
 use super::real::Real;
 use super::rows::TowerRows;
 use crate::bug::check;
-use crate::schema::Precision;
 
 /// The rows of one domain, and the program that they go through.
 #[derive(Debug)]
@@ -43,17 +42,19 @@ pub struct Job<'a, E> {
 }
 
 impl<'a, E: Real> Job<'a, E> {
-    /// One for each domain with rows, in the order of the towers and their places.
+    /// One for each domain with rows, in the order of the towers and their places. `way` is that of products with so many
+    /// rows.
     pub fn all(
         plan: &'a Plan,
         towers: &[(Tower, TowerRows<'a, E>)],
-        precision: Precision,
+        way: impl Fn(usize) -> Way,
     ) -> Vec<Self> {
         let all = towers.iter().map(|(_, rows)| rows.places()).sum();
+        let way = &way;
         let jobs = towers.iter().flat_map(|(tower, rows)| {
             let domains = rows.domains.iter().enumerate();
             let filled = domains.filter(|(_, places)| !places.is_empty());
-            filled.map(|(domain, _)| Self::new(plan, *tower, *rows, domain, all, precision))
+            filled.map(|(domain, _)| Self::new(plan, *tower, *rows, domain, all, way))
         });
         jobs.collect()
     }
@@ -64,7 +65,7 @@ impl<'a, E: Real> Job<'a, E> {
         rows: TowerRows<'a, E>,
         domain: usize,
         all: usize,
-        precision: Precision,
+        way: &impl Fn(usize) -> Way,
     ) -> Self {
         let place = plan.tower(tower).domains[domain];
         let program = &plan.tower(tower).programs[place.program];
@@ -93,7 +94,7 @@ impl<'a, E: Real> Job<'a, E> {
                 repeats: rows.repeats.map(|repeats| &repeats[places.clone()]),
             },
             lanes: cut.lanes(),
-            way: Way::of::<E>(places.len(), precision),
+            way: way(places.len()),
             places,
         }
     }

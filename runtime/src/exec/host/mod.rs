@@ -26,6 +26,7 @@ mod probe;
 mod product;
 mod real;
 mod rows;
+mod scan;
 mod spare;
 mod split;
 #[cfg(test)]
@@ -35,10 +36,11 @@ mod verify;
 mod widths;
 
 pub use executor::{Executor, Step};
-pub use heads::{Scores, TaskLoss};
+pub use heads::{Scores, TaskLoss, bias, chain, logit};
 pub(crate) use product::without_amx;
 pub use real::Real;
 pub use rows::TowerRows;
+pub use scan::{StoredRows, TaskQuery, gather, scan};
 #[cfg(feature = "device")]
 pub(super) use {heads::RowEmbeddings, linear::is_narrow, rows::check_places};
 

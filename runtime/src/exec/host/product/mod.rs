@@ -6,7 +6,8 @@
 //! float64 and for few rows, the `gemm` crate multiplies ([`plain`]). In bfloat16 both sides are rounded to it first, which on AMX leaves
 //! one product instead of six; sums and results are float32 (or float64) as ever.
 //!
-//! An element of a product depends on its row and column alone, not on what else is multiplied with them.
+//! How a product is made may depend on how many rows there are, and with it the order of the sums of an element. Where a row
+//! must have the same product whatever rows are multiplied with it, as when it is scored, see [`Way::alike`].
 
 mod plain;
 #[cfg(test)]
@@ -133,6 +134,16 @@ impl<'a, E> MatrixMut<'a, E> {
         }
     }
 
+    /// The first `count` rows.
+    fn rows(&mut self, count: usize) -> impl Iterator<Item = &mut [E]> {
+        let columns = self.columns;
+        let rows = self.values.chunks_mut(self.stride.max(1)).take(count);
+        rows.map(move |row| match row.get_mut(..columns) {
+            Some(row) => row,
+            None => bug!("a row of less than {columns} columns"),
+        })
+    }
+
     /// That it has room for `rows` rows of `columns` columns.
     fn check(&self, rows: usize, columns: usize) {
         check!(
@@ -197,6 +208,8 @@ pub struct Way {
     tiles: bool,
     /// What sides are rounded to.
     precision: Precision,
+    /// Whether the sums of an element must not depend on the other rows.
+    alike: bool,
 }
 
 /// Rows from which on it pays to split a weight into its parts.
@@ -216,6 +229,16 @@ impl Way {
         Self {
             tiles: rows >= TILE_ROWS && E::FLOAT32 && *TILES.get_or_init(tiles::available),
             precision,
+            alike: false,
+        }
+    }
+
+    /// The way that gives a row the same product, to the bit, whatever rows are multiplied with it.
+    pub fn alike(precision: Precision) -> Self {
+        Self {
+            tiles: false,
+            precision,
+            alike: true,
         }
     }
 
@@ -307,7 +330,11 @@ pub fn multiply<E: Real>(
     check!(left.way == right.way, "two sides made ready for two ways");
     to.check(m, n);
     let SideForm::Tiles(left) = &left.ready else {
-        return plain::multiply(left.plain(), right.plain(), to, write);
+        let multiply = match left.way.alike {
+            true => plain::multiply_alike,
+            false => plain::multiply,
+        };
+        return multiply(left.plain(), right.plain(), to, write);
     };
     let MatrixMut { values, stride, .. } = to;
     let Some(values) = E::float32_mut(values) else {

@@ -16,7 +16,11 @@ fn ways(precision: Precision) -> Vec<Way> {
         SKIPPED
             .call_once(|| println!("skipped: products by AMX, which this machine does not have"));
     }
-    let ways = [false, tiles::available()].map(|tiles| Way { tiles, precision });
+    let ways = [false, tiles::available()].map(|tiles| Way {
+        tiles,
+        precision,
+        alike: false,
+    });
     ways.into_iter()
         .take(1 + usize::from(ways[1].tiles))
         .collect()
@@ -41,6 +45,43 @@ fn error(found: &[f32], a: &[f32], b: &[f32], k: usize) -> f64 {
         (f64::from(found) - sum).abs() / squares.sqrt()
     };
     found.iter().enumerate().map(deviation).fold(0.0, f64::max)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// To the bit, whatever rows stand beside it, and however many: as weights lie in memory, and as those of a mix do.
+    #[test]
+    fn a_row_has_its_product_alone_and_among_others(
+        m in 1_usize..150,
+        n in prop::sample::select(vec![9_usize, 12, 32, 64, 65, 128, 300, 512]),
+        k in prop::sample::select(vec![1_usize, 2, 3, 31, 100, 384, 512, 513, 640, 1100]),
+        bfloat16: bool,
+        add: bool,
+    ) {
+        let precision = if bfloat16 { Precision::Bfloat16 } else { Precision::Float32 };
+        let way = Way::alike(precision);
+        let write = if add { Write::Add } else { Write::Set };
+        let (a, b, start) = (draws(m * k, 1), draws(k * n, 2), draws(m * n, 3));
+        let b_transposed = transposed(&b, n);
+        for right in [Matrix::new(&b, n), Matrix::new(&b_transposed, k).transpose()] {
+            let side = Side::right(right, way);
+            let made = |rows: Range<usize>| {
+                let mut to = start[rows.start * n..rows.end * n].to_vec();
+                let left = Matrix::new(&a[rows.start * k..rows.end * k], k);
+                multiply(&Side::left(left, way), &side, MatrixMut::new(&mut to, n), write);
+                to.iter().map(|value| value.to_bits()).collect::<Vec<_>>()
+            };
+            let all = made(0..m);
+            for rows in [0..1, m - 1..m, m / 2..m, 0..m.min(5), 0..m.min(64), m / 3..m / 3 + 1] {
+                prop_assert!(made(rows.clone()) == all[rows.start * n..rows.end * n], "{rows:?}");
+            }
+            let found: Vec<f32> = all.iter().map(|bits| f32::from_bits(*bits)).collect();
+            if !bfloat16 && !add {
+                prop_assert!(error(&found, &a, &b, k) < 1e-5);
+            }
+        }
+    }
 }
 
 #[test]
@@ -315,7 +356,7 @@ proptest! {
             check::<f32>(way, dims, layouts, (write, passing))?;
         }
         for precision in [Precision::Float32, Precision::Bfloat16] {
-            let way = Way { tiles: false, precision };
+            let way = Way { tiles: false, precision, alike: false };
             check::<f64>(way, dims, layouts, (write, passing))?;
         }
     }
