@@ -18,7 +18,7 @@ pub fn serve(_: &'static Compiled, _: &Serve) -> Result<()> {
 pub fn serve(model: &'static Compiled, args: &Serve) -> Result<()> {
     use std::time::Duration;
 
-    use crate::serve::{Server, Settings, Source};
+    use crate::serve::{Server, Settings, Source, run};
 
     super::set_threads(args.threads)?;
     let token = args.token.as_deref().map(token).transpose()?;
@@ -38,7 +38,7 @@ pub fn serve(model: &'static Compiled, args: &Serve) -> Result<()> {
         token,
         log_requests: args.log_requests,
     };
-    Server::new(source, settings)?.run()
+    run(Server::new(source, settings)?)
 }
 
 /// The first line of a file.

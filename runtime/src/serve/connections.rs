@@ -11,20 +11,26 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-use super::http::{Server, log, refused};
+use super::http::{PATIENCE, Server, log, refused};
 use crate::error::{Error, Result};
-
-/// How long a client may take to send the head of a request, and how long its body.
-pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Open connections at most; further ones wait to be accepted.
 const CONNECTIONS: usize = 4096;
 
-/// Listens and answers until the process is asked to end.
+/// Listens, loads, answers until SIGTERM or SIGINT, and loads again at SIGHUP.
 ///
 /// # Errors
 /// An address that cannot be listened on, and a first version that cannot be loaded.
-pub async fn serve(server: Arc<Server>) -> Result<()> {
+pub fn run(server: Arc<Server>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|source| refused("the server's threads", &source))?;
+    runtime.block_on(serve(server))
+}
+
+async fn serve(server: Arc<Server>) -> Result<()> {
     let bind = server.settings.bind;
     let listener = TcpListener::bind(bind).await;
     let listener = listener.map_err(|source| {

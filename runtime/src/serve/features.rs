@@ -141,7 +141,12 @@ fn fits(value: &Json, column: &DataType) -> bool {
         (_, Some(_)) => false,
         (Json::String(_), None) => is_text(column) || column.is_temporal(),
         (Json::Bool(_), None) => *column == DataType::Boolean,
-        (Json::Number(_), None) => column.is_numeric() || column.is_temporal(),
+        // A fraction would lose it in a column of whole numbers.
+        (Json::Number(number), None) => match column {
+            column if column.is_floating() => true,
+            column if column.is_numeric() || column.is_temporal() => !number.is_f64(),
+            _ => false,
+        },
         (Json::Array(_) | Json::Object(_), None) => false,
     }
 }

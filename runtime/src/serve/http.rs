@@ -15,12 +15,14 @@ use serde_json::{Value as Json, json};
 use tokio::sync::{Semaphore, TryAcquireError, oneshot};
 
 use super::answer::{Call, Limits, Refusal, deadline};
-use super::connections;
 use super::inference::{self, Inferred};
 use super::metrics::Metrics;
 use super::openapi;
 use super::version::{Source, Version};
 use crate::error::{Error, Result};
+
+/// How long a client may take to send the head of a request, and how long its body.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How a server answers.
 #[derive(Debug, Clone)]
@@ -81,19 +83,6 @@ impl Server {
             source,
             settings,
         }))
-    }
-
-    /// Listens, loads, answers until SIGTERM or SIGINT, and loads again at SIGHUP.
-    ///
-    /// # Errors
-    /// An address that cannot be listened on, and a first version that cannot be loaded.
-    pub fn run(self: Arc<Self>) -> Result<()> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .map_err(|source| refused("the server's threads", &source))?;
-        runtime.block_on(connections::serve(self))
     }
 
     /// Loads a version, which answers from then on.
@@ -260,7 +249,7 @@ impl Server {
     /// The whole body, if it comes in time and is not too large.
     async fn read(&self, body: Body) -> Result<Bytes, Response> {
         let most = self.settings.body;
-        let read = tokio::time::timeout(connections::PATIENCE, to_bytes(body, most));
+        let read = tokio::time::timeout(PATIENCE, to_bytes(body, most));
         match read.await {
             Ok(Ok(body)) => Ok(body),
             Ok(Err(_)) => Err(failure(

@@ -14,5 +14,6 @@ mod rank;
 mod tensors;
 mod version;
 
+pub use connections::run;
 pub use http::{Server, Settings};
 pub use version::{Source, Version};

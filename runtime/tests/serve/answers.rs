@@ -247,6 +247,7 @@ fn what_cannot_be_answered_is_told() {
     rank(with("query", json!({ "user": 3 })), 422, "user");
     rank(with("query", json!({ "age": 1e300 })), 422, "column `age`");
     rank(with("query", json!({ "history": 3 })), 422, "history");
+    rank(with("surface", json!(2.5e-42)), 422, "surface");
     rank(
         with("utility", json!({ "cvr": 1 })),
         422,
