@@ -34,7 +34,7 @@ const COMPILER: [&str; 12] = [
 ];
 
 /// Rooms of the runtime, lowest first.
-const RUNTIME: [&str; 18] = [
+const RUNTIME: [&str; 19] = [
     "bug",
     "error",
     "schema",
@@ -52,6 +52,7 @@ const RUNTIME: [&str; 18] = [
     "evaluation",
     "score",
     "training",
+    "export",
     "cli",
 ];
 

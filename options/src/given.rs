@@ -73,7 +73,7 @@ mod tests {
     use clap::Arg;
 
     use super::*;
-    use crate::{Bench, Eval, Synth, Train};
+    use crate::{Bench, Eval, Export, Synth, Train};
 
     fn parse<O: Args>(arguments: &[OsString]) -> Given<O> {
         let command = Given::<O>::augment_args(Command::new("options").no_binary_name(true));
@@ -137,6 +137,7 @@ mod tests {
     fn every_option_is_passed_on() {
         nothing_is_lost::<Train>(&[], &[("other-files", "--resume")]);
         nothing_is_lost::<Eval>(&["--model=m"], &[]);
+        nothing_is_lost::<Export>(&["--model=m", "--out=o"], &[]);
         nothing_is_lost::<Synth>(&["--out=o"], &[]);
         nothing_is_lost::<Bench>(&[], &[("oracle", "--dump=d")]);
     }

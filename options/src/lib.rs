@@ -1,4 +1,4 @@
-//! The options of the commands that run a model: `train`, `eval`, `synth` and `bench`.
+//! The options of the commands that run a model: `train`, `eval`, `export`, `synth` and `bench`.
 //!
 //! `mtmdc` and the generated programs flatten the same structs, so the compiler shows every option and rejects a wrong one
 //! before it builds anything. It passes them on as [`Given`] holds them.
@@ -11,9 +11,11 @@ use std::path::PathBuf;
 use clap::Args;
 
 pub use given::Given;
-use mtmd_schema::{BadRows, Part, Precision, TablePlace};
+use mtmd_schema::{BadRows, Part, Precision, TableLookup, TablePlace};
 pub use values::{Device, in_object_store};
-use values::{bad_rows, choice, data_path, part, positive, precision, table_place, whole};
+use values::{
+    bad_rows, choice, data_path, part, positive, precision, table_lookup, table_place, whole,
+};
 
 /// Options of `train`.
 #[derive(Debug, Clone, PartialEq, Args)]
@@ -105,6 +107,32 @@ pub struct Eval {
     /// Device and threads.
     #[command(flatten)]
     pub machine: Machine,
+}
+
+/// Options of `export`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct Export {
+    /// Folder of a model, a checkpoint or a run
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// Folder to write to
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Export this surface alone, with only the parameters and tables that it uses
+    #[arg(long, value_name = "NAME")]
+    pub surface: Option<String>,
+    /// Export this product alone, with only the parameters and tables that it uses
+    #[arg(long, value_name = "NAME")]
+    pub product: Option<String>,
+    /// Where embeddings are looked up
+    #[arg(long, value_parser = choice(table_lookup), value_name = "PLACE", default_value_t = TableLookup::DEFAULT)]
+    pub tables: TableLookup,
+    /// Store a copy of the weights in each ONNX file, instead of references to model.safetensors
+    #[arg(long)]
+    pub embed: bool,
+    /// Replace an earlier export in the folder
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Options of `synth`.

@@ -1,9 +1,9 @@
-//! `train`, `eval`, `synth` and `bench`: builds a spec's crate and runs its program.
+//! `train`, `eval`, `export`, `synth` and `bench`: builds a spec's crate and runs its program.
 
 use super::report::{self, Exit, Failure, Reporter};
 use super::{Aim, Which, build, cargo, compile, warm_start, workspace};
 use crate::driver::compile::Artefacts;
-use mtmd_options::{Bench, Device, Eval, Given, Machine, Synth, Train, in_object_store};
+use mtmd_options::{Bench, Device, Eval, Export, Given, Machine, Synth, Train, in_object_store};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Seek, Write};
@@ -19,7 +19,7 @@ pub(super) struct Model {
     which: Which,
 }
 
-/// What `eval`, `synth` and `bench` take.
+/// What `eval`, `export`, `synth` and `bench` take.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments<O: clap::Args> {
     #[command(flatten)]
@@ -77,6 +77,18 @@ pub(super) fn eval(arguments: Arguments<Eval>, reporter: &Reporter) -> Result<Ex
     run.read_data_or_the_specs(&model.spec, &artefacts, options.data)?;
     run.use_machine(&options.machine);
     run.launch(&model.spec, &artefacts, reporter)
+}
+
+pub(super) fn export(arguments: Arguments<Export>, reporter: &Reporter) -> Result<Exit, Failure> {
+    let Arguments {
+        model,
+        given: Given { options, arguments },
+    } = arguments;
+    let Some(artefacts) = model.compile(reporter)? else {
+        return Ok(Exit::Wrong);
+    };
+    require_path("--model", &options.model)?;
+    Run::new("export", arguments).launch(&model.spec, &artefacts, reporter)
 }
 
 pub(super) fn synth(arguments: Arguments<Synth>, reporter: &Reporter) -> Result<Exit, Failure> {

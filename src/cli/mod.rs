@@ -114,6 +114,8 @@ enum Command {
     Train(launch::TrainArguments),
     /// Build a spec's crate and evaluate a trained model
     Eval(launch::Arguments<mtmd_options::Eval>),
+    /// Build a spec's crate and write a trained model for other programs: ONNX files, weights and the encoding of its inputs
+    Export(launch::Arguments<mtmd_options::Export>),
     /// Build a spec's crate and write synthetic data for it
     Synth(launch::Arguments<mtmd_options::Synth>),
     /// Build a spec's crate and measure its training throughput
@@ -206,6 +208,7 @@ pub fn run() -> ExitCode {
         Command::Explain { code } => explain(&code),
         Command::Train(arguments) => launch::train(arguments, &reporter),
         Command::Eval(arguments) => launch::eval(arguments, &reporter),
+        Command::Export(arguments) => launch::export(arguments, &reporter),
         Command::Synth(arguments) => launch::synth(arguments, &reporter),
         Command::Bench(arguments) => launch::bench(arguments, &reporter),
     };
@@ -323,7 +326,7 @@ fn explain(code: &str) -> Result<Exit, Failure> {
 mod tests {
     use super::Cli;
     use clap::{Args, CommandFactory};
-    use mtmd_options::{Bench, Eval, Synth, Train};
+    use mtmd_options::{Bench, Eval, Export, Synth, Train};
     use std::collections::BTreeSet;
 
     #[test]
@@ -345,6 +348,7 @@ mod tests {
         let commands = [
             ("train", shared::<Train>(), &["dry_run"][..]),
             ("eval", shared::<Eval>(), &[]),
+            ("export", shared::<Export>(), &[]),
             ("synth", shared::<Synth>(), &[]),
             ("bench", shared::<Bench>(), &[]),
         ];

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
-use mtmd_options::{Bench, Eval, RowOptions, Synth, Train};
+use mtmd_options::{Bench, Eval, Export, RowOptions, Synth, Train};
 
 use crate::data::{Dataset, Parts, Quarantine, RowReader};
 use crate::error::{Error, Result};
@@ -25,6 +25,8 @@ pub enum Command {
     Train(TrainArgs),
     /// Evaluate a trained model per cell
     Eval(Eval),
+    /// Write a trained model for other programs: ONNX files, weights and the encoding of its inputs
+    Export(Export),
     /// Write synthetic rows that a model can learn from
     Synth(Synth),
     /// Measure the training throughput
@@ -105,6 +107,7 @@ mod tests {
         let commands = [
             ("train", shared::<Train>(), &["plan"][..]),
             ("eval", shared::<Eval>(), &[]),
+            ("export", shared::<Export>(), &[]),
             ("synth", shared::<Synth>(), &[]),
             ("bench", shared::<Bench>(), &[]),
         ];

@@ -6,6 +6,7 @@ mod args;
 mod bench;
 mod device;
 mod eval;
+mod export;
 mod memory;
 mod panics;
 mod synth;
@@ -25,7 +26,7 @@ use args::{Cli, Command, command};
 
 pub use memory::Memory;
 
-/// Runs the command line of a model's program: `train`, `eval`, `synth` and `bench`.
+/// Runs the command line of a model's program: `train`, `eval`, `export`, `synth` and `bench`.
 ///
 /// The exit code is 0 if all went well, 1 if something is wrong with the data or the weights, 2 for
 /// a misused command line, 3 if the environment or the run failed, and 130 or 143 if SIGINT or SIGTERM stopped a
@@ -78,6 +79,7 @@ fn dispatch(model: &'static Compiled, command: &Command) -> Result<()> {
     match command {
         Command::Train(args) => train::train(model, &args.options, args.plan.as_deref()),
         Command::Eval(args) => eval::eval(model, args),
+        Command::Export(args) => export::export(model, args),
         Command::Synth(args) => synth::synth(&model.schema, args),
         Command::Bench(args) => bench::bench(model, args),
     }

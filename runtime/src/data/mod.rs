@@ -38,6 +38,7 @@ mod vectors;
 
 pub use check::columns;
 pub use dataset::Dataset;
+pub use decode::encode_feature;
 pub use learn::{Learned, Statistics, TaskStatistics};
 pub use loader::Batches;
 pub use origin::Origin;

@@ -3,7 +3,7 @@
 mod batch;
 mod begun;
 pub mod checkpoint;
-mod checksums;
+pub(crate) mod checksums;
 mod clock;
 mod cost_table;
 #[cfg(feature = "device")]

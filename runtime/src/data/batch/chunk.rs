@@ -162,7 +162,7 @@ impl Chunk {
     }
 }
 
-fn empty(kind: &FeatureKind) -> Column {
+pub(crate) fn empty(kind: &FeatureKind) -> Column {
     match kind {
         FeatureKind::Embedded { input, .. } => match input {
             Input::One { .. } | Input::Buckets { .. } => Column::Ids(Vec::new()),
