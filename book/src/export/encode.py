@@ -1,4 +1,4 @@
-"""Raw values as inputs of the graphs, from `encoder.json` and the vocabularies next to it."""
+"""Raw values as inputs of the graphs, from `encoder.json` and the vocabularies next to it. It does not detect bad rows."""
 
 import bisect
 import datetime
@@ -63,7 +63,7 @@ class Table:
 def derived(column, derive):
     """The whole numbers that a feature derives from its column."""
     if derive == "length":
-        values = column.to_pylist()
+        values = map(key, column.to_pylist())
         return [None if value is None else len(value) for value in values]
     unit = derive["time"]["unit"]
     if pa.types.is_date(column.type):

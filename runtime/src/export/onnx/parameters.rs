@@ -46,15 +46,9 @@ impl<'a> Parameters<'a> {
         (tower, domain): (Tower, DomainId),
         (program, block): (&Program, usize),
     ) -> Self {
-        let of = |part| {
-            index
-                .parts()
-                .any(|other| other == part)
-                .then(|| index.of(part))
-        };
-        let parts = [Part::Shared(tower), Part::Domain(tower, domain)].map(of);
+        let parts = [Part::Shared(tower), Part::Domain(tower, domain)];
         let (mut values, mut statistics) = (Vec::new(), Vec::new());
-        for entry in parts.into_iter().flatten().flatten() {
+        for entry in parts.into_iter().flat_map(|part| index.of(part)) {
             let to = match entry.array {
                 Array::Values => &mut values,
                 Array::Statistics => &mut statistics,
