@@ -103,12 +103,12 @@ fn require_free(to: &Path, replace: bool) -> Result<()> {
     match (to.join(MANIFEST).exists(), replace) {
         (true, true) => Ok(()),
         (true, false) => refused(
-            "an export is in this folder already",
-            "replace it by `--force`, or name another folder by `--out`",
+            "this folder already contains an export",
+            "add `--force` to replace it, or choose another folder with `--out`",
         ),
         (false, _) => refused(
-            "this path exists and is not an export",
-            "name a folder that does not exist by `--out`",
+            "this path exists, and is not an export",
+            "choose a folder that does not exist with `--out`",
         ),
     }
 }

@@ -44,7 +44,7 @@ impl Slice {
             true => Err(Error::usage(
                 "--surface and --product",
                 "no task exists on this surface and this product",
-                "name a cell of a task",
+                "choose a surface and a product that have a task in common",
             )),
         }
     }
@@ -93,8 +93,8 @@ fn domains(axis: &Axis, option: &str, name: Option<&str>) -> Result<Vec<DomainId
         let names: Vec<&str> = axis.domains.iter().map(|domain| &*domain.name).collect();
         return Err(Error::usage(
             option,
-            format!("the spec declares no `{}`", name.unwrap_or_default()),
-            format!("name one of {}", names.join(", ")),
+            format!("the spec does not declare `{}`", name.unwrap_or_default()),
+            format!("choose one of {}", names.join(", ")),
         ));
     }
     Ok(found)

@@ -144,8 +144,8 @@ fn a_folder_is_replaced_only_if_told_and_only_if_it_is_an_export() {
         );
     }
     for (surface, product, said) in [
-        (Some("feeed"), None, "name one of feed, search"),
-        (None, Some("x"), "name one of standard, video"),
+        (Some("feeed"), None, "choose one of feed, search"),
+        (None, Some("x"), "choose one of standard, video"),
     ] {
         let settings = Settings {
             surface,

@@ -289,6 +289,6 @@ fn too_large(path: &Path, bytes: usize) -> Error {
     Error::usage(
         path.display().to_string(),
         format!("{bytes} bytes of weights are too many for one ONNX file"),
-        "leave `--embed` out, or add `--tables outside`",
+        "omit `--embed`, or add `--tables outside`",
     )
 }
