@@ -34,7 +34,7 @@ const COMPILER: [&str; 12] = [
 ];
 
 /// Rooms of the runtime, lowest first.
-const RUNTIME: [&str; 20] = [
+const RUNTIME: [&str; 21] = [
     "bug",
     "error",
     "schema",
@@ -54,6 +54,7 @@ const RUNTIME: [&str; 20] = [
     "training",
     "index",
     "serve",
+    "export",
     "cli",
 ];
 

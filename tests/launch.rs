@@ -1,4 +1,4 @@
-//! `train`, `eval`, `predict`, `index`, `serve`, `synth` and `bench`: their options, and the program that they build and run.
+//! `train`, `eval`, `predict`, `index`, `serve`, `export`, `synth` and `bench`: their options, and the program that they build and run.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,7 +11,7 @@
 mod program;
 
 use clap::{Arg, Args};
-use mtmd_options::{Bench, Eval, Index, Predict, Serve, Synth, Train};
+use mtmd_options::{Bench, Eval, Export, Index, Predict, Serve, Synth, Train};
 use program::{MINIMAL, MTMDC, folder, with_spec};
 use std::fs;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use support::run::outcome;
 
 /// The commands that run a spec's program, with their shared options.
-fn commands() -> [(&'static str, clap::Command); 7] {
+fn commands() -> [(&'static str, clap::Command); 8] {
     fn options<O: Args>() -> clap::Command {
         O::augment_args(clap::Command::new("options"))
     }
@@ -29,6 +29,7 @@ fn commands() -> [(&'static str, clap::Command); 7] {
         ("predict", options::<Predict>()),
         ("index", options::<Index>()),
         ("serve", options::<Serve>()),
+        ("export", options::<Export>()),
         ("synth", options::<Synth>()),
         ("bench", options::<Bench>()),
     ]
@@ -108,6 +109,15 @@ fn a_wrong_option_is_refused_before_anything_is_built() {
         (
             "eval S --model else --part rest",
             "[possible values: train, validate, test, all]",
+        ),
+        ("export S --model else", "--out <DIR>"),
+        (
+            "export S --model absent --out o",
+            "--model: cannot read `absent`",
+        ),
+        (
+            "export S --model else --out o --tables here",
+            "[possible values: inside, outside]",
         ),
         ("synth S", "--out <DIR>"),
         (

@@ -73,7 +73,7 @@ mod tests {
     use clap::Arg;
 
     use super::*;
-    use crate::{Bench, Eval, Index, Predict, Serve, Synth, Train};
+    use crate::{Bench, Eval, Export, Index, Predict, Serve, Synth, Train};
 
     fn parse<O: Args>(arguments: &[OsString]) -> Given<O> {
         let command = Given::<O>::augment_args(Command::new("options").no_binary_name(true));
@@ -145,6 +145,7 @@ mod tests {
         nothing_is_lost::<Predict>(&["--model=m", "--out=o"], &[]);
         nothing_is_lost::<Index>(&["--model=m", "--out=o", "--id=i"], &[]);
         nothing_is_lost::<Serve>(&["--model=m"], &[]);
+        nothing_is_lost::<Export>(&["--model=m", "--out=o"], &[]);
         nothing_is_lost::<Synth>(&["--out=o"], &[]);
         nothing_is_lost::<Bench>(&[], &[("oracle", "--dump=d")]);
     }

@@ -1,4 +1,4 @@
-//! The options of the commands that run a model: `train`, `eval`, `predict`, `index`, `serve`, `synth` and
+//! The options of the commands that run a model: `train`, `eval`, `predict`, `index`, `serve`, `export`, `synth` and
 //! `bench`.
 //!
 //! `mtmdc` and the generated programs flatten the same structs, so the compiler shows every option and rejects a wrong one
@@ -13,11 +13,13 @@ use std::path::PathBuf;
 use clap::Args;
 
 pub use given::Given;
-use mtmd_schema::{BadRows, ElementType, IndexFormat, Part, Precision, TablePlace, Tower};
+use mtmd_schema::{
+    BadRows, ElementType, IndexFormat, Part, Precision, TableLookup, TablePlace, Tower,
+};
 pub use values::{Device, Shard, in_object_store};
 use values::{
     bad_rows, choice, data_path, element_type, index_format, part, positive, precision,
-    table_place, tower, whole,
+    table_lookup, table_place, tower, whole,
 };
 
 /// Options of `train`.
@@ -221,6 +223,32 @@ pub struct Serve {
     /// Number of threads that score [default: one per core]
     #[arg(long, value_name = "N", value_parser = positive)]
     pub threads: Option<usize>,
+}
+
+/// Options of `export`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct Export {
+    /// Folder of a model, a checkpoint or a run
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// Folder to write to
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Export this surface alone, with only the parameters and tables that it uses
+    #[arg(long, value_name = "NAME")]
+    pub surface: Option<String>,
+    /// Export this product alone, with only the parameters and tables that it uses
+    #[arg(long, value_name = "NAME")]
+    pub product: Option<String>,
+    /// Where embeddings are looked up
+    #[arg(long, value_parser = choice(table_lookup), value_name = "PLACE", default_value_t = TableLookup::DEFAULT)]
+    pub tables: TableLookup,
+    /// Store a copy of the weights in each ONNX file, instead of references to model.safetensors
+    #[arg(long)]
+    pub embed: bool,
+    /// Replace an earlier export in the folder
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Options of `synth`.

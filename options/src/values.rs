@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use clap::builder::{PathBufValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use mtmd_schema::{
-    BadRows, Choice, ElementType, IndexFormat, Part, Precision, TablePlace, Tower, bug,
+    BadRows, Choice, ElementType, IndexFormat, Part, Precision, TableLookup, TablePlace, Tower, bug,
 };
 
 /// A device to run on.
@@ -151,6 +151,14 @@ pub(crate) fn table_place(value: TablePlace) -> &'static str {
     match value {
         TablePlace::Device => "On the device, where it has room for them; else in host memory",
         TablePlace::Host => "In host memory",
+    }
+}
+
+/// Help of where embeddings are looked up.
+pub(crate) fn table_lookup(value: TableLookup) -> &'static str {
+    match value {
+        TableLookup::Inside => "In the ONNX graphs, whose inputs are rows of tables",
+        TableLookup::Outside => "Before the ONNX graphs, whose inputs are embeddings",
     }
 }
 

@@ -3,8 +3,8 @@
 //!
 //! A generated crate passes its [`schema::Compiled`] model to [`main`]; everything else is in this crate.
 //! The rooms import downward only: `bug`, `error` and `schema`, then `hash`, `params`, `profile`, `store`, `arrays`,
-//! `parquet`, `vocab`, `data`, `exec`, `tables` and `optimiser`, then `evaluation`, `score`, `training`, `index`
-//! and `serve`, then `cli`.
+//! `parquet`, `vocab`, `data`, `exec`, `tables` and `optimiser`, then `evaluation`, `score`, `training`, `index`,
+//! `serve` and `export`, then `cli`.
 
 // Unit tests share files with the tests in `tests/`, which name the crate.
 #[cfg(test)]
@@ -17,6 +17,7 @@ pub mod data;
 pub mod error;
 pub mod evaluation;
 pub mod exec;
+pub mod export;
 pub mod hash;
 pub mod index;
 pub mod optimiser;

@@ -35,7 +35,7 @@ pub use features::{
 };
 pub use ids::{DomainId, DomainSet, FeatureId, TableId, TaskId, Tower};
 pub use rows::{BadRows, Request, Rows, Split};
-pub use run::{ElementType, IndexFormat, Part, Precision, TablePlace};
+pub use run::{ElementType, IndexFormat, Part, Precision, TableLookup, TablePlace};
 pub use spec::{Budget, Evaluation, Spec};
 pub use tables::{Index, Table};
 pub use tasks::{Label, Task};

@@ -40,6 +40,14 @@ choices! {
         Int8 = "int8",
     }
 
+    /// Where the embeddings of an exported model are looked up.
+    pub enum TableLookup {
+        /// In the ONNX graphs, whose inputs are rows of tables.
+        Inside = "inside",
+        /// Before the ONNX graphs, whose inputs are embeddings.
+        Outside = "outside",
+    }
+
     /// A part of the data, or all of it.
     pub enum Part {
         /// Training rows.
@@ -66,6 +74,11 @@ impl ElementType {
 impl TablePlace {
     /// Where tables are by default.
     pub const DEFAULT: Self = Self::Device;
+}
+
+impl TableLookup {
+    /// Where embeddings are looked up by default.
+    pub const DEFAULT: Self = Self::Inside;
 }
 
 impl Precision {

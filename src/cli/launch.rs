@@ -1,10 +1,11 @@
-//! `train`, `eval`, `predict`, `index`, `serve`, `synth` and `bench`: builds a spec's crate and runs its program.
+//! `train`, `eval`, `predict`, `index`, `serve`, `export`, `synth` and `bench`: builds a spec's crate and runs its program.
 
 use super::report::{self, Exit, Failure, Reporter};
 use super::{Aim, Which, build, cargo, compile, warm_start, workspace};
 use crate::driver::compile::Artefacts;
 use mtmd_options::{
-    Bench, Device, Eval, Given, Index, Machine, Predict, Serve, Synth, Train, in_object_store,
+    Bench, Device, Eval, Export, Given, Index, Machine, Predict, Serve, Synth, Train,
+    in_object_store,
 };
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -128,6 +129,18 @@ pub(super) fn serve(arguments: Arguments<Serve>, reporter: &Reporter) -> Result<
     let mut run = Run::new("serve", arguments);
     run.features.push("serve");
     run.launch(&model.spec, &artefacts, reporter)
+}
+
+pub(super) fn export(arguments: Arguments<Export>, reporter: &Reporter) -> Result<Exit, Failure> {
+    let Arguments {
+        model,
+        given: Given { options, arguments },
+    } = arguments;
+    let Some(artefacts) = model.compile(reporter)? else {
+        return Ok(Exit::Wrong);
+    };
+    require_path("--model", &options.model)?;
+    Run::new("export", arguments).launch(&model.spec, &artefacts, reporter)
 }
 
 pub(super) fn synth(arguments: Arguments<Synth>, reporter: &Reporter) -> Result<Exit, Failure> {

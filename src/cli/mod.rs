@@ -120,6 +120,8 @@ enum Command {
     Index(launch::Arguments<mtmd_options::Index>),
     /// Build a spec's crate and answer requests for scores over HTTP
     Serve(launch::Arguments<mtmd_options::Serve>),
+    /// Build a spec's crate and write a trained model for other programs: ONNX files, weights and the encoding of its inputs
+    Export(launch::Arguments<mtmd_options::Export>),
     /// Build a spec's crate and write synthetic data for it
     Synth(launch::Arguments<mtmd_options::Synth>),
     /// Build a spec's crate and measure its training throughput
@@ -215,6 +217,7 @@ pub fn run() -> ExitCode {
         Command::Predict(arguments) => launch::predict(arguments, &reporter),
         Command::Index(arguments) => launch::index(arguments, &reporter),
         Command::Serve(arguments) => launch::serve(arguments, &reporter),
+        Command::Export(arguments) => launch::export(arguments, &reporter),
         Command::Synth(arguments) => launch::synth(arguments, &reporter),
         Command::Bench(arguments) => launch::bench(arguments, &reporter),
     };
@@ -332,7 +335,7 @@ fn explain(code: &str) -> Result<Exit, Failure> {
 mod tests {
     use super::Cli;
     use clap::{Args, CommandFactory};
-    use mtmd_options::{Bench, Eval, Index, Predict, Serve, Synth, Train};
+    use mtmd_options::{Bench, Eval, Export, Index, Predict, Serve, Synth, Train};
     use std::collections::BTreeSet;
 
     #[test]
@@ -357,6 +360,7 @@ mod tests {
             ("predict", shared::<Predict>(), &[]),
             ("index", shared::<Index>(), &[]),
             ("serve", shared::<Serve>(), &[]),
+            ("export", shared::<Export>(), &[]),
             ("synth", shared::<Synth>(), &[]),
             ("bench", shared::<Bench>(), &[]),
         ];

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
-use mtmd_options::{Bench, Eval, Index, Predict, RowOptions, Serve, Synth, Train};
+use mtmd_options::{Bench, Eval, Export, Index, Predict, RowOptions, Serve, Synth, Train};
 
 use crate::data::{Dataset, Parts, Quarantine, RowReader};
 use crate::error::{Error, Result};
@@ -31,6 +31,8 @@ pub enum Command {
     Index(Index),
     /// Answer requests for scores over HTTP
     Serve(Serve),
+    /// Write a trained model for other programs: ONNX files, weights and the encoding of its inputs
+    Export(Export),
     /// Write synthetic rows that a model can learn from
     Synth(Synth),
     /// Measure the training throughput
@@ -116,6 +118,7 @@ mod tests {
             ("predict", shared::<Predict>(), &[]),
             ("index", shared::<Index>(), &[]),
             ("serve", shared::<Serve>(), &[]),
+            ("export", shared::<Export>(), &[]),
             ("synth", shared::<Synth>(), &[]),
             ("bench", shared::<Bench>(), &[]),
         ];

@@ -6,6 +6,7 @@ mod args;
 mod bench;
 mod device;
 mod eval;
+mod export;
 mod index;
 mod memory;
 mod panics;
@@ -28,7 +29,7 @@ use args::{Cli, Command, command};
 
 pub use memory::Memory;
 
-/// Runs the command line of a model's program: `train`, `eval`, `predict`, `index`, `serve`, `synth` and
+/// Runs the command line of a model's program: `train`, `eval`, `predict`, `index`, `serve`, `export`, `synth` and
 /// `bench`.
 ///
 /// The exit code is 0 if all went well, 1 if something is wrong with the data or the weights, 2 for
@@ -85,6 +86,7 @@ fn dispatch(model: &'static Compiled, command: &Command) -> Result<()> {
         Command::Predict(args) => predict::predict(model, args),
         Command::Index(args) => index::index(model, args),
         Command::Serve(args) => serve::serve(model, args),
+        Command::Export(args) => export::export(model, args),
         Command::Synth(args) => synth::synth(&model.schema, args),
         Command::Bench(args) => bench::bench(model, args),
     }

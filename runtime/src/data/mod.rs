@@ -40,6 +40,7 @@ mod vectors;
 
 pub use check::{KeptColumns, columns};
 pub use dataset::{Dataset, RowGroups};
+pub use decode::encode_feature;
 pub use inputs::{InputDecoder, InputSlice, InputSlices, Inputs};
 pub use learn::{Learned, Statistics, TaskStatistics};
 pub use loader::Batches;

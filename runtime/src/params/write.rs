@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
+use std::ops::Range;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -50,6 +51,23 @@ impl<'a> Writer<'a> {
         let pieces = Box::new(pieces);
         let replaced = self.arrays.insert(key, ArraySource { shape, pieces });
         check!(replaced.is_none(), "two arrays have one key");
+    }
+
+    /// Leaves out the arrays whose keys are not wanted.
+    pub fn keep(&mut self, wanted: impl Fn(&str) -> bool) {
+        self.arrays.retain(|key, _| wanted(key));
+    }
+
+    /// The bytes of the file that each array will have, by key.
+    pub fn places(&self) -> BTreeMap<String, Range<u64>> {
+        let mut start = (size_of::<u64>() + self.header().len()) as u64;
+        let places = self.arrays.iter().map(|(key, source)| {
+            let end = start + (source.len() * size_of::<f32>()) as u64;
+            let place = start..end;
+            start = end;
+            (key.clone(), place)
+        });
+        places.collect()
     }
 
     /// Writes the file, whole or not at all. Equal weights give equal bytes.

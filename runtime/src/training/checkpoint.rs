@@ -27,14 +27,14 @@ use super::state::{FORMAT, State};
 use super::trainer::Exported;
 use crate::error::{Error, Result};
 use crate::params::{Reader, Writer};
-use crate::schema::{Course, Index, Schema, Training};
+use crate::schema::{Course, Index, Schema, Table, Training};
 use crate::vocab::Vocabularies;
 
-const MODEL: &str = "model.safetensors";
+pub(crate) const MODEL: &str = "model.safetensors";
 const OPTIMISER: &str = "optimiser.safetensors";
 const STATE: &str = "state.json";
-const VOCABULARY: &str = "vocabulary.json";
-const GRAPH: &str = "graph.yaml";
+pub(crate) const VOCABULARY: &str = "vocabulary.json";
+pub(crate) const GRAPH: &str = "graph.yaml";
 
 /// Lines of a graph's diff that an error shows.
 const DIFF_LINES: usize = 60;
@@ -236,10 +236,15 @@ fn write_model(
     write_text(&path.join(VOCABULARY), &vocabularies.to_json()?)?;
     for table in schema.tables.iter() {
         if let Index::Lines { lines, .. } = &table.index {
-            write_text(&path.join(format!("values.{}.txt", table.name)), lines)?;
+            write_text(&path.join(lines_file(table)), lines)?;
         }
     }
     write_text(&path.join(GRAPH), schema.graph)
+}
+
+/// The name of the file that has the vocabulary of a table, one value a line.
+pub fn lines_file(table: &Table) -> String {
+    format!("values.{}.txt", table.name)
 }
 
 /// An entry of the header, `?` if there is none.

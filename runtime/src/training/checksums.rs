@@ -16,18 +16,28 @@ pub const CHECKSUMS: &str = "checksums.json";
 
 const FIX: &str = "use another checkpoint, or train again";
 
-/// Writes the digests of all files in a folder.
+/// The digests of all files in a folder, by name.
 ///
 /// # Errors
 /// What the system refuses.
-pub fn write(folder: &Path) -> Result<()> {
-    let refused = |source| Error::file(folder, "write the checksums", source);
+pub fn digests(folder: &Path) -> Result<BTreeMap<String, String>> {
+    let refused = |source| Error::file(folder, "read its files", source);
     let mut digests = BTreeMap::new();
     for entry in fs::read_dir(folder).map_err(refused)? {
         let entry = entry.map_err(refused)?;
         let name = entry.file_name().to_string_lossy().into_owned();
         digests.insert(name, digest(&entry.path()).map_err(refused)?);
     }
+    Ok(digests)
+}
+
+/// Writes the digests of all files in a folder.
+///
+/// # Errors
+/// What the system refuses.
+pub fn write(folder: &Path) -> Result<()> {
+    let refused = |source| Error::file(folder, "write the checksums", source);
+    let digests = digests(folder)?;
     let text = serde_json::to_string_pretty(&digests).map_err(|error| refused(error.into()))?;
     fs::write(folder.join(CHECKSUMS), text + "\n").map_err(refused)
 }

@@ -13,4 +13,5 @@ pub use earlier::{Earlier, Growth, rows_by_value};
 pub use moments::{NumberMoments, RunningMoments};
 pub use starting::{NumberStatistics, StartingStatistics};
 pub use vocabularies::Vocabularies;
+pub(crate) use vocabularies::key as number_key;
 pub use vocabulary::{RawValue, Vocabulary};

@@ -111,9 +111,27 @@ impl Vocabularies {
     /// # Errors
     /// None in practice: every value has a form in JSON.
     pub fn to_json(&self) -> Result<String> {
+        self.part_to_json(|_| true, |_| true)
+    }
+
+    /// The same of some tables, and of some numbers, which are named by tower and feature.
+    ///
+    /// # Errors
+    /// None in practice: every value has a form in JSON.
+    pub fn part_to_json(
+        &self,
+        tables: impl Fn(&str) -> bool,
+        numbers: impl Fn(&str) -> bool,
+    ) -> Result<String> {
+        let moments = self.moments.iter().filter(|(name, _)| numbers(name));
+        let learned = self.learned();
         let stored = StoredVocabularies {
-            vocabularies: self.learned().collect(),
-            moments: self.moments.clone(),
+            vocabularies: learned
+                .filter(|vocabulary| tables(&vocabulary.table))
+                .collect(),
+            moments: moments
+                .map(|(name, moments)| (name.clone(), *moments))
+                .collect(),
         };
         serde_json::to_string(&stored).map_err(|error| {
             Error::run(

@@ -112,6 +112,23 @@ pub fn graphs() -> Vec<Graph> {
     all().into_iter().flat_map(of_file).collect()
 }
 
+/// The spec of a file's text and those of its variants, which may have warnings. Files that it uses are in the repository.
+pub fn with_variants(path: &str, text: &str) -> Vec<Spec> {
+    let checked = checked(Source::new(path, text));
+    let messages = render_text(&checked.source, &checked.diagnostics, false);
+    let variants = checked.variants.into_iter().map(|variant| variant.spec);
+    let specs = [checked.spec].into_iter().chain(variants);
+    let sound = |spec: Option<Spec>| spec.unwrap_or_else(|| panic!("{messages}"));
+    specs.map(sound).collect()
+}
+
+/// The graph of a spec and its plan.
+pub fn lowered_spec(spec: &Spec) -> (Graph, Plan) {
+    let graph = build(spec);
+    let plan = lower(&graph);
+    (graph, plan)
+}
+
 /// The graph of a spec's text and its plan. Files that it uses are in `specs/`.
 pub fn lowered(text: &str) -> (Graph, Plan) {
     let graph = graph(text);

@@ -161,7 +161,7 @@ pub(crate) fn no_rows(schema: &Schema, tower: Tower) -> Vec<Column> {
     features.map(|feature| empty(&feature.kind)).collect()
 }
 
-fn empty(kind: &FeatureKind) -> Column {
+pub(crate) fn empty(kind: &FeatureKind) -> Column {
     match kind {
         FeatureKind::Embedded { input, .. } => match input {
             Input::One { .. } | Input::Buckets { .. } => Column::Ids(Vec::new()),

@@ -23,22 +23,31 @@ impl Candidates {
     ) -> Result<Vec<Values>, ArrowError> {
         let features = schema.features(tower).iter();
         features
-            .map(|feature| {
-                let column = column_of(batch, &feature.column)?;
-                let Some(derive) = feature.derive else {
-                    return self.feature(schema, feature, tower, &column, batch);
-                };
-                let made = derived(&column, derive)?;
-                let odd = made.odd.into_iter();
-                self.faults_of(
-                    schema,
-                    feature,
-                    tower,
-                    odd.map(|(row, time)| (row as u32, time.to_string())),
-                );
-                self.feature(schema, feature, tower, &made.numbers, batch)
-            })
+            .map(|feature| self.one(schema, feature, tower, batch))
             .collect()
+    }
+
+    /// One of these features.
+    pub(crate) fn one(
+        &mut self,
+        schema: &Schema,
+        feature: &'static Feature,
+        tower: Tower,
+        batch: &RecordBatch,
+    ) -> Result<Values, ArrowError> {
+        let column = column_of(batch, &feature.column)?;
+        let Some(derive) = feature.derive else {
+            return self.feature(schema, feature, tower, &column, batch);
+        };
+        let made = derived(&column, derive)?;
+        let odd = made.odd.into_iter();
+        self.faults_of(
+            schema,
+            feature,
+            tower,
+            odd.map(|(row, time)| (row as u32, time.to_string())),
+        );
+        self.feature(schema, feature, tower, &made.numbers, batch)
     }
 
     fn feature(

@@ -1,5 +1,6 @@
 //! Decoding record batches to usable rows: which rows are wanted and good, their domains, targets and features.
 
+mod alone;
 mod derive;
 mod domains;
 mod features;
@@ -30,6 +31,8 @@ use crate::error::{Error, Result};
 use crate::hash::{hash_int, hash_text, hash_unsigned};
 use crate::schema::{BadRows, Schema, Tower};
 use crate::store::guard::damaged;
+
+pub use alone::encode_feature;
 
 /// Reads record batches of files that were checked against the schema.
 #[derive(Debug)]
