@@ -90,8 +90,8 @@ fn tiles_and_blocks() {
     let widths =
         "deep [131, 33], routing [65], shallow [3], shallow_width 1, cross { rank 7, depth 2 }";
     let plan = variants::plan(widths);
-    // From 1,025 on, gradients of matrices are made in chunks.
-    for rows in [2, 64, 65, 257, 640, 1100] {
+    // From 513 rows of a tower on, gradients of matrices are made in chunks.
+    for rows in [2, 64, 65, 257, 640] {
         agrees_on(&plan, &format!("{rows} rows"), Case::Many(rows));
     }
 }

@@ -22,15 +22,13 @@ pub struct Chunks {
 
 impl Chunks {
     /// Fewer rows are not worth a way through memory.
-    const LEAST_ROWS: usize = 1024;
-    /// The most chunks of a block.
-    const MOST: usize = 8;
-    /// The most numbers in memory, if that is enough for one chunk of each block.
-    const NUMBERS: usize = 1 << 26;
+    const LEAST_ROWS: usize = 512;
+    /// Cubes that keep the largest GPUs busy; more blocks are not split.
+    const CUBES: usize = 2048;
 
     /// Of a number of blocks, none of which has more rows.
     pub fn of(blocks: usize, rows: usize) -> Self {
-        let most = (Self::NUMBERS / (blocks.max(1) * BLOCK)).clamp(1, Self::MOST);
+        let most = (Self::CUBES / blocks.max(1)).max(1);
         let rows_of_one = rows.div_ceil(most).max(Self::LEAST_ROWS);
         Self {
             rows: rows_of_one,
