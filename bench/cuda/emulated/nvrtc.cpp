@@ -74,9 +74,7 @@ bool translate(const std::string &source, std::string &text) {
     before = replaced(before, R"(return data\[i\];)", "return data[emulated::within(i, N)];");
     text = "#define EMULATED_KERNEL\n#include \"emulated.h\"\n" + before + "static void " + name +
            "(emulated::Unit& emulated_unit" + declared + ") {" + body + "\nextern \"C\" void emulated_" + name +
-           "(emulated::Unit& unit, void** arguments) {\n" + kept + "\n" + name + "(unit" + calls + ");\n}\n" +
-           // Lengths of the arrays in bytes, for the driver to compare with its allocations.
-           "extern \"C\" int const emulated_arrays_" + name + " = " + std::to_string(count - 1) + ";\n";
+           "(emulated::Unit& unit, void** arguments) {\n" + kept + "\n" + name + "(unit" + calls + ");\n}\n";
     return true;
 }
 
@@ -101,15 +99,19 @@ Result nvrtcCompileProgram(Program *program, int count, const char *const *optio
         program->log = "the emulated NVRTC does not understand this kernel's signature";
         return COMPILATION;
     }
-    for (int at = 0; at < count; at++)
-        if (std::strncmp(options[at], "--include-path=", 15) == 0)
-            includes += std::string(" '-I") + (options[at] + 15) + "'";
-    for (const char *header : {"emulated.h", "mma.h", "cuda_bf16.h"})
-        for (int at = 0; at < count; at++)
-            if (std::strncmp(options[at], "--include-path=", 15) == 0)
-                text += "// " + std::to_string(std::hash<std::string>()(read(options[at] + 15 + std::string("/") + header))) + "\n";
+    // What a library is named by: all that it is made of.
+    std::string all = text;
+    for (int at = 0; at < count; at++) {
+        std::string option = options[at], include = "--include-path=";
+        if (option.rfind(include, 0) != 0)
+            continue;
+        std::string path = option.substr(include.size());
+        includes += " '-I" + path + "'";
+        for (const char *header : {"/emulated.h", "/mma.h", "/cuda_bf16.h"})
+            all += read(path + header);
+    }
     char name[32];
-    std::snprintf(name, sizeof name, "/%016zx", std::hash<std::string>()(text));
+    std::snprintf(name, sizeof name, "/%016zx", std::hash<std::string>()(all));
     std::string path = folder() + name;
     program->library = path + ".so";
     if (access(program->library.c_str(), R_OK) == 0)
