@@ -177,8 +177,8 @@ impl Block {
         }
     }
 
-    /// Adds the products of what is in shared memory.
-    pub fn multiply(&mut self) {
+    /// Adds the products of what is in shared memory: so many terms, after which only zeros come.
+    pub fn multiply(&mut self, count: usize) {
         let way = comptime!(self.way);
         let at_once = comptime!(terms(way.precision));
         if comptime!(way.matrices) {
@@ -192,10 +192,10 @@ impl Block {
                     by_planes::<Tf32, f32>(left, right, &self.matrices, STEP, at_once);
                 }
             } else {
-                by_units(&self.factors, &mut self.sums);
+                by_units(&self.factors, &mut self.sums, count);
             }
         } else {
-            by_units(&self.factors, &mut self.sums);
+            by_units(&self.factors, &mut self.sums, count);
         }
     }
 
@@ -257,11 +257,11 @@ fn matrices_of_plane() -> (usize, usize) {
 
 /// Adds products to a unit's sums.
 #[cube]
-fn by_units(factors: &[f32], sums: &mut Array<f32>) {
+fn by_units(factors: &[f32], sums: &mut Array<f32>, count: usize) {
     let (first_row, first_column) = place_of_sum(0usize);
     let mut rows = Array::<f32>::new(EACH);
     let mut columns = Array::<f32>::new(EACH);
-    for term in 0..DEPTH {
+    for term in 0..count {
         #[unroll]
         for at in 0..EACH {
             rows[at] = factors[term * STEP + first_row + at];

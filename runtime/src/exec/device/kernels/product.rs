@@ -59,7 +59,7 @@ pub fn run(
                 block.put(true, input, output, value);
             }
             sync_cube();
-            block.multiply();
+            block.multiply((inputs - depth).min(DEPTH));
             sync_cube();
         }
         block.finish();

@@ -111,7 +111,7 @@ pub fn run(
                 block.put(true, line, x, by_input);
             }
             sync_cube();
-            block.multiply();
+            block.multiply((end - depth).min(DEPTH));
             sync_cube();
         }
     }

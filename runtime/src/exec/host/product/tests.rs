@@ -76,13 +76,13 @@ fn both_ways_are_the_product_in_every_layout() {
                 let mut to = vec![f32::NAN; m * n];
                 multiply(&left, &ready, MatrixMut::new(&mut to, n), Write::Set);
                 let worst = error(&to, &exact_a, &exact_b, k);
-                assert!(worst < 2e-6, "{way:?} {m} {n} {k}: {worst}");
+                assert!(worst < 4e-6, "{way:?} {m} {n} {k}: {worst}");
                 if way.precision != Precision::Float32 && k > 1 {
                     let other = error(&to, &a, &b, k);
                     assert!(other > 2e-5, "{way:?} {m} {n} {k}: {other}");
                 }
                 assert!(
-                    error(&whole, &exact_a, &exact_b, k) < 2e-6,
+                    error(&whole, &exact_a, &exact_b, k) < 4e-6,
                     "{way:?} {m} {n} {k}"
                 );
                 let once = to.clone();
