@@ -27,7 +27,7 @@ from torch.overrides import TorchFunctionMode
 from . import ours
 from .batch import load_batches
 from .model import load_graph
-from .rival import Trainer
+from .rival import Trainer, round_factors
 
 # Passes what is at most this many times as far from the truth as PyTorch's float32, at worst and, of many, in the median …
 FACTOR = 3.0
@@ -243,7 +243,7 @@ def compare(folder, fuse=True, variant="eager", device="cpu", precision="float32
     exact = lambda **what: of_torch(folder, graph, fuse=fuse, dtype=torch.float64, **what)
     truth, seen = exact()
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-    torch.set_float32_matmul_precision("highest")
+    round_factors(precision)
     judged = [of_ours(folder, graph), of_torch(folder, graph, variant, device, fuse, dtype)[0]]
     # In bfloat16 thousands are near, for both.
     near = seen.near if precision == "float32" else []

@@ -16,8 +16,15 @@ VARIANTS = {
     "reduce-overhead": "reduce-overhead",
     "max-autotune": "max-autotune-no-cudagraphs",
 }
+# Of the factors of matrix products.
+PRECISIONS = ("float32", "tf32", "bfloat16")
 # Of the peak learning rates, as in our benchmark.
 FACTOR = 0.01
+
+
+def round_factors(precision):
+    """Has a card round the factors of products to TF32 where that is asked for, and only there. On a CPU it means nothing."""
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
 
 
 class Trainer:

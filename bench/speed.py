@@ -148,7 +148,7 @@ def alternate(contenders, rounds, steps):
 
 def floors(hello, batch, precision, peak, copied):
     """Milliseconds that a step of `batch` rows takes at least: of products at the peak, and of bytes at the speed of a copy."""
-    kind = "bfloat16" if precision == "bfloat16" else "float32"
+    kind = "bfloat16" if precision == "bfloat16" else "float32"  # Numbers of TF32 take as much memory as those of float32.
     moved = hello["weights"] * WEIGHTS[kind] + batch * hello["outputs_per_row"] * OUTPUTS[kind]
     return {
         "gbytes_per_second": copied,

@@ -9,7 +9,7 @@ import torch
 
 from .batch import load_batches
 from .model import load_graph
-from .rival import FACTOR, VARIANTS, Trainer
+from .rival import FACTOR, PRECISIONS, VARIANTS, Trainer, round_factors
 
 PRODUCTS = 10
 # Side of the square matrices that are multiplied for the peak: a card is not filled by what fills a processor.
@@ -24,11 +24,11 @@ def main():
     parser.add_argument("--variant", choices=VARIANTS, default="eager")
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
     parser.add_argument("--fuse", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    torch.set_float32_matmul_precision("highest")
+    round_factors(args.precision)
     graph = load_graph(f"{args.folder}/graph.yaml")
     dtype = torch.bfloat16 if args.precision == "bfloat16" else torch.float32
     trainer = Trainer(graph, args.variant, args.device, args.fuse, dtype)

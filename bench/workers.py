@@ -46,12 +46,12 @@ class Worker:
 
 
 def ours(program, folder, batch, batches, threads, data=(), device="cpu", precision="float32", amx=True, environment=()):
-    """Our program, which writes its batches to `folder` first, if there is one. It has no setting for TF32. Without `amx` it multiplies as on
-    a processor that has none."""
+    """Our program, which writes its batches to `folder` first, if there is one. Without `amx` it multiplies as on a processor that
+    has none."""
     words = [program, "bench", "--serve", "--batch", batch, "--batches", batches]
     words += ["--dump", folder] if folder else []
     words += ["--threads", threads, "--device", device]
-    words += ["--precision", "bfloat16" if precision == "bfloat16" else "float32"]
+    words += ["--precision", precision]
     words += [] if amx else ["--no-amx"]
     if data:
         words += ["--data", *data]

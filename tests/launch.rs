@@ -92,7 +92,7 @@ fn a_wrong_option_is_refused_before_anything_is_built() {
         ("train S --device tpu", "expected cpu, cuda, cuda:N or wgpu"),
         (
             "train S --precision bf16",
-            "[possible values: float32, bfloat16]",
+            "[possible values: float32, tf32, bfloat16]",
         ),
         ("train S --resume --epochs 1", "cannot be used with"),
         ("train S --other-files", "--resume"),

@@ -140,6 +140,7 @@ pub(crate) fn element_type(value: ElementType) -> &'static str {
 pub(crate) fn precision(value: Precision) -> &'static str {
     match value {
         Precision::Float32 => "32-bit floats",
+        Precision::Tf32 => "Factors are rounded to TF32: float32's exponent, 11 bits of precision",
         Precision::Bfloat16 => {
             "Factors are rounded to bfloat16: float32's exponent, 8 bits of precision"
         }

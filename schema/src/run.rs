@@ -8,6 +8,8 @@ choices! {
     pub enum Precision {
         /// Nothing is rounded.
         Float32 = "float32",
+        /// 11 bits of a number, of float32's exponent.
+        Tf32 = "tf32",
         /// 8 bits of a number, of float32's exponent.
         Bfloat16 = "bfloat16",
     }

@@ -27,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::params::Writer;
 use crate::schema::{Compiled, Index, Schema, TableLookup, Tower, key};
 use crate::score::Scorer;
+use crate::score::golden::GOLDEN;
 use crate::training::{checkpoint, checksums, folder};
 use crate::vocab::{Vocabularies, number_key};
 use encoder::Encoder;
@@ -39,7 +40,7 @@ const MANIFEST: &str = "manifest.json";
 const ENCODER: &str = "encoder.json";
 
 /// Files of a model folder that an export has unchanged, where the model has them.
-const COPIED: [&str; 1] = ["golden.parquet"];
+const COPIED: [&str; 1] = [GOLDEN];
 
 /// What is exported, and how.
 #[derive(Debug, Clone, Copy)]

@@ -1,9 +1,11 @@
-//! The device's executor, by wgpu on whatever device is there (Mesa's software Vulkan will do), against the host's: loss,
-//! scores, running statistics and every gradient, of the plans of all specs and of architectures that none of them has.
+//! The device's executor against the host's: loss, scores, running statistics and every gradient, of the plans of all specs
+//! and of architectures that none of them has. By wgpu on whatever device is there (Mesa's software Vulkan will do); built
+//! with CUDA alone, on a GPU or on what `python -m bench.emulated` puts in its place.
 //!
 //! The host's are of float64, in which its kernels are held to NumPy; the device's of float32 differ from them by
 //! rounding.
 
+#![cfg(any(feature = "cuda", feature = "wgpu"))]
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -31,6 +33,7 @@ use mtmd::exec::device::DeviceExecutor;
 use mtmd::exec::heads::{pairs, training};
 use mtmd::exec::host::{Executor, Real, Scores, Step};
 use mtmd::schema::Precision;
+use mtmd_schema::Choice;
 use mtmd_schema::plan::Plan;
 
 use compare::{Distance, distance, per_parameter};
@@ -40,9 +43,13 @@ use rows::{Case, Rows, cast, params};
 /// thousandth of the largest tensor's: the rounding of sums of some hundred terms, in some ten layers.
 const ROUNDED: f64 = 1e-4;
 
-/// The device that wgpu finds.
+/// The device.
 fn device() -> Result<cubecl::Device, cubecl::device::DeviceUnavailable> {
-    cubecl::Device::wgpu(cubecl::device::WgpuDeviceKind::DefaultDevice)
+    #[cfg(feature = "wgpu")]
+    let found = cubecl::Device::wgpu(cubecl::device::WgpuDeviceKind::DefaultDevice);
+    #[cfg(not(feature = "wgpu"))]
+    let found = cubecl::Device::cuda(0);
+    found
 }
 
 /// The same, to launch by. Where there is none, the test prints that and is skipped.
@@ -83,6 +90,7 @@ fn tiles_and_blocks() {
     let widths =
         "deep [131, 33], routing [65], shallow [3], shallow_width 1, cross { rank 7, depth 2 }";
     let plan = variants::plan(widths);
+    // From 513 rows of a tower on, gradients of matrices are made in chunks.
     for rows in [2, 64, 65, 257, 640] {
         agrees_on(&plan, &format!("{rows} rows"), Case::Many(rows));
     }
@@ -176,21 +184,27 @@ fn launches_of_a_step() {
 /// A GPU, as its maker describes it.
 struct Gpu {
     name: &'static str,
-    /// Multiplications and additions of float32 per second, without tensor cores.
-    operations: f64,
     /// Bytes of its memory per second.
     bytes: f64,
 }
 
-const GPUS: [Gpu; 2] = [
+/// Multiplications and additions per second, of both GPUs: of float32 without tensor cores, of the others on them, without
+/// sparsity.
+const fn operations(precision: Precision) -> f64 {
+    match precision {
+        Precision::Float32 => 67e12,
+        Precision::Tf32 => 494e12,
+        Precision::Bfloat16 => 989e12,
+    }
+}
+
+static GPUS: [Gpu; 2] = [
     Gpu {
         name: "H100 SXM",
-        operations: 67e12,
         bytes: 3.35e12,
     },
     Gpu {
         name: "H200 SXM",
-        operations: 67e12,
         bytes: 4.8e12,
     },
 ];
@@ -209,25 +223,33 @@ fn predicted_times() {
     let plan = lowered::compiled(&support::specs::named("pinterest").text).plan;
     let count = launches(&client, &plan, 16) as f64;
     let device = DeviceExecutor::new(&plan, client);
-    println!(
-        "| batch | work | memory | {} | {} |",
-        GPUS[0].name, GPUS[1].name
-    );
-    println!("|---|---|---|---|---|");
+    let columns = || {
+        let of = |gpu: &'static Gpu| {
+            Precision::ALL
+                .iter()
+                .map(move |&precision| (gpu, precision))
+        };
+        GPUS.iter().flat_map(of)
+    };
+    let titles: Vec<_> = columns()
+        .map(|(gpu, precision)| format!("{}, {precision}", gpu.name))
+        .collect();
+    println!("| batch | work | memory | {} |", titles.join(" | "));
+    println!("|---|---|---|{}", "---|".repeat(titles.len()));
     for rows in [2_048, 8_192, 32_768, 65_536] {
         let work = device.work(&Rows::random(&plan, Case::Many(rows), 2).batch);
-        let operations = 2.0 * work.multiplications as f64;
+        let all = 2.0 * work.multiplications as f64;
         let bytes = 4.0 * work.numbers as f64 + ADAMW * plan.parameters as f64;
-        let times = GPUS.map(|gpu| {
-            let seconds = count * LAUNCH + (operations / gpu.operations).max(bytes / gpu.bytes);
+        let times = columns().map(|(gpu, precision)| {
+            let seconds = count * LAUNCH + (all / operations(precision)).max(bytes / gpu.bytes);
             format!("{:.2} ms", seconds * 1e3)
         });
+        let times: Vec<_> = times.collect();
         println!(
-            "| {rows} | {:.3} TFLOP | {:.1} GB | {} | {} |",
-            operations / 1e12,
+            "| {rows} | {:.3} TFLOP | {:.1} GB | {} |",
+            all / 1e12,
             bytes / 1e9,
-            times[0],
-            times[1]
+            times.join(" | ")
         );
     }
 }
@@ -327,23 +349,32 @@ fn apart<E: Real>(plan: &Plan, name: &str, expected: &Found<E>, found: &Found<f3
     worst
 }
 
-/// Both sides of products are rounded to bfloat16; sums that differ in float32 then round to other numbers of bfloat16
-/// now and then, by 1 / 256 of their size.
-#[test]
-fn bfloat16_rounds_as_on_the_host() {
+/// Both sides of wide products are rounded, to numbers that are `grain` apart as parts of their size; sums that differ in
+/// float32 then round to neighbours now and then.
+fn rounds_as_on_the_host(precision: Precision, grain: f64) {
     let Some(client) = client() else { return };
     let plan = variants::plan("");
     let rows = Rows::random(&plan, Case::Uneven, 4);
     let exact = on_host::<f32>(&plan, &rows, Precision::Float32);
-    let expected = on_host::<f32>(&plan, &rows, Precision::Bfloat16);
-    let found = on_device(&client, &plan, &rows, Precision::Bfloat16);
+    let expected = on_host::<f32>(&plan, &rows, precision);
+    let found = on_device(&client, &plan, &rows, precision);
     let gradients = |one: &Found<f32>| {
         let mut worst = Distance::default();
         per_parameter(&plan, &one.step.gradient, &found.step.gradient, &mut worst);
         worst
     };
     let (rounded, between) = (gradients(&exact), gradients(&expected));
-    println!("bfloat16: {rounded} from float32, {between} between the executors");
-    assert!(rounded.distance > 4e-3, "{rounded}");
+    println!("{precision}: {rounded} from float32, {between} between the executors");
+    assert!(rounded.distance > grain, "{rounded}");
     assert!(between.distance < 0.5 * rounded.distance, "{between}");
+}
+
+#[test]
+fn tf32_rounds_as_on_the_host() {
+    rounds_as_on_the_host(Precision::Tf32, 1.0 / 2048.0);
+}
+
+#[test]
+fn bfloat16_rounds_as_on_the_host() {
+    rounds_as_on_the_host(Precision::Bfloat16, 1.0 / 256.0);
 }

@@ -120,7 +120,8 @@ impl Model {
         let scorer = trainer.into_scorer();
         let mut weights = Writer::default();
         scorer.write(&mut weights);
-        checkpoint::save_model(&model.model(), schema, &vocabularies, weights).expect("a model");
+        checkpoint::save_model(&model.model(), schema, &vocabularies, weights, |_| Ok(()))
+            .expect("a model");
         let scan = Scan {
             parts: Parts::TRAIN | Parts::VALIDATE | Parts::TEST,
             batch: 64,

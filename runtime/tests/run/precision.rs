@@ -63,7 +63,7 @@ fn an_unknown_precision_and_another_one_on_resuming_are_refused() {
     for (more, parts) in [
         (
             &["--precision", "bf16"][..],
-            ["--precision", "float32, bfloat16"],
+            ["--precision", "float32, tf32, bfloat16"],
         ),
         (
             &["--precision", "bfloat16", "--resume"],

@@ -7,8 +7,8 @@
 //! (`schedule`). So the number of launches follows the depth of the model, not its domains and not the batch. Where
 //! the rows of each domain are comes with the batch (`rows`).
 //!
-//! Sums over rows have a fixed order: a gradient of a matrix is summed by one cube, all others by tile and then over
-//! tiles. Nothing is added atomically.
+//! Sums over rows have a fixed order: a gradient of a matrix is summed by one cube or by chunks of rows and then over
+//! chunks, all others by tile and then over tiles. Nothing is added atomically.
 //!
 //! A [`Pass`] takes a batch from its fields to the loss and back, in float32, heads and BatchNorm's moments included.
 //! What steps the weights on the device stands with what steps them on the host: `optimiser::device`, `tables::device`.

@@ -5,6 +5,8 @@ use mtmd_schema::Tower;
 use mtmd_schema::plan::Plan;
 
 use super::array::{Array, Device, failed};
+use super::kernels::block::Way;
+use super::kernels::weight::Chunks;
 use super::kernels::words::OWN;
 use super::kernels::{
     LANES, LINES, activate, cube_dim, gather, heads, light, moments, product, sums, transfer,
@@ -53,7 +55,7 @@ pub struct Pass<'a> {
     memory: Array,
     sums: Array,
     moments: Array,
-    rounded: bool,
+    way: Way,
 }
 
 /// What heads and loss read and find.
@@ -93,7 +95,7 @@ impl<'a> Pass<'a> {
             memory: Array::uninitialised(device, rows.rows() * stride),
             sums: Array::uninitialised(device, sums),
             moments: Array::uninitialised(device, plan.statistics),
-            rounded: precision == Precision::Bfloat16,
+            way: Way::of(device.properties(), precision),
             rows,
         }
     }
@@ -381,30 +383,10 @@ impl<'a> Pass<'a> {
                 eps,
             ),
             Kind::Product => product::run::launch(
-                device,
-                by_tile,
-                cube,
-                words,
-                tiles,
-                parameters,
-                memory,
-                launch.at,
-                stride,
-                self.rounded,
+                device, by_tile, cube, words, tiles, parameters, memory, launch.at, stride,
+                self.way,
             ),
-            Kind::Weight => weight::run::launch(
-                device,
-                by_item(launch.items),
-                cube,
-                words,
-                self.domains.argument(),
-                memory,
-                gradients(gradient).argument(),
-                launch.at,
-                word(launch.items),
-                stride,
-                self.rounded,
-            ),
+            Kind::Weight => self.weight(launch, gradients(gradient)),
             Kind::Sums => sums::run::launch(
                 device,
                 by_item(launch.items),
@@ -417,6 +399,44 @@ impl<'a> Pass<'a> {
                 word(launch.items),
                 columns,
             ),
+        }
+    }
+
+    /// Gradients of matrices.
+    fn weight(&self, launch: &Launch, gradient: &Array) {
+        let device = self.device;
+        let items = launch.items;
+        let chunks = Chunks::of(items, self.rows.most);
+        let partial = Array::uninitialised(device, chunks.numbers(items));
+        weight::run::launch(
+            device,
+            by_item(items * chunks.count),
+            cube_dim(),
+            self.words.argument(),
+            self.domains.argument(),
+            self.memory.argument(),
+            gradient.argument(),
+            partial.argument(),
+            launch.at,
+            word(items),
+            word(chunks.count),
+            word(chunks.rows),
+            word(self.launches.stride),
+            self.way,
+        );
+        if chunks.count > 1 {
+            weight::join::launch(
+                device,
+                by_item(items),
+                cube_dim(),
+                self.words.argument(),
+                self.domains.argument(),
+                partial.argument(),
+                gradient.argument(),
+                launch.at,
+                word(items),
+                word(chunks.rows),
+            );
         }
     }
 

@@ -23,6 +23,8 @@ pub struct BatchRows {
     pub domains: Vec<u32>,
     /// Rows of the batch that each row stands for.
     pub counts: Vec<u32>,
+    /// Rows of the tower that has more.
+    pub most: usize,
     /// Elements of the fields.
     pub fields: usize,
     /// Elements of the outputs.
@@ -66,6 +68,7 @@ impl BatchRows {
                 "counts of {} of {all} places",
                 found.rows() - start
             );
+            found.most = found.most.max(all);
             for (domain, places) in rows.domains.iter().enumerate() {
                 let rows = start + places.start..start + places.end;
                 found.add(plan, tower, domain, rows);

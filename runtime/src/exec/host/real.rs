@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use multiversion::multiversion;
 
 use super::spare::BySize;
+use crate::schema::Precision;
 
 /// float32 or float64.
 pub trait Real:
@@ -41,8 +42,9 @@ pub trait Real:
     fn larger(self, other: Self) -> Self;
     /// Square root.
     fn root(self) -> Self;
-    /// The nearest of those that bfloat16 holds; of two, the even one.
-    fn bfloat16(self) -> Self;
+    /// The nearest of those that this precision has. Of two, bfloat16 takes the even one and TF32 the larger in size, as the
+    /// hardware does that multiplies them.
+    fn rounded(self, precision: Precision) -> Self;
 }
 
 macro_rules! real {
@@ -80,8 +82,12 @@ macro_rules! real {
                 self.sqrt()
             }
             #[inline(always)]
-            fn bfloat16(self) -> Self {
-                bfloat16(self as f32) as $type
+            fn rounded(self, precision: Precision) -> Self {
+                match precision {
+                    Precision::Float32 => self,
+                    Precision::Tf32 => tf32(self as f32) as $type,
+                    Precision::Bfloat16 => bfloat16(self as f32) as $type,
+                }
             }
         }
     };
@@ -91,6 +97,15 @@ real!(f64, false, none);
 
 fn none<T, U>(_: T) -> Option<U> {
     None
+}
+
+/// Rounds away the last 13 bits.
+#[inline(always)]
+fn tf32(value: f32) -> f32 {
+    if value.is_nan() {
+        return value;
+    }
+    f32::from_bits((value.to_bits() + 0x1000) & 0xFFFF_E000)
 }
 
 /// Rounds away the lower half of the bits.

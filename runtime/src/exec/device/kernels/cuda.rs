@@ -6,11 +6,15 @@ use std::sync::Arc;
 
 use cubecl::Compiler;
 use cubecl::cuda::{CudaCompilationOptions, CudaCompiler};
-use cubecl::ir::{DeviceIdentity, HardwareProperties, MemoryDeviceProperties};
+use cubecl::ir::features::MmaConfig;
+use cubecl::ir::{DeviceIdentity, ElemType, FloatKind, HardwareProperties, MemoryDeviceProperties};
 use cubecl::prelude::*;
 use cubecl::profile::TimingMethod;
+use mtmd_schema::Choice;
 
+use super::block::Way;
 use super::{activate, cube_dim, gather, heads, light, moments, product, sums, transfer, weight};
+use crate::schema::Precision;
 
 /// An array, as an argument of a kernel.
 pub const ARRAY: BufferCompilationArg = BufferCompilationArg { inplace: None };
@@ -73,6 +77,17 @@ fn h100() -> Target {
     properties.features.alignment = true;
     properties.features.device_memory_scope = true;
     properties.features.copy_async = true;
+    for (kind, k) in [(FloatKind::TF32, 8), (FloatKind::BF16, 16)] {
+        let factor = ElemType::Float(kind);
+        properties.features.matmul.cmma.insert(MmaConfig {
+            a_type: factor,
+            b_type: factor,
+            cd_type: ElemType::Float(FloatKind::F32),
+            m: 16,
+            n: 16,
+            k,
+        });
+    }
     let settings = KernelSettings::new(cube_dim().into(), ExecutionMode::Checked, AddressType::U32);
     (settings, Arc::new(properties), Arc::default())
 }
@@ -89,14 +104,19 @@ fn cuda_sources() {
     write("activate_backward", |(s, d, t)| {
         activate::backward::Backward::new(s, d, t, A, A, A, A, A, (), (), (), ())
     });
-    for (rounded, suffix) in [(false, ""), (true, "_rounded")] {
-        write(&format!("product{suffix}"), |(s, d, t)| {
-            product::run::Run::new(s, d, t, A, A, A, A, (), (), rounded)
+    for &precision in Precision::ALL {
+        let way = Way::of(&h100().1, precision);
+        assert_eq!(way.matrices, precision != Precision::Float32);
+        write(&format!("product_{precision}"), |(s, d, t)| {
+            product::run::Run::new(s, d, t, A, A, A, A, (), (), way)
         });
-        write(&format!("weight{suffix}"), |(s, d, t)| {
-            weight::run::Run::new(s, d, t, A, A, A, A, (), (), (), rounded)
+        write(&format!("weight_{precision}"), |(s, d, t)| {
+            weight::run::Run::new(s, d, t, A, A, A, A, A, (), (), (), (), (), way)
         });
     }
+    write("weight_join", |(s, d, t)| {
+        weight::join::Join::new(s, d, t, A, A, A, A, (), (), ())
+    });
     write("sums", |(s, d, t)| {
         sums::run::Run::new(s, d, t, A, A, A, A, (), (), ())
     });

@@ -4,12 +4,14 @@
 //! What it is to do comes from tables in device memory ([`words`]), so one launch does the work of any number of
 //! operations of any number of programs.
 //!
-//! An index outside an array, which only a bug in a table could cause, is caught by wgpu alone. In CUDA C++, cubecl 0.11
-//! checks no index of a slice: launches are `launch`, not `launch_unchecked`, and the code is the same.
+//! An index outside an array, which only a bug in a table could cause, is caught by wgpu and by the emulated CUDA of
+//! `python -m bench.emulated`. On a GPU nothing checks it: cubecl 0.11 writes no check of a slice's index into CUDA C++, though
+//! launches are `launch` and not `launch_unchecked`.
 
 #![expect(clippy::indexing_slicing, reason = "kernels index arrays")]
 
 pub mod activate;
+pub mod block;
 #[cfg(test)]
 #[cfg(feature = "cuda")]
 pub mod cuda;
@@ -19,6 +21,9 @@ pub mod light;
 pub mod moments;
 pub mod product;
 pub mod sums;
+#[cfg(test)]
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod tests;
 pub mod transfer;
 pub mod weight;
 pub mod words;

@@ -282,7 +282,7 @@ pub mod product {
     pub const BIAS: usize = 7;
     /// 1: the result is added.
     pub const ADD: usize = 8;
-    /// 1: both sides are rounded to bfloat16, if the run asks for it.
+    /// 1: both sides are rounded, if the run asks for it.
     pub const WIDE: usize = 9;
 }
 
@@ -300,7 +300,7 @@ pub mod weight {
     pub const INPUTS: usize = 3;
     /// 1: it is added.
     pub const ADD: usize = 4;
-    /// 1: both sides are rounded to bfloat16, if the run asks for it.
+    /// 1: both sides are rounded, if the run asks for it.
     pub const WIDE: usize = 5;
     /// The first of its sources.
     pub const SOURCE: usize = 6;

@@ -181,11 +181,11 @@ impl<E: Real> Matrix<'_, E> {
         }
     }
 
-    /// Its rows as they lie in memory, rounded to bfloat16, one after another.
-    fn rounded(&self) -> Vec<E> {
+    /// Its rows as they lie in memory, rounded, one after another.
+    fn rounded(&self, precision: Precision) -> Vec<E> {
         let rows = self.values.chunks(self.stride.max(1)).take(self.rows);
         let values = rows.flat_map(|row| row.iter().take(self.columns));
-        values.map(|value| value.bfloat16()).collect()
+        values.map(|value| value.rounded(precision)).collect()
     }
 
     /// Its memory, to be asked for.
@@ -227,7 +227,10 @@ impl Way {
     /// The faster way to multiply `rows` rows with a weight.
     pub fn of<E: Real>(rows: usize, precision: Precision) -> Self {
         Self {
-            tiles: rows >= TILE_ROWS && E::FLOAT32 && *TILES.get_or_init(tiles::available),
+            tiles: rows >= TILE_ROWS
+                && E::FLOAT32
+                && precision != Precision::Tf32
+                && *TILES.get_or_init(tiles::available),
             precision,
             alike: false,
         }
@@ -244,7 +247,7 @@ impl Way {
 
     /// Whether a side that is made ready is a copy.
     pub fn copies(self) -> bool {
-        self.tiles || self.precision == Precision::Bfloat16
+        self.tiles || self.precision != Precision::Float32
     }
 }
 
@@ -299,7 +302,9 @@ impl<'a, E: Real> Side<'a, E> {
                 SideForm::Tiles(tiles)
             }
             (false, Precision::Float32) => SideForm::Plain,
-            (false, Precision::Bfloat16) => SideForm::Rounded(matrix.rounded()),
+            (false, precision @ (Precision::Tf32 | Precision::Bfloat16)) => {
+                SideForm::Rounded(matrix.rounded(precision))
+            }
         };
         Self { matrix, way, ready }
     }

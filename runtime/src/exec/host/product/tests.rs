@@ -1,5 +1,6 @@
 //! Products in every layout, both ways.
 
+use mtmd_schema::Choice;
 use proptest::prelude::*;
 
 use super::*;
@@ -16,7 +17,8 @@ fn ways(precision: Precision) -> Vec<Way> {
         SKIPPED
             .call_once(|| println!("skipped: products by AMX, which this machine does not have"));
     }
-    let ways = [false, tiles::available()].map(|tiles| Way {
+    let tiles = tiles::available() && precision != Precision::Tf32;
+    let ways = [false, tiles].map(|tiles| Way {
         tiles,
         precision,
         alike: false,
@@ -26,8 +28,11 @@ fn ways(precision: Precision) -> Vec<Way> {
         .collect()
 }
 
-fn rounded(values: &[f32]) -> Vec<f32> {
-    values.iter().map(|value| value.bfloat16()).collect()
+fn rounded(values: &[f32], precision: Precision) -> Vec<f32> {
+    values
+        .iter()
+        .map(|value| value.rounded(precision))
+        .collect()
 }
 
 fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
@@ -86,10 +91,7 @@ proptest! {
 
 #[test]
 fn both_ways_are_the_product_in_every_layout() {
-    for way in [Precision::Float32, Precision::Bfloat16]
-        .into_iter()
-        .flat_map(ways)
-    {
+    for way in Precision::ALL.iter().copied().flat_map(ways) {
         for (m, n, k) in [
             (1, 1, 1),
             (16, 16, 32),
@@ -99,10 +101,7 @@ fn both_ways_are_the_product_in_every_layout() {
         ] {
             let (a, b) = (draws(m * k, 1), draws(k * n, 2));
             let (a_transposed, b_transposed) = (transposed(&a, k), transposed(&b, n));
-            let (exact_a, exact_b) = match way.precision {
-                Precision::Float32 => (a.clone(), b.clone()),
-                Precision::Bfloat16 => (rounded(&a), rounded(&b)),
-            };
+            let (exact_a, exact_b) = (rounded(&a, way.precision), rounded(&b, way.precision));
             let lefts = [
                 Matrix::new(&a, k),
                 Matrix::new(&a_transposed, m).transpose(),
@@ -118,13 +117,13 @@ fn both_ways_are_the_product_in_every_layout() {
                 let mut to = vec![f32::NAN; m * n];
                 multiply(&left, &ready, MatrixMut::new(&mut to, n), Write::Set);
                 let worst = error(&to, &exact_a, &exact_b, k);
-                assert!(worst < 2e-6, "{way:?} {m} {n} {k}: {worst}");
-                if way.precision == Precision::Bfloat16 && k > 1 {
+                assert!(worst < 4e-6, "{way:?} {m} {n} {k}: {worst}");
+                if way.precision != Precision::Float32 && k > 1 {
                     let other = error(&to, &a, &b, k);
-                    assert!(other > 1e-4, "{way:?} {m} {n} {k}: {other}");
+                    assert!(other > 2e-5, "{way:?} {m} {n} {k}: {other}");
                 }
                 assert!(
-                    error(&whole, &exact_a, &exact_b, k) < 2e-6,
+                    error(&whole, &exact_a, &exact_b, k) < 4e-6,
                     "{way:?} {m} {n} {k}"
                 );
                 let once = to.clone();
@@ -178,7 +177,7 @@ fn a_row_is_the_same_whatever_is_multiplied_with_it() {
 
 #[test]
 fn bfloat16_is_the_nearest_and_ties_are_even() {
-    let of = |bits: u32| f32::from_bits(bits).bfloat16().to_bits();
+    let of = |bits: u32| f32::from_bits(bits).rounded(Precision::Bfloat16).to_bits();
     for (bits, nearest) in [
         (0x3F80_0000, 0x3F80_0000),
         (0x3F80_7FFF, 0x3F80_0000),
@@ -190,8 +189,37 @@ fn bfloat16_is_the_nearest_and_ties_are_even() {
     ] {
         assert_eq!(of(bits), nearest, "{bits:x}");
     }
-    assert!(f32::from_bits(0x7FFF_FFFF).bfloat16().is_nan());
-    assert_eq!((1.0_f64 + 2.0_f64.powi(-8)).bfloat16(), 1.0);
+    assert!(
+        f32::from_bits(0x7FFF_FFFF)
+            .rounded(Precision::Bfloat16)
+            .is_nan()
+    );
+    assert_eq!(
+        (1.0_f64 + 2.0_f64.powi(-8)).rounded(Precision::Bfloat16),
+        1.0
+    );
+}
+
+#[test]
+fn tf32_is_the_nearest_and_ties_are_away_from_zero() {
+    let of = |bits: u32| f32::from_bits(bits).rounded(Precision::Tf32).to_bits();
+    for (bits, nearest) in [
+        (0x3F80_2000, 0x3F80_2000),
+        (0x3F80_0FFF, 0x3F80_0000),
+        (0x3F80_1000, 0x3F80_2000),
+        (0xBF80_1000, 0xBF80_2000),
+        (0x3F80_3000, 0x3F80_4000),
+        (0x7F7F_FFFF, 0x7F80_0000),
+        (0x7F80_0000, 0x7F80_0000),
+    ] {
+        assert_eq!(of(bits), nearest, "{bits:x}");
+    }
+    assert!(
+        f32::from_bits(0x7FFF_FFFF)
+            .rounded(Precision::Tf32)
+            .is_nan()
+    );
+    assert_eq!((1.0_f64 + 2.0_f64.powi(-12)).rounded(Precision::Tf32), 1.0);
 }
 
 #[test]
@@ -202,10 +230,7 @@ fn strides_and_what_is_not_finite() {
         .flat_map(|row| row[5..25].to_vec())
         .collect();
     let b = draws(20 * 30, 8);
-    for way in [Precision::Float32, Precision::Bfloat16]
-        .into_iter()
-        .flat_map(ways)
-    {
+    for way in Precision::ALL.iter().copied().flat_map(ways) {
         let product = |view| {
             let mut to = vec![0.0; 100 * 30];
             let (left, right) = (Side::left(view, way), Side::right(Matrix::new(&b, 30), way));
@@ -309,10 +334,7 @@ fn check<E: Real>(
         MatrixMut::strided(&mut to, n, n + gap),
         write,
     );
-    let round = |x: f64| match way.precision {
-        Precision::Float32 => x,
-        Precision::Bfloat16 => x.bfloat16(),
-    };
+    let round = |x: f64| x.rounded(way.precision);
     let tolerance = if E::FLOAT32 { 1e-6 } else { 1e-14 };
     for (at, (found, old)) in to.iter().zip(&old).enumerate() {
         let (row, column) = (at / (n + gap), at % (n + gap));
@@ -352,10 +374,10 @@ proptest! {
         write in prop::sample::select(vec![Write::Set, Write::Add]),
         passing in any::<bool>(),
     ) {
-        for way in [Precision::Float32, Precision::Bfloat16].into_iter().flat_map(ways) {
+        for way in Precision::ALL.iter().copied().flat_map(ways) {
             check::<f32>(way, dims, layouts, (write, passing))?;
         }
-        for precision in [Precision::Float32, Precision::Bfloat16] {
+        for &precision in Precision::ALL {
             let way = Way { tiles: false, precision, alike: false };
             check::<f64>(way, dims, layouts, (write, passing))?;
         }

@@ -299,10 +299,16 @@ proptest! {
     }
 }
 
-/// In bfloat16 both sides of a map's product are rounded, those of a narrow map are not.
+/// Both sides of a map's product are rounded, those of a narrow map are not.
 #[test]
-fn bfloat16_rounds_the_sides_of_wide_maps() {
-    for (outputs, rounded) in [(8, false), (9, true)] {
+fn the_sides_of_wide_maps_are_rounded() {
+    let cases = [Precision::Tf32, Precision::Bfloat16].map(|precision| {
+        [
+            (8, precision, Precision::Float32),
+            (9, precision, precision),
+        ]
+    });
+    for (outputs, precision, rounded) in cases.concat() {
         let mut layout = Layout::default();
         let (inputs, rows) = (50, 70);
         let (from, to) = (layout.view(inputs), layout.view(outputs));
@@ -318,15 +324,9 @@ fn bfloat16_rounds_the_sides_of_wide_maps() {
             bias: None,
         };
         let mut state = State::<f32>::random(&layout, rows, 3);
-        state.precision = Precision::Bfloat16;
+        state.precision = precision;
         state.run(&layout, &[Op::Linear(maps)], true);
-        let round = |x: f64| {
-            if rounded {
-                f64::from((x as f32).bfloat16())
-            } else {
-                x
-            }
-        };
+        let round = |x: f64| x.rounded(rounded);
         let weights = state.parameter(weight, outputs * inputs);
         let inputs_of = state.matrix(&layout, from);
         for (row, found) in state.matrix(&layout, to).iter().enumerate() {

@@ -58,6 +58,7 @@ impl Tiles {
             depth: 0,
             parts: match precision {
                 Precision::Float32 => ALL,
+                Precision::Tf32 => bug!("AMX does not multiply TF32"),
                 Precision::Bfloat16 => 1,
             },
         }
@@ -70,9 +71,9 @@ impl Tiles {
         check(values, stride, dims);
         // SAFETY: tiles are made only where `available` has found these features; `check` has seen the bounds.
         unsafe {
-            match self.precision() {
-                Precision::Float32 => self.fill_rows::<ALL>(values, stride, dims, turned),
-                Precision::Bfloat16 => self.fill_rows::<1>(values, stride, dims, turned),
+            match self.parts {
+                ALL => self.fill_rows::<ALL>(values, stride, dims, turned),
+                _ => self.fill_rows::<1>(values, stride, dims, turned),
             }
         }
     }
@@ -84,9 +85,9 @@ impl Tiles {
         check(values, stride, dims);
         // SAFETY: as in `rows`.
         unsafe {
-            match self.precision() {
-                Precision::Float32 => self.fill_columns::<ALL>(values, stride, dims, turned),
-                Precision::Bfloat16 => self.fill_columns::<1>(values, stride, dims, turned),
+            match self.parts {
+                ALL => self.fill_columns::<ALL>(values, stride, dims, turned),
+                _ => self.fill_columns::<1>(values, stride, dims, turned),
             }
         }
     }
