@@ -1,6 +1,6 @@
 //! Scores of the ONNX files in onnxruntime, of rows that Python encodes: `tests/export/check.py`, with the book's programs.
 //!
-//! `ONNX_PYTHON` is a Python that has the packages of `tests/export/requirements.txt`; without one the test is skipped.
+//! `MTMD_PYTHON` is a Python that has the packages of `tests/export/requirements.txt`; without one the test is skipped.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,8 +37,8 @@ fn export(model: &Model, options: bool) {
 
 #[test]
 fn onnxruntime_gives_the_same_scores() {
-    let Some(python) = env::var_os("ONNX_PYTHON") else {
-        println!("skipped: ONNX_PYTHON is not set");
+    let Some(python) = env::var_os("MTMD_PYTHON") else {
+        println!("skipped: MTMD_PYTHON is not set");
         return;
     };
     let root = tempfile::tempdir().expect("a folder");

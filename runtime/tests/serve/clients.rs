@@ -1,5 +1,5 @@
 //! Clients of others, in Python: `MTMD_PYTHON=…/bin/python cargo test -p mtmd --features serve --test serve`, with the
-//! packages of `clients.txt` installed.
+//! packages of `requirements.txt` installed.
 
 use std::path::Path;
 use std::process::Command;
