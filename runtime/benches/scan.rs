@@ -3,7 +3,11 @@
 //! One query, three tasks, all threads. Each line is the median of rounds in which the ways take turns; `read` sums the
 //! same bytes as 64-bit words.
 
-#![expect(clippy::unwrap_used, reason = "a benchmark fails by a panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark fails by a panic"
+)]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

@@ -168,7 +168,7 @@ impl InputSlices {
     ///
     /// # Errors
     /// Damaged files, and a bad row where rows are not to be skipped.
-    pub fn next(&mut self) -> Result<Option<InputSlice>> {
+    pub fn next_slice(&mut self) -> Result<Option<InputSlice>> {
         let slice = self.slices.as_ref().map(Slices::next).transpose()?;
         let Some(RowSlice {
             file,

@@ -101,7 +101,7 @@ impl Build<'_> {
         let mut rows: Option<RowReport> = None;
         for groups in self.reader.share(0, 1) {
             let mut slices = self.reader.inputs(self.vocabularies, &groups)?;
-            while let Some(slice) = slices.next()? {
+            while let Some(slice) = slices.next_slice()? {
                 builder.add(&slice)?;
             }
             match &mut rows {

@@ -129,8 +129,11 @@ impl Footer {
     }
 }
 
+/// What a writer has put into a footer, beside what the format puts there.
+pub(crate) type Facts = Vec<(String, String)>;
+
 /// What the footer of a file on disk says of it, as its writer has put it there, and the names of its columns.
-pub(crate) fn facts_and_columns(path: &Path) -> Result<(Vec<(String, String)>, Vec<String>)> {
+pub(crate) fn facts_and_columns(path: &Path) -> Result<(Facts, Vec<String>)> {
     let file = File::open(path).map_err(|source| Error::file(path, "read it", source))?;
     let footer = Footer::read(path, &file)?;
     let facts = footer.metadata.file_metadata().key_value_metadata();

@@ -105,12 +105,12 @@ pub fn check(
         user: "a task",
         raw_values: false,
     };
-    let dataset = Dataset::open_for(schema, &[path.clone()], Purpose::Score, kept)?;
+    let dataset = Dataset::open_for(schema, std::slice::from_ref(&path), Purpose::Score, kept)?;
     let reader = RowReader::new(dataset).with_bad_rows(BadRows::Stop);
     let mut rows = 0;
     for groups in reader.share(0, 1) {
         let mut slices = reader.inputs(vocabularies, &groups)?;
-        while let Some(slice) = slices.next()? {
+        while let Some(slice) = slices.next_slice()? {
             let count = slice.rows.num_rows();
             let found = scores(scorer, slice.inputs, count);
             for (name, found) in zip_equal(&names, found) {
@@ -252,7 +252,7 @@ fn read(
     let mut parts: Vec<RecordBatch> = Vec::new();
     for groups in reader.groups_of(origins) {
         let mut slices = reader.inputs(vocabularies, &groups)?;
-        while let Some(slice) = slices.next()? {
+        while let Some(slice) = slices.next_slice()? {
             let rows = slice.first_row..slice.first_row + slice.rows.num_rows() as u64;
             let here = origins
                 .iter()

@@ -69,7 +69,7 @@ impl Prediction<'_> {
         }
         let mut output = OutputFile::create(&path, Arc::clone(&schema), facts)?;
         let mut slices = self.reader.inputs(self.vocabularies, groups)?;
-        while let Some(slice) = slices.next()? {
+        while let Some(slice) = slices.next_slice()? {
             output.write(&self.scored(slice, &schema)?)?;
         }
         output.finish()?;

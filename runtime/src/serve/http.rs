@@ -1,4 +1,9 @@
-//! The server: connections, routes, limits, and the change from one version to the next.
+//! The server: routes, limits, and the change from one version to the next.
+
+#![expect(
+    clippy::result_large_err,
+    reason = "the error of a step is the response"
+)]
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -286,7 +291,7 @@ async fn infer(State(server): State<Arc<Server>>, request: Request) -> Response 
 }
 
 async fn openapi(State(server): State<Arc<Server>>) -> Response {
-    with_version(&server, |version| openapi::document(version))
+    with_version(&server, openapi::document)
 }
 
 async fn model_metadata(State(server): State<Arc<Server>>) -> Response {
@@ -395,6 +400,10 @@ fn same(one: &[u8], other: &[u8]) -> bool {
 }
 
 /// An event on standard error, a line of JSON.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a key of a JSON object is made where it is not there"
+)]
 pub(super) fn log(mut event: Json) {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     event["at"] = Json::from(now.unwrap_or_default().as_secs_f64());

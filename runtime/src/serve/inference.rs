@@ -1,5 +1,10 @@
 //! The Open Inference Protocol, version 2: rows in, the probability of each task out.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a key of a JSON object is made where it is not there"
+)]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;

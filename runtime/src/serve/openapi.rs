@@ -1,5 +1,10 @@
 //! The description of the routes, in OpenAPI 3.1: the features are those of the spec, with their types.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a key of a JSON object is made where it is not there"
+)]
+
 use arrow_schema::DataType;
 use serde_json::{Map, Value as Json, json};
 

@@ -47,7 +47,7 @@ fn a_model_that_scores_otherwise_is_refused() {
         .iter()
         .filter(|product| *product == Some("shop"))
         .count();
-    assert!(shops >= 16 && shops <= 48, "{shops}");
+    assert!((16..=48).contains(&shops), "{shops}");
     assert!((0..64).all(|row| buy.is_valid(row) == (product.value(row) == "shop")));
 
     let index = |name: &str| {

@@ -81,7 +81,7 @@ fn by_index(data: &Path, folder: &Path, index: &Path) -> Vec<Option<f32>> {
     let product = all.column_by_name("product").unwrap().as_string::<i32>();
     let mut found = vec![None; all.num_rows()];
     // One query at a time, as a server would.
-    for row in 0..all.num_rows() {
+    for (row, found) in found.iter_mut().enumerate() {
         let one = all.slice(row, 1);
         let inputs = decoder.inputs(&one, data, &mut decoder.report()).unwrap();
         let query = scorer.embed(Tower::Query, &inputs.batch);
@@ -107,7 +107,7 @@ fn by_index(data: &Path, folder: &Path, index: &Path) -> Vec<Option<f32>> {
         let query = &query[head.column..][..head.width];
         let z = scorer.logit(TaskId(0), query, item);
         let lp = z.min(0.0) - (-z.abs()).exp().ln_1p();
-        found[row] = Some(lp.exp() as f32);
+        *found = Some(lp.exp() as f32);
     }
     found
 }
@@ -392,7 +392,7 @@ fn users_are_embedded_and_small_numbers_lose_little() {
     }
     // Data of this dataset kind reads without labels.
     assert!(
-        Dataset::open(&SAMPLE, &[table.clone()])
+        Dataset::open(&SAMPLE, std::slice::from_ref(&table))
             .map(RowReader::new)
             .is_err()
     );

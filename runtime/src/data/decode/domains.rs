@@ -100,6 +100,10 @@ impl DomainLookup {
 }
 
 /// The domains of a record batch's rows.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are two at a time, and they stay where they are"
+)]
 pub(crate) enum RowDomains<'a> {
     /// Those of a column.
     Read {

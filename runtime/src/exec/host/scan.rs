@@ -151,14 +151,14 @@ versions!(float32, values: &[f32], read, places, to, {
 });
 versions!(float16, values: &[u16], read, places, to, {
     read.each(values, places, to, |task, item, _| {
-        f64::from(product(task.query, item, |bits| half(bits)))
+        f64::from(product(task.query, item, half))
     });
 });
 versions!(int8, rows: (&[i8], &[f32], usize), read, places, to, {
     let (values, scales, tasks) = rows;
     read.each(values, places, to, |task, item, place| {
         let scale = part(scales, place * tasks + task.index, 1);
-        let sum = product(task.query, item, |value| f32::from(value));
+        let sum = product(task.query, item, f32::from);
         f64::from(sum * scale.iter().sum::<f32>())
     });
 });
