@@ -97,7 +97,7 @@ pub fn logit<E: Real>(head: &HeadPlan, query: &[E], item: &[E], parameters: &[E]
 }
 
 /// ln P of one pair's tasks by their logits, parents before their children; `parents` are positions among the tasks. The
-/// same, to the bit, as [`scores`] has.
+/// same, to the bit, as `scores` has.
 pub fn chain(logits: &[f64], parents: &[Option<usize>]) -> Vec<f64> {
     let mut lp: Vec<f64> = Vec::with_capacity(logits.len());
     for (z, parent) in zip_equal(logits, parents) {
