@@ -61,97 +61,76 @@ pub(super) fn train(arguments: TrainArguments, reporter: &Reporter) -> Result<Ex
         return Ok(Exit::Fine);
     }
     let mut run = Run::new("train", arguments);
-    run.read_data_or_the_specs(&model.spec, &artefacts, options.data)?;
+    run.read_data_or_the_specs((&model.spec, &artefacts), options.data)?;
     run.use_machine(&options.machine);
     run.plan = plan.map(|plan| plan.to_json());
     run.launch(&model.spec, &artefacts, reporter)
 }
 
 pub(super) fn eval(arguments: Arguments<Eval>, reporter: &Reporter) -> Result<Exit, Failure> {
-    let Arguments {
-        model,
-        given: Given { options, arguments },
-    } = arguments;
-    let Some(artefacts) = model.compile(reporter)? else {
-        return Ok(Exit::Wrong);
-    };
-    require_path("--model", &options.model)?;
-    let mut run = Run::new("eval", arguments);
-    run.read_data_or_the_specs(&model.spec, &artefacts, options.data)?;
-    run.use_machine(&options.machine);
-    run.launch(&model.spec, &artefacts, reporter)
+    launch("eval", arguments, reporter, |run, model, options| {
+        require_path("--model", &options.model)?;
+        run.read_data_or_the_specs(model, options.data)?;
+        run.use_machine(&options.machine);
+        Ok(())
+    })
 }
 
 pub(super) fn predict(arguments: Arguments<Predict>, reporter: &Reporter) -> Result<Exit, Failure> {
-    let Arguments {
-        model,
-        given: Given { options, arguments },
-    } = arguments;
-    let Some(artefacts) = model.compile(reporter)? else {
-        return Ok(Exit::Wrong);
-    };
-    require_path("--model", &options.model)?;
-    let mut run = Run::new("predict", arguments);
-    run.read_data_or_the_specs(&model.spec, &artefacts, options.data)?;
-    run.use_machine(&options.machine);
-    run.launch(&model.spec, &artefacts, reporter)
+    launch("predict", arguments, reporter, |run, model, options| {
+        require_path("--model", &options.model)?;
+        run.read_data_or_the_specs(model, options.data)?;
+        run.use_machine(&options.machine);
+        Ok(())
+    })
 }
 
 pub(super) fn index(arguments: Arguments<Index>, reporter: &Reporter) -> Result<Exit, Failure> {
-    let Arguments {
-        model,
-        given: Given { options, arguments },
-    } = arguments;
-    let Some(artefacts) = model.compile(reporter)? else {
-        return Ok(Exit::Wrong);
-    };
-    require_path("--model", &options.model)?;
-    if let Some(earlier) = &options.since {
-        require_path("--since", earlier)?;
-    }
-    let mut run = Run::new("index", arguments);
-    run.read_data_or_the_specs(&model.spec, &artefacts, options.data)?;
-    run.launch(&model.spec, &artefacts, reporter)
+    launch("index", arguments, reporter, |run, model, options| {
+        require_path("--model", &options.model)?;
+        if let Some(earlier) = &options.since {
+            require_path("--since", earlier)?;
+        }
+        run.read_data_or_the_specs(model, options.data)
+    })
 }
 
 pub(super) fn serve(arguments: Arguments<Serve>, reporter: &Reporter) -> Result<Exit, Failure> {
-    let Arguments {
-        model,
-        given: Given { options, arguments },
-    } = arguments;
-    let Some(artefacts) = model.compile(reporter)? else {
-        return Ok(Exit::Wrong);
-    };
-    require_path("--model", &options.model)?;
-    if let Some(index) = &options.index {
-        require_path("--index", index)?;
-    }
-    let mut run = Run::new("serve", arguments);
-    run.features.push("serve");
-    run.launch(&model.spec, &artefacts, reporter)
+    launch("serve", arguments, reporter, |run, _, options| {
+        require_path("--model", &options.model)?;
+        if let Some(index) = &options.index {
+            require_path("--index", index)?;
+        }
+        run.features.push("serve");
+        Ok(())
+    })
 }
 
 pub(super) fn export(arguments: Arguments<Export>, reporter: &Reporter) -> Result<Exit, Failure> {
-    let Arguments {
-        model,
-        given: Given { options, arguments },
-    } = arguments;
-    let Some(artefacts) = model.compile(reporter)? else {
-        return Ok(Exit::Wrong);
-    };
-    require_path("--model", &options.model)?;
-    Run::new("export", arguments).launch(&model.spec, &artefacts, reporter)
+    launch("export", arguments, reporter, |_, _, options| {
+        require_path("--model", &options.model)
+    })
 }
 
 pub(super) fn synth(arguments: Arguments<Synth>, reporter: &Reporter) -> Result<Exit, Failure> {
-    let Arguments { model, given } = arguments;
-    let Some(artefacts) = model.compile(reporter)? else {
-        return Ok(Exit::Wrong);
-    };
-    Run::new("synth", given.arguments).launch(&model.spec, &artefacts, reporter)
+    launch("synth", arguments, reporter, |_, _, _| Ok(()))
 }
 
 pub(super) fn bench(arguments: Arguments<Bench>, reporter: &Reporter) -> Result<Exit, Failure> {
+    launch("bench", arguments, reporter, |run, _, options| {
+        run.read_data(&options.data)?;
+        run.use_machine(&options.machine);
+        Ok(())
+    })
+}
+
+/// Compiles the model and runs a command of its program, made ready by what `prepare` makes of the options.
+fn launch<O: clap::Args>(
+    command: &'static str,
+    arguments: Arguments<O>,
+    reporter: &Reporter,
+    prepare: impl FnOnce(&mut Run, (&Path, &Artefacts), O) -> Result<(), Failure>,
+) -> Result<Exit, Failure> {
     let Arguments {
         model,
         given: Given { options, arguments },
@@ -159,9 +138,8 @@ pub(super) fn bench(arguments: Arguments<Bench>, reporter: &Reporter) -> Result<
     let Some(artefacts) = model.compile(reporter)? else {
         return Ok(Exit::Wrong);
     };
-    let mut run = Run::new("bench", arguments);
-    run.read_data(&options.data)?;
-    run.use_machine(&options.machine);
+    let mut run = Run::new(command, arguments);
+    prepare(&mut run, (&model.spec, &artefacts), options)?;
     run.launch(&model.spec, &artefacts, reporter)
 }
 
@@ -215,8 +193,7 @@ impl Run {
     /// As [`Self::read_data`], with the spec's data as the default.
     fn read_data_or_the_specs(
         &mut self,
-        spec: &Path,
-        artefacts: &Artefacts,
+        (spec, artefacts): (&Path, &Artefacts),
         mut given: Vec<PathBuf>,
     ) -> Result<(), Failure> {
         if given.is_empty() {
